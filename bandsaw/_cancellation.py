@@ -1,0 +1,42 @@
+"""The wish to have something ended that another thread waits for."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, List
+
+
+class Cancellation:
+    """Tells whoever waits for something that nobody wants it any more.
+
+    Attributes:
+        is_requested: Whether it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.is_requested = False
+        self._lock = allocate_lock()
+        self._callbacks: List[Callable[[], None]] = []
+
+    def request(self) -> None:
+        """Ask for the end; again does no harm."""
+        with self._lock:
+            self.is_requested = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Have something called once when the end is asked for, at once if it was.
+
+        Args:
+            callback: What ends the wait. It may be called in another thread.
+        """
+        with self._lock:
+            if not self.is_requested:
+                self._callbacks.append(callback)
+                return
+        callback()

@@ -1,0 +1,175 @@
+"""What makes a child process end when its parent does, seen from both ends.
+
+The parent keeps the writing end of a pipe open. When it ends, for whatever reason, the
+child reads the pipe's end. A process that the parent has forked may hold the pipe open
+longer, so the child also looks at who its parent is.
+
+A child on another machine has the pipe as its standard input. What starts it there may
+give it another one, so it takes it for a lifeline only after a greeting.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+from _thread import allocate_lock, start_new_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Set
+
+# How often a child looks at who its parent is, in seconds.
+_INTERVAL = 0.5
+
+# What nobody else writes into a standard input.
+_GREETING = b"bandsaw keeps this open\n"
+
+# Outlives the group, so that nothing writes into the directory any more.
+_END_AND_REMOVE = 'kill -s KILL -- "-$1"; exec rm -Rf -- "$2"'
+
+
+class Lifeline:
+    """The parent's end.
+
+    Attributes:
+        descriptor: The child's end of the pipe, for a child to inherit.
+    """
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self.descriptor, self._kept_open = os.pipe()
+        _lifelines.add(self)
+
+    @property
+    def settings(self) -> Dict[str, Any]:
+        """What a child on this machine has to give to `end_with_parent`."""
+        return {"descriptor": self.descriptor, "parent": os.getpid()}
+
+    @staticmethod
+    def far_settings(remove: str) -> Dict[str, Any]:
+        """Return what a child on another machine has to give to `end_with_parent`.
+
+        Args:
+            remove: A directory there that nobody else can remove then.
+        """
+        return {"descriptor": 0, "greeted": True, "remove": remove}
+
+    def greet(self) -> None:
+        """Tell a child that the pipe is its standard input."""
+        with self._lock:
+            if self._kept_open >= 0:
+                os.write(self._kept_open, _GREETING)
+
+    def cut(self) -> None:
+        """Let the child end; again does no harm."""
+        with self._lock:
+            kept_open, self._kept_open = self._kept_open, -1
+            if kept_open >= 0:
+                os.close(kept_open)
+
+    def __enter__(self) -> Lifeline:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self.cut()
+        with self._lock:
+            descriptor, self.descriptor = self.descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)
+        _lifelines.discard(self)
+
+    def _close_in_forked_child(self) -> None:
+        self._lock = allocate_lock()
+        self.__exit__(None, None, None)
+
+
+_lifelines: Set[Lifeline] = set()
+
+
+def _close_in_forked_child() -> None:
+    for lifeline in list(_lifelines):
+        lifeline._close_in_forked_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_forked_child)
+
+
+def end_with_parent(
+    descriptor: int,
+    parent: Optional[int] = None,
+    remove: Optional[str] = None,
+    greeted: bool = False,
+) -> None:
+    """Let this process, and all of its process group, end when its parent does.
+
+    Args:
+        descriptor: What reads as ended when the parent ends. Standard input is taken
+            away from the program, which finds an empty one.
+        parent: The process id of the parent, on the same machine. It may have started
+            this process by way of another one.
+        remove: A directory that nobody else can remove then.
+        greeted: Whether the descriptor counts only when it begins with a greeting.
+    """
+    # The parent may have so many that `select` would not take the number.
+    inherited, descriptor = descriptor, os.dup(descriptor)
+    if inherited == 0:
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+    else:
+        os.close(inherited)
+    if remove is not None:
+        remove = os.path.abspath(remove)
+    start_new_thread(_watch, (descriptor, parent, remove, greeted))
+
+
+def _watch(
+    descriptor: int, parent: Optional[int], remove: Optional[str], greeted: bool
+) -> None:
+    if greeted and not _read_greeting(descriptor):
+        return
+    interval = None if parent is None else _INTERVAL
+    is_child = os.getppid() == parent
+    while parent is None or _is_there(parent, is_child):
+        ready = select.select([descriptor], [], [], interval)[0]
+        if ready and not os.read(descriptor, 1):
+            break
+    group = os.getpgrp()
+    if remove is not None:
+        _end_and_remove(group, remove)
+    os.killpg(group, signal.SIGKILL)
+
+
+def _is_there(parent: int, is_child: bool) -> bool:
+    if is_child:
+        return os.getppid() == parent
+    # The executable is a script that starts an interpreter.
+    try:
+        os.kill(parent, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _read_greeting(descriptor: int) -> bool:
+    return all(os.read(descriptor, 1) == bytes((expected,)) for expected in _GREETING)
+
+
+def _end_and_remove(group: int, directory: str) -> None:
+    import subprocess
+
+    try:
+        subprocess.Popen(
+            ["/bin/sh", "-c", _END_AND_REMOVE, "sh", str(group), directory],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ).wait()
+    except Exception:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,102 @@
+"""What can go wrong, named by what the caller can do next.
+
+Every class also inherits the built-in exception that the published releases raised
+in its place, so that existing ``except`` clauses keep working.
+
+::
+
+    BandsawError
+    ├── ConfigurationError (ValueError)
+    │   │       mend the configuration or the call
+    │   └── MissingExtraError (ImportError)
+    │           install the extra that the message names
+    ├── AdviceError (RuntimeError)
+    │       mend the advice: a step forgotten or done twice
+    ├── SerializationError (TypeError, ValueError)
+    │       this value cannot be written or read: replace it
+    ├── UnstableValueError (TypeError)
+    │       give the value an identity, or leave it out
+    ├── InvalidSessionError (ValueError)
+    │       what was read is not a whole session
+    ├── NotMovableError (TypeError)
+    │       run this task here, or define it in a module
+    ├── MainGuardError (RuntimeError)
+    │       guard the script's top level
+    ├── InterpreterError (RuntimeError)
+    │   │       the other interpreter failed: look, or try again
+    │   ├── InterpreterDiedError
+    │   │       it ended without an answer
+    │   ├── InterpreterStartError
+    │   │       it could not be started, or not restore the session
+    │   └── UnreachableError (ConnectionError)
+    │           the other machine does not answer
+    └── RemoteTraceback
+            never raised: the cause of an exception that comes from elsewhere
+"""
+
+from __future__ import annotations
+
+
+class BandsawError(Exception):
+    """Base of every exception that bandsaw itself raises."""
+
+
+class ConfigurationError(BandsawError, ValueError):
+    """A name, a chain or an option that the configuration does not know."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """A part of bandsaw needs a package that is not installed.
+
+    The message names the extra that brings it, e.g. ``bandsaw[multimeter]``.
+    """
+
+
+class AdviceError(BandsawError, RuntimeError):
+    """An advice took a step twice, too late, or not at all."""
+
+
+class SerializationError(BandsawError, TypeError, ValueError):
+    """A value that a serializer cannot write, or cannot give back."""
+
+
+class UnstableValueError(BandsawError, TypeError):
+    """A value without a stable identity: give it one, or leave the argument out.
+
+    The message names the path that leads to the value.
+    """
+
+
+class InvalidSessionError(BandsawError, ValueError):
+    """A stream that does not hold a whole session, or one that was tampered with."""
+
+
+class NotMovableError(BandsawError, TypeError):
+    """A task that another interpreter would not find."""
+
+
+class MainGuardError(BandsawError, RuntimeError):
+    """A script calls a task while another interpreter imports it."""
+
+
+class InterpreterError(BandsawError, RuntimeError):
+    """Another interpreter that should have continued a session did not."""
+
+
+class InterpreterDiedError(InterpreterError):
+    """The other interpreter ended without an answer."""
+
+
+class InterpreterStartError(InterpreterError):
+    """The other interpreter could not be started or could not restore the session."""
+
+
+class UnreachableError(InterpreterError, ConnectionError):
+    """The other machine refuses, or does not answer in time."""
+
+
+class RemoteTraceback(BandsawError):
+    """Tells where in another interpreter an exception was raised.
+
+    It is the cause (``__cause__``) of that exception here.
+    """

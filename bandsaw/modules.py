@@ -1,0 +1,301 @@
+"""Which module a thing comes from, and how another interpreter finds it again."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import sys
+from types import ModuleType
+
+from .exceptions import MainGuardError, NotMovableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+
+# The flag of coroutine functions; importing `inspect`, which names it, takes long.
+_COROUTINE = 128
+
+_MAIN_NAMES = ("__main__", "__mp_main__")
+
+# The module names of the scripts that were started, by their paths.
+_names_of_scripts: Dict[str, str] = {}
+
+_imports_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "bandsaw_imports_allowed", default=False
+)
+
+
+def object_as_import(obj: Any) -> Tuple[str, str]:
+    """Say by which names an object can be imported.
+
+    Objects of the script that was started count under the module name that the
+    script's file has relative to `sys.path`.
+
+    Args:
+        obj: A function, class or anything else that knows its name and module.
+
+    Returns:
+        The (dotted) name of the object inside of its module, and the module's name.
+
+    Raises:
+        TypeError: If the object does not know its name.
+    """
+    name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+    if name is None:
+        raise TypeError(f"{type(obj).__name__} object {obj!r} has no name to import")
+    return name, importable_module_name(getattr(obj, "__module__", None) or "builtins")
+
+
+def importable_module_name(module_name: str) -> str:
+    """Translate the name of the script that was started to the one of its file.
+
+    Args:
+        module_name: The name of a module as its members know it.
+
+    Returns:
+        The name under which another interpreter can import the module; the unchanged
+        name, if there is none.
+    """
+    if module_name in _MAIN_NAMES:
+        return script_module_name() or module_name
+    return module_name
+
+
+def script_module_name() -> Optional[str]:
+    """Return the module name of the script that was started.
+
+    Returns:
+        The name, or `None` if what was started is not a module's file: a prompt,
+        ``python -c``, a notebook, or a script whose name does not end with ``.py``.
+    """
+    if _script.name is not None:
+        return _script.name
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        # Started with `python -m`, or already imported under its file's name. A
+        # directory or a zip file that was started has no name of its own.
+        return None if spec.name in _MAIN_NAMES else str(spec.name)
+    path = getattr(main, "__file__", None)
+    if path is None:
+        return None
+    name = _names_of_scripts.get(path) or get_module_name_by_path(path)
+    if name is not None:
+        # A relative path leads elsewhere once the script has changed its directory.
+        _names_of_scripts[path] = name
+    return name
+
+
+def get_module_name_by_path(file_path: str) -> Optional[str]:
+    """Return the name under which a file would be imported.
+
+    Args:
+        file_path: The path of a Python file.
+
+    Returns:
+        The dotted name relative to the longest entry of `sys.path` that contains the
+        file, or `None` if there is none or the file is not importable by name.
+    """
+    # Python follows a link to a script before it puts its directory into `sys.path`.
+    return _name_of_path(os.path.abspath(file_path)) or _name_of_path(
+        os.path.realpath(file_path)
+    )
+
+
+def _name_of_path(path: str) -> Optional[str]:
+    stem, extension = os.path.splitext(path)
+    if extension != ".py":
+        return None
+    for entry in sorted(map(os.path.abspath, sys.path), key=len, reverse=True):
+        prefix = os.path.join(entry, "")
+        if stem.startswith(prefix):
+            names = stem[len(prefix) :].split(os.sep)
+            # More than identifiers: `train-model.py` is imported by its name, too.
+            if all(name and "." not in name for name in names):
+                return ".".join(names)
+    return None
+
+
+def get_loaded_module_name_by_path(file_path: str) -> Optional[str]:
+    """Return the name of the loaded module that comes from a file.
+
+    Args:
+        file_path: The path of a Python file.
+
+    Returns:
+        The name of the module, or `None` if no loaded module comes from that file.
+    """
+    wanted = os.path.realpath(file_path)
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if path is not None and os.path.realpath(path) == wanted:
+            return importable_module_name(name)
+    return None
+
+
+def import_object(object_name: str, module_name: str) -> Any:
+    """Import an object by the names that `object_as_import` gave.
+
+    Args:
+        object_name: The (dotted) name of the object inside of its module.
+        module_name: The name of the module. The name of the running script's file
+            leads to the running script.
+
+    Returns:
+        The object.
+
+    Raises:
+        ImportError: If there is no such module.
+        AttributeError: If the module has no such object.
+    """
+    target: Any = import_module(module_name)
+    for part in object_name.split("."):
+        if part == "<locals>":
+            raise NotMovableError(
+                f"{module_name}.{object_name} is local to a function and cannot be "
+                "imported. Define it at the top level of its module."
+            )
+        target = getattr(target, part)
+    return target
+
+
+def import_module(module_name: str) -> ModuleType:
+    """Import a module; the script's own name leads to the script that is running.
+
+    Args:
+        module_name: The absolute name of the module.
+
+    Returns:
+        The module.
+    """
+    adopt_script()
+    # Also for a module that is known: another thread may be importing it.
+    __import__(module_name)
+    module = sys.modules[module_name]
+    if module_name == _script.name:
+        _stand_for_script(module)
+    return module
+
+
+def adopt_script() -> None:
+    """Make the script's module name lead to the script that runs in this process.
+
+    Classes of the script come back from another interpreter under the name of the
+    script's file. Importing that a second time would run the script's body again, and
+    its classes would be others.
+    """
+    name = script_module_name()
+    if name is not None and name != _script.name and name not in sys.modules:
+        sys.modules[name] = sys.modules["__main__"]
+
+
+class _Script:
+    """The script of another process, on whose behalf this process continues a session.
+
+    Attributes:
+        name: Its module name, `None` in the process that runs the script itself.
+    """
+
+    name: Optional[str] = None
+
+
+_script = _Script()
+
+
+class _ScriptModule(ModuleType):
+    """Stands for `__main__` until something of the script is needed."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or _script.name is None:
+            raise AttributeError(name)
+        return getattr(import_module(_script.name), name)
+
+
+def continue_script(module_name: Optional[str]) -> None:
+    """Let `__main__` mean the script of another process from now on.
+
+    The script is imported at most once, under the name of its file, and only when
+    something of it is needed. Calling its tasks meanwhile is refused.
+
+    Args:
+        module_name: The script's module name, or `None` if it cannot be imported.
+    """
+    _script.name = module_name
+    if module_name is not None:
+        _stand_for_script(_ScriptModule("__main__"))
+
+
+def _stand_for_script(module: ModuleType) -> None:
+    # A process of a pool knows its script by another name, and may have sent us here.
+    for name in _MAIN_NAMES:
+        sys.modules[name] = module
+
+
+def script_is_not_imported_yet() -> bool:
+    """Tell if the body of another process's script may still run in this one."""
+    return _script.name is not None and (
+        _script.name not in sys.modules or _script_is_being_imported()
+    )
+
+
+def _script_is_being_imported() -> bool:
+    spec = getattr(sys.modules.get(_script.name or ""), "__spec__", None)
+    return getattr(spec, "_initializing", False)
+
+
+def refuse_calls_of_imported_script(function: Any) -> Callable[..., Any]:
+    """Guard a task against being called by the body of a script that is imported.
+
+    Args:
+        function: What calls the task.
+
+    Returns:
+        A function of the same kind that raises a `MainGuardError` during the import,
+        and afterwards calls the task.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        _check_script_is_imported()
+        return function(*args, **kwargs)
+
+    async def call_coroutine_function(*args: Any, **kwargs: Any) -> Any:
+        _check_script_is_imported()
+        return await function(*args, **kwargs)
+
+    if function.__code__.co_flags & _COROUTINE:
+        return call_coroutine_function
+    return call
+
+
+def _check_script_is_imported() -> None:
+    if _script_is_being_imported():
+        raise MainGuardError(
+            f"The script {_script.name}.py calls a task at its top level, which "
+            "another interpreter must not do again. Put what the script does behind "
+            "\"if __name__ == '__main__':\"."
+        )
+
+
+def imports_allowed() -> bool:
+    """Tell if data that is being read may cause the import of a module.
+
+    Returns:
+        `True` while a session is being restored, else `False`.
+    """
+    return _imports_allowed.get()
+
+
+@contextlib.contextmanager
+def allow_imports() -> Iterator[None]:
+    """Allow what is read inside of the block to import the modules that it names.
+
+    The name of the running script's file leads to the running script there.
+    """
+    adopt_script()
+    token = _imports_allowed.set(True)
+    try:
+        yield
+    finally:
+        _imports_allowed.reset(token)

@@ -1,0 +1,243 @@
+"""What exceptions are made of, and how they are made again.
+
+Calling the class with `args`, as pickle does, fails or gives another exception as soon
+as an ``__init__`` wants other arguments than it passes on.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ..exceptions import SerializationError
+from ..modules import allow_imports
+from ._classes import (
+    attributes_of,
+    class_names,
+    field,
+    find_class,
+    native_base,
+    native_members,
+    required_class_names,
+    set_attributes,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Tuple, Type
+
+    _Names = Dict[str, str]
+
+
+def arguments_and_attributes(
+    exception: BaseException,
+) -> Tuple[List[Any], Dict[str, Any]]:
+    """Take an exception to pieces.
+
+    Args:
+        exception: The exception.
+
+    Returns:
+        The arguments for the nearest base that is written in C, and the attributes.
+
+    Raises:
+        SerializationError: If the base does not take the arguments any more.
+    """
+    cls = type(exception)
+    # A class written in C knows arguments that are not in `args`, like the name of a
+    # file, and attributes that are not in `__dict__`.
+    reduce: Any = native_base(cls).__reduce__
+    _, args, *state = reduce(exception)
+    attributes: Dict[str, Any] = dict(state[0]) if state and state[0] else {}
+    attributes.update(attributes_of(exception))
+    attributes.pop("args", None)
+    made = make_exception(cls, list(args))
+    # Not `==`: comparing what somebody put into an exception can do anything.
+    if len(made.args) != len(exception.args) or any(
+        value is not other for value, other in zip(made.args, exception.args)
+    ):
+        # Somebody has changed them since it was made.
+        attributes["args"] = exception.args
+    attributes.update(_native_attributes(exception, made))
+    return list(args), attributes
+
+
+def _native_attributes(exception: BaseException, made: BaseException) -> Dict[str, Any]:
+    """Return what somebody has set since in an exception, like the name of a file."""
+    attributes: Dict[str, Any] = {}
+    for name, member in native_members(type(exception)):
+        # Who caught an AttributeError needs no copy of the object that lacks it.
+        if name.startswith("__") or name == "obj":
+            continue
+        try:
+            value = member.__get__(exception)
+            other = member.__get__(made)
+            if value is other or (type(value) is int and value == other):
+                continue
+            member.__set__(made, value)
+        except (AttributeError, TypeError):
+            continue  # It has no value, or cannot be set, so nobody has set it.
+        attributes[name] = value
+    return attributes
+
+
+def is_initialised_by_python(cls: Type[BaseException]) -> bool:
+    """Tell if a class may want other arguments than those it leaves in `args`.
+
+    Args:
+        cls: The class.
+
+    Returns:
+        `True` if it, or a base of it, has an ``__init__`` or ``__new__`` in Python.
+    """
+    native: Any = native_base(cls)
+    own: Any = cls
+    return own.__init__ is not native.__init__ or own.__new__ is not native.__new__
+
+
+def make_exception(cls: Type[BaseException], args: List[Any]) -> BaseException:
+    """Make an exception without running the ``__init__`` that somebody wrote for it.
+
+    Args:
+        cls: The class.
+        args: The arguments for the nearest base that is written in C.
+
+    Returns:
+        The exception, without the attributes that its ``__init__`` would set.
+
+    Raises:
+        SerializationError: If the base does not take the arguments.
+    """
+    native: Any = native_base(cls)
+    try:
+        exception: BaseException = native.__new__(cls, *args)
+        native.__init__(exception, *args)
+    except Exception as error:
+        raise SerializationError(
+            f"{cls.__qualname__} cannot be made of its arguments: {error}"
+        ) from error
+    return exception
+
+
+def base_names(cls: Type[BaseException]) -> List[_Names]:
+    """Name the bases that can stand in for a class where it cannot be imported.
+
+    Args:
+        cls: The class of an exception.
+
+    Returns:
+        The names of its importable bases, the nearest first, none for a class that
+        every Python has.
+    """
+    names: List[_Names] = []
+    native = native_base(cls)
+    if cls is native:
+        return names
+    for base in cls.__mro__[1:]:
+        if issubclass(base, BaseException):
+            try:
+                names.append(required_class_names(base))
+            except SerializationError:
+                continue
+            if base is native:
+                break
+    return names
+
+
+def find_exception_class(
+    names: Any, bases: List[Any]
+) -> Tuple[Type[BaseException], bool]:
+    """Find the class of an exception, or make one that inherits the nearest base.
+
+    Args:
+        names: The names of the class.
+        bases: The names that `base_names` returned.
+
+    Returns:
+        The class, and if it is the one of these names.
+
+    Raises:
+        SerializationError: If the names need a module that may not be imported, or
+            lead to something that is no class of an exception.
+    """
+    name = field(names, "type", str)
+    module_name = field(names, "module", str)
+    cls = find_class(name, module_name, BaseException)
+    if cls is not None:
+        return cls, True
+    base: Any = _nearest(bases)
+    return _make_class(name, module_name, base), False
+
+
+def _nearest(bases: List[Any]) -> Type[BaseException]:
+    for names in bases:
+        try:
+            base = find_class(
+                field(names, "type", str), field(names, "module", str), BaseException
+            )
+        except SerializationError:
+            continue  # The one behind it is less special, and better than none.
+        if base is not None:
+            return base
+    return Exception
+
+
+# What was made once is used again, so that equal exceptions have the same type.
+@lru_cache(maxsize=256)
+def _make_class(
+    name: str, module_name: str, base: Type[BaseException]
+) -> Type[BaseException]:
+    return type(name.rpartition(".")[2], (base,), {"__module__": module_name})
+
+
+def reduce_exception(exception: BaseException) -> Any:
+    """Say how pickle writes an exception.
+
+    Args:
+        exception: The exception.
+
+    Returns:
+        What ``__reduce__`` would return; `NotImplemented` where that of the class does
+        well.
+    """
+    cls = type(exception)
+    native: Any = native_base(cls)
+    own: Any = cls
+    if own is native or (
+        own.__reduce_ex__ is not native.__reduce_ex__
+        or own.__reduce__ is not native.__reduce__
+        or getattr(own, "__getstate__", None)
+        is not getattr(native, "__getstate__", None)
+        or own.__setstate__ is not native.__setstate__
+    ):
+        return NotImplemented
+    try:
+        args, attributes = arguments_and_attributes(exception)
+    except SerializationError:
+        return NotImplemented
+    # The attributes are set afterwards, as the exception may be in them.
+    return (
+        restore_exception,
+        (class_names(cls), base_names(cls), args),
+        attributes or None,
+        None,
+        None,
+        set_attributes,
+    )
+
+
+def restore_exception(
+    names: _Names, bases: List[_Names], args: List[Any]
+) -> BaseException:
+    """Make an exception again that `reduce_exception` has taken to pieces.
+
+    Args:
+        names: The names of its class.
+        bases: The names of the bases that can stand in for it.
+        args: The arguments.
+
+    Returns:
+        The exception, its attributes are not set yet.
+    """
+    with allow_imports():
+        cls, _ = find_exception_class(names, bases)
+    return make_exception(cls, args)

@@ -1,0 +1,197 @@
+"""What numpy's arrays and scalars hold, whatever their layout in memory."""
+
+from __future__ import annotations
+
+import sys
+
+from .buffers import BLOCK_SIZE, digest_blocks
+from .form import Form
+from .leaves import text
+from .objects import with_attributes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Union
+
+# The 80 bits of x86's long double are stored in 16 bytes, of which 6 are left over.
+_EXTENDED_PRECISION_DIGITS = 63
+_EXTENDED_PRECISION_BYTES = 10
+
+
+def array_form(array: Any, tag: bytes = b"array ") -> Union[bytes, Form]:
+    """Take an array apart.
+
+    Args:
+        array: A `numpy.ndarray`; of subclasses only what the base holds counts.
+        tag: What tells it from other arrays, ended by a space.
+
+    Returns:
+        Its token, or the form of an array of objects or of a structured one.
+    """
+    array = sys.modules["numpy"].asarray(array)
+    dtype = array.dtype
+    label = tag + _dtype_token(dtype) + _shape_token(array.shape)
+    if dtype.names is not None:
+        # By field: what lies between the fields is not part of the value.
+        fields = [array[name] for name in dtype.names]
+        return Form(label, fields, "[%r]", dtype.names)
+    if dtype.hasobject or dtype.kind == "T":
+        items = array.ravel(order="C").tolist()
+        return Form(label, (items,), "%s", (".flat",))
+    return label + content_digest(array)
+
+
+def _shape_token(shape: Any) -> bytes:
+    return b"(%b)" % b",".join(b"%d" % size for size in shape)
+
+
+def _dtype_token(dtype: Any) -> bytes:
+    if dtype.names is not None:
+        token = b"struct %d %d " % (len(dtype.names), dtype.itemsize)
+        token += text(dtype.type.__name__)
+        for name in dtype.names:
+            field = dtype.fields[name]
+            token += text(name) + b"%d " % field[1] + _dtype_token(field[0])
+            token += text(repr(field[2:]))
+        return token
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return b"sub" + _shape_token(shape) + _dtype_token(base)
+    token = text(dtype.str)
+    if dtype.kind in "VT":
+        # Types that other packages add, like bfloat16, look alike otherwise.
+        token += text(dtype.type.__name__) + text(dtype.name)
+        token += text(repr(getattr(dtype, "na_object", "")))
+    return token
+
+
+def content_digest(array: Any) -> bytes:
+    """Return the digest of the items in C order.
+
+    Args:
+        array: An array of items without parts.
+
+    Returns:
+        32 bytes. Contiguous arrays are not copied, others block by block.
+    """
+    numpy = sys.modules["numpy"]
+    size, itemsize = array.size, array.dtype.itemsize
+    if not size or not itemsize:
+        return bytes(32)
+    length = max(1, BLOCK_SIZE // itemsize)
+    flat = array.reshape(-1) if array.flags.c_contiguous else None
+    clean = _cleaner(array.dtype)
+
+    def read(number: int) -> memoryview:
+        low = number * length
+        high = min(size, low + length)
+        if flat is not None:
+            block = flat[low:high]
+        else:
+            block = numpy.empty(high - low, array.dtype)
+            _gather(array, low, high, block)
+        if clean is not None:
+            block = clean(block)
+        return memoryview(block.view(numpy.uint8))
+
+    return digest_blocks(-(-size // length), read)
+
+
+def _gather(array: Any, low: int, high: int, target: Any) -> None:
+    """Copy the items of these numbers, counted in C order, in as few runs as can be."""
+    if array.ndim == 1:
+        target[:] = array[low:high]
+        return
+    inner = array.size // array.shape[0]
+    first, skipped = divmod(low, inner)
+    last, rest = divmod(high, inner)
+    if first == last:
+        _gather(array[first], skipped, rest, target)
+        return
+    done = 0
+    if skipped:
+        done = inner - skipped
+        _gather(array[first], skipped, inner, target[:done])
+        first += 1
+    if last > first:
+        end = done + (last - first) * inner
+        target[done:end].reshape((last - first, *array.shape[1:]))[...] = array[
+            first:last
+        ]
+        done = end
+    if rest:
+        _gather(array[last], 0, rest, target[done:])
+
+
+def _cleaner(dtype: Any) -> Any:
+    """Return what makes equal floats equal bytes, `None` if they are."""
+    if dtype.kind not in "fc":
+        return None
+    numpy = sys.modules["numpy"]
+    real = dtype
+    if dtype.kind == "c":
+        real = numpy.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}")
+    padded = (
+        real.itemsize == 16
+        and numpy.finfo(numpy.longdouble).nmant == _EXTENDED_PRECISION_DIGITS
+    )
+
+    def clean(block: Any) -> Any:
+        block = block.view(real)
+        with numpy.errstate(all="ignore"):
+            total = numpy.add.reduce(block)
+        if total != total:
+            # There is a NaN, or infinities of both signs.
+            missing = numpy.isnan(block)
+            if missing.any():
+                block = block.copy()
+                block[missing] = numpy.nan
+        if padded:
+            bits = block.view(numpy.uint8).reshape(-1, 16)
+            block = bits[:, :_EXTENDED_PRECISION_BYTES].reshape(-1)
+        return block
+
+    return clean
+
+
+def _expand_array(value: Any) -> Union[bytes, Form]:
+    numpy = sys.modules["numpy"]
+    # Where an array is mapped from does not count.
+    if type(value) is numpy.ndarray or type(value) is numpy.memmap:
+        return array_form(value)
+    plain = value.view(numpy.ndarray)
+    return with_attributes(b"array subclass ", value, plain, numpy.ndarray)
+
+
+def _expand_masked(value: Any) -> Form:
+    numpy = sys.modules["numpy"]
+    parts = (
+        type(value),
+        # What lies under the mask does not count.
+        value.filled(),
+        numpy.ma.getmaskarray(value),
+        value.fill_value,
+    )
+    names = (".__class__", "", ".mask", ".fill_value")
+    return Form(b"masked array ", parts, "%s", names)
+
+
+def _expand_scalar(value: Any) -> Union[bytes, Form]:
+    return array_form(value, b"scalar ")
+
+
+def _expand_dtype(value: Any) -> bytes:
+    return b"dtype " + _dtype_token(value)
+
+
+def _expand_ufunc(value: Any) -> bytes:
+    return b"ufunc " + text(value.__name__)
+
+
+EXPANDERS: Dict[str, Callable[[Any], Union[bytes, Form]]] = {
+    "ndarray": _expand_array,
+    "MaskedArray": _expand_masked,
+    "generic": _expand_scalar,
+    "dtype": _expand_dtype,
+    "ufunc": _expand_ufunc,
+}

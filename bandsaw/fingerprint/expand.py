@@ -1,0 +1,105 @@
+"""The one place that knows which kind of value is taken apart by whom."""
+
+from __future__ import annotations
+
+import sys
+import types
+import weakref
+
+from . import containers, names, objects
+from .form import Deferred, Form, Refused, expand_deferred
+from .leaves import text
+from .registry import find_stand_in
+from .standard import CONTENTS, expand_enum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Mapping, Optional, Union
+
+    Expander = Callable[[Any], Union[bytes, Form]]
+
+
+def _refuse(value: Any) -> Form:
+    raise Refused(value)
+
+
+_EXACT: Dict[type, Expander] = {
+    **containers.EXPANDERS,
+    **names.EXPANDERS,
+    Deferred: expand_deferred,
+    types.ModuleType: _refuse,
+    weakref.ProxyType: _refuse,
+    weakref.CallableProxyType: _refuse,
+}
+
+
+def expand(value: Any) -> Union[bytes, Form]:
+    """Take a value apart that is not a leaf.
+
+    Args:
+        value: Any value whose type is not among the leaves.
+
+    Returns:
+        Its token, of any length, or its form.
+
+    Raises:
+        Refused: If the value has no stable identity.
+    """
+    kind = type(value)
+    expander = _EXACT.get(kind)
+    if expander is not None:
+        return expander(value)
+    stand_in = find_stand_in(kind)
+    if stand_in is not None:
+        parts = (kind, stand_in(value))
+        return Form(b"stand-in ", parts, "%s", (".__class__", ""), stands_in=True)
+    if isinstance(value, type):
+        return names.expand_class(value)
+    enum = sys.modules.get("enum")
+    if enum is not None and isinstance(value, enum.Enum):
+        return expand_enum(value)
+    for owner in kind.__mro__:
+        module, name = str(owner.__module__), owner.__qualname__
+        content = CONTENTS.get((module, name))
+        if content is not None:
+            return _expand_standard(value, owner, *content)
+        library = _library(module.partition(".")[0])
+        if library is not None and name in library:
+            return library[name](value)
+        if objects.pickles_its_own_way(owner):
+            break
+    return objects.expand_object(value)
+
+
+def _expand_standard(
+    value: Any, owner: type, name: str, stand_for: Callable[[Any], object]
+) -> Union[bytes, Form]:
+    if name == "lru_cache":
+        token = names.named(value)
+        if token is not None:
+            return token
+    try:
+        content = stand_for(value)
+    except Exception as error:
+        raise Refused(value, str(error)) from error
+    if type(value) is owner:
+        return Form(b"standard " + text(name), (content,), "%s", (None,))
+    label = b"standard subclass " + text(name)
+    return objects.with_attributes(label, value, content, owner)
+
+
+def _library(root: str) -> Optional[Mapping[str, Expander]]:
+    # Values of a library exist only where it has been imported.
+    if root == "numpy":
+        from .arrays import EXPANDERS
+
+        return EXPANDERS
+    if root == "pandas" or root == "polars":
+        from . import frames
+
+        return frames.PANDAS if root == "pandas" else frames.POLARS
+    if root == "torch" or root == "scipy":
+        from . import tensors
+
+        return tensors.TORCH if root == "torch" else tensors.SCIPY
+    return None

@@ -1,0 +1,242 @@
+"""What objects hold: their attributes, or what their own pickling says."""
+
+from __future__ import annotations
+
+import copyreg
+from itertools import islice
+
+from .containers import mapping
+from .form import Deferred, Form, Refused
+from .leaves import packed_texts, text
+from .names import named
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Optional, Union
+
+_CONSTRUCTORS = (
+    copyreg.__newobj__,  # type: ignore[attr-defined]
+    copyreg.__newobj_ex__,  # type: ignore[attr-defined]
+)
+_FIELDS = ("__dataclass_fields__", "__attrs_attrs__")
+_CONTAINERS = frozenset((tuple, list, dict, set, frozenset))
+
+# Attributes of a class that replace the default pickling.
+_OWN_PICKLING = frozenset(("__reduce__", "__reduce_ex__", "__getstate__"))
+
+# How far an address is looked for in what an object holds.
+_SEARCHED_ITEMS = 1000
+_SEARCHED_TEXT = 1000
+
+
+def pickles_its_own_way(owner: type) -> bool:
+    """Tell if a class, apart from its bases, says how it is pickled.
+
+    What `dataclasses` and attrs make for classes with slots does not count: it differs
+    between their versions.
+    """
+    for name in _OWN_PICKLING.intersection(owner.__dict__):
+        function = owner.__dict__[name]
+        if getattr(function, "__module__", None) == "dataclasses":
+            continue
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_name == "slots_getstate":
+            continue
+        return owner.__module__ != "builtins"
+    return False
+
+
+def attributes(value: Any, until: type = object) -> Dict[str, object]:
+    """Return what a value holds in its attributes and slots.
+
+    Args:
+        value: The value.
+        until: A base of its class; the slots of this and of its bases are left out.
+
+    Returns:
+        The attributes that are set, without what `functools.cached_property` keeps.
+    """
+    kind = type(value)
+    found: Dict[str, object] = {}
+    for owner in kind.__mro__:
+        if owner is until:
+            break
+        slots = owner.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name in ("__dict__", "__weakref__", "_attrs_cached_hash"):
+                continue
+            if name.startswith("__") and not name.endswith("__"):
+                name = f"_{owner.__name__.lstrip('_')}{name}"
+            try:
+                found[name] = getattr(value, name)
+            except AttributeError:
+                continue
+    found.update(_without_cached(kind, getattr(value, "__dict__", {})))
+    return found
+
+
+def _without_cached(kind: type, state: Dict[str, object]) -> Dict[str, object]:
+    # What was computed from the rest says nothing, and is not always there.
+    for name in state:
+        for owner in kind.__mro__:
+            if name in owner.__dict__ and _is_cached(owner.__dict__[name], name):
+                return {
+                    name: item
+                    for name, item in state.items()
+                    if not any(
+                        _is_cached(owner.__dict__.get(name), name)
+                        for owner in kind.__mro__
+                    )
+                }
+    return state
+
+
+def _is_cached(attribute: object, name: str) -> bool:
+    return name == "_attrs_cached_hash" or (
+        type(attribute).__name__ == "cached_property" and hasattr(attribute, "func")
+    )
+
+
+def with_attributes(label: bytes, value: Any, content: object, until: type) -> Form:
+    """Take an object apart whose content is known.
+
+    Args:
+        label: What tells its kind from others.
+        value: The object.
+        content: What stands for it, apart from its class and its attributes.
+        until: The base of its class that the content belongs to.
+
+    Returns:
+        The form.
+    """
+    kind = type(value)
+    state = attributes(value, until)
+    names = sorted(state)
+    return Form(
+        label + packed_texts(names),
+        (kind, content, *[state[name] for name in names]),
+        "%s",
+        (".__class__", None, *[f".{name}" for name in names]),
+    )
+
+
+def expand_object(value: Any) -> Union[bytes, Form]:
+    """Take an object apart of which nothing special is known.
+
+    Args:
+        value: The object.
+
+    Returns:
+        Its token or its form.
+
+    Raises:
+        Refused: If it cannot be pickled, or its pickle says where it lies in memory.
+    """
+    kind = type(value)
+    _refuse_unstable(value, kind)
+    token = named(value) if callable(value) else None
+    if token is not None:
+        return token
+    if _has_fields(kind):
+        return with_attributes(b"fields ", value, None, object)
+    reduce = copyreg.dispatch_table.get(kind)
+    try:
+        reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
+    except Exception as error:
+        raise Refused(value, f"{type(error).__name__}: {error}") from error
+    if isinstance(reduced, str):
+        label = b"global " + text(reduced)
+        return Form(label, (kind,), ".%s", ("__class__",))
+    if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
+        raise Refused(value, "its __reduce__ does not return what pickling needs")
+    return _expand_reduced(value, kind, reduced)
+
+
+def _has_fields(kind: type) -> bool:
+    # For these, attributes say the same on every Python and in every version.
+    if kind.__dict__.keys().isdisjoint(_FIELDS):
+        return False
+    return not any(map(pickles_its_own_way, kind.__mro__))
+
+
+def _expand_reduced(value: Any, kind: type, reduced: Any) -> Form:
+    function, args, state, items, pairs, setter = reduced + (None,) * (6 - len(reduced))
+    items = None if items is None else list(items)
+    pairs = None if pairs is None else list(pairs)
+    if type(state) is dict and not state:
+        state = None
+    _refuse_addresses(value, (args, state, items, pairs))
+    if function is _CONSTRUCTORS[0] and not (items or pairs or setter):
+        plain = _plain_state(kind, state)
+        if plain is not None and args and args[0] is kind:
+            names = sorted(plain)
+            return Form(
+                b"object %d " % len(args) + packed_texts(names),
+                (*args, *[plain[name] for name in names]),
+                ".%s",
+                (*["__class__"] * len(args), *names),
+            )
+    # The constructors of pickle are told apart by number: they move between modules.
+    maker: object = function
+    if function in _CONSTRUCTORS:
+        maker = _CONSTRUCTORS.index(function)
+    return Form(
+        b"reduced ",
+        (
+            kind,
+            maker,
+            args,
+            state,
+            items,
+            Deferred(mapping, b"items ", dict(pairs or ())),
+            setter,
+        ),
+        "%s",
+        (".__class__", ".__reduce__", "", ".__dict__", "", "", ".__setstate__"),
+    )
+
+
+def _plain_state(kind: type, state: Any) -> Optional[Dict[str, object]]:
+    plain: Dict[str, object] = {}
+    parts: Iterable[Any] = state if type(state) is tuple else (state,)
+    for part in parts:
+        if type(part) is dict and set(map(type, part)) <= {str}:
+            plain.update(_without_cached(kind, part))
+        elif part is not None:
+            return None
+    return plain
+
+
+def _refuse_unstable(value: Any, kind: type) -> None:
+    if kind is object:
+        raise Refused(value, "every bare object() is like any other")
+    if hasattr(kind, "__next__") and kind.__module__ in _ITERATOR_MODULES:
+        raise Refused(value, "an iterator is used up; pass a list")
+
+
+_ITERATOR_MODULES = frozenset(
+    ("builtins", "itertools", "collections", "_collections", "enum")
+)
+
+
+def _refuse_addresses(value: Any, parts: object) -> None:
+    """Look for the numbers by which values are known in this process only."""
+    address = id(value)
+    digits = f"{address:x}"
+    waiting: List[Any] = [parts]
+    for _ in range(_SEARCHED_ITEMS):
+        if not waiting:
+            return
+        item = waiting.pop()
+        kind = type(item)
+        if kind is int and item == address:
+            raise Refused(value, "what it pickles holds its address")
+        if kind is str and len(item) < _SEARCHED_TEXT and digits in item.lower():
+            raise Refused(value, "what it pickles holds its address")
+        if kind is dict:
+            for key, content in islice(item.items(), _SEARCHED_ITEMS):
+                if type(key) is int and key == id(content):
+                    raise Refused(value, "what it pickles holds addresses")
+                waiting.append(content)
+        elif kind in _CONTAINERS:
+            waiting += islice(item, _SEARCHED_ITEMS)

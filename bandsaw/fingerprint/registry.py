@@ -1,0 +1,93 @@
+"""Which functions users have registered to give their types an identity."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+
+from .leaves import LEAVES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Optional, Type, TypeVar
+
+    T = TypeVar("T")
+    StandIn = Callable[[Any], object]
+
+# Their identity is what bandsaw's ids are made of.
+_FIXED = frozenset(LEAVES) | {list, tuple, dict, set, frozenset, bytearray, type}
+
+_lock = Lock()
+_registered: Dict[type, StandIn] = {}
+
+
+def register_fingerprint(type: Type[T], function: Callable[[T], object]) -> None:
+    """Say what stands for the values of a type when their identity is asked for.
+
+    It counts for subclasses, too, unless a nearer class has a function or a method
+    ``__fingerprint__`` of its own.
+
+    Args:
+        type: A class whose values have no stable identity, or another one than wanted.
+        function: Takes a value and returns any value that has an identity and stands
+            for it; two values are equal when their types and what stands for them are.
+
+    Raises:
+        TypeError: If `type` is no class or one whose identity is fixed, like `int`, or
+            if the function cannot be called.
+
+    Example:
+        >>> class Connection:
+        ...     url = "db://local"
+        >>> register_fingerprint(Connection, lambda connection: connection.url)
+    """
+    if not isinstance(type, _TYPE):
+        raise TypeError(
+            f"Only the values of a class have fingerprints, not of {type!r}."
+        )
+    if type in _FIXED:
+        raise TypeError(f"The fingerprints of {type.__qualname__} are fixed.")
+    if not callable(function):
+        raise TypeError(f"{function!r} cannot be called with a {type.__qualname__}.")
+    with _lock:
+        _registered[type] = function
+
+
+_TYPE = type
+
+
+def find_stand_in(kind: type) -> Optional[StandIn]:
+    """Return what the user gave to identify the values of a class.
+
+    Args:
+        kind: The class of a value.
+
+    Returns:
+        The nearest registered function or method, or `None` if there is none.
+    """
+    if not _registered and getattr(kind, "__fingerprint__", _registered) is _registered:
+        return None
+    for owner in kind.__mro__:
+        function = _registered.get(owner)
+        if function is not None:
+            return function
+        if "__fingerprint__" in owner.__dict__:
+            method: Optional[StandIn] = owner.__fingerprint__  # type: ignore[attr-defined]
+            return method
+    return None
+
+
+def reset() -> None:
+    """Forget every registered function; for tests."""
+    with _lock:
+        _registered.clear()
+
+
+def _renew_lock() -> None:
+    # Another thread of the parent, which does not exist here, may hold the old one.
+    global _lock
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -1,0 +1,175 @@
+"""What stands for values of the standard library's types, the same on every Python.
+
+The classes are known by name, so that none of their modules is imported for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .form import Form
+from .leaves import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Tuple, Union
+
+    Expander = Callable[[Any], Union[bytes, Form]]
+
+
+def _date(value: Any) -> object:
+    return (value.year, value.month, value.day)
+
+
+def _time(value: Any) -> object:
+    fields = (value.hour, value.minute, value.second, value.microsecond)
+    return (fields, value.fold, value.tzinfo)
+
+
+def _datetime(value: Any) -> object:
+    return (_date(value), _time(value))
+
+
+def _timedelta(value: Any) -> object:
+    return (value.days, value.seconds, value.microseconds)
+
+
+def _timezone(value: Any) -> object:
+    return value.__getinitargs__()
+
+
+def _zone_info(value: Any) -> object:
+    if value.key is None:
+        raise TypeError("a time zone that was read from a file has no key")
+    return value.key
+
+
+def _decimal(value: Any) -> object:
+    # Its text depends on the context.
+    sign, digits, exponent = value.as_tuple()
+    return (sign, bytes(digits), exponent)
+
+
+def _fraction(value: Any) -> object:
+    return (value.numerator, value.denominator)
+
+
+def _uuid(value: Any) -> object:
+    return value.int
+
+
+def _path(value: Any) -> object:
+    return os.fspath(value)
+
+
+def _pattern(value: Any) -> object:
+    return (value.pattern, value.flags)
+
+
+def _partial(value: Any) -> object:
+    return (value.func, value.args, value.keywords, value.__dict__)
+
+
+def _cached_property(value: Any) -> object:
+    return (value.func, value.attrname)
+
+
+def _cached_function(value: Any) -> object:
+    return value.__wrapped__
+
+
+def _deque(value: Any) -> object:
+    return (value.maxlen, list(value))
+
+
+def _ordered_dict(value: Any) -> object:
+    # Two of them are equal only when their orders are.
+    return (list(value), list(value.values()))
+
+
+def _array(value: Any) -> object:
+    code = value.typecode
+    if code in "fduw":
+        return (code, value.tolist())
+    if sys.byteorder == "big":
+        value = value[:]
+        value.byteswap()
+    return (code, value.itemsize, memoryview(value).cast("B"))
+
+
+def _exception(value: Any) -> object:
+    args = value.args
+    if isinstance(value, OSError):
+        return (args, value.filename, value.filename2)
+    if isinstance(value, ImportError):
+        return (args, value.name, value.path)
+    return args
+
+
+def _set(value: Any) -> object:
+    return set(value)
+
+
+def _frozenset(value: Any) -> object:
+    return frozenset(value)
+
+
+# (module, name) of a class: the name that stands for it, and what for its values.
+CONTENTS: Dict[Tuple[str, str], Tuple[str, Callable[[Any], object]]] = {
+    ("datetime", "date"): ("date", _date),
+    ("datetime", "time"): ("time", _time),
+    ("datetime", "datetime"): ("datetime", _datetime),
+    ("datetime", "timedelta"): ("timedelta", _timedelta),
+    ("datetime", "timezone"): ("timezone", _timezone),
+    ("zoneinfo", "ZoneInfo"): ("ZoneInfo", _zone_info),
+    ("decimal", "Decimal"): ("Decimal", _decimal),
+    ("fractions", "Fraction"): ("Fraction", _fraction),
+    ("uuid", "UUID"): ("UUID", _uuid),
+    ("re", "Pattern"): ("Pattern", _pattern),
+    ("functools", "partial"): ("partial", _partial),
+    ("functools", "cached_property"): ("cached_property", _cached_property),
+    ("functools", "_lru_cache_wrapper"): ("lru_cache", _cached_function),
+    ("collections", "deque"): ("deque", _deque),
+    ("collections", "OrderedDict"): ("OrderedDict", _ordered_dict),
+    ("array", "array"): ("array", _array),
+    ("builtins", "BaseException"): ("BaseException", _exception),
+    ("builtins", "set"): ("set", _set),
+    ("builtins", "frozenset"): ("frozenset", _frozenset),
+}
+for _module in ("pathlib", "pathlib._local"):
+    for _name in (
+        "PurePath",
+        "PurePosixPath",
+        "PureWindowsPath",
+        "Path",
+        "PosixPath",
+        "WindowsPath",
+    ):
+        CONTENTS[_module, _name] = (_name, _path)
+for _name in ("Address", "Network", "Interface"):
+    for _version in ("IPv4", "IPv6"):
+        CONTENTS["ipaddress", _version + _name] = (_version + _name, str)
+
+
+def expand_enum(value: Any) -> Form:
+    """Take a member of an enumeration apart.
+
+    Args:
+        value: The member, or the combination of flags.
+
+    Returns:
+        Its form: the class and the name, for flags the class and the value.
+    """
+    kind = type(value)
+    enum = sys.modules["enum"]
+    if not issubclass(kind, enum.Flag):
+        return Form(b"enum " + text(value._name_), (kind,), "%s", (None,))
+    number = value._value_
+    if number < 0:
+        # Before 3.11 the inversion of flags was a negative number.
+        known = 0
+        for member in kind.__members__.values():
+            known |= member._value_
+        number += max(1 << known.bit_length(), 1 << number.bit_length())
+    return Form(b"flag ", (kind, number), "%s", (None, "._value_"))

@@ -1,0 +1,341 @@
+"""The configuration: advice chains, extensions, a serializer, and where files go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+
+from . import _temporary
+from ._temporary import TemporaryDirectory
+from ._walk import Walk
+from .exceptions import ConfigurationError
+from .modules import import_module, importable_module_name
+from .run import add_environment_variables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+    from typing import Dict, List, Optional, Tuple, Union
+
+    from ._advice import Advice
+    from .extensions import Extension
+    from .serialization import Serializer
+
+CONFIGURATION_MODULE_ENV_VARIABLE = "BANDSAW_CONFIG_MODULE"
+CONFIGURATION_MODULE_DEFAULT = "bandsaw_config"
+
+# The name that the published user guide gave to the variable.
+_CONFIGURATION_MODULE_ENV_VARIABLES = (
+    CONFIGURATION_MODULE_ENV_VARIABLE,
+    "BANDSAW_CONFIG",
+)
+
+
+class AdviceChain:
+    """A named chain, with everything that one call needs to know of its configuration.
+
+    Decorated functions keep it, so what changes in the configuration is changed here.
+
+    Attributes:
+        name: The name of the chain.
+        walk: The table of the steps along the chain.
+        extensions: The extensions of the configuration.
+        idle: Whether there is nothing to do but to call the function.
+    """
+
+    __slots__ = ("extensions", "idle", "name", "walk")
+
+    def __init__(self, name: str, extensions: Tuple[Extension, ...]) -> None:
+        self.name = name
+        self.replace((), extensions)
+
+    def replace(
+        self, advices: Tuple[Advice, ...], extensions: Tuple[Extension, ...]
+    ) -> None:
+        """Change the advices or the extensions for all calls that start from now on."""
+        self.walk = Walk(advices)
+        self.extensions = extensions
+        self.idle = not advices and not extensions
+
+
+if TYPE_CHECKING:
+    _Chains = Dict[str, AdviceChain]
+else:
+    _Chains = dict
+
+
+class AdviceChains(_Chains):
+    """The chains of a configuration; a call looks its own up as fast as a dict can."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+
+    def __missing__(self, name: str) -> AdviceChain:
+        raise ConfigurationError(
+            f"Unknown advice chain {name!r}. The configuration "
+            f"{self._configuration.module_name} has {', '.join(map(repr, self))}."
+        )
+
+
+class Configuration:
+    """What happens to the tasks that use it.
+
+    A configuration is the attribute `configuration` of a module. Its methods return it,
+    so that calls chain.
+
+    Attributes:
+        module_name: The name of the module that other processes find it in.
+        chains: The chains as sessions need them, by name.
+    """
+
+    module_name: str
+
+    def __init__(self) -> None:
+        self.module_name = sys._getframe(1).f_globals.get("__name__", "__main__")
+        self.chains = AdviceChains(self)
+        self._extensions: Tuple[Extension, ...] = ()
+        self._serializer: Optional[Serializer] = None
+        self._distribution_modules: List[str] = []
+        self._directory: Optional[str] = None
+        self._made_directory: Optional[TemporaryDirectory] = None
+        self._process = os.getpid()
+        self.add_advice_chain()
+
+    def add_advice_chain(
+        self, *advices: Advice, name: str = "default"
+    ) -> Configuration:
+        """Add a chain of advices, or replace the one of that name.
+
+        Args:
+            *advices: The advices in the order in which their `before` is called.
+            name: The name by which tasks choose the chain.
+
+        Raises:
+            ConfigurationError: If something is not an advice.
+        """
+        for advice in advices:
+            for method in ("before", "after"):
+                if isinstance(advice, type) or not callable(
+                    getattr(advice, method, None)
+                ):
+                    raise ConfigurationError(
+                        f"{advice!r} in advice chain {name!r} is not an advice: it "
+                        f"must be an object with the method {method}(session)."
+                    )
+        with _state.lock:
+            chain = self.chains.get(name)
+            if chain is None:
+                chain = self.chains[name] = AdviceChain(name, self._extensions)
+            chain.replace(advices, self._extensions)
+        return self
+
+    def get_advice_chain(self, name: str) -> Optional[Tuple[Advice, ...]]:
+        """Return the advices of a chain.
+
+        Args:
+            name: The name of the chain.
+
+        Returns:
+            The advices in their order, or `None` if there is no such chain.
+        """
+        chain = self.chains.get(name)
+        return None if chain is None else chain.walk.advices
+
+    @property
+    def extensions(self) -> List[Extension]:
+        """The extensions, in the order in which they are told."""
+        return list(self._extensions)
+
+    def add_extension(self, extension: Extension) -> Configuration:
+        """Add an extension that is told about all sessions.
+
+        Args:
+            extension: The extension.
+        """
+        with _state.lock:
+            self._extensions += (extension,)
+            for chain in self.chains.values():
+                chain.replace(chain.walk.advices, self._extensions)
+        return self
+
+    @property
+    def serializer(self) -> Serializer:
+        """The serializer that writes sessions and results; by default pickle."""
+        if self._serializer is None:
+            from .serialization import PickleSerializer
+
+            self._serializer = PickleSerializer()
+        return self._serializer
+
+    def set_serializer(self, serializer: Serializer) -> Configuration:
+        """Set the serializer that writes sessions and results.
+
+        Args:
+            serializer: The serializer.
+        """
+        self._serializer = serializer
+        return self
+
+    @property
+    def distribution_modules(self) -> List[str]:
+        """The names of the modules that other interpreters need in addition."""
+        return list(self._distribution_modules)
+
+    def add_modules_for_distribution(self, *modules: str) -> Configuration:
+        """Send modules to other interpreters that nobody has imported here.
+
+        Args:
+            *modules: The names of modules or packages.
+        """
+        self._distribution_modules.extend(modules)
+        return self
+
+    def add_environment_variables(self, *names: str) -> Configuration:
+        """Keep environment variables in what is written down of a run.
+
+        Only variables that are known to be harmless are kept without being named.
+
+        Args:
+            *names: The names of the variables.
+        """
+        add_environment_variables(names)
+        return self
+
+    @property
+    def temporary_directory(self) -> Path:
+        """The directory for temporary files; it exists, and only the user can write.
+
+        What bandsaw has made is removed when the process ends.
+        """
+        from pathlib import Path
+
+        with _state.lock:
+            parent = _temporary.parent_directory_for(self._directory)
+            if self._directory is not None and parent is None:
+                return Path(_existing_directory(self._directory))
+            made = self._made_directory
+            if made is None or self._process != os.getpid():
+                # A forked child must not depend on what its parent may remove.
+                made = self._made_directory = TemporaryDirectory(parent)
+                self._process = os.getpid()
+            return Path(_existing_directory(made.path))
+
+    def set_temp_directory(self, directory: Union[str, Path]) -> Configuration:
+        """Set the directory for temporary files.
+
+        Args:
+            directory: Where it is. It is made when it is needed and not there. One that
+                was there before stays when the process ends, with the user's files.
+        """
+        self._directory = os.path.abspath(os.fspath(directory))
+        _temporary.add_user_directory(self._directory)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Configuration):
+            return NotImplemented
+        return self.module_name == other.module_name
+
+    def __hash__(self) -> int:
+        return hash(self.module_name)
+
+    def __repr__(self) -> str:
+        return f"<Configuration {self.module_name}>"
+
+
+def _existing_directory(path: str) -> str:
+    if not os.path.isdir(path):
+        _temporary.make_directory(path)
+    return path
+
+
+class _State:
+    """The configurations that this process has loaded."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.configurations: Dict[str, Configuration] = {}
+
+
+_state = _State()
+
+
+def get_configuration(configuration_module: Optional[str] = None) -> Configuration:
+    """Load a configuration, once per process.
+
+    Args:
+        configuration_module: The name of the module whose attribute `configuration` it
+            is. When left out, the environment variable `BANDSAW_CONFIG_MODULE` (or
+            `BANDSAW_CONFIG`) names it; else it is `bandsaw_config`.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ModuleNotFoundError: If there is no such module.
+        LookupError: If the module has no attribute `configuration`.
+        TypeError: If that is something else than a `Configuration`.
+    """
+    name = configuration_module or _default_module_name()
+    loaded = _state.configurations.get(name)
+    if loaded is not None:
+        return loaded
+    # Not under the lock: another thread may be importing a module whose tasks wait
+    # here.
+    configuration = _configuration_of(import_module(importable_module_name(name)))
+    with _state.lock:
+        if name in _state.configurations:
+            return _state.configurations[name]
+        configuration.module_name = name
+        _state.configurations[name] = configuration
+    # Not under the lock either: an extension may import modules with tasks.
+    try:
+        for extension in configuration.extensions:
+            extension.on_init(configuration)
+    except BaseException:
+        with _state.lock:
+            _state.configurations.pop(name, None)
+        raise
+    return configuration
+
+
+def _default_module_name() -> str:
+    for variable in _CONFIGURATION_MODULE_ENV_VARIABLES:
+        name = os.environ.get(variable)
+        if name:
+            return name
+    return CONFIGURATION_MODULE_DEFAULT
+
+
+def _configuration_of(module: ModuleType) -> Configuration:
+    try:
+        configuration = module.configuration
+    except AttributeError:
+        raise LookupError(
+            f"Module {module.__name__} has no attribute 'configuration'. It must set "
+            "it to a bandsaw.Configuration before it imports modules with tasks that "
+            "use it."
+        ) from None
+    if not isinstance(configuration, Configuration):
+        raise TypeError(
+            f"Attribute 'configuration' of module {module.__name__} is of type "
+            f"{type(configuration)}, not a bandsaw.Configuration."
+        )
+    return configuration
+
+
+def reset() -> None:
+    """Forget all loaded configurations; for tests."""
+    global _state
+    _state = _State()
+    _temporary.reset()
+
+
+def _renew_lock_in_forked_child() -> None:
+    _state.lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)

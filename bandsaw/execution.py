@@ -1,0 +1,151 @@
+"""One set of arguments for a task."""
+
+from __future__ import annotations
+
+from .exceptions import UnstableValueError
+from .identifier import unique_identifier
+from .serialization import SerializableValue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+
+    from .tasks import Task
+
+# What nearly all arguments are; nothing has to be imported to know that no task can
+# change one.
+_SCALARS = frozenset((bool, bytes, complex, float, int, str, type(None)))
+
+# Imported for the first id. An import statement for each of them would take as long as
+# the fingerprint of short arguments.
+_execution_id: Optional[Callable[[Mapping[str, Any]], str]] = None
+
+
+class Execution(SerializableValue):
+    """The arguments of one call, and the id that stands for them.
+
+    Args:
+        execution_id: The id of these arguments.
+        args: The positional arguments.
+        kwargs: The keyword arguments.
+
+    Attributes:
+        args: The positional arguments.
+        kwargs: The keyword arguments.
+        instability: Why the arguments have no stable identity, `None` when they have
+            one or when nobody has asked yet. Their id is unique to the call then.
+    """
+
+    __slots__ = ("_id", "_task", "args", "instability", "kwargs")
+
+    instability: Optional[UnstableValueError]
+
+    def __init__(
+        self,
+        execution_id: Optional[str],
+        args: Optional[Sequence[Any]] = None,
+        kwargs: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        self._id = execution_id
+        self._task: Optional[Task] = None
+        self.instability = None
+        self.args: Tuple[Any, ...] = () if args is None else tuple(args)
+        self.kwargs: Dict[str, Any] = {} if kwargs is None else dict(kwargs)
+
+    @classmethod
+    def of_call(
+        cls, task: Task, args: Tuple[Any, ...], kwargs: Dict[str, Any]
+    ) -> Execution:
+        """Make the execution of a call, whose id is computed when somebody asks.
+
+        Args:
+            task: The task that was called. It knows what its parameters are called.
+            args: The positional arguments.
+            kwargs: The keyword arguments.
+        """
+        execution = cls.__new__(cls)
+        execution._id = None
+        execution._task = task
+        execution.instability = None
+        execution.args = args
+        execution.kwargs = kwargs
+        return execution
+
+    @property
+    def execution_id(self) -> str:
+        """The id, the same for equal arguments; computed at the first question."""
+        if self._id is None:
+            self._id = self._compute_id()
+        return self._id
+
+    @execution_id.setter
+    def execution_id(self, execution_id: str) -> None:
+        self._id = execution_id
+
+    def pin_id(self) -> None:
+        """Compute the id now, if a task could change what it is computed from."""
+        if self._id is None:
+            for value in self.args:
+                if type(value) not in _SCALARS and not _is_immutable(value):
+                    break
+            else:
+                for value in self.kwargs.values():
+                    if type(value) not in _SCALARS and not _is_immutable(value):
+                        break
+                else:
+                    return
+            self._id = self._compute_id()
+
+    def _compute_id(self) -> str:
+        global _execution_id
+        if _execution_id is None:
+            from .fingerprint import execution_id
+
+            _execution_id = execution_id
+        arguments: Mapping[str, Any] = {"args": self.args, "kwargs": self.kwargs}
+        if self._task is not None:
+            arguments = self._task.bind(self.args, self.kwargs) or arguments
+        try:
+            return _execution_id(arguments)
+        except UnstableValueError as error:
+            self.instability = error
+            return unique_identifier()
+
+    def serialized(self) -> Dict[str, Any]:
+        """Return what a serializer writes of the execution."""
+        values: Dict[str, Any] = {
+            "execution_id": self.execution_id,
+            "args": self.args,
+            "kwargs": self.kwargs,
+        }
+        if self.instability is not None:
+            values["instability"] = str(self.instability)
+        return values
+
+    @classmethod
+    def deserialize(cls, values: Dict[str, Any]) -> Execution:
+        """Make an execution of what a serializer has read."""
+        execution = cls(values["execution_id"], values["args"], values["kwargs"])
+        if "instability" in values:
+            execution.instability = UnstableValueError(values["instability"])
+        return execution
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return Execution.deserialize, (self.serialized(),)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Execution):
+            return NotImplemented
+        return self.execution_id == other.execution_id
+
+    def __hash__(self) -> int:
+        return hash(self.execution_id)
+
+    def __repr__(self) -> str:
+        return f"Execution({self._id!r}, {self.args!r}, {self.kwargs!r})"
+
+
+def _is_immutable(value: Any) -> bool:
+    from .fingerprint import is_immutable
+
+    return is_immutable(value)

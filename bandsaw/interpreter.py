@@ -1,0 +1,162 @@
+"""Which Python continues a session, what it can import, and its environment."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+
+from .serialization import SerializableValue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Optional, Tuple
+
+
+class Interpreter(SerializableValue):
+    """A Python interpreter.
+
+    Args:
+        path: The directories where it looks for modules before its own ones. By default
+            the ones of this process; another Python gets those of them that hold the
+            user's own sources.
+        executable: The path of the executable. By default the one of this process.
+    """
+
+    def __init__(
+        self,
+        path: Optional[Iterable[str]] = None,
+        executable: Optional[str] = None,
+    ) -> None:
+        self._path = None if path is None else tuple(map(os.fspath, path))
+        self.executable = os.fspath(executable or sys.executable)
+        self._environment: Dict[str, str] = {}
+
+    @property
+    def path(self) -> Tuple[str, ...]:
+        """The directories where the interpreter looks for modules first."""
+        return tuple(sys.path) if self._path is None else self._path
+
+    @property
+    def environment(self) -> Dict[str, str]:
+        """A copy of the environment variables that are set in addition."""
+        return dict(self._environment)
+
+    def set_environment(self, /, **environment: str) -> Interpreter:
+        """Replace the environment variables that are set in addition.
+
+        Args:
+            **environment: The values of the variables by name.
+
+        Returns:
+            This interpreter, so that calls chain.
+        """
+        self._environment = environment
+        return self
+
+    @property
+    def is_this_python(self) -> bool:
+        """Whether it is the very interpreter that runs this process."""
+        return _spelled_out(self.executable) == _spelled_out(sys.executable)
+
+    def import_path(self) -> Tuple[str, ...]:
+        """Return the absolute directories that another process is to look in first."""
+        path = self.path
+        if self._path is None and not self.is_this_python:
+            # What is installed for this Python is of no use for another one, or worse.
+            return own_source_directories(path)
+        return tuple(map(os.path.abspath, path))
+
+    def process_environment(self) -> Dict[str, str]:
+        """Return the environment of a process of this interpreter on this machine."""
+        environment = dict(os.environ)
+        if not self.is_this_python:
+            environment.pop("PYTHONHOME", None)
+            environment.pop("__PYVENV_LAUNCHER__", None)
+            python_path = environment.pop("PYTHONPATH", "")
+            own = own_source_directories(filter(None, python_path.split(os.pathsep)))
+            if own:
+                environment["PYTHONPATH"] = os.pathsep.join(own)
+        environment.update(self._environment)
+        return environment
+
+    def serialized(self) -> Dict[str, Any]:
+        """Return what a serializer writes of the interpreter."""
+        return {
+            "path": self._path,
+            "executable": self.executable,
+            "environment": self._environment,
+        }
+
+    @classmethod
+    def deserialize(cls, values: Dict[str, Any]) -> Interpreter:
+        """Make an interpreter of what a serializer has read."""
+        interpreter = cls(values["path"], values["executable"])
+        return interpreter.set_environment(**values["environment"])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Interpreter):
+            return NotImplemented
+        return self.serialized() == other.serialized()
+
+    def __hash__(self) -> int:
+        return hash((self._path, self.executable))
+
+    def __repr__(self) -> str:
+        return f"Interpreter({self._path!r}, {self.executable!r})"
+
+
+def own_source_directories(path: Iterable[str]) -> Tuple[str, ...]:
+    """Return those entries of a module search path that hold the user's own sources.
+
+    Args:
+        path: Entries as of `sys.path`.
+
+    Returns:
+        The absolute directories that belong neither to the standard library nor to the
+        packages that are installed for this Python.
+    """
+    return tuple(
+        entry
+        for entry in map(os.path.abspath, path)
+        if is_own_source(entry) and is_own_source(os.path.realpath(entry))
+    )
+
+
+def is_own_source(path: str) -> bool:
+    """Tell if a path belongs to the user, not to Python or to installed packages.
+
+    Args:
+        path: An absolute path of a module or a directory.
+    """
+    parts = path.split(os.sep)
+    if "site-packages" in parts or "dist-packages" in parts:
+        return False
+    return not any(
+        path == root or path.startswith(root + os.sep) for root in _library_roots()
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _library_roots() -> Tuple[str, ...]:
+    import sysconfig
+
+    paths = sysconfig.get_paths()
+    roots = {os.path.abspath(paths["stdlib"]), os.path.abspath(paths["platstdlib"])}
+    # The zipped standard library, which is in the search path even when it is not
+    # there.
+    roots.add(
+        os.path.join(
+            os.path.dirname(os.path.abspath(paths["stdlib"])),
+            f"python{sys.version_info[0]}{sys.version_info[1]}.zip",
+        )
+    )
+    # The standard library's own directory also under the name that symbolic links give.
+    roots.add(os.path.dirname(os.path.abspath(os.__file__)))
+    roots.update([os.path.realpath(root) for root in roots])
+    return tuple(roots)
+
+
+def _spelled_out(executable: str) -> str:
+    # Links are not resolved: a virtual environment's `python` is a link to another one.
+    return os.path.normcase(os.path.abspath(executable))

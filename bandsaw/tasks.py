@@ -1,0 +1,374 @@
+"""A function whose calls are advised, and how another interpreter finds it."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import sys
+from types import FunctionType
+
+from .exceptions import NotMovableError
+from .identifier import identifier_from_string, unique_identifier
+from .modules import import_object, importable_module_name
+from .result import Result
+from .serialization import SerializableValue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import inspect
+    from typing import Any, Callable, Coroutine, Dict, Mapping, Optional, Tuple
+
+    from .execution import Execution
+
+
+# Flags of code objects; the module `inspect`, which names them, costs 8 ms to import.
+_VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 4, 8, 32, 128, 512
+
+# How a coroutine is run by a thread in which a session walks. An asynchronous caller
+# sets it to something that runs the coroutine on the caller's event loop.
+coroutine_runner: contextvars.ContextVar[
+    Optional[Callable[[Coroutine[Any, Any, Any]], Any]]
+] = contextvars.ContextVar("bandsaw_coroutine_runner", default=None)
+
+
+class Task(SerializableValue):
+    """A function whose calls are advised.
+
+    Attributes:
+        callable: What a call of the task executes: the function, and the decorators
+            between it and `@task`.
+        function: The function itself, without any decorator.
+    """
+
+    def __init__(
+        self,
+        function: FunctionType,
+        advice_parameters: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        self.callable = function
+        self.function: FunctionType = unwrap(function)
+        self._advice_parameters = dict(advice_parameters or {})
+        self._is_coroutine_function = bool(function.__code__.co_flags & _COROUTINE)
+        self._task_id: Optional[str] = None
+        self._parameters: Optional[_Parameters] = None
+
+    @classmethod
+    def create_task(
+        cls, obj: Any, advice_parameters: Optional[Mapping[str, Any]] = None
+    ) -> Task:
+        """Make a task.
+
+        Args:
+            obj: The function that becomes a task.
+            advice_parameters: The task's parameters for the advices.
+
+        Raises:
+            TypeError: If the object is not a function.
+        """
+        if not isinstance(obj, FunctionType) or not isinstance(
+            unwrap(obj), FunctionType
+        ):
+            raise TypeError(
+                f"Unsupported task object of type {type(obj)}: {obj!r} is not a "
+                "function."
+            )
+        return cls(obj, advice_parameters)
+
+    @property
+    def task_id(self) -> str:
+        """The id: made from the name, for a local function also from its code."""
+        if self._task_id is None:
+            self._task_id = self._compute_id()
+        return self._task_id
+
+    @task_id.setter
+    def task_id(self, task_id: str) -> None:
+        self._task_id = task_id
+
+    def _compute_id(self) -> str:
+        names: Tuple[Any, ...] = (self.function.__qualname__, self._module_name)
+        if self._is_local:
+            from .exceptions import UnstableValueError
+            from .fingerprint import fingerprint
+
+            try:
+                names += (fingerprint(self.function).hex(),)
+            except UnstableValueError:
+                names += (unique_identifier(),)
+        if "version" in self._advice_parameters:
+            names += (self._advice_parameters["version"],)
+        return identifier_from_string(repr(names))
+
+    @property
+    def advice_parameters(self) -> Dict[str, Any]:
+        """A copy of the task's parameters for the advices, by name."""
+        return dict(self._advice_parameters)
+
+    @property
+    def source(self) -> str:
+        """The source text of the function.
+
+        Raises:
+            OSError: If there is none.
+        """
+        import inspect
+
+        return inspect.getsource(self.function)
+
+    @property
+    def bytecode(self) -> bytes:
+        """The compiled instructions of the function."""
+        return self.function.__code__.co_code
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The signature of the function."""
+        import inspect
+
+        return inspect.signature(self.function)
+
+    @property
+    def is_coroutine_function(self) -> bool:
+        """Whether a call gives a coroutine."""
+        return self._is_coroutine_function
+
+    @property
+    def is_generator_function(self) -> bool:
+        """Whether a call gives a generator, which can be neither moved nor cached."""
+        return bool(self.function.__code__.co_flags & (_GENERATOR | _ASYNC_GENERATOR))
+
+    @property
+    def _module_name(self) -> str:
+        return importable_module_name(self.function.__module__ or "builtins")
+
+    @property
+    def _is_local(self) -> bool:
+        # Neither can be told from others by its name.
+        qualname = self.function.__qualname__
+        return "<locals>" in qualname or "<lambda>" in qualname
+
+    def execute(self, execution: Execution) -> Result:
+        """Call the function.
+
+        Args:
+            execution: The arguments.
+
+        Returns:
+            The value, or the `Exception` that the function raised.
+        """
+        try:
+            value = self.callable(*execution.args, **execution.kwargs)
+            if self._is_coroutine_function:
+                value = run_coroutine(value)
+        except Exception as error:
+            return Result(exception=error)
+        return Result(value)
+
+    def bind(
+        self, args: Tuple[Any, ...], kwargs: Dict[str, Any]
+    ) -> Optional[Dict[str, Any]]:
+        """Give each argument the name of its parameter, and add the defaults.
+
+        Args:
+            args: The positional arguments of a call.
+            kwargs: Its keyword arguments.
+
+        Returns:
+            The value of each parameter, or `None` if the arguments do not fit.
+        """
+        if self._parameters is None:
+            self._parameters = _Parameters(self.function)
+        return self._parameters.bind(args, kwargs)
+
+    def serialized(self) -> Dict[str, Any]:
+        """Return what a serializer writes of the task: where to find it.
+
+        Raises:
+            NotMovableError: If another interpreter would not find it.
+        """
+        return {
+            "name": self.function.__qualname__,
+            "module": self._importable_module(),
+            "advice_parameters": self._advice_parameters,
+            "task_id": self.task_id,
+        }
+
+    @classmethod
+    def deserialize(cls, values: Dict[str, Any]) -> Task:
+        """Find the task of which a serializer has read where it is."""
+        target = below_descriptor(import_object(values["name"], values["module"]))
+        # What was found may be the decorated function, the function below, or
+        # something that another decorator has made of the decorated function.
+        decorated = getattr(target, "bandsaw_task", None)
+        function = target if decorated is None else decorated.callable
+        task = cls(function, values["advice_parameters"])
+        task.task_id = values["task_id"]
+        return task
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return Task.deserialize, (self.serialized(),)
+
+    def _importable_module(self) -> str:
+        """Return the module in which another interpreter finds the function."""
+        if self.is_generator_function:
+            raise self._not_movable(
+                "it is a generator function, and a generator lives where it was made. "
+                "Return a list instead"
+            )
+        if self._is_local:
+            raise self._not_movable(
+                "it is local to a function or has no name. Define it with 'def' at "
+                "the top level of its module"
+            )
+        name = self._module_name
+        if name == "__main__":
+            raise self._not_movable(
+                "it was not defined in a file that can be imported, but at a prompt, "
+                "in a notebook, with 'python -c', or in a script whose name does not "
+                "end with '.py'. Move it to a module"
+            )
+        module = sys.modules.get(self.function.__module__)
+        if module is None:
+            raise self._not_movable(
+                f"its module {name!r} is not a loaded module. Move it to one"
+            )
+        try:
+            found: Any = module
+            for part in self.function.__qualname__.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            found = None
+        if unwrap(found) is not self.function:
+            raise self._not_movable(
+                f"the name {self.function.__qualname__!r} of module {name!r} leads to "
+                "something else"
+            )
+        return name
+
+    def _not_movable(self, reason: str) -> NotMovableError:
+        return NotMovableError(
+            f"Task {self} cannot be moved to another interpreter: {reason}."
+        )
+
+    def __str__(self) -> str:
+        return f"{self._module_name}.{self.function.__qualname__}"
+
+    def __repr__(self) -> str:
+        return f"<Task {self}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Task):
+            return NotImplemented
+        return self.task_id == other.task_id
+
+    def __hash__(self) -> int:
+        return hash(self.task_id)
+
+
+def below_descriptor(attribute: Any) -> Any:
+    """Return the function that an attribute of a class was made of.
+
+    Args:
+        attribute: A bound method, a property, or anything else, which is returned.
+    """
+    if isinstance(attribute, property):
+        return attribute.fget
+    if isinstance(attribute, functools.cached_property):
+        return attribute.func
+    return getattr(attribute, "__func__", attribute)
+
+
+def unwrap(function: Any) -> Any:
+    """Return the function below all well-behaved decorators.
+
+    Args:
+        function: A function, a bound method, a property, or what decorators made of
+            them.
+
+    Returns:
+        What the last `__wrapped__` leads to.
+    """
+    seen = set()
+    function = below_descriptor(function)
+    while hasattr(function, "__wrapped__") and id(function) not in seen:
+        seen.add(id(function))
+        function = function.__wrapped__
+    return function
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end: on the event loop of the task's caller if it has one.
+
+    Args:
+        coroutine: What the call of a coroutine function gave.
+
+    Returns:
+        What the coroutine returns.
+    """
+    runner = coroutine_runner.get()
+    if runner is None:
+        import asyncio
+
+        runner = asyncio.run
+    return runner(coroutine)
+
+
+class _Parameters:
+    """The parameters of a function, prepared for binding many calls.
+
+    The `bind` of `inspect.Signature` takes longer than everything else that an id
+    needs.
+    """
+
+    def __init__(self, function: FunctionType) -> None:
+        code = function.__code__
+        names = code.co_varnames
+        positional, total = (
+            code.co_argcount,
+            code.co_argcount + code.co_kwonlyargcount,
+        )
+        self.positional = names[:positional]
+        self.by_keyword = frozenset(names[code.co_posonlyargcount : total])
+        self.required = frozenset(names[:total])
+        self.varargs = self.varkeywords = None
+        if code.co_flags & _VARARGS:
+            self.varargs = names[total]
+            total += 1
+        if code.co_flags & _VARKEYWORDS:
+            self.varkeywords = names[total]
+        self.defaults = dict(function.__kwdefaults__ or {})
+        defaults = function.__defaults__ or ()
+        if defaults:
+            self.defaults.update(zip(self.positional[-len(defaults) :], defaults))
+        # How many positional arguments need nothing else beside them.
+        self.complete = None
+        if len(self.required) == positional and not (self.varargs or self.varkeywords):
+            self.complete = positional
+
+    def bind(
+        self, args: Tuple[Any, ...], kwargs: Dict[str, Any]
+    ) -> Optional[Dict[str, Any]]:
+        if len(args) == self.complete and not kwargs:
+            return dict(zip(self.positional, args))
+        values = dict(self.defaults)
+        named = dict(zip(self.positional, args))
+        if len(args) > len(self.positional) and self.varargs is None:
+            return None
+        others = {}
+        for name, value in kwargs.items():
+            if name in self.by_keyword:
+                if name in named:
+                    return None
+                named[name] = value
+            elif self.varkeywords is None:
+                return None
+            else:
+                others[name] = value
+        values.update(named)
+        if not self.required <= values.keys():
+            return None
+        if self.varargs is not None:
+            values[self.varargs] = args[len(self.positional) :]
+        if self.varkeywords is not None:
+            values[self.varkeywords] = others
+        return values

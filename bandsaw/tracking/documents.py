@@ -1,0 +1,125 @@
+"""Records as JSON, whatever the user's values in them are."""
+
+from __future__ import annotations
+
+import json.encoder
+import math
+from itertools import chain, islice
+from operator import is_
+from typing import TYPE_CHECKING
+
+from ..infos import text_of
+
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, List, Tuple
+
+    _Encode = Callable[[Any, int], Iterable[str]]
+
+# How far values are followed that JSON does not know.
+_DEEPEST = 50
+_LONGEST_INTEGER = 14_000
+
+# Encoders that nobody uses at the moment. Each remembers the containers that it is in,
+# so it serves one call at a time, and is not used again when it has failed.
+_idle: List[_Encode] = []
+
+
+class Documents:
+    """Makes JSON documents of records.
+
+    A record that begins with all the parts of the one before, the very same objects,
+    begins with its text, too. So these parts may not change in between.
+    """
+
+    _NONE: Tuple[List[Any], str] = ([], "")
+
+    def __init__(self) -> None:
+        # The names and parts of the last record in turn, and its text. Replaced as a
+        # whole, so it needs no lock.
+        self._last = self._NONE
+
+    def document_of(self, record: Dict[str, Any]) -> bytes:
+        """Return a record as JSON, what JSON does not know as its text.
+
+        Args:
+            record: The record.
+        """
+        items = [*chain.from_iterable(record.items())]
+        begin, text = self._last
+        # Not compared for equality: what that means, only the user's values know.
+        if 0 < len(begin) < len(items) and all(map(is_, begin, items)):
+            rest = dict(islice(record.items(), len(begin) // 2, None))
+            text = f"{text[:-1]}, {_text_of(rest)[1:]}"
+        else:
+            text = _text_of(record)
+        self._last = items, text
+        return text.encode()
+
+    def forget(self) -> None:
+        """Let go of the last record, which may hold large values of the user's."""
+        self._last = self._NONE
+
+
+def _text_of(record: Dict[str, Any]) -> str:
+    try:
+        return _encode(record)
+    except Exception:
+        # The user's values may be anything, and do anything when they are looked at.
+        return _encode(_plain(record, ()))
+
+
+def _encode(value: Any) -> str:
+    try:
+        encode = _idle.pop()
+    except IndexError:
+        encode = _new_encoder()
+    text = "".join(encode(value, 0))
+    _idle.append(encode)
+    return text
+
+
+def _new_encoder() -> _Encode:
+    encoder = json.JSONEncoder(allow_nan=False)
+    quoted = json.encoder.encode_basestring_ascii
+    try:
+        # `JSONEncoder.encode` makes one of these each time, which takes as long as the
+        # encoding of a record.
+        encode: _Encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            {}, encoder.default, quoted, None, ": ", ", ", False, False, False
+        )
+    except TypeError:
+        # It is a detail of CPython's; where there is none, it is None.
+        return encoder.iterencode  # type: ignore[return-value]
+    return encode
+
+
+def _plain(value: Any, parents: Tuple[int, ...]) -> Any:
+    """Return a copy of which JSON knows everything: other values as their text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if id(value) in parents or len(parents) > _DEEPEST:
+        return "..."
+    try:
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, int) and int.bit_length(value) < _LONGEST_INTEGER:
+            return int.__index__(value)
+        if isinstance(value, float) and math.isfinite(value):
+            return float.__float__(value)
+        inside = (*parents, id(value))
+        if isinstance(value, dict):
+            return {_key(key): _plain(value[key], inside) for key in value}
+        if isinstance(value, (list, tuple)):
+            return [_plain(item, inside) for item in value]
+    except Exception:
+        # A class of the user's that does not keep what its base class promises.
+        pass
+    return text_of(value)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or type(key) in (bool, int):
+        return _encode(key)
+    return text_of(key)

@@ -1,0 +1,13 @@
+"""Ways for a session to reach another interpreter and to come back."""
+
+from __future__ import annotations
+
+from .._lazy import load_on_access
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import base as base
+    from . import process as process
+    from . import ssh as ssh
+
+__getattr__, __dir__ = load_on_access(__name__, "base", "process", "ssh")

@@ -1,0 +1,283 @@
+"""The far end: restores a session, walks on with it, and saves what has changed.
+
+Both ends of the exchange are on this page: `continue_session` runs in the other
+interpreter and writes an answer, `receive_answer` reads it where the session came from.
+An answer is either a saved session or a report of why there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import traceback
+import zipfile
+
+from . import exceptions
+from ._lifeline import end_with_parent
+from ._session_file import TRACEBACK
+from ._temporary import open_private, set_parent_directory
+from .exceptions import (
+    AdviceError,
+    BandsawError,
+    InterpreterError,
+    InterpreterStartError,
+    InvalidSessionError,
+    RemoteTraceback,
+    SerializationError,
+)
+from .modules import allow_imports, continue_script
+from .result import Result
+from .run import Run, join_run
+from .session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Any, Dict, Optional, Sequence
+
+_REPORT = "failure.json"
+_EXCEPTION = "exception.dat"
+
+_RESTORING, _WALKING, _SAVING = "restoring", "walking", "saving"
+
+
+def main(args: Optional[Sequence[str]] = None) -> None:
+    """Continue the session in a file; a distribution archive runs this.
+
+    Args:
+        args: The words of the command line, without the program.
+    """
+    parser = argparse.ArgumentParser(
+        prog="bandsaw", description="Continues a bandsaw session."
+    )
+    parser.add_argument("--input", required=True, help="file with the saved session")
+    parser.add_argument("--output", required=True, help="file for the answer")
+    parser.add_argument("--run-id", required=True, help="id of the workflow's run")
+    parser.add_argument("--settings", help="file with the settings of the process")
+    options = parser.parse_args(args)
+    if options.settings is not None:
+        with open(options.settings, encoding="utf-8") as file:
+            _apply_settings(json.load(file))
+    join_run(Run(options.run_id))
+    # The task may change the working directory.
+    output = os.path.abspath(options.output)
+    beside = output + ".part"
+    with open(options.input, "rb") as source, open(
+        beside, "w+b", opener=open_private
+    ) as target:
+        continue_session(source, target)
+    # Whoever waits sees the whole answer or none.
+    os.replace(beside, output)
+
+
+def _apply_settings(settings: Dict[str, Any]) -> None:
+    """Make this process what the one that started it wants it to be.
+
+    Args:
+        settings: `path`: directories to look for modules in first; `environment`:
+            variables to set; `script`: the module name of the workflow's script;
+            `arguments`: the words on its command line, as it finds them in `sys.argv`;
+            `temporary_directory`: where to make temporary files; `lifeline`: what ends
+            when this process has to end, as `end_with_parent` takes it.
+    """
+    lifeline = settings.get("lifeline")
+    if lifeline is not None:
+        end_with_parent(**lifeline)
+    os.environ.update(settings.get("environment", {}))
+    set_parent_directory(settings.get("temporary_directory"))
+    # Behind the archive, before what this Python has of its own.
+    path = settings.get("path", ())
+    own = [entry for entry in sys.path[1:] if entry not in path]
+    sys.path[1:] = [entry for entry in path if entry != sys.path[0]] + own
+    sys.argv = settings.get("arguments", sys.argv[:1])
+    continue_script(settings.get("script"))
+
+
+def continue_session(source: IO[bytes], target: IO[bytes]) -> None:
+    """Restore a session, walk on with it, and write an answer.
+
+    Args:
+        source: The saved session.
+        target: Where the answer is written, a seekable stream that can be read, too.
+    """
+    session = Session()
+    phase = _RESTORING
+    try:
+        session.restore(source)
+        join_run(session.run)
+        mover = session.step
+        phase = _WALKING
+        session.proceed()
+        _check_stop(session, mover)
+        phase = _SAVING
+        _save_answer(session, target)
+    except BaseException as error:
+        target.seek(0)
+        target.truncate()
+        _write_report(target, phase, error, session)
+    finally:
+        session.remove_temp_dir()
+
+
+def _check_stop(session: Session, mover: int) -> None:
+    walk = session.walk
+    # What was moved on the way back has only the end before it.
+    stop = walk.after(mover) if mover < walk.task else walk.end
+    if session.step != stop:
+        raise AdviceError(
+            f"Not all advice has been applied. {walk.describe(session.step)} of chain "
+            f"{session.advice_chain!r} returned without proceed() or conclude(), in "
+            f"the interpreter that {walk.describe(mover)} has moved the session to."
+        )
+
+
+def _save_answer(session: Session, target: IO[bytes]) -> None:
+    try:
+        _check_exception(session)
+        session.save_changes(target)
+    except SerializationError as error:
+        # The value of the task cannot travel; that is what its caller has to know.
+        target.seek(0)
+        target.truncate()
+        session.result = Result(exception=error)
+        session.save_changes(target)
+    exception = _exception_of(session)
+    if exception is not None:
+        with zipfile.ZipFile(target, "a") as answer:
+            answer.writestr(TRACEBACK, _format(exception))
+
+
+def _exception_of(session: Session) -> Optional[BaseException]:
+    # A user's own task object may execute to anything.
+    exception = getattr(session.result, "exception", None)
+    return exception if isinstance(exception, BaseException) else None
+
+
+def _format(error: BaseException) -> str:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _describe(error: BaseException) -> str:
+    # Unlike `str()`, this bears with exceptions that cannot be described.
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def _check_exception(session: Session) -> None:
+    """Refuse an exception that the serializer writes but does not give back."""
+    exception = _exception_of(session)
+    if exception is None:
+        return
+    try:
+        stream = io.BytesIO()
+        session.serializer.serialize(exception, stream)
+        stream.seek(0)
+        session.serializer.deserialize(stream)
+    except Exception as error:
+        raise SerializationError(
+            "The task raised an exception that cannot be given to its caller "
+            f"({_describe(error)}). It was {_describe(exception)}"
+        ) from exception
+
+
+def _write_report(
+    target: IO[bytes], phase: str, error: BaseException, session: Session
+) -> None:
+    report = {
+        "phase": phase,
+        "error": type(error).__name__,
+        "message": str(error) if isinstance(error, BandsawError) else _describe(error),
+        "traceback": _format(error),
+    }
+    with zipfile.ZipFile(target, "w") as answer:
+        answer.writestr(_REPORT, json.dumps(report))
+        if session.configuration is not None:
+            stream = io.BytesIO()
+            try:
+                session.serializer.serialize(error, stream)
+            except Exception:
+                return  # It arrives as text.
+            answer.writestr(_EXCEPTION, stream.getvalue())
+
+
+def receive_answer(session: Session, source: IO[bytes]) -> Optional[Exception]:
+    """Carry on with a session that was continued in another interpreter.
+
+    Args:
+        session: The session that was saved, it takes over what has changed.
+        source: The answer.
+
+    Returns:
+        `None`, or why the session cannot be carried on.
+
+    Raises:
+        BaseException: Whatever an advice raised in the other interpreter.
+    """
+    try:
+        members = _read_members(source, (_REPORT, _EXCEPTION, TRACEBACK))
+        if _REPORT in members:
+            report = json.loads(members[_REPORT].decode("utf-8"))
+            return _failure(session, report, members.get(_EXCEPTION))
+        session.restore(source)
+    except (InvalidSessionError, SerializationError) as error:
+        return error
+    exception = _exception_of(session)
+    if exception is not None and TRACEBACK in members:
+        _give_cause(exception, members[TRACEBACK].decode("utf-8"))
+    return None
+
+
+def _read_members(source: IO[bytes], names: Sequence[str]) -> Dict[str, bytes]:
+    """Read those members of an answer that are there."""
+    try:
+        with zipfile.ZipFile(source) as answer:
+            there = set(answer.namelist()).intersection(names)
+            return {name: answer.read(name) for name in there}
+    except zipfile.BadZipFile:
+        return {}  # Restoring it says what is wrong.
+
+
+def _failure(
+    session: Session, report: Dict[str, str], written: Optional[bytes]
+) -> Exception:
+    error = _exception_of_ours(report)
+    _give_cause(error, report["traceback"])
+    if report["phase"] == _WALKING:
+        raised = _read_exception(session, written)
+        if raised is None:
+            raise error
+        _give_cause(raised, report["traceback"])
+        raise raised
+    return error
+
+
+def _give_cause(error: BaseException, text: str) -> None:
+    """Tell where an exception was raised, which does not travel with it."""
+    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+
+
+def _read_exception(
+    session: Session, written: Optional[bytes]
+) -> Optional[BaseException]:
+    if written is None:
+        return None
+    try:
+        with allow_imports():
+            error = session.serializer.deserialize(io.BytesIO(written))
+    except Exception:
+        return None
+    return error if isinstance(error, BaseException) else None
+
+
+def _exception_of_ours(report: Dict[str, str]) -> Exception:
+    kind = getattr(exceptions, report["error"], None)
+    if isinstance(kind, type) and issubclass(kind, BandsawError):
+        return kind(report["message"])
+    text = (
+        f"The other interpreter failed while {report['phase']} the session: "
+        f"{report['message']}"
+    )
+    if report["phase"] == _RESTORING:
+        return InterpreterStartError(text)
+    return InterpreterError(text)

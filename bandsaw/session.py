@@ -1,0 +1,317 @@
+"""One advised call: the walk along its chain, and how it is frozen and carried on."""
+
+from __future__ import annotations
+
+from operator import length_hint
+
+from ._session_parts import SessionParts
+from ._walk import NOT_STARTED, Walk
+from .attachments import Attachment, Attachments
+from .exceptions import AdviceError
+from .execution import Execution
+from .identifier import Ids
+from .result import Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Any, Callable, Iterator, Optional, Tuple
+
+    from ._freezing import FrozenSession
+    from .config import AdviceChain, Configuration
+    from .extensions import Extension
+    from .tasks import Task
+
+__all__ = ["Attachment", "Attachments", "Ids", "Session", "advise"]
+
+
+_NO_WALK = Walk(())
+_NOTHING: Iterator[Callable[[Session], object]] = iter(())
+
+
+class Session(SessionParts):
+    """One call of a task on its way along an advice chain.
+
+    Args:
+        task: The task that was called.
+        execution: The arguments of the call.
+        configuration: The configuration that has the chain.
+        advice_chain: The name of the chain.
+
+    Attributes:
+        walk: The table of the steps along the chain.
+    """
+
+    __slots__ = ("_ahead", "_extensions", "_position", "walk")
+
+    # The actions of the steps ahead. An iterator is the fastest way to take the next
+    # one, and what is left of it says how far the walk has come. `_position` is the
+    # iterator of this walk. So is `_ahead`, but only while a step may be taken: when an
+    # action has returned, whoever called it has nothing ahead.
+    _ahead: Iterator[Callable[[Session], object]]
+    _position: Optional[Iterator[Callable[[Session], object]]]
+    _extensions: Tuple[Extension, ...]
+    _restored: Optional[FrozenSession] = None
+
+    def __init__(
+        self,
+        task: Optional[Task] = None,
+        execution: Optional[Execution] = None,
+        configuration: Optional[Configuration] = None,
+        advice_chain: str = "default",
+    ) -> None:
+        self.task = task  # type: ignore[assignment]
+        self.execution = execution  # type: ignore[assignment]
+        self.configuration = configuration  # type: ignore[assignment]
+        self.result = None  # type: ignore[assignment]
+        self.advice_chain = advice_chain
+        self.walk = _NO_WALK
+        self._ahead = _NOTHING
+        self._position = None
+
+    # The walk
+
+    def initiate(self) -> Result:
+        """Walk along the chain, and tell the extensions about it.
+
+        Returns:
+            The result.
+
+        Raises:
+            AdviceError: If the walk did not come to its end, or has begun already.
+        """
+        if self._position is not None:
+            raise self._out_of_turn()
+        task: Any = self.task
+        execution: Any = self.execution
+        if task is None or execution is None:
+            self._check_complete()
+        self._choose_chain()
+        self._ahead = self._position = iter(self.walk.actions)
+        if not self._extensions:
+            self.proceed()
+            if length_hint(self._position):
+                raise self._forgotten_step()
+            return self.result
+        try:
+            for extension in self._extensions:
+                extension.on_session_created(self)
+            self.proceed()
+            if length_hint(self._position):
+                raise self._forgotten_step()
+        except BaseException:
+            self._tell_finished()  # Its errors must not hide this one.
+            raise
+        error = self._tell_finished()
+        if error is not None:
+            raise error
+        return self.result
+
+    def proceed(self) -> None:
+        """Take the next step; an advice calls this once in each of its methods.
+
+        Raises:
+            AdviceError: If the current advice has taken its step already.
+        """
+        try:
+            next(self._ahead, _refuse)(self)
+        finally:
+            self._ahead = _NOTHING
+
+    def conclude(self, result: Result) -> None:
+        """Set the result, and skip the later advices and the task.
+
+        Args:
+            result: The result of the session. Called from `after`, it replaces the one
+                that is there.
+
+        Raises:
+            AdviceError: If the current advice has taken its step already.
+        """
+        if self._ahead is _NOTHING or self.is_finished:
+            raise self._out_of_turn()
+        self.result = result
+        self._stand_before(self.walk.conclude(self.step))
+        self.proceed()
+
+    def _choose_chain(self) -> None:
+        configuration: Any = self.configuration
+        if configuration is None:
+            self._check("configuration")
+        chain: AdviceChain = configuration.chains[self.advice_chain]
+        self.walk = chain.walk
+        self._extensions = chain.extensions
+
+    def _execute_task(self) -> None:
+        task, execution = self.task, self.execution
+        extensions = self._extensions
+        if extensions:
+            for extension in extensions:
+                extension.on_before_task_executed(self)
+        execution.pin_id()
+        try:
+            result = task.execute(execution)
+        except Exception as error:
+            result = Result(exception=error)
+        if extensions:
+            for extension in extensions:
+                extension.on_after_task_executed(self)
+        self.result = result
+        self.proceed()
+
+    def _reach_end(self) -> None:
+        """Be where no further step is."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the walk has come to its end."""
+        return self.step == self.walk.end
+
+    @property
+    def step(self) -> int:
+        """The number of the current step in the table of the chain's walk."""
+        if self._position is None:
+            return NOT_STARTED
+        return self.walk.end - length_hint(self._position)
+
+    def _stand_before(self, step: int) -> None:
+        self._ahead = self._position = iter(self.walk.actions[step:])
+
+    def _forgotten_step(self) -> AdviceError:
+        return AdviceError(
+            f"Not all advice has been applied. {self._describe_step()} returned "
+            "without proceed() or conclude()."
+        )
+
+    def _out_of_turn(self) -> AdviceError:
+        if self._position is None:
+            return AdviceError("Session was not initiated yet.")
+        if self.is_finished:
+            return AdviceError(
+                "Session already finished advising. An advice calls exactly one of "
+                "proceed() and conclude() in each of its methods, once."
+            )
+        return AdviceError(
+            f"Session cannot go on twice from the same step. The walk stands at "
+            f"{self._describe_step()}, which did not go on or has done so before. "
+            "An advice calls exactly one of proceed() and conclude() in each of its "
+            "methods, once."
+        )
+
+    def _describe_step(self) -> str:
+        return f"{self.walk.describe(self.step)} of chain {self.advice_chain!r}"
+
+    def _tell_finished(self) -> Optional[BaseException]:
+        """Tell all extensions, and return the first error that one of them raised."""
+        first_error: Optional[BaseException] = None
+        for extension in self._extensions:
+            try:
+                extension.on_session_finished(self)
+            except BaseException as error:
+                if first_error is None:
+                    first_error = error
+        return first_error
+
+    # Freezing and carrying on
+
+    def save(self, stream: IO[bytes]) -> None:
+        """Write the session, so that it can be carried on elsewhere.
+
+        Args:
+            stream: A binary stream; it needs not be seekable.
+
+        Raises:
+            SerializationError: If a part of it cannot be written.
+            NotMovableError: If another interpreter would not find the task.
+        """
+        from ._freezing import write
+
+        self._required_configuration()
+        write(self._frozen(), stream)
+
+    def save_changes(self, stream: IO[bytes]) -> None:
+        """Write what has changed since the session was restored.
+
+        Args:
+            stream: A binary stream. Restoring it into the session that was saved first
+                keeps there what is left out here.
+        """
+        from ._freezing import write
+
+        self._required_configuration()
+        write(self._frozen(), stream, self._restored)
+
+    def restore(self, stream: IO[bytes]) -> Session:
+        """Become the session that was saved.
+
+        Args:
+            stream: A binary stream. What it leaves out is kept as it is here. When it
+                is refused, the session is as it was.
+
+        Returns:
+            This session, which stands at the step in which it was saved.
+
+        Raises:
+            InvalidSessionError: If the stream does not hold a whole session.
+            SerializationError: If a part of it cannot be read.
+        """
+        from ._freezing import read
+
+        known = self._frozen()
+        frozen = read(stream, known, self._make_temp_dir)
+        # Everything was read, so from here on nothing is refused.
+        self.configuration = frozen.configuration  # type: ignore[assignment]
+        self.advice_chain = frozen.advice_chain
+        self.task = frozen.task  # type: ignore[assignment]
+        self.execution = frozen.execution  # type: ignore[assignment]
+        self.result = frozen.result  # type: ignore[assignment]
+        self._context, self._run, self._ids = frozen.context, frozen.run, frozen.ids
+        self._attachments = self.attachments.replaced_by(frozen.attachments)
+        self._choose_chain()
+        self._position, self._ahead = None, _NOTHING
+        if frozen.step != NOT_STARTED:
+            self._stand_before(frozen.step + 1)
+        if known.task is None:
+            # What comes back from further on is news for whoever has sent this first.
+            self._restored = self._frozen()
+        return self
+
+    def _frozen(self) -> FrozenSession:
+        from ._freezing import FrozenSession
+
+        is_complete = all(x is not None for x in (self.task, self.execution))
+        return FrozenSession(
+            configuration=self.configuration,
+            advice_chain=self.advice_chain,
+            ids=self.ids if is_complete else None,
+            run=self.run,
+            task=self.task,
+            execution=self.execution,
+            context=self.context,
+            result=self.result,
+            step=self.step,
+            attachments=dict(self.attachments),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.task}>"
+
+
+def _refuse(session: Session) -> None:
+    """Take the place of an action where no step may be taken."""
+    raise session._out_of_turn()
+
+
+def advise(session: Session) -> Result:
+    """Walk a session along its chain and clean up after it.
+
+    Args:
+        session: A session that was not initiated yet.
+
+    Returns:
+        Its result.
+    """
+    try:
+        return session.initiate()
+    finally:
+        if session._directory is not None:
+            session.remove_temp_dir()

@@ -1,0 +1,227 @@
+"""The advice that keeps the log records of a session in an attachment of it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import sys
+import traceback
+
+from .._advice import Advice
+from ..exceptions import ConfigurationError
+from ._attach import attach
+from ._records import SessionLog, collect_records, find_log, hide_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, Dict, Iterator, Optional, Tuple, Union
+
+    from ..session import Session
+
+__all__ = ["JsonFormatter", "LoggingAdvice"]
+
+ATTACHMENT_NAME = "session.log"
+
+logger = logging.getLogger(__name__)
+
+
+class JsonFormatter(logging.Formatter):
+    """Makes one line of JSON out of a log record.
+
+    The fields are ``timestamp`` (ISO 8601, UTC), ``logger``, ``level``, ``message``,
+    ``threadId``, ``threadName``, ``processId``, ``processName``, ``module``,
+    ``function``, ``path`` and ``line_no``. A record with exception information has
+    ``traceback`` and ``exception`` too, and one with an attribute ``session`` has
+    ``sessionId``, ``runId``, ``taskId`` and ``executionId``.
+
+    It works for any handler of the standard library, with or without a session.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a record.
+
+        Args:
+            record: Any record. A message that cannot be put together is shown as the
+                parts that it consists of.
+
+        Returns:
+            A JSON object without line breaks.
+        """
+        created = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
+        fields: Dict[str, Any] = {
+            "timestamp": created.isoformat(timespec="microseconds"),
+            "logger": record.name,
+            "level": record.levelname,
+            "message": _message_of(record),
+            "threadId": record.thread,
+            "threadName": record.threadName,
+            "processId": record.process,
+            "processName": record.processName,
+            "module": record.module,
+            "function": record.funcName,
+            "path": record.pathname,
+            "line_no": record.lineno,
+        }
+        fields.update(_exception_fields(record))
+        fields.update(_session_fields(getattr(record, "session", None)))
+        return json.dumps(fields, default=_text_of)
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:
+        return f"{_text_of(record.msg)} {_text_of(record.args)}"
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:
+        return f"<{type(value).__name__} whose text fails with {type(error).__name__}>"
+
+
+def _exception_fields(record: logging.LogRecord) -> Iterator[Tuple[str, str]]:
+    information: Any = record.exc_info
+    if isinstance(information, BaseException):
+        information = (type(information), information, information.__traceback__)
+    if isinstance(information, tuple) and any(part is not None for part in information):
+        kind, exception, frames = information
+        only = traceback.format_exception_only(kind, exception)
+        yield "traceback", "".join(traceback.format_tb(frames)).strip()
+        yield "exception", "".join(only).strip()
+    elif record.exc_text:
+        # From another process: only the text came along.
+        yield "traceback", record.exc_text
+        yield "exception", record.exc_text.rstrip().rpartition("\n")[2]
+
+
+def _session_fields(session: Any) -> Iterator[Tuple[str, str]]:
+    try:
+        ids = session.ids
+        fields = {
+            "sessionId": ids.session_id,
+            "runId": ids.run_id,
+            "taskId": ids.task_id,
+            "executionId": ids.execution_id,
+        }
+    except Exception:
+        # Somebody else's idea of a session, or one that has no ids yet.
+        return
+    yield from fields.items()
+
+
+class LoggingAdvice(Advice):
+    """Logs before and after a task, and keeps the session's log records.
+
+    The records are in the attachment ``session.log`` of the session. They are those
+    that are logged while the session lasts, by the task, by the advices that come later
+    in the chain, and by threads that these start, and no others. The log of a session
+    that calls other tasks also has the records of their sessions.
+
+    Args:
+        level: The lowest level of the records to keep, a number or a name. Records of
+            a level that the loggers are not enabled for are kept too, but shown nowhere
+            else. By default those records are kept that the loggers are enabled for.
+        formatter: Makes the lines of the attachment, by default a `JsonFormatter`.
+
+    Raises:
+        ConfigurationError: If there is no level of that name.
+    """
+
+    def __init__(
+        self,
+        level: Union[int, str, None] = None,
+        formatter: Optional[logging.Formatter] = None,
+    ) -> None:
+        self.level = _level_number(level)
+        self.formatter = JsonFormatter() if formatter is None else formatter
+
+    def before(self, session: Session) -> None:
+        """Log that the session begins, and keep its records from now on.
+
+        Args:
+            session: The session.
+        """
+        with contextlib.closing(self._make_log(session)) as log:
+            self._log("BEFORE", session, log)
+            with collect_records(log):
+                session.proceed()
+
+    def after(self, session: Session) -> None:
+        """Log that the session ends, and attach its records to it.
+
+        Args:
+            session: The session.
+        """
+        # A session that began in another process has only its end here.
+        log = find_log(session, self) or self._make_log(session)
+        # What is attached must not grow while it is saved or tracked.
+        with contextlib.closing(log):
+            self._log("AFTER", session, log)
+        attach(session, ATTACHMENT_NAME, log.path)
+        session.proceed()
+
+    def _make_log(self, session: Session) -> SessionLog:
+        return SessionLog(session, self, self.level, self.formatter, JsonFormatter())
+
+    def _log(self, moment: str, session: Session, log: SessionLog) -> None:
+        record = _make_record(moment, session, sys._getframe(1))
+        # The session's own log has the line whatever the loggers are enabled for.
+        log.write(record, session)
+        record.__dict__["session"] = _SessionIds(session)
+        with hide_from(session):
+            if logger.isEnabledFor(record.levelno):
+                logger.handle(record)
+
+
+class _SessionIds:
+    """Stands for a session in records that the user's handlers get.
+
+    They may keep or pickle them, which must not concern the arguments of the call.
+    """
+
+    def __init__(self, session: Session) -> None:
+        ids = session.ids
+        self.task_id = ids.task_id
+        self.execution_id = ids.execution_id
+        self.run_id = ids.run_id
+        self.session_id = ids.session_id
+
+    @property
+    def ids(self) -> _SessionIds:
+        """The ids, where a session has them."""
+        return self
+
+
+def _level_number(level: Union[int, str, None]) -> Optional[int]:
+    if level is None or isinstance(level, int):
+        return level
+    number = logging.getLevelName(level)
+    if not isinstance(number, int):
+        raise ConfigurationError(f"Unknown level {level!r} for LoggingAdvice")
+    return number
+
+
+def _make_record(moment: str, session: Session, frame: FrameType) -> logging.LogRecord:
+    ids = session.ids
+    return logger.makeRecord(
+        logger.name,
+        logging.INFO,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        "%s %s:%s with context %s",
+        (moment, ids.task_id, ids.execution_id, _context_text(session)),
+        None,
+        frame.f_code.co_name,
+    )
+
+
+def _context_text(session: Session) -> str:
+    try:
+        return str(session.context.value_info())
+    except Exception as error:
+        return f"<context whose text fails with {type(error).__name__}>"

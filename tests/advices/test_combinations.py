@@ -1,0 +1,314 @@
+"""Every shipped advice with every other one, here and in a child, and with threads."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import pytest
+
+import bandsaw
+from tests.advices import combined_tasks
+from tests.interpreters import with_the_newest_python_only
+from tests.sshd import Sshd, start_sshd
+from tests.workflows import write_files
+
+CONFIGURATION = """\
+import os
+from pathlib import Path
+
+import bandsaw
+import multimeter
+from bandsaw.advices.cache import CachingAdvice
+from bandsaw.advices.log import LoggingAdvice
+from bandsaw.advices.metrics import MetricsAdvice
+from bandsaw.advices.ssh import Remote, SshAdvice
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.timestamps import TimestampsExtension
+from bandsaw.tracking.filesystem import FileSystemBackend
+from bandsaw.tracking.tracker import TrackerExtension
+
+directory = Path({directory!r})
+
+
+def cache(place):
+    return CachingAdvice(directory / f"cache-{{place}}")
+
+
+def log(place):
+    return LoggingAdvice()
+
+
+def metrics(place):
+    return MetricsAdvice(multimeter.Multimeter(multimeter.ResourceProbe()))
+
+
+def subprocess(place):
+    return SubprocessAdvice(directory / "exchange")
+
+
+def ssh(place):
+    # Those of the tests are found over there, too, where another ssh may follow.
+    interpreter = bandsaw.Interpreter().set_environment(PATH=os.environ["PATH"])
+    remote = Remote(
+        "127.0.0.1", {port!r}, {user!r}, {key!r}, interpreter, directory / "far"
+    )
+    return SshAdvice(directory / "exchange").add_remote(remote)
+
+
+class Keep(bandsaw.Extension):
+    def __init__(self):
+        self.sessions = []
+
+    def on_session_finished(self, session):
+        content = {{}}
+        for name, attachment in session.attachments.items():
+            with attachment.open() as stream:
+                content[name] = stream.read()
+        self.sessions.append((session.context.value_info(), content))
+
+
+keep = Keep()
+configuration = bandsaw.Configuration().add_advice_chain({chain})
+configuration.add_extension(TimestampsExtension()).add_extension(keep)
+configuration.add_extension(TrackerExtension(FileSystemBackend(directory / "tracked")))
+configuration.set_temp_directory(directory / "temporary")
+"""
+
+ADVICES = ["cache", "log", "metrics", "subprocess", "ssh"]
+MOVING = {"subprocess", "ssh"}
+TIMES = ["session_created", "before_task", "after_task", "session_finished"]
+
+_numbers = itertools.count()
+
+
+class Server:
+    """A server of ssh, or why there is none."""
+
+    def __init__(self, sshd: Optional[Sshd], reason: str = "") -> None:
+        self._sshd = sshd
+        self._reason = reason
+
+    @property
+    def sshd(self) -> Sshd:
+        if self._sshd is None:
+            pytest.skip(self._reason)
+        return self._sshd
+
+
+# Used by all tests, so that it is there before each of them looks at what is there.
+@pytest.fixture(scope="module", name="server", autouse=True)
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            # What is unpacked over there serves all tests.
+            patch.setenv("BANDSAW_HOME", str(tmp_path_factory.mktemp("far-home")))
+            started = contextlib.contextmanager(start_sshd)
+            try:
+                sshd = stack.enter_context(started(tmp_path_factory.mktemp("sshd")))
+                server = Server(sshd)
+            except pytest.skip.Exception as reason:
+                server = Server(None, str(reason))
+        yield server
+
+
+class Chain:
+    """Calls tasks along a chain of advices.
+
+    Attributes:
+        directory: Where the advices may leave what they keep.
+    """
+
+    def __init__(
+        self, directory: Path, names: Sequence[str], sshd: Optional[Sshd]
+    ) -> None:
+        self.directory = directory
+        self.module = f"combined_config_{next(_numbers)}"
+        advices = [f"{name}({place})" for place, name in enumerate(names)]
+        configuration = CONFIGURATION.format(
+            directory=str(directory),
+            chain=", ".join(advices),
+            port=None if sshd is None else sshd.port,
+            user=None if sshd is None else sshd.user,
+            key=None if sshd is None else str(sshd.key_file),
+        )
+        write_files(directory, {f"{self.module}.py": configuration})
+        self.counted = directory / "counted"
+
+    def call(self, function: Any) -> Any:
+        task = bandsaw.task(function, config=self.module)
+        return task(1, 2, str(self.counted))
+
+    def call_failing(self) -> None:
+        with pytest.raises(LookupError) as caught:
+            self.call(combined_tasks.fail)
+        assert caught.value.args == ("not", "here", 1, 2)
+
+    @property
+    def executions(self) -> int:
+        return len(self.counted.read_text().splitlines())
+
+    @property
+    def sessions(self) -> List[Tuple[Dict[str, Any], Dict[str, bytes]]]:
+        """The context and the attachments of each session."""
+        sessions: List[Any] = sys.modules[self.module].keep.sessions
+        return sessions
+
+    def tracked_attachments(self) -> Dict[str, bytes]:
+        return {
+            path.name: path.read_bytes()
+            for path in self.directory.glob("tracked/tasks/*/*/*/attachments/*")
+        }
+
+    def is_clean(self) -> bool:
+        exchanged = [*self.directory.glob("exchange/*"), *self.directory.glob("far/*")]
+        sessions = [*self.directory.glob("temporary/session-*")]
+        beginnings = [*self.directory.glob("cache-*/*/.*")]
+        return not (exchanged + sessions + beginnings)
+
+
+class Chains:
+    """Makes chains."""
+
+    def __init__(
+        self, directory: Path, server: Server, patch: pytest.MonkeyPatch
+    ) -> None:
+        self._directory = directory
+        self._server = server
+        self._patch = patch
+        self.made: List[Chain] = []
+
+    def of(self, *names: str) -> Chain:
+        sshd = self._server.sshd if "ssh" in names else None
+        if sshd is not None:
+            path = os.pathsep.join((str(sshd.commands), os.environ["PATH"]))
+            self._patch.setenv("PATH", path)
+        self.made.append(Chain(self._directory, names, sshd))
+        return self.made[-1]
+
+
+@pytest.fixture(name="chains")
+def _chains(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Chains]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    chains = Chains(tmp_path, server, monkeypatch)
+    yield chains
+    for chain in chains.made:
+        sys.modules.pop(chain.module, None)
+        assert chain.is_clean()
+
+
+def expected_attachments(names: Sequence[str]) -> List[str]:
+    expected = []
+    for name, stem, extension in (
+        ("log", "session", ".log"),
+        ("metrics", "metrics", ".json"),
+    ):
+        for number in range(1, names.count(name) + 1):
+            expected.append(f"{stem}{'' if number == 1 else f'-{number}'}{extension}")
+    return sorted(expected)
+
+
+def check_session(chain: Chain, names: Sequence[str]) -> None:
+    """Asserts that the only session so far has all that its advices add to it."""
+    ((context, attachments),) = chain.sessions
+    assert sorted(context["timestamps"]) == sorted(TIMES)
+    assert ("cache-item-path" in context) == ("cache" in names)
+    assert sorted(attachments) == expected_attachments(names)
+    assert chain.tracked_attachments() == attachments
+    # A log knows what is logged in the process that it is in.
+    is_near_the_task = "log" in names and not MOVING.intersection(
+        names[len(names) - 1 - names[::-1].index("log") :]
+    )
+    logs = b"".join(text for name, text in attachments.items() if "session" in name)
+    assert (b"from the task" in logs) == is_near_the_task
+
+
+PAIRS = list(itertools.product(ADVICES, ADVICES))
+HERE = [*PAIRS]
+IN_A_CHILD = [("subprocess", *pair) for pair in PAIRS]
+# They take a second each, and what is different about them others test as well.
+FAR_FROM_A_CHILD = [names for names in IN_A_CHILD if "ssh" in names]
+
+
+def cases(chains: Iterable[Tuple[str, ...]]) -> List[Any]:
+    """Chains for a test; those that lead to another machine take long."""
+    far = with_the_newest_python_only
+    return [pytest.param(c, marks=[far] if "ssh" in c else []) for c in chains]
+
+
+@pytest.mark.parametrize("names", cases(HERE + IN_A_CHILD), ids="-".join)
+def test_a_value_comes_back_through_two_advices(
+    chains: Chains, names: Tuple[str, ...]
+) -> None:
+    chain = chains.of(*names)
+
+    assert chain.call(combined_tasks.add) == 3
+
+    check_session(chain, names)
+    assert chain.executions == 1
+    if "cache" in names:
+        assert chain.call(combined_tasks.add) == 3
+        assert chain.executions == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    cases(names for names in HERE + IN_A_CHILD if names not in FAR_FROM_A_CHILD),
+    ids="-".join,
+)
+def test_an_exception_comes_back_through_two_advices(
+    chains: Chains, names: Tuple[str, ...]
+) -> None:
+    chain = chains.of(*names)
+
+    chain.call_failing()
+
+    check_session(chain, names)
+    assert chain.executions == 1
+    assert not list(chain.directory.glob("cache-*/*/*"))
+
+
+@pytest.mark.parametrize("name", ADVICES)
+def test_an_advice_serves_eight_threads_with_the_same_arguments(
+    chains: Chains, name: str
+) -> None:
+    chain = chains.of(name)
+    # The configuration is loaded once, before there are threads.
+    bandsaw.get_configuration(chain.module)
+    start = threading.Barrier(8)
+
+    def call() -> Any:
+        start.wait()
+        return chain.call(combined_tasks.add)
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(call) for _ in range(8)]
+        assert [future.result() for future in futures] == [3] * 8
+
+    assert len(chain.sessions) == 8
+    for context, attachments in chain.sessions:
+        assert {"session_created", "session_finished"} <= context["timestamps"].keys()
+        assert sorted(attachments) == expected_attachments([name])
+        if name == "log":
+            lines = attachments["session.log"].splitlines()
+            assert len(lines) == 3
+            assert b"from the task" in lines[1]
+
+
+def test_all_advices_stand_in_one_chain(chains: Chains) -> None:
+    names = ("log", "metrics", "cache", "subprocess", "log", "ssh", "metrics", "log")
+    chain = chains.of(*names)
+
+    assert chain.call(combined_tasks.add) == 3
+
+    check_session(chain, names)
+    assert chain.call(combined_tasks.add) == 3
+    assert chain.executions == 1

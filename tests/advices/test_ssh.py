@@ -1,0 +1,906 @@
+"""Sessions that an interpreter on another machine continues, reached by a real sshd."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Tuple
+from unittest import mock
+
+import pytest
+
+import bandsaw
+from bandsaw.advices.ssh import Remote, SshAdvice, SshBackend, SshCommandLineBackend
+from bandsaw.exceptions import (
+    ConfigurationError,
+    InterpreterDiedError,
+    InterpreterStartError,
+    UnreachableError,
+)
+from tests.advices import far_tasks
+from tests.interpreters import SUPPORTED, python
+from tests.sshd import Sshd, free_port, start_sshd
+from tests.waiting import wait_until
+from tests.workflows import environment_of, write_files
+
+# What a shell would take apart, expand or execute
+AWKWARD = "a  b'c\"d$HOME`id`;e&f|g*h(i)~ü€\\j"
+
+CONFIGURATION = """\
+import bandsaw
+from bandsaw.advices.ssh import Remote, SshAdvice, SshCommandLineBackend
+from bandsaw.result import Result
+
+{advices}
+
+ssh = SshAdvice(backend=SshCommandLineBackend(timeout={timeout}))
+ssh.add_remote(
+    Remote("127.0.0.1", {port!r}, {user!r}, {key!r}, {interpreter}, {directory!r})
+)
+configuration = bandsaw.Configuration().add_advice_chain({chain})
+"""
+
+_numbers = itertools.count()
+
+
+class Far:
+    """What seems to be another machine.
+
+    Attributes:
+        directory: Where the exchanges take place there.
+    """
+
+    def __init__(self, sshd: Sshd, near: Path, directory: Path) -> None:
+        self.sshd = sshd
+        self.port = sshd.port
+        self.key_file = sshd.key_file
+        self.directory = directory
+        self._near = near
+        self._modules: List[str] = []
+
+    def configuration(
+        self,
+        interpreter: str = "bandsaw.Interpreter()",
+        advices: str = "",
+        chain: str = "ssh",
+        timeout: float = 60,
+    ) -> str:
+        return CONFIGURATION.format(
+            port=self.port,
+            user=self.sshd.user,
+            key=str(self.key_file),
+            directory=str(self.directory),
+            interpreter=interpreter,
+            advices=advices,
+            chain=chain,
+            timeout=timeout,
+        )
+
+    def task(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        """A function that is executed there."""
+        name = f"far_configuration_{next(_numbers)}"
+        write_files(self._near, {f"{name}.py": self.configuration(**options)})
+        self._modules.append(name)
+        made: Callable[..., Any] = bandsaw.task(function, config=name)
+        return made
+
+    def forget_modules(self) -> None:
+        """Lets go of the configurations, which have directories."""
+        for name in self._modules:
+            sys.modules.pop(name, None)
+
+    def is_clean(self) -> bool:
+        return not any(self.directory.iterdir())
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    with contextlib.contextmanager(start_sshd)(directory) as server:
+        path = os.pathsep.join((str(server.commands), os.environ["PATH"]))
+        monkeypatch.setenv("PATH", path)
+        yield server
+
+
+@pytest.fixture
+def far(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
+    """Another machine, which is as empty afterwards as it was before."""
+    near = tmp_path / "near"
+    near.mkdir()
+    monkeypatch.syspath_prepend(str(near))
+    machine = Far(sshd, near, tmp_path / "far")
+    machine.directory.mkdir()
+    yield machine
+    machine.forget_modules()
+    assert machine.is_clean()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie is only waiting for the one who started it.
+    return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+
+
+# --- What a session takes along, and what it brings back ----------------------------
+
+
+def test_a_task_runs_in_another_process(far: Far) -> None:
+    pid, executable, version = far.task(far_tasks.where)()
+
+    assert pid != os.getpid()
+    assert (executable, version) == (sys.executable, sys.version_info[:2])
+
+
+def test_arguments_and_results_travel(far: Far) -> None:
+    assert far.task(far_tasks.add)(1, b=2) == 3
+
+
+def test_an_exception_of_the_task_arrives_as_itself(far: Far) -> None:
+    with pytest.raises(LookupError) as caught:
+        far.task(far_tasks.fail)()
+
+    assert caught.value.args == ("not", "here")
+
+
+def test_attachments_travel_both_ways(far: Far) -> None:
+    give_and_answer = """
+class Give(bandsaw.Advice):
+    def before(self, session):
+        file = session.temp_dir / "given.txt"
+        file.write_bytes(b"given" * 100000)
+        session.attachments["given.txt"] = file
+        session.proceed()
+
+    def after(self, session):
+        with session.attachments["answer.txt"].open() as stream:
+            session.conclude(Result((session.result.value, stream.read())))
+
+class Answer(bandsaw.Advice):
+    def before(self, session):
+        with session.attachments["given.txt"].open() as stream:
+            content = stream.read()
+        file = session.temp_dir / "answer.txt"
+        file.write_bytes(content.upper())
+        session.attachments["answer.txt"] = file
+        session.proceed()
+"""
+    add = far.task(
+        far_tasks.add, advices=give_and_answer, chain="Give(), ssh, Answer()"
+    )
+
+    assert add(1, 2) == (3, b"GIVEN" * 100000)
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_the_other_machine_may_have_another_python(far: Far, version: str) -> None:
+    executable = str(python(version))
+    interpreter = f"bandsaw.Interpreter(executable={executable!r})"
+
+    _, _, found = far.task(far_tasks.where, interpreter=interpreter)()
+
+    assert ".".join(map(str, found)) == version
+
+
+def test_the_path_of_the_interpreter_is_searched(far: Far, tmp_path: Path) -> None:
+    write_files(tmp_path, {"there only/found_there.py": "VALUE = 'there'"})
+    interpreter = f"bandsaw.Interpreter(path=[{str(tmp_path / 'there only')!r}])"
+
+    value = far.task(far_tasks.value_in, interpreter=interpreter)("found_there")
+
+    assert value == "there"
+
+
+def test_variables_of_the_interpreter_are_set_and_on_no_command_line(far: Far) -> None:
+    interpreter = "bandsaw.Interpreter().set_environment(SECRET='$wörd 1')"
+
+    commands, value = far.task(far_tasks.commands_and, interpreter=interpreter)(
+        "SECRET"
+    )
+
+    assert value == "$wörd 1"
+    assert any("--settings" in command for command in commands)
+    assert not any("$wörd" in command for command in commands)
+
+
+@pytest.mark.parametrize("awkward", [AWKWARD, "-1", "--help", "", "line\nline"])
+def test_any_text_may_be_the_id_of_the_run(
+    far: Far, awkward: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANDSAW_RUN_ID", awkward)
+
+    assert far.task(far_tasks.run_id)() == awkward
+
+
+def test_the_directory_may_have_any_name(far: Far, tmp_path: Path) -> None:
+    far.directory = tmp_path / AWKWARD
+    far.directory.mkdir()
+
+    assert far.task(far_tasks.add)(1, 2) == 3
+
+
+def test_the_executable_may_have_any_name(far: Far, tmp_path: Path) -> None:
+    executable = tmp_path / AWKWARD
+    executable.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    executable.chmod(0o755)
+    interpreter = f"bandsaw.Interpreter(executable={str(executable)!r})"
+
+    assert far.task(far_tasks.add, interpreter=interpreter)(1, 2) == 3
+
+
+def test_a_directory_below_the_home_directory_may_be_relative(far: Far) -> None:
+    # Another user's home would have to be made for this, so it leads back to here.
+    relative = os.path.relpath(str(far.directory), os.path.expanduser("~"))
+    far.directory = Path("~", relative)
+
+    changes_directory = """
+class Change(bandsaw.Advice):
+    def before(self, session):
+        import os
+        os.chdir("/")
+        session.proceed()
+"""
+    add = far.task(far_tasks.add, advices=changes_directory, chain="ssh, Change()")
+    result = add(1, 2)
+
+    far.directory = far.directory.expanduser()
+    assert result == 3
+
+
+def test_the_directory_is_private_and_of_the_call_alone(far: Far) -> None:
+    look = far.task(far_tasks.modes_below)
+
+    first, second = look(str(far.directory)), look(str(far.directory))
+
+    (directory,) = first.keys() - second.keys()
+    assert directory.startswith("bandsaw-")
+    assert first[directory] == "0o700"
+    for name in ("session.zip", "settings.json", "answer.zip.part"):
+        assert first[name] == "0o600"
+
+
+def test_eight_threads_at_once(far: Far) -> None:
+    add = far.task(far_tasks.add)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(add, range(8), range(8)))
+
+    assert results == list(range(0, 16, 2))
+
+
+# --- The streams of the process ------------------------------------------------------
+
+
+def test_what_the_task_prints_arrives_here(
+    far: Far, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with capfd.disabled():
+        say = far.task(far_tasks.say)
+    say("Hällo")
+
+    assert capfd.readouterr() == ("Hällo\n", "HÄLLO\n")
+
+
+def test_what_the_task_prints_arrives_where_this_process_prints(far: Far) -> None:
+    out, err = io.StringIO(), io.StringIO()
+
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        far.task(far_tasks.say)("hello")
+
+    assert (out.getvalue(), err.getvalue()) == ("hello\n", "HELLO\n")
+
+
+def test_a_quiet_task_adds_nothing_to_the_output(
+    far: Far, capfd: pytest.CaptureFixture[str]
+) -> None:
+    far.task(far_tasks.add)(1, 2)
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_standard_input_of_the_task_is_empty(far: Far) -> None:
+    assert far.task(far_tasks.read_all_input)() == ""
+
+
+# --- Failures ------------------------------------------------------------------------
+
+
+def test_a_killed_process_is_a_dead_interpreter(far: Far) -> None:
+    with pytest.raises(InterpreterDiedError, match=r"127.0.0.1"):
+        far.task(far_tasks.kill_itself)()
+
+
+@pytest.mark.parametrize("status", [0, 3, 255])
+def test_a_process_without_an_answer_is_a_dead_interpreter(
+    far: Far, status: int
+) -> None:
+    with pytest.raises(InterpreterDiedError, match=str(status or "exited without")):
+        far.task(far_tasks.exit_silently)(status)
+
+
+def test_a_missing_executable_is_named(far: Far) -> None:
+    interpreter = "bandsaw.Interpreter(executable='/no/python')"
+
+    with pytest.raises(InterpreterStartError, match="/no/python"):
+        far.task(far_tasks.add, interpreter=interpreter)(1, 2)
+
+
+def test_a_directory_that_can_not_be_made_is_named(far: Far, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    directory, far.directory = far.directory, tmp_path / "file" / "below"
+
+    with pytest.raises(InterpreterStartError, match=r"mkdir -p .*status 1: mkdir: "):
+        far.task(far_tasks.add)(1, 2)
+
+    far.directory = directory
+
+
+def test_a_refused_connection_is_an_unreachable_machine(far: Far) -> None:
+    far.port = free_port()
+
+    with pytest.raises(UnreachableError, match=r"mkdir .*status 255: .*refused"):
+        far.task(far_tasks.add)(1, 2)
+
+
+def test_a_key_that_is_not_known_there_is_an_unreachable_machine(far: Far) -> None:
+    far.key_file = far.sshd.directory / "unknown_key"
+
+    with pytest.raises(UnreachableError, match=r"status 255: .*Permission denied"):
+        far.task(far_tasks.add)(1, 2)
+
+
+def test_a_machine_that_is_not_known_here_is_unreachable(far: Far) -> None:
+    (far.sshd.directory / "known_hosts").write_text("")
+
+    with pytest.raises(
+        UnreachableError, match=r"(?s)status 255: .*verification failed"
+    ):
+        far.task(far_tasks.add)(1, 2)
+
+
+def test_a_silent_machine_is_unreachable_after_a_while(far: Far) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        far.port = silent.getsockname()[1]
+
+        with pytest.raises(
+            UnreachableError, match=r"did not answer within 0.5 seconds"
+        ):
+            far.task(far_tasks.add, timeout=0.5)(1, 2)
+
+
+def test_a_failure_is_a_result_that_earlier_advices_see(far: Far) -> None:
+    far.port = free_port()
+    advices = """
+class Instead(bandsaw.Advice):
+    def after(self, session):
+        session.conclude(Result(type(session.result.exception).__name__))
+"""
+    add = far.task(far_tasks.add, advices=advices, chain="Instead(), ssh")
+
+    assert add(1, 2) == "UnreachableError"
+
+
+# --- Ends ----------------------------------------------------------------------------
+
+
+WORKFLOW = """
+import signal
+import sys
+import bandsaw
+from tests.advices import far_tasks
+
+wait = bandsaw.task(far_tasks.wait_for_the_end)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    wait(sys.argv[1])
+"""
+
+
+@pytest.fixture
+def waiting(far: Far, tmp_path: Path) -> Iterator[Tuple[subprocess.Popen[bytes], int]]:
+    """A workflow, and the pid of the process over there that it waits for."""
+    directory = tmp_path / "workflow"
+    files = {"workflow.py": WORKFLOW, "bandsaw_config.py": far.configuration()}
+    write_files(directory, files)
+    started = tmp_path / "started"
+    process = subprocess.Popen(
+        [sys.executable, str(directory / "workflow.py"), str(started)],
+        env=environment_of(TMPDIR=str(directory)),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        try:
+            wait_until(lambda: started.exists() or process.poll() is not None)
+            pid = int(started.read_text())
+            assert is_running(pid)
+            yield process, pid
+        finally:
+            process.kill()
+
+
+def test_an_interrupt_ends_the_process_over_there(
+    far: Far, waiting: Tuple[subprocess.Popen[bytes], int]
+) -> None:
+    workflow, pid = waiting
+
+    workflow.send_signal(signal.SIGINT)
+    _, said = workflow.communicate()
+
+    assert workflow.returncode == -signal.SIGINT
+    assert said.strip().endswith(b"KeyboardInterrupt")
+    assert far.is_clean()
+    wait_until(lambda: not is_running(pid))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_process_over_there_does_not_outlive_the_workflow(
+    far: Far, waiting: Tuple[subprocess.Popen[bytes], int], number: signal.Signals
+) -> None:
+    workflow, pid = waiting
+
+    workflow.send_signal(number)
+    workflow.communicate()
+
+    wait_until(lambda: not is_running(pid))
+    wait_until(far.is_clean)
+
+
+def test_the_process_over_there_does_not_outlive_a_lost_connection(
+    far: Far, waiting: Tuple[subprocess.Popen[bytes], int]
+) -> None:
+    workflow, pid = waiting
+    (children,) = Path(f"/proc/{workflow.pid}/task").glob("*/children")
+
+    os.kill(int(children.read_text()), signal.SIGKILL)
+    _, said = workflow.communicate()
+
+    assert b"UnreachableError" in said
+    wait_until(lambda: not is_running(pid))
+
+
+def test_a_forked_process_does_not_keep_the_one_over_there(
+    far: Far, tmp_path: Path
+) -> None:
+    directory = tmp_path / "workflow"
+    forking = """
+        import os
+        import signal
+        import sys
+        import threading
+        import time
+        import bandsaw
+        from tests.advices import far_tasks
+
+        wait = bandsaw.task(far_tasks.wait_for_the_end)
+
+        if __name__ == "__main__":
+            threading.Thread(target=wait, args=(sys.argv[1],), daemon=True).start()
+            while not os.path.exists(sys.argv[1]):
+                time.sleep(0.01)
+            child = os.fork()
+            if child:
+                print(child, flush=True)
+            signal.pause()
+    """
+    files = {"workflow.py": forking, "bandsaw_config.py": far.configuration()}
+    write_files(directory, files)
+    started = tmp_path / "started"
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", str(directory / "workflow.py"), str(started)],
+        env=environment_of(TMPDIR=str(directory)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as workflow:
+        assert workflow.stdout is not None
+        child = int(workflow.stdout.readline())
+        pid = int(started.read_text())
+        workflow.kill()
+        try:
+            wait_until(lambda: not is_running(pid))
+            wait_until(far.is_clean)
+            assert is_running(child)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_cancelled_call_ends_the_process_over_there(far: Far, tmp_path: Path) -> None:
+    import asyncio
+
+    started = tmp_path / "started"
+    wait = far.task(far_tasks.wait_in_vain)
+
+    async def cancel() -> None:
+        waiting = asyncio.ensure_future(wait(str(started)))
+        while not started.exists():
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(cancel())
+
+    pid = int(started.read_text())
+    wait_until(lambda: not is_running(pid))
+    wait_until(far.is_clean)
+
+
+def test_a_cancelled_call_does_not_wait_for_a_silent_machine(far: Far) -> None:
+    import asyncio
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        far.port = silent.getsockname()[1]
+        wait = far.task(far_tasks.wait_in_vain, timeout=3600)
+
+        async def cancel() -> None:
+            waiting = asyncio.ensure_future(wait("never"))
+            connection, _ = await asyncio.get_running_loop().run_in_executor(
+                None, silent.accept
+            )
+            waiting.cancel()
+            with connection, pytest.raises(asyncio.CancelledError):
+                await waiting
+
+        asyncio.run(cancel())
+
+
+# --- The command lines ---------------------------------------------------------------
+
+
+def make_remote(**options: Any) -> Remote:
+    options.setdefault("host", "far.example")
+    options.setdefault("user", "me")
+    options.setdefault("interpreter", bandsaw.Interpreter(executable="/far/python"))
+    return Remote(**options)
+
+
+def words_of(call: Callable[[SshCommandLineBackend], None]) -> List[str]:
+    with mock.patch("subprocess.check_call") as check_call:
+        call(SshCommandLineBackend())
+    ((words,), how), *others = check_call.call_args_list
+    assert not others
+    assert how["stdin"] is not None
+    assert how["start_new_session"]
+    return list(words)
+
+
+@pytest.mark.parametrize(
+    ("options", "ssh", "scp"),
+    [
+        ({}, "ssh -p 22", "scp -P 22"),
+        ({"port": "2222"}, "ssh -p 2222", "scp -P 2222"),
+        ({"key_file": "/k y"}, "ssh -p 22 -i /k_y", "scp -P 22 -i /k_y"),
+        ({"port": 1, "key_file": Path("k")}, "ssh -p 1 -i k", "scp -P 1 -i k"),
+    ],
+)
+def test_the_command_lines_are_those_that_were_published(
+    options: Any, ssh: str, scp: str
+) -> None:
+    remote = make_remote(**options)
+    here, there = Path("/here/file.zip"), Path("/far/dir_1/file-2.zip")
+
+    def expected(line: str) -> List[str]:
+        return [word.replace("k_y", "k y") for word in line.split()]
+
+    assert words_of(lambda backend: backend.create_dir(remote, there)) == expected(
+        f"{ssh} me@far.example mkdir -p {there}"
+    )
+    assert words_of(
+        lambda backend: backend.copy_file_to_remote(remote, here, there)
+    ) == expected(f"{scp} {here} me@far.example:{there}")
+    assert words_of(
+        lambda backend: backend.copy_file_from_remote(remote, there, here)
+    ) == expected(f"{scp} me@far.example:{there} {here}")
+    assert words_of(
+        lambda backend: backend.execute_remote(remote, "/far/python", "a=1", "b@%+,-_")
+    ) == expected(f"{ssh} me@far.example /far/python a=1 b@%+,-_")
+    assert words_of(lambda backend: backend.delete_dir(remote, there)) == expected(
+        f"{ssh} me@far.example rm -Rf {there}"
+    )
+
+
+def test_what_a_shell_would_touch_is_quoted() -> None:
+    remote = make_remote()
+    there = Path("/a b/c'd")
+
+    assert words_of(lambda backend: backend.create_dir(remote, there))[-1] == (
+        "'/a b/c'\"'\"'d'"
+    )
+    assert words_of(
+        lambda backend: backend.execute_remote(remote, "/p n", "", "$(id)", "ok")
+    )[-4:] == ["'/p n'", "''", "'$(id)'", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("local", "word"),
+    [("-file", "./-file"), ("a:b", "./a:b"), ("/a:b", "/a:b"), ("file", "file")],
+)
+def test_a_local_file_is_never_taken_for_something_else(local: str, word: str) -> None:
+    remote, there = make_remote(), Path("/far/file")
+
+    to_remote = words_of(lambda b: b.copy_file_to_remote(remote, Path(local), there))
+    from_remote = words_of(
+        lambda b: b.copy_file_from_remote(remote, there, Path(local))
+    )
+
+    assert (to_remote[-2], from_remote[-1]) == (word, word)
+
+
+def test_an_address_with_colons_is_told_from_the_path() -> None:
+    remote, path = make_remote(host="::1"), Path("/f")
+
+    assert SshCommandLineBackend.login(remote) == "me@::1"
+    assert words_of(lambda backend: backend.copy_file_to_remote(remote, path, path))[
+        -1
+    ] == ("me@[::1]:/f")
+
+
+def test_a_path_or_a_program_that_looks_like_an_option_is_refused() -> None:
+    remote, option, path = make_remote(), Path("-oProxyCommand=id"), Path("/p")
+    backend = SshCommandLineBackend()
+    with mock.patch("subprocess.check_call") as check_call:
+        for call in (
+            lambda: backend.create_dir(remote, option),
+            lambda: backend.make_private(remote, option),
+            lambda: backend.copy_file_to_remote(remote, path, option),
+            lambda: backend.copy_file_from_remote(remote, option, path),
+            lambda: backend.execute_remote(remote, str(option)),
+            lambda: backend.delete_dir(remote, option),
+        ):
+            with pytest.raises(ConfigurationError, match="taken for an option"):
+                call()
+    check_call.assert_not_called()
+
+
+def test_ssh_has_no_askpass_program_unless_the_user_wants_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def environment() -> Any:
+        with mock.patch("subprocess.check_call") as check_call:
+            SshCommandLineBackend().create_dir(make_remote(), Path("/p"))
+        return check_call.call_args[1]["env"]
+
+    monkeypatch.delenv("SSH_ASKPASS_REQUIRE", raising=False)
+    assert environment()["SSH_ASKPASS_REQUIRE"] == "never"
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    assert environment()["SSH_ASKPASS_REQUIRE"] == "force"
+
+
+# --- Remotes -------------------------------------------------------------------------
+
+
+def test_a_remote_has_defaults() -> None:
+    interpreter = bandsaw.Interpreter()
+
+    remote = Remote(host="far", interpreter=interpreter)
+
+    from bandsaw.user import get_current_username
+
+    assert (remote.port, remote.user) == (22, get_current_username())
+    assert (remote.key_file, remote.directory) == (None, Path("/tmp"))
+    assert remote.interpreter is interpreter
+
+
+def test_a_remote_needs_a_host_and_an_interpreter() -> None:
+    with pytest.raises(ValueError, match="Remote needs a host"):
+        Remote(interpreter=bandsaw.Interpreter())
+    with pytest.raises(ValueError, match="Remote needs an interpreter"):
+        Remote("host")
+
+
+@pytest.mark.parametrize(
+    "options", [{"host": "-oX"}, {"user": "-oX"}, {"directory": "-x"}, {"port": "x"}]
+)
+def test_a_remote_refuses_what_makes_no_sense(options: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        make_remote(**options)
+
+
+# --- Backends of the user's own ------------------------------------------------------
+
+
+class LocalBackend(SshBackend):
+    """Plays another machine, the way a backend for the published releases would."""
+
+    def __init__(self) -> None:
+        self.calls: List[Tuple[Any, ...]] = []
+        self.failing: List[str] = []
+
+    def _note(self, name: str, *arguments: Any) -> None:
+        self.calls.append((name, *arguments))
+        if name in self.failing:
+            raise ConnectionResetError(f"No {name} here")
+
+    def create_dir(self, remote: Remote, remote_path: Path) -> None:
+        self._note("create_dir", remote, remote_path)
+        remote_path.mkdir(parents=True)
+
+    def copy_file_to_remote(
+        self, remote: Remote, local_path: Path, remote_path: Path
+    ) -> None:
+        self._note("copy_file_to_remote", remote, local_path, remote_path)
+        shutil.copy(str(local_path), str(remote_path))
+
+    def copy_file_from_remote(
+        self, remote: Remote, remote_path: Path, local_path: Path
+    ) -> None:
+        self._note("copy_file_from_remote", remote, remote_path, local_path)
+        shutil.copy(str(remote_path), str(local_path))
+
+    def execute_remote(self, remote: Remote, executable: str, *arguments: str) -> None:
+        self._note("execute_remote", remote, executable, *arguments)
+        # In the process group of the tests, and with their standard input
+        subprocess.check_call([executable, *arguments])
+
+    def delete_dir(self, remote: Remote, remote_path: Path) -> None:
+        self._note("delete_dir", remote, remote_path)
+        shutil.rmtree(str(remote_path))
+
+
+class Setting:
+    """A configuration with a backend of the user's own, only half of which travels."""
+
+    def __init__(self, configuration: bandsaw.Configuration, directory: Path) -> None:
+        self.directory = directory
+        self.backend = LocalBackend()
+        self.remote = make_remote(
+            interpreter=bandsaw.Interpreter(), directory=directory
+        )
+        self.advice = SshAdvice(backend=self.backend).add_remote(self.remote)
+        self.module = configuration.module_name
+        configuration.add_advice_chain(self.advice)
+
+    def call(self, function: Callable[..., Any], *args: Any, **parameters: Any) -> Any:
+        return bandsaw.task(function, config=self.module, **parameters)(*args)
+
+    def names(self) -> List[str]:
+        return [name for name, *_ in self.backend.calls]
+
+
+@pytest.fixture
+def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
+    name = f"local_configuration_{next(_numbers)}"
+    text = """
+        import bandsaw
+        from bandsaw.advices.ssh import SshAdvice
+
+        configuration = bandsaw.Configuration().add_advice_chain(SshAdvice())
+    """
+    write_files(tmp_path / "near", {f"{name}.py": text})
+    monkeypatch.syspath_prepend(str(tmp_path / "near"))
+    made = Setting(bandsaw.get_configuration(name), tmp_path / "far")
+    made.directory.mkdir()
+    yield made
+    del sys.modules[name]
+
+
+def test_a_backend_is_told_each_step(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANDSAW_RUN_ID", "run")
+
+    setting.advice.directory = setting.directory.parent / "exchanges"
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    calls = setting.backend.calls
+    assert calls[2][2].parent.parent == setting.advice.directory
+    directory = calls[0][2]
+    assert directory.parent == setting.directory
+    assert setting.names() == [
+        "create_dir",
+        "copy_file_to_remote",
+        "copy_file_to_remote",
+        "copy_file_to_remote",
+        "execute_remote",
+        "copy_file_from_remote",
+        "delete_dir",
+    ]
+    assert {remote for _, remote, *_ in calls} == {setting.remote}
+    assert [call[3] for call in calls[1:4]] == [
+        directory / name for name in ("archive.pyz", "session.zip", "settings.json")
+    ]
+    assert calls[4][2:] == (
+        *(sys.executable, str(directory / "archive.pyz")),
+        *("--input", str(directory / "session.zip")),
+        *("--output", str(directory / "answer.zip"), "--run-id", "run"),
+        *("--settings", str(directory / "settings.json")),
+    )
+    assert calls[5][2] == directory / "answer.zip"
+    assert calls[6][2] == directory
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    "step", ["copy_file_to_remote", "execute_remote", "copy_file_from_remote"]
+)
+def test_the_directory_is_deleted_also_when_a_step_fails(
+    setting: Setting, step: str
+) -> None:
+    setting.backend.failing = [step]
+
+    with pytest.raises(UnreachableError, match=f"ConnectionResetError: No {step} here"):
+        setting.call(far_tasks.add, 1, 2)
+
+    assert setting.names()[-1] == "delete_dir"
+    assert not any(setting.directory.iterdir())
+
+
+def test_a_directory_that_is_not_deleted_does_not_hide_the_failure(
+    setting: Setting,
+) -> None:
+    setting.backend.failing = ["copy_file_to_remote", "delete_dir"]
+
+    with pytest.raises(UnreachableError, match="No copy_file_to_remote here"):
+        setting.call(far_tasks.add, 1, 2)
+
+
+def test_a_directory_that_is_not_deleted_costs_a_warning_and_not_the_result(
+    setting: Setting,
+) -> None:
+    setting.backend.failing = ["delete_dir"]
+
+    with pytest.warns(UserWarning, match=r"was not removed: .*No delete_dir here"):
+        assert setting.call(far_tasks.add, 1, 2) == 3
+
+
+def test_an_interpreter_that_died_is_unreachable_when_its_machine_is(
+    setting: Setting,
+) -> None:
+    setting.backend.failing = ["delete_dir"]
+
+    with pytest.raises(UnreachableError, match="No delete_dir here"):
+        setting.call(far_tasks.exit_silently, 255)
+
+
+def test_an_answer_counts_also_when_the_process_ended_badly(setting: Setting) -> None:
+    assert setting.call(far_tasks.exit_with_status_at_the_end, 3) == 3
+
+
+def test_an_interrupt_in_a_backend_passes_through(setting: Setting) -> None:
+    def interrupt(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    setting.backend.execute_remote = interrupt  # type: ignore[method-assign]
+
+    with pytest.raises(KeyboardInterrupt):
+        setting.call(far_tasks.add, 1, 2)
+
+    assert setting.names()[-1] == "delete_dir"
+
+
+def test_a_task_chooses_its_machine(setting: Setting) -> None:
+    other = make_remote(host="other", interpreter=bandsaw.Interpreter())
+    other.directory = setting.directory / "other"
+
+    assert setting.advice.add_remote(other, "second") is setting.advice
+    assert setting.call(far_tasks.add, 1, 2, ssh={"remote": "second"}) == 3
+
+    assert setting.advice.remotes == {"default": setting.remote, "second": other}
+    assert {remote for _, remote, *_ in setting.backend.calls} == {other}
+
+
+def test_an_unknown_machine_is_named_with_the_known_ones(setting: Setting) -> None:
+    with pytest.raises(ConfigurationError, match=r"'third'.* Known are: 'default'"):
+        setting.call(far_tasks.add, 1, 2, ssh={"remote": "third"})
+
+
+def test_a_parameter_that_makes_no_sense_is_named(setting: Setting) -> None:
+    with pytest.raises(ConfigurationError, match="'gpu'"):
+        setting.call(far_tasks.add, 1, 2, ssh="gpu")

@@ -1,0 +1,123 @@
+"""Attachments that travel to a child and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.advices.scripts import run
+
+ATTACHING = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.tracking.filesystem import FileSystemBackend
+from bandsaw.tracking.tracker import TrackerExtension
+
+class Attach(bandsaw.Advice):
+    def __init__(self, name):
+        self.name = name
+
+    def add(self, session, when):
+        for name, attachment in session.attachments.items():
+            with attachment.open() as stream:
+                content = stream.read().decode()
+            assert content == "content of " + name, content
+            assert attachment.size == len(content)
+        name = f"{when} {self.name}.txt"
+        path = session.temp_dir / name
+        path.write_text("content of " + name)
+        session.attachments[name] = path
+
+    def before(self, session):
+        self.add(session, "before")
+        session.proceed()
+
+    def after(self, session):
+        self.add(session, "after")
+        session.proceed()
+
+configuration = (
+    bandsaw.Configuration()
+    .add_advice_chain(
+        Attach("here"), SubprocessAdvice(), Attach("there"), SubprocessAdvice(),
+        Attach("farther"),
+    )
+    .add_extension(TrackerExtension(FileSystemBackend("tracked")))
+)
+"""
+
+
+def test_attachments_survive_every_combination(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+@bandsaw.task
+def add(a, b):
+    return a + b
+
+if __name__ == "__main__":
+    add(1, 2)
+""",
+        config=ATTACHING,
+    )
+    tracked = {
+        path.name: path.read_text()
+        for path in (tmp_path / "tracked").rglob("attachments/*")
+    }
+    assert tracked == {
+        f"{when} {where}.txt": f"content of {when} {where}.txt"
+        for when in ("before", "after")
+        for where in ("here", "there", "farther")
+    }
+
+
+def test_an_attachment_needs_no_memory(tmp_path: Path) -> None:
+    # In a child, attached to what comes back as well as to what is sent.
+    peaks = {}
+    for size in (1, 300 * 1024 * 1024):
+        output = run(
+            tmp_path / str(size),
+            """
+import resource
+
+@bandsaw.task
+def nothing():
+    pass
+
+if __name__ == "__main__":
+    nothing()
+    for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:
+        print(resource.getrusage(who).ru_maxrss)
+""",
+            config=f"""
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+class Attach(bandsaw.Advice):
+    def before(self, session):
+        self.attach(session, "before")
+
+    def after(self, session):
+        self.attach(session, "after")
+
+    def attach(self, session, name):
+        path = session.temp_dir / name
+        with path.open("wb") as file:
+            file.truncate({size})
+        session.attachments[name] = path
+        session.proceed()
+
+class Check(bandsaw.Advice):
+    def after(self, session):
+        assert session.attachments["after"].size == {size}
+        session.proceed()
+
+configuration = bandsaw.Configuration().add_advice_chain(
+    Check(), SubprocessAdvice(), Attach()
+)
+""",
+        )
+        peaks[size] = [int(line) for line in output.splitlines()]
+    small, large = peaks.values()
+    # In kilobytes; on macOS in bytes, which makes it only easier to pass.
+    assert large[0] - small[0] < 30_000
+    assert large[1] - small[1] < 30_000

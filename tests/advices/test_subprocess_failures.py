@@ -1,0 +1,440 @@
+"""What fails in a child, and what its caller sees of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from tests.advices.scripts import run
+
+
+def test_an_exception_says_where_in_the_child_it_was_raised(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+import traceback
+
+def deep_inside():
+    return {}["missing"]
+
+@bandsaw.task
+def fail():
+    return deep_inside()
+
+@bandsaw.task
+def fail_in_a_grandchild():
+    return fail()
+
+if __name__ == "__main__":
+    for task in fail, fail_in_a_grandchild:
+        try:
+            task()
+        except KeyError as error:
+            text = traceback.format_exc()
+            print(error.args, "deep_inside" in text, "direct cause" in text)
+            print(type(error.__cause__).__name__)
+""",
+    )
+    assert output == 2 * "('missing',) True True\nRemoteTraceback\n"
+
+
+def test_an_exception_keeps_its_notes_and_attributes(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+@bandsaw.task
+def fail():
+    error = OSError(2, "not there", "a file")
+    error.hint = "look elsewhere"
+    raise error
+
+if __name__ == "__main__":
+    try:
+        fail()
+    except FileNotFoundError as error:
+        print(error.errno, error.strerror, error.filename, error.hint)
+""",
+    )
+    assert output == "2 not there a file look elsewhere\n"
+
+
+def test_a_falsy_exception_is_raised_all_the_same(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+class Empty(Exception):
+    def __len__(self):
+        return 0
+
+@bandsaw.task
+def fail():
+    raise Empty("nothing")
+
+if __name__ == "__main__":
+    print(text_of(fail))
+""",
+    )
+    assert output == "Empty: nothing\n"
+
+
+FAILURES = {
+    "a result that cannot be pickled": (
+        "return (i for i in [])",
+        "SerializationError",
+        "generator",
+    ),
+    "a result that cannot be unpickled": (
+        "return Stubborn()",
+        "SerializationError",
+        "only where it was made",
+    ),
+    "an exception that cannot be pickled": (
+        "raise Locked()",
+        "SerializationError",
+        "Locked: it holds a lock",
+    ),
+    "an exception that cannot be unpickled": (
+        "raise StubbornError('stubborn message')",
+        "SerializationError",
+        "stubborn message",
+    ),
+    "an exception of a local class": (
+        """
+        class Local(LookupError):
+            pass
+        raise Local("from inside")""",
+        "Local",
+        "from inside",
+    ),
+    "an end without an answer": ("os._exit(7)", "InterpreterDiedError", "status 7"),
+    "a signal": (
+        "os.kill(os.getpid(), 9)",
+        "InterpreterDiedError",
+        "SIGKILL",
+    ),
+    "an exit": ("sys.exit(3)", "SystemExit", "3"),
+    "an interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
+    "a generator that is exited": ("raise GeneratorExit", "GeneratorExit", ""),
+    "too deep a recursion": (
+        "return recurse()",
+        "RecursionError",
+        "maximum recursion",
+    ),
+}
+
+FAILING = """
+import threading
+
+class Stubborn:
+    def __reduce__(self):
+        return rebuild, (os.getpid(),)
+
+def rebuild(pid):
+    if os.environ.get("MAIN_PROCESS") == str(os.getpid()):
+        raise LookupError("only where it was made")
+    return Stubborn()
+
+class Locked(Exception):
+    def __init__(self):
+        super().__init__("it holds a lock")
+        self.lock = threading.Lock()
+
+class StubbornError(Exception):
+    def __reduce__(self):
+        return rebuild_error, ()
+
+def rebuild_error():
+    raise LookupError("not again")
+
+def recurse():
+    return recurse()
+
+@bandsaw.task
+def fine(x):
+    return x
+
+@bandsaw.task
+def task(kind):
+    BODY
+
+if __name__ == "__main__":
+    os.environ["MAIN_PROCESS"] = str(os.getpid())
+    try:
+        task("")
+    except BaseException as error:
+        print(type(error).__name__)
+        print(isinstance(error, LookupError))
+        print(error)
+    print("next", fine(1))
+"""
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_reaches_the_caller_and_the_next_call_works(
+    tmp_path: Path, failure: str
+) -> None:
+    body, name, message = FAILURES[failure]
+
+    output = run(tmp_path, FAILING.replace("BODY", body))
+
+    lines = output.splitlines()
+    assert lines[0] == name
+    assert lines[1] == str(name == "Local")
+    assert message in "\n".join(lines[2:-1])
+    assert lines[-1] == "next 1"
+
+
+def test_an_argument_that_can_not_be_pickled_fails_the_call_and_starts_nothing(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+import threading
+
+@bandsaw.task
+def take(value):
+    print("called")
+
+if __name__ == "__main__":
+    try:
+        take(threading.Lock())
+    except TypeError as error:
+        print(type(error).__name__, "lock" in str(error))
+    take(1)
+""",
+    )
+    assert output == "SerializationError True\ncalled\n"
+
+
+def test_what_can_not_be_moved_says_so_and_why(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+from bandsaw.exceptions import NotMovableError
+
+@bandsaw.task
+def generate():
+    yield 1
+
+square = bandsaw.task(lambda x: x * x)
+
+def make():
+    @bandsaw.task
+    def local():
+        return 1
+    return local
+
+@bandsaw.task
+def replaced():
+    return 1
+
+kept = replaced
+
+@bandsaw.task
+def replaced():
+    return 2
+
+space = {"__name__": "__main__", "bandsaw": bandsaw}
+exec("@bandsaw.task\\ndef executed(): return 1", space)
+
+if __name__ == "__main__":
+    for task in generate, square, make(), kept, space["executed"]:
+        args = (3,) if task is square else ()
+        try:
+            task(*args)
+        except NotMovableError as error:
+            print(error)
+    print(replaced())
+""",
+    )
+    lines = output.splitlines()
+    for line, name, reason in zip(
+        lines,
+        ("generate", "<lambda>", "make.<locals>.local", "replaced", "executed"),
+        ("generator", "local", "local", "leads to something else", "something else"),
+    ):
+        assert line.startswith(f"Task workflow.{name} cannot be moved")
+        assert reason in line
+    assert lines[5:] == ["2"]
+
+
+FORGETFUL = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+class Forgets(bandsaw.Advice):
+    def before(self, session):
+        if session.task.advice_parameters["step"] != "before":
+            session.proceed()
+
+    def after(self, session):
+        if session.task.advice_parameters["step"] != "after":
+            session.proceed()
+
+class Raises(bandsaw.Advice):
+    def before(self, session):
+        if session.task.advice_parameters["step"] == "before":
+            raise Broken("an advice")
+        session.proceed()
+
+    def after(self, session):
+        if session.task.advice_parameters["step"] == "after":
+            raise Broken("an advice")
+        session.proceed()
+
+class Concludes(bandsaw.Advice):
+    def before(self, session):
+        if session.task.advice_parameters["step"] == "before":
+            session.conclude(bandsaw.result.Result("concluded"))
+        else:
+            session.proceed()
+
+    def after(self, session):
+        if session.task.advice_parameters["step"] == "after":
+            session.conclude(bandsaw.result.Result("concluded"))
+        else:
+            session.proceed()
+
+class Seen(bandsaw.Advice):
+    def after(self, session):
+        print("seen", session.result.value, flush=True)
+        session.proceed()
+
+class Broken(Exception):
+    pass
+
+configuration = bandsaw.Configuration()
+for kind in Forgets, Raises, Concludes:
+    configuration.add_advice_chain(
+        Seen(), SubprocessAdvice(), bandsaw.Advice(), kind(), name=kind.__name__
+    )
+"""
+
+MISBEHAVING = """
+@bandsaw.task(chain=CHAIN, step=STEP)
+def call():
+    print("task", flush=True)
+    return "worked"
+
+if __name__ == "__main__":
+    print(text_of(call))
+"""
+
+
+@pytest.mark.parametrize(
+    ("chain", "step", "lines"),
+    [
+        (
+            "Forgets",
+            "before",
+            ["AdviceError: Not all advice has been applied. "],
+        ),
+        (
+            "Forgets",
+            "after",
+            ["task", "AdviceError: Not all advice has been applied. "],
+        ),
+        ("Raises", "before", ["Broken: an advice"]),
+        ("Raises", "after", ["task", "Broken: an advice"]),
+        ("Concludes", "before", ["seen concluded", "'concluded'"]),
+        ("Concludes", "after", ["task", "seen concluded", "'concluded'"]),
+    ],
+)
+def test_what_an_advice_does_in_the_child_counts_here(
+    tmp_path: Path, chain: str, step: str, lines: List[str]
+) -> None:
+    output = run(
+        tmp_path,
+        f"CHAIN, STEP = {chain!r}, {step!r}\n" + MISBEHAVING,
+        config=FORGETFUL,
+    )
+    written = output.splitlines()
+    assert len(written) == len(lines)
+    for line, expected in zip(written, lines):
+        assert line.startswith(expected)
+    if chain == "Forgets":
+        assert f"bandsaw_config.Forgets.{step}() (4 of 4)" in written[-1]
+        assert "SubprocessAdvice.before() (2 of 4)" in written[-1]
+
+
+def test_a_failing_child_concludes_the_session_so_that_earlier_advices_see_it(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+@bandsaw.task
+def die():
+    os._exit(1)
+
+if __name__ == "__main__":
+    print(die())
+""",
+        config="""
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.exceptions import InterpreterError
+from bandsaw.result import Result
+
+class Replaces(bandsaw.Advice):
+    def after(self, session):
+        if isinstance(session.result.exception, InterpreterError):
+            session.conclude(Result("instead"))
+        else:
+            session.proceed()
+
+configuration = bandsaw.Configuration().add_advice_chain(Replaces(), SubprocessAdvice())
+""",
+    )
+    assert output == "instead\n"
+
+
+def test_a_full_disk_is_the_result_of_the_call_and_nothing_is_left(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+import resource
+
+@bandsaw.task
+def size(data):
+    return len(data)
+
+if __name__ == "__main__":
+    print(size(b"fits"))
+    # Files that grow beyond this fail to be written, as on a full disk.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        size(bytes(1_000_000))
+    except OSError as error:
+        print("refused", error.errno is not None)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    print(os.listdir("exchange"), size(bytes(1_000_000)))
+""",
+        config="""
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+class Tell(bandsaw.Advice):
+    def after(self, session):
+        print("after", type(session.result.exception).__name__)
+        session.proceed()
+
+configuration = bandsaw.Configuration().add_advice_chain(
+    Tell(), SubprocessAdvice("exchange")
+)
+""",
+    )
+    assert output.splitlines() == [
+        "after NoneType",
+        "4",
+        "after OSError",
+        "refused True",
+        "after NoneType",
+        "[] 1000000",
+    ]

@@ -1,0 +1,287 @@
+"""Children of children, of threads and of pools, and what they leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.advices.scripts import run
+from tests.workflows import MOVING, run_python, write_files
+
+NESTED = """
+@bandsaw.task
+def depth(n):
+    return [os.getpid()] + (depth(n - 1) if n else [])
+
+@bandsaw.task
+def fail(n):
+    if n:
+        return fail(n - 1)
+    raise LookupError("at the bottom")
+
+if __name__ == "__main__":
+    print(len({os.getpid(), *depth(2)}))
+    print(text_of(fail, 2))
+"""
+
+
+def test_a_task_in_a_child_has_children_of_its_own(tmp_path: Path) -> None:
+    assert run(tmp_path, NESTED) == "4\nLookupError: at the bottom\n"
+
+
+def test_a_task_of_a_module_has_children_when_nothing_is_a_script(
+    tmp_path: Path,
+) -> None:
+    write_files(
+        tmp_path,
+        {
+            "bandsaw_config.py": MOVING,
+            "tasks.py": """
+            import bandsaw
+
+            @bandsaw.task
+            def depth(n):
+                return [n] + (depth(n - 1) if n else [])
+            """,
+        },
+    )
+    completed = run_python(
+        "-c", "import tasks; print(tasks.depth(2))", directory=tmp_path
+    )
+    assert completed.stdout == "[2, 1, 0]\n"
+    assert completed.stderr == ""
+
+
+TWO_MOVES = """
+import os
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+class Recorder(bandsaw.Advice):
+    def __init__(self, name):
+        self.name = name
+
+    def before(self, session):
+        session.context["pids"][f"before {self.name}"] = os.getpid()
+        session.proceed()
+
+    def after(self, session):
+        session.context["pids"][f"after {self.name}"] = os.getpid()
+        session.proceed()
+
+class Printer(bandsaw.Advice):
+    def before(self, session):
+        session.proceed()
+
+    def after(self, session):
+        pids = dict(session.context["pids"].attributes)
+        order = {pid: i for i, pid in reversed(list(enumerate(pids.values())))}
+        print(os.getpid() == min(order, key=order.get))
+        for name, pid in pids.items():
+            print(name, order[pid])
+        session.proceed()
+
+configuration = bandsaw.Configuration().add_advice_chain(
+    Printer(),
+    Recorder("first"),
+    SubprocessAdvice(),
+    Recorder("second"),
+    SubprocessAdvice(),
+    Recorder("third"),
+)
+"""
+
+
+def test_two_advices_of_one_chain_move_the_session_in_turn(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+@bandsaw.task
+def add(a, b):
+    return a + b
+
+if __name__ == "__main__":
+    print(add(1, 2))
+""",
+        config=TWO_MOVES,
+    )
+    assert output.splitlines() == [
+        "True",
+        "before first 0",
+        "before second 1",
+        "before third 2",
+        "after third 2",
+        "after second 1",
+        "after first 0",
+        "3",
+    ]
+
+
+def test_eight_threads_call_at_once_with_the_same_arguments(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+from concurrent.futures import ThreadPoolExecutor
+
+@bandsaw.task
+def process(x):
+    return os.getpid(), x
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(process, [1] * 8))
+    print(len(dict(results)), {x for _, x in results})
+""",
+    )
+    assert output == "8 {1}\n"
+
+
+def test_calls_leave_no_file_and_no_descriptor(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+from pathlib import Path
+import tempfile
+
+@bandsaw.task
+def work(fails):
+    if fails:
+        os._exit(1)
+
+def state():
+    files = {p for p in Path(tempfile.gettempdir()).rglob("*") if p.is_file()}
+    return files, os.listdir("/dev/fd")
+
+if __name__ == "__main__":
+    work(False)
+    before = state()
+    for fails in False, True:
+        text_of(work, fails)
+    print(state() == before)
+""",
+    )
+    assert output == "True\n"
+
+
+def test_the_files_of_the_exchange_lie_in_the_directory_and_are_removed(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+@bandsaw.task
+def files():
+    return [
+        (name, os.stat(os.path.join(parent, name)).st_mode & 0o077)
+        for parent, _, names in os.walk("exchange")
+        for name in sorted(names)
+    ]
+
+if __name__ == "__main__":
+    found = files()
+    print("session.zip" in dict(found), {mode for _, mode in found})
+    print(os.listdir("exchange"))
+""",
+        config="""
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration().add_advice_chain(SubprocessAdvice("exchange"))
+""",
+    )
+    assert output == "True {0}\n[]\n"
+
+
+FORKING = """
+class Value:
+    def __init__(self, x):
+        self.x = x
+
+@bandsaw.task
+def process(value):
+    return os.getpid(), Value(value.x + 1)
+
+def work(x):
+    pid, value = process(Value(x))
+    assert type(value) is Value and pid != os.getpid()
+    return os.getpid(), pid, value.x
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_of_a_pool_call_tasks_and_leave_nothing(
+    tmp_path: Path, method: str
+) -> None:
+    output = run(
+        tmp_path,
+        FORKING
+        + f"""
+if __name__ == "__main__":
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    work(0)
+    context = multiprocessing.get_context({method!r})
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        results = list(pool.map(work, range(3)))
+    print([x for _, _, x in results], len({{pid for _, pid, _ in results}}))
+    with context.Pool(2) as pool:
+        print(len({{pid for pid, _ in pool.map(process, [Value(1)] * 3)}}))
+    worker = context.Process(target=work, args=(1,))
+    worker.start()
+    worker.join()
+    print(worker.exitcode, work(1)[2])
+""",
+    )
+    assert output == "[1, 2, 3] 3\n3\n0 2\n"
+
+
+def test_a_forked_child_calls_tasks_and_does_not_touch_its_parents_files(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        FORKING
+        + """
+if __name__ == "__main__":
+    work(0)
+    directory = bandsaw.get_configuration().temporary_directory
+    before = sorted(directory.rglob("*"))
+    pid = os.fork()
+    if not pid:
+        status = 3
+        try:
+            work(1)
+            status = 0
+        finally:
+            if "--exit" in sys.argv:
+                os._exit(status)
+            sys.exit(status)
+    print(os.waitpid(pid, 0)[1])
+    print(sorted(directory.rglob("*")) == before, bool(before))
+    print(work(1)[2])
+""",
+    )
+    assert output == "0\nTrue True\n2\n"
+
+
+def test_the_run_is_the_same_in_every_process(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+from bandsaw.run import get_run
+
+@bandsaw.task
+def run_of(n):
+    run = get_run()
+    mine = [(run.run_id, run.user, run.start_date, os.environ["BANDSAW_RUN_ID"])]
+    return mine + (run_of(n - 1) if n else [])
+
+if __name__ == "__main__":
+    bandsaw.set_run_id("a run/of $(mine)_1")
+    found = run_of.__wrapped__(2)
+    print(len(found), len(set(found)), found[0][0])
+""",
+    )
+    assert output == "3 1 a run/of $(mine)_1\n"

@@ -1,0 +1,241 @@
+"""Gives every test a state of its own, and asserts that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Set
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no failure; `timeout` in pyproject.toml bounds each test as a whole.
+settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=50,
+    # What lands must not depend on chance; here, and with `stress`, it finds the rest.
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("stress", settings.get_profile("default"), max_examples=2000)
+settings.load_profile("default")
+
+# A suite that a shell has started in the background ignores it, and so would all
+# processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long something that is about to end, a child that is told to go for example, may
+# take for it. Only a failing test waits that long.
+SECONDS_TO_END = 10.0
+
+# What a run of the suite itself may have been given.
+VARIABLES_OF_BANDSAW = ("BANDSAW_CONFIG_MODULE", "BANDSAW_CONFIG", "BANDSAW_RUN_ID")
+
+# Marks every process that a test starts, however far down, with the test's directory.
+MARK = "BANDSAW_HOME"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def base_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pytest keeps the `tmp_path` of each test.
+
+    Asked for before the first test, as it depends on the temporary directory.
+    """
+    return tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(base_directory: Path) -> Iterator[None]:
+    """Runs each test in a clean state, and fails those that leave something behind."""
+    _reset_bandsaw()
+    before = _State()
+    # Not below `tmp_path`: the names of sockets in it must stay short.
+    directory = Path(tempfile.mkdtemp(prefix="bandsaw-")).resolve()
+    temporary = directory / "tmp"
+    home = directory / "home"
+    for created in (temporary, home):
+        created.mkdir(mode=0o700)
+    for name in VARIABLES_OF_BANDSAW:
+        os.environ.pop(name, None)
+    os.environ["TMPDIR"] = str(temporary)
+    os.environ[MARK] = str(home)
+    before_tempdir, tempfile.tempdir = tempfile.tempdir, str(temporary)
+    clean = dict(os.environ)
+
+    yield
+
+    _reset_bandsaw()
+    problems: List[str] = []
+    try:
+        processes = _remaining(lambda: before.new_processes(str(home)))
+        problems += [f"process {pid}: {_command(pid)}" for pid in processes]
+        threads = _remaining(lambda: _threads() - before.threads)
+        problems += [f"thread {thread!r}" for thread in threads]
+        if any(temporary.iterdir()):
+            gc.collect()
+        problems += [f"file {p.relative_to(temporary)}" for p in temporary.rglob("*")]
+        if _open_files_below(directory):
+            gc.collect()
+        problems += [f"open file {name}" for name in _open_files_below(directory)]
+        problems += before.differences(clean)
+    finally:
+        tempfile.tempdir = before_tempdir
+        before.restore()
+        _forget_modules_below(directory, base_directory)
+        shutil.rmtree(directory, ignore_errors=True)
+    if problems:
+        pytest.fail("It left behind: " + "; ".join(sorted(problems)), pytrace=False)
+
+
+class _State:
+    """What a test shares with all others."""
+
+    def __init__(self) -> None:
+        self.processes = _processes()
+        self.threads = _threads()
+        self.environment = dict(os.environ)
+        self.path = list(sys.path)
+        self.directory = os.getcwd()
+        self.handlers = _handlers()
+        self.level = logging.getLogger().level
+
+    def new_processes(self, home: str) -> Set[int]:
+        """Children, and what inherited the mark also from a parent that is gone."""
+        started = {p for p in _processes() - self.processes if _is_marked(p, home)}
+        children = _children() - self.processes
+        return (started | children) - _processes_that_stay()
+
+    def differences(self, environment: Dict[str, str]) -> Iterator[str]:
+        now = dict(os.environ)
+        for name in sorted(now.keys() | environment.keys()):
+            # Changed by pytest itself between the phases of a test
+            if name != "PYTEST_CURRENT_TEST" and now.get(name) != environment.get(name):
+                yield f"environment variable {name}"
+        if sys.path != self.path:
+            yield "another sys.path"
+        if os.getcwd() != self.directory:
+            yield "another working directory"
+        for handler in _handlers() - self.handlers:
+            yield f"handler {handler!r} of a logger"
+        if logging.getLogger().level != self.level:
+            yield "another level of the root logger"
+
+    def restore(self) -> None:
+        # Not `clear()`: it would remove, for a moment, what other threads read.
+        for name in os.environ.keys() - self.environment.keys():
+            del os.environ[name]
+        os.environ.update(self.environment)
+        sys.path[:] = self.path
+        os.chdir(self.directory)
+        for name in (None, "bandsaw"):
+            logger = logging.getLogger(name)
+            for handler in set(logger.handlers) & (_handlers() - self.handlers):
+                logger.removeHandler(handler)
+        logging.getLogger().setLevel(self.level)
+
+
+def _reset_bandsaw() -> None:
+    for name in ("bandsaw.config", "bandsaw.distribution", "bandsaw.run"):
+        module: Any = sys.modules.get(name)
+        if module is not None:
+            module.reset()
+
+
+def _remaining(what: Callable[[], Set[Any]]) -> Set[Any]:
+    """What is left, also after it had the time to end."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    while True:
+        left = what()
+        if not left or time.monotonic() > deadline:
+            return left
+        # Reaps children that multiprocessing knows, and lets threads run.
+        multiprocessing.active_children()
+        threading.Event().wait(0.01)
+
+
+def _threads() -> Set[threading.Thread]:
+    return {
+        thread
+        for thread in threading.enumerate()
+        if not thread.name.startswith("pytest_timeout")
+    }
+
+
+def _handlers() -> Set[logging.Handler]:
+    handlers = logging.getLogger().handlers + logging.getLogger("bandsaw").handlers
+    # pytest's own come and go with the phases of a test.
+    return {h for h in handlers if not type(h).__module__.startswith("_pytest")}
+
+
+def _processes_that_stay() -> Set[int]:
+    """Servants that multiprocessing starts once, and keeps until its process ends."""
+    tracker: Any = multiprocessing.resource_tracker
+    forkserver: Any = multiprocessing.forkserver
+    return {tracker._resource_tracker._pid, forkserver._forkserver._forkserver_pid}
+
+
+def _processes() -> Set[int]:
+    """Every process of the machine; none are found where there is no /proc."""
+    try:
+        return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    except OSError:
+        return set()
+
+
+def _children() -> Set[int]:
+    children: Set[int] = set()
+    for known in Path("/proc/self/task").glob("*/children"):
+        try:
+            children.update(int(pid) for pid in known.read_text().split())
+        except OSError:
+            continue  # This thread has just ended.
+    return children
+
+
+def _is_marked(pid: int, home: str) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False  # It has just ended, or belongs to somebody else.
+    return f"{MARK}={home}".encode() in environment.split(b"\0")
+
+
+def _command(pid: int) -> str:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return "(has ended)"
+    return command.replace(b"\0", b" ").decode(errors="replace").strip() or "(zombie)"
+
+
+def _open_files_below(directory: Path) -> List[str]:
+    names = []
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        try:
+            name = os.readlink(descriptor)
+        except OSError:
+            continue  # The one that lists the directory
+        if name.startswith(f"{directory}{os.sep}"):
+            names.append(name)
+    return names
+
+
+def _forget_modules_below(*directories: Path) -> None:
+    """Lets the next test import another module of the same name."""
+    beginnings = tuple(f"{directory}{os.sep}" for directory in directories)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(beginnings):
+            del sys.modules[name]
+    importlib.invalidate_caches()

@@ -1,0 +1,159 @@
+"""Runs the Python examples of one page of the documentation.
+
+``python -m tests.pages PAGE`` does it in the current directory, which should be empty.
+How a page is read:
+
+- Every ```` ```python ```` block runs, from top to bottom, in one namespace. One that
+  begins with ``>>>`` is a doctest: what it prints is compared.
+- A block whose first line is a comment that names a file, like ``# bandsaw_config.py``
+  or ``# project/tasks.py``, is written to that file. All files are there from the
+  beginning, so a page may show the workflow first and its configuration later. A
+  file that is shown once more is replaced at that place, and loaded anew.
+- A written file with a main guard is a script, and it is run, as ``python FILE``.
+  When a ```` ```text ```` block follows it directly, or after one paragraph, this is
+  what it prints; ``...`` stands for anything.
+- A comment ``<!-- python`` to ``-->`` holds what the page needs to be run and does not
+  show. It is read like a block.
+"""
+
+from __future__ import annotations
+
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+BLOCK = re.compile(
+    r"^(?P<indent> *)(?:```python[^\n]*\n(?P<code>.*?)^(?P=indent)```$"
+    r"|<!-- python\n(?P<hidden>.*?)^(?P=indent)-->$)"
+    # Only what a script prints is looked at.
+    r"(?P<output>\n*(?:(?! *```)[^\n]+\n)*\n* *```text\n(?P<printed>.*?)^ *```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+FILE = re.compile(r"# (?P<file>[\w./-]+\.\w+)\n")
+MAIN_GUARD = re.compile(r"^if __name__ == [\"']__main__[\"']:", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """One example: where it begins, and what its text means."""
+
+    line: int
+    code: str
+    file: Optional[str]
+    printed: Optional[str]
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it is a file that a user would start."""
+        return self.file is not None and bool(MAIN_GUARD.search(self.code))
+
+
+def blocks_of(text: str) -> List[Block]:
+    """The examples of a page in their order."""
+    blocks = []
+    for found in BLOCK.finditer(text):
+        kind = "hidden" if found["code"] is None else "code"
+        code = _dedented(found[kind], found["indent"])
+        printed = found["printed"]
+        named = FILE.match(code)
+        blocks.append(
+            Block(
+                line=text.count("\n", 0, found.start(kind)) + 1,
+                code=code,
+                file=named["file"] if named else None,
+                printed=printed and _dedented(printed, found["indent"]),
+            )
+        )
+    return blocks
+
+
+def run(page: Path) -> None:
+    """Runs all examples of a page; raises what the first failing one raises."""
+    blocks = blocks_of(page.read_text(encoding="utf-8"))
+    written: Dict[str, str] = {}
+    for block in blocks:
+        if block.file is not None and block.file not in written:
+            written[block.file] = block.code
+            _write(block.file, block.code)
+    namespace: Dict[str, Any] = {"__name__": "page"}
+    for block in blocks:
+        if block.file is not None:
+            if written[block.file] != block.code:
+                written[block.file] = block.code
+                _write(block.file, block.code)
+                _forget(block.file)
+            if block.is_script:
+                _run_script(page, block)
+        elif block.code.startswith(">>>"):
+            _run_doctest(page, block, namespace)
+        else:
+            # Lines are counted as on the page.
+            code = "\n" * (block.line - 1) + block.code
+            exec(compile(code, str(page), "exec"), namespace)
+
+
+def _dedented(text: str, indent: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(line[len(indent) :] if line.strip() else line for line in lines)
+
+
+def _write(name: str, code: str) -> None:
+    file = Path(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(code, encoding="utf-8")
+
+
+def _forget(name: str) -> None:
+    import importlib
+    import shutil
+
+    import bandsaw.config
+
+    sys.modules.pop(".".join(Path(name).with_suffix("").parts), None)
+    # Its bytecode may be as old as the new source, by the clock of the file system.
+    shutil.rmtree(Path(name).parent / "__pycache__", ignore_errors=True)
+    importlib.invalidate_caches()
+    bandsaw.config.reset()
+
+
+def _run_script(page: Path, block: Block) -> None:
+    assert block.file is not None
+    done = subprocess.run(
+        [sys.executable, block.file],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    where = f"{page}:{block.line}: {block.file}"
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    if done.returncode != 0:
+        raise AssertionError(f"{where} exits with {done.returncode}.")
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    expected = block.printed
+    if expected is not None and not doctest.OutputChecker().check_output(
+        expected, done.stdout, options
+    ):
+        raise AssertionError(f"{where} prints\n{done.stdout}instead of\n{expected}")
+
+
+def _run_doctest(page: Path, block: Block, namespace: Dict[str, Any]) -> None:
+    example = doctest.DocTestParser().get_doctest(
+        block.code, namespace, page.name, str(page), block.line - 1
+    )
+    runner = doctest.DocTestRunner(
+        optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+    )
+    failed, _ = runner.run(example, clear_globs=False)
+    if failed:
+        raise AssertionError(f"{page}:{block.line}: {failed} examples fail.")
+    # A doctest works on a copy of the namespace.
+    namespace.update(example.globs)
+
+
+if __name__ == "__main__":
+    # As for a script that lies in the current directory
+    sys.path.insert(0, str(Path.cwd()))
+    run(Path(sys.argv[1]))

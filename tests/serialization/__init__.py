@@ -1,0 +1,3 @@
+"""Tests of the serializers."""
+
+from __future__ import annotations

@@ -1,0 +1,309 @@
+"""What reading JSON may do, and what it must not."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+
+from bandsaw.exceptions import SerializationError
+from bandsaw.modules import allow_imports
+from bandsaw.serialization import JsonSerializer
+from tests.serialization import samples
+
+HERE = "tests.serialization.samples"
+
+
+def read(serializer: str, representation: Any) -> Any:
+    data = json.dumps({"_serializer": serializer, "value": representation})
+    return JsonSerializer().deserialize(io.BytesIO(data.encode()))
+
+
+REPRESENTATIONS: Dict[str, Any] = {
+    "ExceptionSerializer": {"args": ["x"]},
+    "SerializableValueSerializer": {"serialized": {}},
+    "bandsaw.enum": {"name": "A", "value": 1},
+    "bandsaw.subclass": {"base": "str", "value": "x"},
+}
+
+
+@pytest.mark.parametrize("serializer", REPRESENTATIONS)
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("builtins", "object"),
+        ("subprocess", "Popen"),
+        ("sys", "modules"),
+        (HERE, "nested"),
+        (HERE, "Outer"),
+    ],
+)
+def test_only_classes_of_the_right_kind_are_made(
+    serializer: str, module: str, name: str
+) -> None:
+    with pytest.raises(SerializationError, match="is not a subclass of"):
+        read(
+            serializer, {**REPRESENTATIONS[serializer], "module": module, "type": name}
+        )
+
+
+@pytest.mark.parametrize("serializer", REPRESENTATIONS)
+def test_no_module_is_imported(
+    serializer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "planted.py").write_text("class X(Exception): pass")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with pytest.raises(SerializationError, match="planted, which is not loaded"):
+        read(
+            serializer,
+            {**REPRESENTATIONS[serializer], "module": "planted", "type": "X"},
+        )
+
+    assert "planted" not in sys.modules
+
+
+def test_a_named_tuple_of_a_module_that_is_not_loaded_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "planted.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    value = read(
+        "TupleSerializer",
+        {
+            "type": "namedtuple",
+            "fields": ["a"],
+            "items": [1],
+            "name": "X",
+            "module": "planted",
+        },
+    )
+
+    assert value.a == 1
+    assert "planted" not in sys.modules
+
+
+def test_modules_are_imported_where_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("class MineError(Exception): pass")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with allow_imports():
+        value = read(
+            "ExceptionSerializer", {"args": [1], "module": "mine", "type": "MineError"}
+        )
+
+    assert type(value) is sys.modules["mine"].MineError
+
+
+@pytest.mark.parametrize("module", ["no_such_module", "no.such.module"])
+def test_an_exception_of_a_missing_module_has_its_nearest_base_when_restoring(
+    module: str,
+) -> None:
+    bases = [
+        {"module": "no_such_module", "type": "BaseError"},
+        {"module": "builtins", "type": "len"},
+        {"module": "builtins", "type": "KeyError"},
+    ]
+    with allow_imports():
+        value = read(
+            "ExceptionSerializer",
+            {"args": ["x"], "module": module, "type": "GoneError", "bases": bases},
+        )
+
+    assert isinstance(value, KeyError)
+    assert type(value).__name__ == "GoneError"
+    assert value.args == ("x",)
+
+
+def test_a_module_that_fails_when_it_is_imported_is_a_named_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with allow_imports(), pytest.raises(SerializationError, match=r"broken\.X"):
+        read("ExceptionSerializer", {"args": [], "module": "broken", "type": "X"})
+
+
+def test_the_getattr_of_a_module_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(samples, "__getattr__", called.append, raising=False)
+
+    with pytest.raises(SerializationError, match="There is no class"):
+        read(
+            "SerializableValueSerializer",
+            {"module": HERE, "type": "missing", "serialized": {}},
+        )
+
+    assert called == []
+
+
+def test_neither_a_property_nor_a_setter_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("Data has called code.")
+
+    monkeypatch.setattr(
+        samples.Name, "danger", property(fail, fail, fail), raising=False
+    )
+    monkeypatch.setattr(samples.Name, "__setattr__", fail)
+
+    value = read(
+        "bandsaw.subclass",
+        {
+            "base": "str",
+            "value": "x",
+            "module": HERE,
+            "type": "Name",
+            "attributes": {"danger": 1},
+        },
+    )
+
+    assert vars(value) == {"danger": 1}
+
+
+@pytest.mark.parametrize(
+    ("serializer", "representation"),
+    [
+        ("TupleSerializer", 1),
+        ("TupleSerializer", {"type": "tuple"}),
+        ("TupleSerializer", {"type": "tuple", "items": 5}),
+        ("TupleSerializer", {"type": "other", "items": []}),
+        (
+            "TupleSerializer",
+            {
+                "type": "namedtuple",
+                "items": [],
+                "fields": ["a"],
+                "name": "X",
+                "module": "m",
+            },
+        ),
+        (
+            "TupleSerializer",
+            {
+                "type": "namedtuple",
+                "items": [1],
+                "fields": ["a b"],
+                "name": "X",
+                "module": "m",
+            },
+        ),
+        (
+            "TupleSerializer",
+            {
+                "type": "namedtuple",
+                "items": [1],
+                "fields": [["a"]],
+                "name": "X",
+                "module": "m",
+            },
+        ),
+        (
+            "TupleSerializer",
+            {
+                "type": "namedtuple",
+                "items": [1],
+                "fields": ["a"],
+                "name": "print()",
+                "module": "m",
+            },
+        ),
+        ("ExceptionSerializer", []),
+        (
+            "ExceptionSerializer",
+            {
+                "args": [1],
+                "module": "builtins",
+                "type": "UnicodeDecodeError",
+                "attributes": {},
+            },
+        ),
+        ("ExceptionSerializer", {"args": [], "module": 1, "type": "X"}),
+        ("ExceptionSerializer", {"args": [], "module": "builtins"}),
+        ("SerializableValueSerializer", {"module": HERE, "type": "Place"}),
+        ("bandsaw.dict", 5),
+        ("bandsaw.dict", [[1]]),
+        ("bandsaw.dict", [[[], 1]]),
+        ("bandsaw.int", "x"),
+        ("bandsaw.int", None),
+        ("bandsaw.str", 1),
+        ("bandsaw.str", [1]),
+        ("bandsaw.enum", {"module": HERE, "type": "Color", "name": "BLUE"}),
+        ("bandsaw.enum", {"module": HERE, "type": "Access", "value": "x"}),
+        ("bandsaw.subclass", {"base": "set", "value": []}),
+        ("bandsaw.subclass", {"base": "str", "value": 1}),
+        (
+            "bandsaw.subclass",
+            {"base": "int", "value": 1, "module": HERE, "type": "Level"},
+        ),
+        (
+            "bandsaw.subclass",
+            {
+                "base": "dict",
+                "value": {},
+                "module": "collections",
+                "type": "OrderedDict",
+            },
+        ),
+        (
+            "bandsaw.subclass",
+            {
+                "base": "list",
+                "value": [],
+                "module": HERE,
+                "type": "Stack",
+                "attributes": 1,
+            },
+        ),
+        (
+            "bandsaw.subclass",
+            {"base": "str", "value": "", "attributes": {"a": 1}},
+        ),
+    ],
+)
+def test_damaged_data_is_a_named_error(serializer: str, representation: Any) -> None:
+    with pytest.raises(SerializationError):
+        read(serializer, representation)
+
+
+def test_a_value_that_is_missing_is_a_named_error() -> None:
+    with pytest.raises(SerializationError, match="no value for the serializer"):
+        JsonSerializer().deserialize(io.BytesIO(b'{"_serializer":"TupleSerializer"}'))
+
+
+def test_classes_of_the_running_script_come_from_the_script(tmp_path: Path) -> None:
+    import subprocess
+
+    script = tmp_path / "workflow.py"
+    script.write_text(
+        "import io, sys\n"
+        "print('body')\n"
+        "from bandsaw import JsonSerializer, SerializableValue\n"
+        "class V(SerializableValue):\n"
+        "    def serialized(self): return 1\n"
+        "    @classmethod\n"
+        "    def deserialize(cls, values): return cls()\n"
+        "stream = io.BytesIO()\n"
+        "JsonSerializer().serialize(V(), stream)\n"
+        'assert b\'"module":"workflow"\' in stream.getvalue(), stream.getvalue()\n'
+        "stream.seek(0)\n"
+        "assert type(JsonSerializer().deserialize(stream)) is V\n"
+    )
+
+    output = subprocess.check_output(
+        [sys.executable, str(script)],
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+    )
+
+    assert output == b"body\n"

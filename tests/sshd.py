@@ -1,0 +1,217 @@
+"""Starts ssh servers on this machine, reached by the real commands of OpenSSH."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO, Iterator, List
+
+import pytest
+
+from tests.interpreters import is_one_of
+
+# Where sshd is although no user has it in the path
+SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+
+# What a process over there needs so that the tests know and measure it
+KEPT_VARIABLES = ("BANDSAW_HOME", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
+
+SERVER_CONFIGURATION = """\
+ListenAddress 127.0.0.1
+Port {port}
+HostKey "{directory}/host_key"
+AuthorizedKeysFile "{directory}/authorized_keys"
+PidFile none
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin yes
+PrintMotd no
+KexAlgorithms curve25519-sha256
+MaxStartups 100
+Subsystem sftp internal-sftp
+SetEnv {variables}
+"""
+
+CLIENT_CONFIGURATION = """\
+Host *
+UserKnownHostsFile "{directory}/known_hosts"
+GlobalKnownHostsFile /dev/null
+StrictHostKeyChecking yes
+IdentitiesOnly yes
+IdentityFile none
+IdentityAgent none
+ControlPath none
+ForwardAgent no
+LogLevel ERROR
+"""
+
+
+class Sshd:
+    """A server of ssh with keys of its own.
+
+    Attributes:
+        port: Its port on 127.0.0.1.
+        user: Who may log in.
+        key_file: With which key.
+        commands: A directory with the commands `ssh` and `scp` that know it, and that
+            know nothing of the configuration of the user who runs the tests.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.user = getpass.getuser()
+        self.key_file = directory / "user_key"
+        self.commands = directory / "commands"
+        for name in ("host_key", "user_key", "unknown_key"):
+            make_key(directory / name)
+        authorized = (directory / "user_key.pub").read_text()
+        (directory / "authorized_keys").write_text(authorized)
+        self._prepare_commands()
+        self.port = self._start()
+        host_key = (directory / "host_key.pub").read_text()
+        known = f"[127.0.0.1]:{self.port} {host_key}"
+        (directory / "known_hosts").write_text(known)
+
+    def _prepare_commands(self) -> None:
+        configuration = self.directory / "client_config"
+        configuration.write_text(CLIENT_CONFIGURATION.format(directory=self.directory))
+        self.commands.mkdir()
+        for name in ("ssh", "scp"):
+            command = self.commands / name
+            command.write_text(
+                f'#!/bin/sh\nexec {find(name)} -F "{configuration}" "$@"\n'
+            )
+            command.chmod(0o755)
+
+    def _start(self) -> int:
+        """Starts the server, and returns its port."""
+        configuration = self.directory / "server_config"
+        # A bash that is not the outermost shell leaves the user's own settings alone.
+        variables = {"SHLVL": "1"}
+        for name in KEPT_VARIABLES:
+            if name in os.environ:
+                variables[name] = os.environ[name]
+        words = [f'"{name}={value}"' for name, value in variables.items()]
+        for _ in range(20):
+            port = free_port()
+            configuration.write_text(
+                SERVER_CONFIGURATION.format(
+                    port=port,
+                    directory=self.directory,
+                    variables=" ".join(words),
+                )
+            )
+            self._process = subprocess.Popen(
+                [find("sshd"), "-D", "-e", "-f", str(configuration)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                universal_newlines=True,
+            )
+            assert self._process.stderr is not None
+            self._log = Log(self._process.stderr)
+            if self._log.wait_for("Server listening on"):
+                return port
+            self.stop()
+            # Somebody else may have taken the port meanwhile.
+            if "Address already in use" not in str(self._log):
+                break
+        pytest.skip(f"sshd cannot be started here: {self._log}")
+
+    def check(self) -> None:
+        """Skips the test where the server does not let the user in."""
+        command = [str(self.commands / "ssh"), "-p", str(self.port)]
+        command += ["-i", str(self.key_file), f"{self.user}@127.0.0.1", "true"]
+        login = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+        )
+        if login.returncode:
+            said = login.stdout.decode(errors="replace").strip()
+            pytest.skip(f"sshd does not let {self.user} in: {said}")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._log.join()
+
+
+class Log(threading.Thread):
+    """Reads what a server says."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: List[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self.start()
+
+    def run(self) -> None:
+        with self._stream:
+            for line in self._stream:
+                with self._changed:
+                    self._lines.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait_for(self, text: str) -> bool:
+        """Waits until the server has said something, or has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or text in str(self), 60)
+            return text in str(self)
+
+    def __str__(self) -> str:
+        return "".join(self._lines).strip()
+
+
+def start_sshd(directory: Path) -> Iterator[Sshd]:
+    """Starts a server, and stops it again; skips the test where there is none."""
+    if not is_one_of(min, max):
+        # They take long, and hardly depend on which Python they run on.
+        pytest.skip("runs with the oldest and the newest Python only")
+    for name in ("sshd", "ssh", "scp", "ssh-keygen"):
+        find(name)
+    if os.geteuid() == 0:
+        # What the service of the system would have made
+        Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)
+    server = Sshd(directory)
+    try:
+        server.check()
+        yield server
+    finally:
+        server.stop()
+
+
+def find(name: str) -> str:
+    """Returns the path of a program, or skips the test where there is none."""
+    path = shutil.which(name, path=SYSTEM_PATH)
+    if path is None:
+        pytest.skip(f"There is no {name} here, which the tests with sshd need.")
+    return os.path.abspath(path)
+
+
+def make_key(path: Path) -> None:
+    """Makes a pair of keys without a passphrase."""
+    command = [find("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=60)
+
+
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,111 @@
+"""The benchmarks work: each row gives figures. What the figures are is not tested."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+from benchmarks.__main__ import ROWS
+from benchmarks.contestants import LIBRARY, this_library
+from benchmarks.measure import Effort, Figure, Row, interleaved, median_ratios
+from benchmarks.table import as_json, as_text
+
+TINY = Effort(rounds=1, seconds=0.01, calls=20)
+
+
+def row(unit: str = "", target: Any = 1.5) -> Row:
+    return Row("name", "what it is", unit, target, lambda contestants, effort: {})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_gives_a_figure_for_each_contestant(name: str) -> None:
+    if name == "empty-array" and importlib.util.find_spec("numpy") is None:
+        pytest.skip("numpy, whose array is the argument, is not installed")
+    contestant = this_library(sys.executable)
+
+    figures = ROWS[name].measure([contestant], TINY)
+
+    assert list(figures) == ["bandsaw"]
+    assert isinstance(figures["bandsaw"].value, float)
+    json.dumps(figures["bandsaw"].details)
+
+
+def test_the_rows_can_be_listed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--help"],
+        cwd=str(LIBRARY),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    listed = " ".join(done.stdout.split())
+    assert f"Rows: {', '.join(ROWS)}." in listed
+
+
+def test_an_unknown_row_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "no-such-row"],
+        cwd=str(LIBRARY),
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert "unknown row no-such-row" in done.stderr
+
+
+def test_what_fails_is_no_figure(tmp_path: Path) -> None:
+    contestant = this_library(sys.executable)
+
+    with pytest.raises(RuntimeError, match=r"calls\.py failed with bandsaw"):
+        contestant.run("calls.py", "no-such-chain", "small", 0.01)
+
+
+def test_the_median_of_the_rounds_counts_and_the_minimum_within_a_round() -> None:
+    def measured(over: float) -> Dict[str, Any]:
+        return {"task": {"minimum": over}, "other": {"minimum": 2.0}}
+
+    answers: Dict[str, List[Any]] = {"a": [measured(x) for x in (2.0, 50.0, 4.0)]}
+
+    assert median_ratios(answers, "task", "other")["a"].value == 2.0
+
+
+def test_all_actions_are_measured_in_turn_after_a_first_time() -> None:
+    calls: List[str] = []
+
+    seconds = interleaved({n: partial(calls.append, n) for n in "ab"}, rounds=2)
+
+    assert calls == ["a", "b"] * 3
+    assert [len(taken) for taken in seconds.values()] == [2, 2]
+
+
+def test_the_table_shows_contestants_beside_the_target() -> None:
+    measured = [
+        (row(), {"original": Figure(1234.5, []), "bandsaw": Figure(1.234, [])}),
+        (row("ms", {"": 12, "3.8": 14}), {"bandsaw": Figure(11.0, [])}),
+    ]
+
+    assert as_text("3.8.18", measured).splitlines() == [
+        "Python 3.8.18  original  bandsaw  to reach",
+        "-------------  --------  -------  --------",
+        "what it is        1,234     1.23       1.5",
+        "what it is               11.0 ms     14 ms",
+    ]
+
+
+def test_the_json_has_what_the_figures_were_computed_from() -> None:
+    (one,) = as_json("3.13.0", [(row("B", 0), {"bandsaw": Figure(2.0, [1, 2, 3])})])
+
+    assert one["python"] == "3.13.0"
+    assert one["target"] == 0
+    assert one["figures"] == {"bandsaw": 2.0}
+    assert one["details"] == {"bandsaw": [1, 2, 3]}
+    json.dumps(one)

@@ -1,0 +1,594 @@
+"""The decorator and what it returns."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import multiprocessing
+import os
+import pickle
+import threading
+import typing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import pytest
+
+import bandsaw
+from bandsaw import Advice, Configuration, Extension
+from bandsaw.exceptions import AdviceError
+from bandsaw.result import Result
+from bandsaw.session import Session
+from tests import decorated
+from tests.configurations import loadable_configuration
+from tests.workflows import run_python, write_files
+
+
+class Noting(Advice):
+    def __init__(self) -> None:
+        self.sessions: List[Session] = []
+
+    def before(self, session: Session) -> None:
+        self.sessions.append(session)
+        session.proceed()
+
+
+class Tasks:
+    """Makes tasks with a configuration whose chain `advised` has an advice."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.noting = Noting()
+        configuration.add_advice_chain(self.noting, name="advised")
+
+    def of(self, *function: Any, **options: Any) -> Any:
+        return bandsaw.task(*function, config=self.configuration.module_name, **options)
+
+
+@pytest.fixture(name="tasks")
+def _tasks() -> Iterator[Tasks]:
+    with loadable_configuration() as configuration:
+        yield Tasks(configuration)
+
+
+BOTH = pytest.mark.parametrize("chain", ["default", "advised"])
+
+
+def add(a: int, b: int = 2) -> int:
+    """Adds."""
+    return a + b
+
+
+add.unit = "metre"  # type: ignore[attr-defined]
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+# Calls
+
+
+@BOTH
+def test_a_call_returns_the_value(tasks: Tasks, chain: str) -> None:
+    task = tasks.of(add, chain=chain)
+
+    assert task(1) == 3
+    assert task(a=1, b=5) == 6
+    assert len(tasks.noting.sessions) == (2 if chain == "advised" else 0)
+
+
+@BOTH
+@pytest.mark.parametrize("value", [None, 0, "", [], False, NotImplemented])
+def test_falsy_values_are_returned(tasks: Tasks, chain: str, value: Any) -> None:
+    def function() -> Any:
+        return value
+
+    assert tasks.of(function, chain=chain)() is value
+
+
+@BOTH
+def test_a_call_raises_the_exception_itself(tasks: Tasks, chain: str) -> None:
+    error = LookupError("no")
+
+    with pytest.raises(LookupError) as caught:
+        tasks.of(fail, chain=chain)(error)
+
+    assert caught.value is error
+
+
+class FalsyError(Exception):
+    def __len__(self) -> int:
+        return 0
+
+
+@BOTH
+def test_a_falsy_exception_is_raised_all_the_same(tasks: Tasks, chain: str) -> None:
+    with pytest.raises(FalsyError):
+        tasks.of(fail, chain=chain)(FalsyError())
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_exception_passes_through_and_leaves_nothing(
+    tasks: Tasks, chain: str, kind: Any, tmp_path: Path
+) -> None:
+    class Ending(Extension):
+        ended = 0
+
+        def on_session_finished(self, session: Session) -> None:
+            type(self).ended += 1
+
+    class Filing(Advice):
+        def before(self, session: Session) -> None:
+            (session.temp_dir / "file").touch()
+            session.proceed()
+
+    tasks.configuration.set_temp_directory(tmp_path)
+    if chain == "advised":
+        tasks.configuration.add_advice_chain(Filing(), name=chain)
+        tasks.configuration.add_extension(Ending())
+
+    with pytest.raises(kind):
+        tasks.of(fail, chain=chain)(kind())
+
+    assert Ending.ended == (1 if chain == "advised" else 0)
+    assert not any(tmp_path.iterdir())
+
+
+@BOTH
+def test_wrong_arguments_are_the_type_error_of_the_function(
+    tasks: Tasks, chain: str
+) -> None:
+    with pytest.raises(TypeError, match=r"add\(\) missing 1 required positional"):
+        tasks.of(add, chain=chain)()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'c'"):
+        tasks.of(add, chain=chain)(1, c=1)
+
+
+@BOTH
+def test_a_function_may_have_parameters_of_any_name(tasks: Tasks, chain: str) -> None:
+    def function(self: Any, task: Any, args: Any, kwargs: Any, **more: Any) -> Any:
+        return self, task, args, kwargs, more
+
+    task = tasks.of(function, chain=chain)
+
+    assert task(self=1, task=2, args=3, kwargs=4, session=5, function=6) == (
+        *(1, 2, 3, 4),
+        {"session": 5, "function": 6},
+    )
+
+
+def test_a_forgetful_advice_is_named(tasks: Tasks) -> None:
+    class Forgetful(Advice):
+        def after(self, session: Session) -> None:
+            pass
+
+    tasks.configuration.add_advice_chain(Advice(), Forgetful(), name="advised")
+
+    with pytest.raises(AdviceError, match=r"Forgetful\.after\(\) \(2 of 2\)"):
+        tasks.of(add, chain="advised")(1)
+
+
+def test_a_task_may_call_tasks(tasks: Tasks) -> None:
+    def factorial(n: int) -> int:
+        return n * task(n - 1) if n else 1
+
+    task = tasks.of(factorial, chain="advised")
+
+    assert task(5) == 120
+    assert len(tasks.noting.sessions) == 6
+
+
+def test_advices_and_extensions_that_are_added_later_count(tasks: Tasks) -> None:
+    task = tasks.of(add)
+    task(1)
+    tasks.configuration.add_advice_chain(tasks.noting)
+    task(1)
+    tasks.configuration.add_advice_chain()
+    task(1)
+    assert len(tasks.noting.sessions) == 1
+
+    class Counting(Extension):
+        sessions = 0
+
+        def on_session_created(self, session: Session) -> None:
+            type(self).sessions += 1
+
+    tasks.configuration.add_extension(Counting())
+    task(1)
+    assert Counting.sessions == 1
+
+
+# What a call without advices touches
+
+
+class Untouchable:
+    """Fails when it is looked into."""
+
+    def _fail(self, *args: Any) -> Any:
+        raise AssertionError("looked into")
+
+    __reduce__ = __reduce_ex__ = __eq__ = __bool__ = __len__ = __iter__ = _fail
+    __copy__ = __deepcopy__ = __getstate__ = __repr__ = __str__ = _fail
+    __hash__ = _fail  # type: ignore[assignment]
+
+
+def test_without_advices_nobody_looks_into_the_arguments(tasks: Tasks) -> None:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return args, kwargs
+
+    argument, other = Untouchable(), Untouchable()
+
+    (found,), kwargs = tasks.of(function)(argument, other=other)
+
+    assert found is argument
+    assert kwargs["other"] is other
+
+
+def test_without_advices_nobody_looks_into_the_result(tasks: Tasks) -> None:
+    value = Untouchable()
+
+    def function() -> Any:
+        return value
+
+    assert tasks.of(function)() is value
+
+
+@BOTH
+def test_arguments_need_not_be_picklable(tasks: Tasks, chain: str) -> None:
+    class Closed:
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            raise RuntimeError("not this one")
+
+    def function(value: Any) -> Any:
+        return value
+
+    values = [Closed(), threading.Lock(), (n for n in range(3)), function]
+
+    assert tasks.of(function, chain=chain)(values) is values
+    for value in values:
+        assert tasks.of(function, chain=chain)(value) is value
+
+
+@BOTH
+def test_a_task_can_change_the_arguments_of_its_caller(
+    tasks: Tasks, chain: str
+) -> None:
+    def function(values: List[int]) -> None:
+        values.append(1)
+
+    values: List[int] = []
+    tasks.of(function, chain=chain)(values)
+
+    assert values == [1]
+
+
+# Ways to use it
+
+
+def test_it_is_used_with_and_without_parameters(tasks: Tasks) -> None:
+    for task in (
+        tasks.of(add),
+        tasks.of()(add),
+        tasks.of(add, chain="default"),
+        tasks.of(chain="default")(add),
+        tasks.of(add, version="1"),
+        tasks.of(version="1")(add),
+    ):
+        assert task(1) == 3
+        assert task.__wrapped__ is add
+
+
+def test_one_decorator_can_decorate_many_functions(tasks: Tasks) -> None:
+    decorator = tasks.of(version="1")
+
+    assert decorator(add)(1) == 3
+    assert decorator(lambda: 2)() == 2
+
+
+def test_more_than_one_positional_argument_is_an_error(tasks: Tasks) -> None:
+    with pytest.raises(RuntimeError, match="Invalid 'task' decorator"):
+        tasks.of(add, add)
+
+
+def test_a_missing_configuration_is_an_error_before_there_is_a_function() -> None:
+    with pytest.raises(ModuleNotFoundError, match="No module named 'nowhere'"):
+        bandsaw.task(config="nowhere")
+
+
+def test_an_unknown_chain_is_an_error_before_there_is_a_function(tasks: Tasks) -> None:
+    with pytest.raises(ValueError, match=r"Unknown advice chain 'nope'.*'advised'"):
+        tasks.of(chain="nope")
+
+
+@pytest.mark.parametrize(
+    "thing", [int, Configuration, len, functools.partial(add), functools.lru_cache(add)]
+)
+def test_what_is_no_function_is_refused(tasks: Tasks, thing: Any) -> None:
+    with pytest.raises(TypeError, match="Unsupported task object of type"):
+        tasks.of(thing)
+    with pytest.raises(TypeError, match="Unsupported task object of type"):
+        tasks.of(version="1")(thing)
+
+
+def test_a_class_is_refused_when_it_is_decorated(tasks: Tasks) -> None:
+    with pytest.raises(TypeError):
+
+        @tasks.of
+        class Class:
+            pass
+
+
+# What it returns
+
+
+def test_it_carries_the_function_the_task_and_the_configuration(tasks: Tasks) -> None:
+    task = tasks.of(add, version="1", ssh={"remote": "a"})
+
+    assert task.__wrapped__ is add
+    assert task.bandsaw_task.function is add
+    assert task.bandsaw_task.advice_parameters == {
+        "version": "1",
+        "ssh": {"remote": "a"},
+    }
+    assert task.bandsaw_configuration is tasks.configuration
+
+
+def test_the_advice_parameters_are_a_copy(tasks: Tasks) -> None:
+    task = tasks.of(add, version="1")
+    task.bandsaw_task.advice_parameters["version"] = "2"
+
+    assert task.bandsaw_task.advice_parameters == {"version": "1"}
+
+
+def test_configuration_and_chain_are_no_advice_parameters(tasks: Tasks) -> None:
+    assert tasks.of(add, chain="advised").bandsaw_task.advice_parameters == {}
+
+
+def test_it_looks_like_the_function(tasks: Tasks) -> None:
+    task = tasks.of(add)
+
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "unit"):
+        assert getattr(task, name) == getattr(add, name)
+    assert inspect.signature(task) == inspect.signature(add)
+    assert typing.get_type_hints(task) == {"a": int, "b": int, "return": int}
+    assert inspect.isfunction(task)
+    assert not inspect.iscoroutinefunction(task)
+
+
+def test_the_class_of_task_functions_stands_in_annotations() -> None:
+    from bandsaw.decorator import TaskFunction
+
+    kind: Any = TaskFunction
+    assert kind[[int], int] is kind
+
+
+# Other kinds of functions
+
+
+def test_closures_and_lambdas_are_tasks(tasks: Tasks) -> None:
+    def adding(number: int) -> Any:
+        return tasks.of(lambda other: number + other, chain="advised")
+
+    assert adding(1)(2) == 3
+    assert adding(2)(2) == 4
+
+
+@BOTH
+def test_a_generator_function_runs_here(tasks: Tasks, chain: str) -> None:
+    def count(n: int) -> Iterator[int]:
+        yield from range(n)
+
+    assert list(tasks.of(count, chain=chain)(3)) == [0, 1, 2]
+
+
+def test_a_method_is_a_task() -> None:
+    methods = decorated.Methods(1)
+
+    assert methods.plus(2) == 3
+    assert decorated.Methods.plus(methods, 2) == 3
+    assert decorated.Derived(1).plus(2) == 30
+
+
+@pytest.mark.parametrize("owner", [decorated.Methods, decorated.Methods(1)])
+@pytest.mark.parametrize("name", ["static_above", "static_below"])
+def test_a_static_method_is_a_task(owner: Any, name: str) -> None:
+    method = getattr(owner, name)
+
+    assert method(1) == 2
+    assert method.bandsaw_task.function.__name__ == name
+
+
+@pytest.mark.parametrize("name", ["class_above", "class_below"])
+def test_a_class_method_is_a_task(name: str) -> None:
+    assert getattr(decorated.Methods, name)(1) == (decorated.Methods, 1)
+    assert getattr(decorated.Derived(1), name)(1) == (decorated.Derived, 1)
+
+
+def test_a_property_is_a_task() -> None:
+    assert decorated.Methods(2).twice == 4
+    assert decorated.Methods(2).thrice == 6
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("plus", "static_above", "static_below", "class_above", "class_below"),
+        *("twice", "thrice"),
+    ],
+)
+def test_the_tasks_of_a_class_are_found_again(name: str) -> None:
+    from bandsaw.tasks import Task, below_descriptor
+
+    function = below_descriptor(decorated.Methods.__dict__[name])
+    task: Task = function.bandsaw_task
+
+    assert pickle.loads(pickle.dumps(task)).function is task.function
+
+
+# Other decorators
+
+
+def test_decorators_above_and_below_do_what_they_do() -> None:
+    assert decorated.decorated_above(1) == 4
+    assert decorated.decorated_below(1) == 4
+    assert decorated.remembered(1) is decorated.remembered(1)
+
+
+@pytest.mark.parametrize("name", ["decorated_above", "decorated_below", "remembered"])
+def test_a_task_between_decorators_is_found_again(name: str) -> None:
+    function = getattr(decorated, name)
+    task = function.bandsaw_task
+
+    assert pickle.loads(pickle.dumps(task)).function is task.function
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert task.function.__name__ == name
+
+
+def test_a_task_of_a_task_has_the_advices_of_both(tasks: Tasks) -> None:
+    task = tasks.of(tasks.of(add, chain="advised"), chain="advised")
+
+    assert task(1) == 3
+    assert len(tasks.noting.sessions) == 2
+    assert task.bandsaw_task.function is add
+
+
+def test_a_task_keeps_calling_its_function_when_the_name_is_bound_again() -> None:
+    assert decorated.first_rebound(1) == ("first", 1)
+    assert decorated.rebound(1) == ("second", 1)
+
+
+# Other processes
+
+
+def test_it_is_pickled_by_its_name() -> None:
+    assert pickle.loads(pickle.dumps(decorated.add)) is decorated.add
+    bound = pickle.loads(pickle.dumps(decorated.Methods(1).plus))
+    assert bound(2) == 3
+    assert pickle.loads(pickle.dumps(decorated.Methods.class_above))(1)[1] == 1
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_pools_call_it(tmp_path: Path, method: str) -> None:
+    write_files(
+        tmp_path,
+        {
+            "workflow.py": """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+from tests import decorated
+
+import bandsaw
+
+@bandsaw.task(config="tests.decorated_config", chain="advised")
+def of_script(n):
+    return n + 1
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    methods = decorated.Methods(1)
+    functions = decorated.add, methods.plus, decorated.Methods.static_above, of_script
+    with context.Pool(1) as pool:
+        print([pool.map(function, [1, 2]) for function in functions])
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        print([list(executor.map(function, [1, 2])) for function in functions])
+    child = context.Process(target=decorated.add, args=[1])
+    child.start()
+    child.join()
+    print(child.exitcode)
+""",
+        },
+    )
+
+    output = run_python("workflow.py", method, directory=tmp_path).stdout
+
+    assert output == "[[3, 4], [2, 3], [2, 3], [2, 3]]\n" * 2 + "0\n"
+
+
+def test_a_pool_of_this_process_calls_it() -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert pool.submit(decorated.process).result() != os.getpid()
+
+
+def test_a_pool_gets_the_exception_of_a_task(tasks: Tasks) -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(LookupError):
+        pool.submit(tasks.of(fail, chain="advised"), LookupError()).result()
+
+
+# Where functions may come from
+
+ANYWHERE = """
+import bandsaw
+
+configuration = bandsaw.Configuration().add_advice_chain(bandsaw.Advice())
+"""
+
+ADDING = """
+import bandsaw
+
+VALUE = 1
+
+class Own:
+    pass
+
+@bandsaw.task
+def add(own):
+    return type(own) is Own, VALUE
+
+VALUE = 2
+print(*add(Own()), add.bandsaw_task)
+"""
+
+
+def at_a_prompt(text: str) -> str:
+    """Ends compound statements, as one does at a prompt."""
+    return text.replace("    pass\n", "    pass\n\n").replace("VALUE\n", "VALUE\n\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "input", "name"),
+    [
+        (["script"], "", "__main__"),
+        (["-c", ADDING], "", "__main__"),
+        (["-"], ADDING, "__main__"),
+        (["-i", "-q"], at_a_prompt(ADDING), "__main__"),
+        (["-c", f"exec({ADDING!r})"], "", "__main__"),
+        (["-c", f"exec({ADDING!r}, {{}})"], "", "builtins"),
+        (["-c", f"exec({ADDING!r}, {{'__name__': 'no.where'}})"], "", "no.where"),
+        (["-m", "script2"], "", "script2"),
+        (["workflow.py"], "", "workflow"),
+        (["train-model.py"], "", "train-model"),
+    ],
+)
+def test_tasks_run_wherever_they_are_defined(
+    tmp_path: Path, arguments: List[str], input: str, name: str
+) -> None:
+    scripts = ["script", "script2.py", "workflow.py", "train-model.py"]
+    files: Dict[str, str] = dict.fromkeys(scripts, ADDING)
+    write_files(tmp_path, {**files, "bandsaw_config.py": ANYWHERE})
+
+    output = run_python(*arguments, directory=tmp_path, input=input).stdout
+
+    assert output.splitlines()[-1].replace(">>> ", "").strip() == f"True 2 {name}.add"
+
+
+def test_a_concluded_result_is_returned_or_raised(tasks: Tasks) -> None:
+    class Concluding(Advice):
+        def __init__(self, result: Result) -> None:
+            self.result = result
+
+        def before(self, session: Session) -> None:
+            session.conclude(self.result)
+
+    def called(result: Result) -> Callable[..., Any]:
+        tasks.configuration.add_advice_chain(Concluding(result), name="advised")
+        made: Callable[..., Any] = tasks.of(add, chain="advised")
+        return made
+
+    assert called(Result(0))(1) == 0
+    assert called(Result())(1) is None
+    with pytest.raises(FalsyError):
+        called(Result(exception=FalsyError()))(1)

@@ -1,0 +1,141 @@
+"""What importing the library costs: these modules, and no others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Set
+
+import bandsaw
+
+ROOT = Path(bandsaw.__file__).parent.parent
+
+# Every interpreter that starts as usual has these.
+ALWAYS_THERE = {
+    "abc",
+    "codecs",
+    "genericpath",
+    "io",
+    "ntpath",
+    "os",
+    "os.path",
+    "posixpath",
+    "stat",
+}
+
+# Cheap, or what the path of a plain call needs.
+WHEN_DECORATING = {
+    "atexit",
+    "bandsaw_config",
+    "collections",
+    "collections.abc",
+    "contextlib",
+    "contextvars",
+    "copyreg",
+    "functools",
+    "heapq",
+    "importlib",
+    "importlib.machinery",
+    "itertools",
+    "keyword",
+    "operator",
+    "reprlib",
+    "struct",
+    "threading",
+    "types",
+    "warnings",
+    "weakref",
+}
+
+# A child starts anew for each session, and none of these is needed to continue one.
+# (The pathlib of some Pythons imports urllib, the zipfile of 3.9 typing.)
+NOT_IN_A_RUNNER = {
+    "asyncio",
+    "ctypes",
+    "dataclasses",
+    "email",
+    "http",
+    "inspect",
+    "logging",
+    "multiprocessing",
+    "socket",
+    "ssl",
+    "subprocess",
+    "typing",
+    "unittest",
+    "uuid",
+}
+
+
+def imported_by(code: str, directory: Path) -> Set[str]:
+    """The modules that an interpreter imports for some code.
+
+    Without what `site` imports: a file in site-packages may import anything.
+    """
+    program = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(directory)!r}]
+before = set(sys.modules)
+{code}
+new = sorted(set(sys.modules) - before)
+import json
+print(json.dumps(new))
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+    output = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program],
+        check=True,
+        stdout=subprocess.PIPE,
+        env=environment,
+    ).stdout
+    return {
+        name
+        for name in json.loads(output)
+        # Private parts, in C for example, are counted with the module.
+        if not any(part.startswith("_") for part in name.split("."))
+        and name.split(".")[0] != "bandsaw"
+    } - ALWAYS_THERE
+
+
+def test_importing_and_decorating_import_next_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bandsaw_config.py").write_text(
+        "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
+    )
+    code = "import bandsaw\n@bandsaw.task\ndef f(x):\n    return x\n"
+
+    assert imported_by(code, tmp_path) - WHEN_DECORATING == set()
+
+
+def test_the_runner_imports_the_standard_library_only_and_little_of_it(
+    tmp_path: Path,
+) -> None:
+    # Nothing else is on the path there.
+    imported = imported_by("import bandsaw.runner", tmp_path)
+
+    unwanted = NOT_IN_A_RUNNER - (
+        {"typing"} if sys.version_info[:2] == (3, 9) else set()
+    )
+    assert imported & unwanted == set()
+
+
+def test_importing_does_nothing_but_import(tmp_path: Path) -> None:
+    code = """
+import bandsaw, os, sys, threading
+assert threading.active_count() == 1
+assert "logging" not in sys.modules or not sys.modules["logging"].getLogger().handlers
+"""
+    home = Path(os.environ["BANDSAW_HOME"])
+    before = set(home.rglob("*"))
+
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        cwd=str(tmp_path),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+    assert set(home.rglob("*")) == before
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,172 @@
+"""Which Python it is, where it looks for modules, and its environment."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bandsaw.interpreter import Interpreter, is_own_source, own_source_directories
+from bandsaw.serialization import JsonSerializer, PickleSerializer
+from tests.workflows import run_workflow
+
+
+def test_by_default_it_is_the_interpreter_of_this_process() -> None:
+    interpreter = Interpreter()
+    assert interpreter.executable == sys.executable
+    assert interpreter.path == tuple(sys.path)
+    assert interpreter.environment == {}
+    assert interpreter.is_this_python
+
+
+def test_the_path_is_the_one_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter = Interpreter()
+    monkeypatch.syspath_prepend("/added/later")
+    assert interpreter.path[0] == "/added/later"
+
+
+def test_it_may_be_given_paths() -> None:
+    interpreter = Interpreter(
+        path=[Path("/a"), "/b"],  # type: ignore[list-item]
+        executable=Path("/usr/bin/python3"),  # type: ignore[arg-type]
+    )
+    assert interpreter.path == ("/a", "/b")
+    assert interpreter.executable == "/usr/bin/python3"
+    assert not interpreter.is_this_python
+    assert interpreter.import_path() == ("/a", "/b")
+
+
+def test_the_environment_is_replaced_and_returned_as_a_copy() -> None:
+    interpreter = Interpreter().set_environment(A="1", self="2")
+    assert interpreter.environment == {"A": "1", "self": "2"}
+
+    interpreter.environment["B"] = "3"
+    assert interpreter.environment == {"A": "1", "self": "2"}
+
+    assert interpreter.set_environment(C="4") is interpreter
+    assert interpreter.environment == {"C": "4"}
+
+
+@pytest.mark.parametrize("serializer", [PickleSerializer(), JsonSerializer()])
+@pytest.mark.parametrize(
+    "interpreter",
+    [
+        Interpreter(),
+        Interpreter(["/a", "/b"], "/usr/bin/python3").set_environment(A="ä"),
+    ],
+)
+def test_it_can_be_serialized(serializer: Any, interpreter: Interpreter) -> None:
+    stream = io.BytesIO()
+    serializer.serialize(interpreter, stream)
+    stream.seek(0)
+    read = serializer.deserialize(stream)
+    assert read == interpreter
+    assert hash(read) == hash(interpreter)
+    assert read.environment == interpreter.environment
+
+
+def test_equal_interpreters_are_the_same_in_everything() -> None:
+    assert Interpreter(["/a"], "/p") == Interpreter(("/a",), "/p")
+    assert Interpreter(["/a"], "/p") != Interpreter(["/b"], "/p")
+    assert Interpreter(["/a"], "/p") != Interpreter(["/a"], "/q")
+    assert Interpreter() != Interpreter().set_environment(A="1")
+    assert Interpreter() != "python"
+    assert repr(Interpreter(["/a"], "/p")) == "Interpreter(('/a',), '/p')"
+
+
+def test_another_python_gets_the_users_own_directories_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paths = sysconfig.get_paths()
+    (tmp_path / "link").symlink_to(paths["purelib"])
+    # Spelled as it is, for the case that there are links in it.
+    linked_library = os.path.dirname(os.__file__)
+    monkeypatch.setattr(
+        sys,
+        "path",
+        [
+            str(tmp_path),
+            "relative",
+            "",
+            *paths.values(),
+            linked_library,
+            os.path.join(paths["stdlib"], "lib-dynload"),
+            str(tmp_path / "link"),
+            str(tmp_path / "venv" / "lib" / "python3.9" / "site-packages"),
+            "/usr/lib/python3/dist-packages",
+        ],
+    )
+    own = (str(tmp_path), os.path.abspath("relative"), os.getcwd())
+    found = Interpreter(executable="/another/python").import_path()
+
+    assert found[:3] == own
+    # What is left are directories for programs and data.
+    assert {paths["scripts"], paths["data"]} >= set(found[3:]) - {paths["include"]}
+    assert Interpreter().import_path() == tuple(map(os.path.abspath, sys.path))
+
+
+def test_the_library_and_what_is_installed_are_nobodys_own() -> None:
+    assert not is_own_source(os.__file__)
+    assert not is_own_source(os.path.abspath(pytest.__file__))
+    zipped = "python{}{}.zip".format(*sys.version_info)
+    stdlib = sysconfig.get_paths()["stdlib"]
+    assert own_source_directories([os.path.join(stdlib, "..", zipped)]) == ()
+    assert is_own_source(os.path.abspath(__file__))
+
+
+def test_the_environment_of_another_python_leads_to_nothing_of_this_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library = sysconfig.get_paths()["purelib"]
+    monkeypatch.setenv("PYTHONHOME", sys.prefix)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([library, str(tmp_path)]))
+    monkeypatch.setenv("OTHER", "kept")
+    other = Interpreter(executable="/another/python").process_environment()
+    same = Interpreter().process_environment()
+
+    assert "PYTHONHOME" not in other
+    assert other["PYTHONPATH"] == str(tmp_path)
+    assert other["OTHER"] == "kept"
+    assert same == dict(os.environ)
+
+    monkeypatch.setenv("PYTHONPATH", library)
+    assert "PYTHONPATH" not in Interpreter(executable="/x").process_environment()
+
+
+def test_an_explicit_path_comes_first_in_the_child(tmp_path: Path) -> None:
+    completed = run_workflow(
+        tmp_path,
+        """
+        import bandsaw
+
+        @bandsaw.task
+        def choose():
+            import chosen
+            return chosen.PLACE
+
+        if __name__ == "__main__":
+            print(choose())
+        """,
+        config="""
+        import os
+        import bandsaw
+        from bandsaw.advices.subprocess import SubprocessAdvice
+
+        configuration = bandsaw.Configuration().add_advice_chain(
+            SubprocessAdvice(interpreter=bandsaw.Interpreter(path=["first", "second"]))
+        )
+        """,
+        files={
+            "chosen.py": "PLACE = 'beside the script'",
+            "first/.keep": "",
+            "second/chosen.py": "PLACE = 'second'",
+            "installed/chosen.py": "PLACE = 'installed'",
+        },
+        environment={"PYTHONPATH": str(tmp_path / "installed")},
+    )
+    assert completed.stdout == "second\n"

@@ -1,0 +1,302 @@
+"""By which names things are found again, and scripts that have none."""
+
+from __future__ import annotations
+
+import collections
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bandsaw.exceptions import NotMovableError
+from bandsaw.modules import (
+    allow_imports,
+    get_loaded_module_name_by_path,
+    get_module_name_by_path,
+    import_object,
+    imports_allowed,
+    object_as_import,
+)
+from tests.workflows import MOVING, run_python, write_files
+
+
+class Outer:
+    class Inner:
+        def method(self) -> None:
+            """Has a dotted name."""
+
+
+def local() -> Any:
+    def inside() -> None:
+        """Cannot be imported."""
+
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("obj", "name", "module"),
+    [
+        (collections.OrderedDict, "OrderedDict", "collections"),
+        (Outer.Inner, "Outer.Inner", __name__),
+        (Outer.Inner.method, "Outer.Inner.method", __name__),
+        (local(), "local.<locals>.inside", __name__),
+        (len, "len", "builtins"),
+        (int, "int", "builtins"),
+    ],
+)
+def test_an_object_knows_its_names(obj: Any, name: str, module: str) -> None:
+    assert object_as_import(obj) == (name, module)
+
+
+def test_what_has_no_name_is_refused() -> None:
+    with pytest.raises(TypeError, match="int object 3 has no name"):
+        object_as_import(3)
+
+
+def test_an_object_is_imported_by_its_names() -> None:
+    assert import_object("Outer.Inner", __name__) is Outer.Inner
+    assert import_object("join", "os.path") is os.path.join
+
+
+def test_importing_what_is_not_there_fails() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        import_object("a", "there_is_no_such_module")
+    with pytest.raises(AttributeError):
+        import_object("missing", __name__)
+
+
+def test_a_local_object_can_not_be_imported_and_says_so() -> None:
+    with pytest.raises(NotMovableError, match="local to a function"):
+        import_object(*object_as_import(local()))
+
+
+def test_a_loaded_module_is_found_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module_of_a_test.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = str(tmp_path / "module_of_a_test.py")
+
+    assert get_loaded_module_name_by_path(path) is None
+
+    __import__("module_of_a_test")
+    assert get_loaded_module_name_by_path(path) == "module_of_a_test"
+
+    (tmp_path / "link.py").symlink_to(path)
+    linked = str(tmp_path / "link.py")
+    assert get_loaded_module_name_by_path(linked) == "module_of_a_test"
+
+
+def test_a_file_is_named_below_the_longest_entry_of_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "deep" / "er")])
+
+    def name_of(path: str) -> Any:
+        return get_module_name_by_path(str(tmp_path / path))
+
+    assert name_of("a.py") == "a"
+    assert name_of("deep/a.py") == "deep.a"
+    assert name_of("deep/er/a.py") == "a"
+    assert name_of("train-model.py") == "train-model"
+    assert name_of("a.b.py") is None
+    assert name_of(".hidden/a.py") is None
+    assert name_of("a") is None
+    assert name_of("../elsewhere.py") is None
+
+
+def test_imports_are_allowed_inside_of_the_block_only() -> None:
+    assert not imports_allowed()
+    with allow_imports():
+        assert imports_allowed()
+    assert not imports_allowed()
+
+
+# A script that calls a task in a child; says what came back, or why there is nothing.
+SCRIPT = """
+import os
+import bandsaw
+
+class Value:
+    pass
+
+@bandsaw.task
+def make():
+    return os.getpid(), Value()
+
+@bandsaw.task(chain="here")
+def stay():
+    return os.getpid(), Value()
+
+def main():
+    pid, value = stay()
+    print(pid == os.getpid(), type(value) is Value)
+    try:
+        pid, value = make()
+        print(pid != os.getpid(), type(value) is Value)
+    except TypeError as error:
+        print(type(error).__name__, str(error).partition(": ")[0])
+
+"""
+GUARDED = SCRIPT + 'if __name__ == "__main__":\n    main()\n'
+
+HERE = "True True\n"
+MOVED = HERE + "True True\n"
+NOT_MOVED = HERE + (
+    "NotMovableError Task {}.make cannot be moved to another interpreter\n"
+)
+
+
+def run(directory: Path, *arguments: str, **options: Any) -> str:
+    completed = run_python(*arguments, directory=directory, **options)
+    return completed.stdout + completed.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["workflow.py", "train-model.py", "with space.py", "größe.py", "it's.py", "a:b.py"],
+)
+def test_the_tasks_of_a_script_run_here_and_in_a_child(
+    tmp_path: Path, name: str
+) -> None:
+    write_files(tmp_path, {"bandsaw_config.py": MOVING, name: GUARDED})
+    assert run(tmp_path, name) == MOVED
+
+
+def test_a_script_that_is_started_by_a_link_to_it_is_found(tmp_path: Path) -> None:
+    write_files(
+        tmp_path, {"real/bandsaw_config.py": MOVING, "real/workflow.py": GUARDED}
+    )
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "run_it.py").symlink_to(tmp_path / "real" / "workflow.py")
+    assert run(tmp_path, "links/run_it.py") == MOVED
+
+
+def test_a_script_in_a_linked_directory_is_found(tmp_path: Path) -> None:
+    write_files(
+        tmp_path, {"real/bandsaw_config.py": MOVING, "real/workflow.py": GUARDED}
+    )
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert run(tmp_path, "link/workflow.py") == MOVED
+
+
+def test_a_module_that_is_started_with_m_is_found(tmp_path: Path) -> None:
+    write_files(tmp_path, {"bandsaw_config.py": MOVING, "workflow.py": GUARDED})
+    assert run(tmp_path, "-m", "workflow") == MOVED
+
+
+def test_a_package_that_is_started_with_m_is_found(tmp_path: Path) -> None:
+    write_files(
+        tmp_path,
+        {
+            "bandsaw_config.py": MOVING,
+            "package/__init__.py": "",
+            "package/__main__.py": "from . import helper\n" + GUARDED,
+            "package/helper.py": "",
+        },
+    )
+    assert run(tmp_path, "-m", "package") == MOVED
+
+
+UNNAMED = {
+    "a script without .py": ("workflow", GUARDED, ["workflow"], None),
+    "a directory": ("job/__main__.py", "import sys\n" + GUARDED, ["job"], None),
+    "python -c": ("unused", "", ["-c", GUARDED], None),
+    "standard input": ("unused", "", ["-"], GUARDED),
+}
+
+
+@pytest.mark.parametrize("kind", UNNAMED)
+def test_the_tasks_of_what_has_no_name_run_here_and_say_that_they_can_not_be_moved(
+    tmp_path: Path, kind: str
+) -> None:
+    name, text, arguments, given = UNNAMED[kind]
+    write_files(tmp_path, {"bandsaw_config.py": MOVING, name: text})
+    output = run(
+        tmp_path, *arguments, input=given, environment={"PYTHONPATH": str(tmp_path)}
+    )
+    assert output == NOT_MOVED.format("__main__")
+
+
+def test_the_tasks_of_a_prompt_run_here_and_say_that_they_can_not_be_moved(
+    tmp_path: Path,
+) -> None:
+    write_files(tmp_path, {"bandsaw_config.py": MOVING})
+    typed = SCRIPT.replace("\n\n", "\n#\n").replace("#\ndef", "\ndef")
+    typed = typed.replace("#\nclass", "\nclass").replace("#\n@", "\n@")
+    completed = run_python(
+        "-i", "-q", "-", directory=tmp_path, input=typed + "\nmain()\n"
+    )
+    assert completed.stdout == NOT_MOVED.format("__main__")
+
+
+def test_the_tasks_of_a_notebook_run_here_and_say_that_they_can_not_be_moved(
+    tmp_path: Path,
+) -> None:
+    # A kernel puts a module of its own in the place of the one that was started, and
+    # executes the cells in it.
+    write_files(
+        tmp_path,
+        {
+            "bandsaw_config.py": MOVING,
+            "kernel.py": f"""
+            import sys
+            import types
+
+            cells = {[SCRIPT, "main()"]!r}
+            sys.modules["__main__"] = types.ModuleType("__main__")
+            for number, cell in enumerate(cells):
+                code = compile(cell, f"<cell {{number}}>", "exec")
+                exec(code, sys.modules["__main__"].__dict__)
+            """,
+        },
+    )
+    assert run(tmp_path, "kernel.py") == NOT_MOVED.format("__main__")
+
+
+def test_the_tasks_of_executed_text_run_here_and_say_that_they_can_not_be_moved(
+    tmp_path: Path,
+) -> None:
+    write_files(
+        tmp_path,
+        {
+            "bandsaw_config.py": MOVING,
+            "workflow.py": f"""
+            space = {{"__name__": "executed"}}
+            exec({SCRIPT!r}, space)
+            space["main"]()
+            """,
+        },
+    )
+    assert run(tmp_path, "workflow.py") == NOT_MOVED.format("executed")
+
+
+def test_a_module_can_be_moved_from_wherever_nothing_else_can(tmp_path: Path) -> None:
+    write_files(
+        tmp_path,
+        {
+            "bandsaw_config.py": MOVING,
+            "tasks.py": """
+            import os
+            import bandsaw
+
+            class Value:
+                pass
+
+            @bandsaw.task
+            def make(depth):
+                return [os.getpid()] + (make(depth - 1) if depth else [])
+            """,
+        },
+    )
+    code = "import tasks, os; print(len({os.getpid(), *tasks.make(2)}))"
+    assert run(tmp_path, "-c", code) == "4\n"
+
+
+def test_a_script_may_have_the_name_of_a_module_that_bandsaw_does_not_need(
+    tmp_path: Path,
+) -> None:
+    write_files(tmp_path, {"bandsaw_config.py": MOVING, "tasks.py": GUARDED})
+    assert run(tmp_path, "tasks.py") == MOVED

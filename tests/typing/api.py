@@ -1,0 +1,187 @@
+"""What a user writes, as the type checkers see it.
+
+It is checked, never run. A comment ``# is: TYPE`` behind a `reveal_type` is what both
+checkers say there, in the notation of pyright; ``tests/test_typing.py`` compares it.
+An error that both must report carries a ``type: ignore``: one that is not needed is an
+error, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import IO, TYPE_CHECKING, Any, Callable, List, Optional
+
+import bandsaw
+from bandsaw.result import Result
+from bandsaw.session import Session
+
+if TYPE_CHECKING:
+    from typing_extensions import reveal_type
+
+
+@bandsaw.task
+def plain(x: int, *, name: str = "") -> str:
+    return name * x
+
+
+@bandsaw.task()
+def with_empty_call(x: int) -> str:
+    return str(x)
+
+
+@bandsaw.task(config="my.config", chain="gpu", cache=False, version=1)
+def with_parameters(x: int) -> List[str]:
+    return [str(x)]
+
+
+def undecorated(x: int) -> bytes:
+    return bytes(x)
+
+
+called = bandsaw.task(undecorated)
+called_with_chain = bandsaw.task(undecorated, chain="gpu")
+
+
+@bandsaw.task
+async def asynchronous(x: int) -> str:
+    await asyncio.sleep(0)
+    return str(x)
+
+
+class Model:
+    @bandsaw.task
+    def fit(self, rounds: int) -> float:
+        return 1.0 / rounds
+
+    @bandsaw.task(cache=False)
+    def score(self, rounds: int) -> float:
+        return 1.0 / rounds
+
+    @staticmethod
+    @bandsaw.task
+    def load(path: str) -> bytes:
+        return path.encode()
+
+    @classmethod
+    @bandsaw.task
+    def create(cls, size: int) -> Model:
+        return cls()
+
+    @bandsaw.task
+    async def predict(self, rows: List[int]) -> List[float]:
+        return [float(row) for row in rows]
+
+
+# The call has the signature of the function.
+
+reveal_type(plain(1, name="a"))  # is: str
+reveal_type(with_empty_call(1))  # is: str
+reveal_type(with_parameters(1))  # is: list[str]
+reveal_type(called(1))  # is: bytes
+reveal_type(called_with_chain(1))  # is: bytes
+reveal_type(Model().fit(3))  # is: float
+reveal_type(Model().fit(rounds=3))  # is: float
+reveal_type(Model().score(3))  # is: float
+reveal_type(Model.fit(Model(), 3))  # is: float
+reveal_type(Model.load("a"))  # is: bytes
+
+
+async def awaits() -> None:
+    reveal_type(await asynchronous(1))  # is: str
+    reveal_type(await Model().predict([1]))  # is: list[float]
+
+
+# So wrong arguments are found.
+
+plain("1")  # type: ignore[arg-type]
+plain(1, "a")  # type: ignore[call-arg]
+plain()  # type: ignore[call-arg]
+with_parameters(1, 2)  # type: ignore[call-arg]
+called("a")  # type: ignore[arg-type]
+Model().fit("3")  # type: ignore[arg-type]
+Model.load(1)  # type: ignore[arg-type]
+asynchronous("1")  # type: ignore[arg-type, unused-coroutine]
+bandsaw.task(1)  # type: ignore[call-overload]
+
+
+# What the decorator adds is known, too.
+
+reveal_type(plain.__wrapped__(1))  # is: str
+reveal_type(plain.bandsaw_configuration)  # is: Configuration
+
+
+# A decorated function goes wherever a function goes.
+
+
+def twice(function: Callable[[int], bytes]) -> bytes:
+    return function(1) + function(2)
+
+
+twice(called)
+twice(plain)  # type: ignore[arg-type]
+
+
+class Stopwatch(bandsaw.Advice):
+    def before(self, session: Session) -> None:
+        session.context["started"] = 1.5
+        session.proceed()
+
+    def after(self, session: Session) -> None:
+        if session.result.exception is not None:
+            session.conclude(Result(value=None))
+            return
+        session.proceed()
+
+
+class Watcher(bandsaw.Extension):
+    def on_init(self, configuration: bandsaw.Configuration) -> None:
+        pass
+
+    def on_session_finished(self, session: Session) -> None:
+        reveal_type(session.session_id)  # is: str
+        reveal_type(session.run_id)  # is: str
+
+
+class Version(bandsaw.SerializableValue):
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def serialized(self) -> Any:
+        return {"text": self.text}
+
+    @classmethod
+    def deserialize(cls, values: Any) -> Version:
+        return cls(values["text"])
+
+
+class Upper(bandsaw.PickleSerializer):
+    def serialize(self, value: Any, stream: IO[bytes]) -> None:
+        super().serialize(value, stream)
+
+
+configuration = (
+    bandsaw.Configuration()
+    .add_advice_chain(
+        Stopwatch(),
+        bandsaw.advices.log.LoggingAdvice(),
+        bandsaw.advices.cache.CachingAdvice("/tmp/cache"),
+        bandsaw.advices.subprocess.SubprocessAdvice(
+            interpreter=bandsaw.Interpreter(executable="/usr/bin/python3")
+        ),
+        name="gpu",
+    )
+    .add_extension(Watcher())
+    .add_extension(bandsaw.timestamps.TimestampsExtension())
+    .set_serializer(bandsaw.JsonSerializer())
+    .add_modules_for_distribution("my.package", "my.other")
+    .set_temp_directory("/tmp")
+)
+reveal_type(configuration)  # is: Configuration
+reveal_type(bandsaw.get_configuration())  # is: Configuration
+reveal_type(bandsaw.get_configuration("my.config"))  # is: Configuration
+reveal_type(bandsaw.get_run_id())  # is: str
+reveal_type(bandsaw.identifier_from_string("a"))  # is: str
+reveal_type(bandsaw.__version__)  # is: str
+bandsaw.set_run_id("my run")
+
+optional: Optional[str] = bandsaw.advices.cache.CachingAdvice("a").directory.name

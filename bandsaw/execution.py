@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .exceptions import UnstableValueError
-from .identifier import unique_identifier
+from .identifier import ID_LENGTH, unique_identifier
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
+    from .fingerprint import Token
     from .tasks import Task
 
 # What nearly all arguments are; nothing has to be imported to know that no task can
@@ -18,7 +19,8 @@ _SCALARS = frozenset((bool, bytes, complex, float, int, str, type(None)))
 
 # Imported for the first id. An import statement for each of them would take as long as
 # the fingerprint of short arguments.
-_execution_id: Optional[Callable[[Mapping[str, Any]], str]] = None
+_argument_tokens: Optional[Callable[[Mapping[str, Any]], Dict[str, Token]]] = None
+_fingerprint_of_tokens: Callable[[Mapping[str, Token]], bytes]
 
 
 class Execution(SerializableValue):
@@ -36,7 +38,7 @@ class Execution(SerializableValue):
             one or when nobody has asked yet. Their id is unique to the call then.
     """
 
-    __slots__ = ("_id", "_task", "args", "instability", "kwargs")
+    __slots__ = ("_id", "_task", "_tokens", "args", "instability", "kwargs")
 
     instability: Optional[UnstableValueError]
 
@@ -48,6 +50,7 @@ class Execution(SerializableValue):
     ) -> None:
         self._id = execution_id
         self._task: Optional[Task] = None
+        self._tokens: Optional[Dict[str, Token]] = None
         self.instability = None
         self.args: Tuple[Any, ...] = () if args is None else tuple(args)
         self.kwargs: Dict[str, Any] = {} if kwargs is None else dict(kwargs)
@@ -66,6 +69,7 @@ class Execution(SerializableValue):
         execution = cls.__new__(cls)
         execution._id = None
         execution._task = task
+        execution._tokens = None
         execution.instability = None
         execution.args = args
         execution.kwargs = kwargs
@@ -96,17 +100,34 @@ class Execution(SerializableValue):
                     return
             self._id = self._compute_id()
 
-    def _compute_id(self) -> str:
-        global _execution_id
-        if _execution_id is None:
-            from .fingerprint import execution_id
+    def argument_tokens(self, task: Optional[Task] = None) -> Dict[str, Token]:
+        """Return what stands for each argument, the same for equal ones.
 
-            _execution_id = execution_id
-        arguments: Mapping[str, Any] = {"args": self.args, "kwargs": self.kwargs}
-        if self._task is not None:
-            arguments = self._task.bind(self.args, self.kwargs) or arguments
+        Args:
+            task: The task that was called, for an execution that does not know it.
+
+        Returns:
+            The tokens by the names of the parameters, those with default values
+            included; computed at the first question. See `bandsaw.fingerprint`.
+        """
+        if self._tokens is None:
+            global _argument_tokens, _fingerprint_of_tokens
+            if _argument_tokens is None:
+                from .fingerprint import argument_tokens, fingerprint_of_tokens
+
+                _fingerprint_of_tokens = fingerprint_of_tokens
+                _argument_tokens = argument_tokens
+            arguments: Mapping[str, Any] = {"args": self.args, "kwargs": self.kwargs}
+            task = self._task or task
+            if task is not None:
+                arguments = task.bind(self.args, self.kwargs) or arguments
+            self._tokens = _argument_tokens(arguments)
+        return self._tokens
+
+    def _compute_id(self) -> str:
+        tokens = self.argument_tokens()
         try:
-            return _execution_id(arguments)
+            return _fingerprint_of_tokens(tokens).hex()[:ID_LENGTH]
         except UnstableValueError as error:
             self.instability = error
             return unique_identifier()

@@ -6,6 +6,7 @@ the order of a set or dict, on the process, the machine or the version of Python
 
 from __future__ import annotations
 
+from ..exceptions import UnstableValueError
 from ..identifier import ID_LENGTH
 from .buffers import sha256
 from .form import Refused
@@ -16,14 +17,18 @@ from .walk import TooDeepError, shallow_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Mapping, Optional
+    from typing import Dict, Mapping, Union
 
     from .walk import Memo
 
+    Token = Union[bytes, UnstableValueError]
+
 __all__ = [
+    "argument_tokens",
     "execution_id",
     "fingerprint",
     "fingerprint_arguments",
+    "fingerprint_of_tokens",
     "is_immutable",
     "register_fingerprint",
 ]
@@ -66,25 +71,56 @@ def fingerprint_arguments(arguments: Mapping[str, object]) -> bytes:
         UnstableValueError: If an argument, or a part of one, has no stable identity.
             The message names the path that leads to it.
     """
-    tokens = [b"arguments %d " % len(arguments)]
-    try:
-        memo: Optional[Memo] = None
-        for name in sorted(arguments):
-            value = arguments[name]
-            tokens.append(text(name))
-            leaf = _find_leaf(type(value))
-            if leaf is not None:
-                tokens.append(leaf(value))
-            else:
-                if memo is None:
-                    memo = {}
-                tokens.append(shallow_token(value, memo))
-    except _TO_LOOK_DEEPER:
-        tokens = tokens[:1]
-        for name in sorted(arguments):
-            tokens.append(text(name))
-            tokens.append(deep_token(arguments[name], name))
-    return sha256(b"".join(tokens)).digest()
+    return fingerprint_of_tokens(argument_tokens(arguments))
+
+
+def argument_tokens(arguments: Mapping[str, object]) -> Dict[str, Token]:
+    """Return what stands for each argument of a call.
+
+    Args:
+        arguments: The values by the names of the parameters they are bound to, in any
+            order.
+
+    Returns:
+        The tokens in the order of the names; instead of a token, the error that says
+        why an argument has no stable identity.
+    """
+    tokens: Dict[str, Token] = {}
+    memo: Memo = {}
+    for name in sorted(arguments):
+        value = arguments[name]
+        leaf = _find_leaf(type(value))
+        if leaf is not None:
+            tokens[name] = leaf(value)
+            continue
+        try:
+            tokens[name] = shallow_token(value, memo)
+        except _TO_LOOK_DEEPER:
+            try:
+                tokens[name] = deep_token(value, name)
+            except UnstableValueError as error:
+                tokens[name] = error
+    return tokens
+
+
+def fingerprint_of_tokens(tokens: Mapping[str, Token]) -> bytes:
+    """Return the fingerprint of arguments from what stands for each of them.
+
+    Args:
+        tokens: What `argument_tokens` has returned, or some of it.
+
+    Returns:
+        32 bytes.
+
+    Raises:
+        UnstableValueError: If one of the arguments has no stable identity.
+    """
+    content = b"arguments %d " % len(tokens)
+    for name, token in tokens.items():
+        if type(token) is not bytes:
+            raise token  # type: ignore[misc]
+        content += text(name) + token
+    return sha256(content).digest()
 
 
 def execution_id(arguments: Mapping[str, object]) -> str:

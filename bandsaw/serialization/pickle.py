@@ -10,7 +10,7 @@ from .serializer import Serializer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pickle import Pickler
-    from typing import IO, Any, Type
+    from typing import IO, Any, List, Sequence, Type, Union
 
 
 @lru_cache(maxsize=None)
@@ -28,8 +28,26 @@ def _pickler_class() -> Type[Pickler]:
     return ExceptionPickler
 
 
+@lru_cache(maxsize=None)
+def _buffering_pickler_class() -> Type[Pickler]:
+    from ._arrays import is_array, reduce_array
+
+    exception_pickler = _pickler_class()
+
+    class BufferingPickler(exception_pickler):  # type: ignore[misc,valid-type]
+        def reducer_override(self, value: Any) -> Any:
+            if is_array(type(value)):
+                return reduce_array(value)
+            return exception_pickler.reducer_override(self, value)
+
+    return BufferingPickler
+
+
 # Every supported Python reads it, whichever wrote it.
 _PROTOCOL = 5
+
+# Smaller buffers are copied: a mapping of a file costs more.
+_SMALLEST_BUFFER = 1 << 16
 
 
 class PickleSerializer(Serializer):
@@ -53,12 +71,47 @@ class PickleSerializer(Serializer):
         Raises:
             SerializationError: If the value, or something in it, cannot be pickled.
         """
+        self._dump(_pickler_class()(stream, _PROTOCOL), value)
+
+    def serialize_with_buffers(
+        self, value: Any, stream: IO[bytes]
+    ) -> Sequence[memoryview]:
+        """Write a value to a stream, but for large buffers that need no copy.
+
+        Args:
+            value: The value.
+            stream: The binary stream that the value is written to. What it holds after
+                an error is of no use.
+
+        Returns:
+            The buffers of numpy arrays, and of all else that hands them over to pickle.
+
+        Raises:
+            SerializationError: If the value, or something in it, cannot be pickled.
+        """
+        buffers: List[memoryview] = []
+
+        def keep_in_stream(buffer: Any) -> bool:
+            content = buffer.raw()
+            if content.nbytes < _SMALLEST_BUFFER:
+                return True
+            buffers.append(content)
+            return False
+
+        pickler = _buffering_pickler_class()(
+            stream, _PROTOCOL, buffer_callback=keep_in_stream
+        )
+        self._dump(pickler, value)
+        return buffers
+
+    @staticmethod
+    def _dump(pickler: Pickler, value: Any) -> None:
         # Importing pickle takes longer than all of bandsaw. A script whose sessions
         # never leave the process does not pay for it.
         from pickle import PicklingError
 
         try:
-            _pickler_class()(stream, _PROTOCOL).dump(value)
+            pickler.dump(value)
         except BandsawError:
             raise  # It says more: a task that cannot be moved, for example.
         except RecursionError as error:
@@ -84,3 +137,19 @@ class PickleSerializer(Serializer):
         from pickle import load
 
         return load(stream)
+
+    def deserialize_with_buffers(
+        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+    ) -> Any:
+        """Read a value from what `serialize_with_buffers` has written.
+
+        Args:
+            content: What was written; what stands behind the value is of no interest.
+            buffers: The buffers that were left out. Arrays go on using them.
+
+        Returns:
+            The value.
+        """
+        from pickle import loads
+
+        return loads(content, buffers=buffers)

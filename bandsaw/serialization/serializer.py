@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any
+    from typing import IO, Any, Sequence, Union
 
 
 class Serializer(ABC):
@@ -39,3 +39,39 @@ class Serializer(ABC):
         Returns:
             The value.
         """
+
+    def serialize_with_buffers(
+        self, value: Any, stream: IO[bytes]
+    ) -> Sequence[memoryview]:
+        """Write a value to a stream, but for large buffers that need no copy.
+
+        Args:
+            value: The value.
+            stream: The binary stream that the value is written to.
+
+        Returns:
+            The buffers that were left out, which `deserialize_with_buffers` wants back
+            in this order. A serializer that does not say otherwise leaves none out.
+
+        Raises:
+            SerializationError: If the serializer cannot write the value in a way that
+                gives it back later.
+        """
+        self.serialize(value, stream)
+        return ()
+
+    def deserialize_with_buffers(
+        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+    ) -> Any:
+        """Read a value from what `serialize_with_buffers` has written.
+
+        Args:
+            content: What was written; what stands behind the value is of no interest.
+            buffers: The buffers that were left out. The value may go on using them.
+
+        Returns:
+            The value.
+        """
+        from io import BytesIO
+
+        return self.deserialize(BytesIO(content))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
 import os
 import sys
 import warnings
@@ -16,7 +15,7 @@ from ._temporary import TemporaryDirectory, open_private
 from .config import Configuration
 from .exceptions import ConfigurationError
 from .interpreter import is_own_source
-from .modules import importable_module_name, script_module_name
+from .modules import find_module, importable_module_name, script_module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -252,31 +251,16 @@ def _places_of_named_module(name: str) -> List[Tuple[str, str]]:
 
 
 def _find_without_importing(name: str) -> Optional[str]:
-    spec = _find_spec(name)
+    spec = find_module(name)
     if spec is None or spec.origin in (None, "built-in", "frozen"):
         return None
     return spec.origin
 
 
 def _search_path_of(name: str) -> List[str]:
-    spec = _find_spec(name)
+    spec = find_module(name)
     locations = None if spec is None else spec.submodule_search_locations
     return list(locations or ())
-
-
-def _find_spec(name: str) -> Optional[importlib.machinery.ModuleSpec]:
-    """Find a module from the outermost package inwards, importing nothing."""
-    spec = None
-    search_path: Optional[List[str]] = None
-    parts = name.split(".")
-    for depth in range(1, len(parts) + 1):
-        spec = importlib.machinery.PathFinder.find_spec(
-            ".".join(parts[:depth]), search_path
-        )
-        if spec is None:
-            return None
-        search_path = list(spec.submodule_search_locations or ())
-    return spec
 
 
 class _TemporaryArchive(DistributionArchive):

@@ -12,7 +12,8 @@ from .exceptions import MainGuardError, NotMovableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+    from importlib.machinery import ModuleSpec
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 # The flag of coroutine functions; importing `inspect`, which names it, takes long.
 _COROUTINE = 128
@@ -133,6 +134,28 @@ def get_loaded_module_name_by_path(file_path: str) -> Optional[str]:
         if path is not None and os.path.realpath(path) == wanted:
             return importable_module_name(name)
     return None
+
+
+def find_module(module_name: str) -> Optional[ModuleSpec]:
+    """Find a module from the outermost package inwards, importing nothing.
+
+    Args:
+        module_name: The absolute name of the module.
+
+    Returns:
+        Where it is, or `None` if the search path does not lead to such a module.
+    """
+    from importlib.machinery import PathFinder
+
+    spec = None
+    search_path: Optional[List[str]] = None
+    parts = module_name.split(".")
+    for depth in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:depth]), search_path)
+        if spec is None:
+            return None
+        search_path = list(spec.submodule_search_locations or ())
+    return spec
 
 
 def import_object(object_name: str, module_name: str) -> Any:

@@ -1,0 +1,280 @@
+"""What the source of a module defines, and whether it is the source of what is loaded.
+
+The index of a file is remembered on disk, so that a later process only reads which
+names lead where.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from hashlib import sha256
+
+from ...remembered import remembered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, NamedTuple, Optional
+
+    class Import(NamedTuple):
+        """Something that is imported.
+
+        Attributes:
+            module: The module, without the dots of a relative import.
+            level: How many dots there are.
+            attribute: What is taken from the module, `None` for the module itself.
+            bound: The name that it gets here.
+        """
+
+        module: str
+        level: int
+        attribute: Optional[str]
+        bound: str
+
+else:
+    from collections import namedtuple
+
+    Import = namedtuple("Import", "module level attribute bound")
+
+# What is remembered differs between versions of this module and of Python.
+_KIND = f"syntax-1-{sys.implementation.cache_tag}-{sys.flags.optimize}"
+
+
+class Definition:
+    """A function or a class that the source defines, at any depth.
+
+    Attributes:
+        name: Its qualified name in the module.
+        kind: `"function"` or `"class"`.
+        line: The number of its first line, that of the first decorator if there is one.
+        end: The number of its last line.
+        form: The digest of its normal form without decorators. That of a class is
+            without the functions and classes that stand right in it.
+        decorators: For each decorator the digest of its form and the names it reads.
+        names: The dotted names that it reads from the module.
+        free: The names that it takes from functions around it.
+        imports: What is imported inside.
+        local_names: The dotted names that it reads and that begin with a name that is
+            bound inside by an import.
+        changed: The names of the module that it rebinds, or whose values it changes.
+        code: The digest of what it is compiled to; empty for a class, and for lambdas
+            that cannot be told apart.
+    """
+
+    __slots__ = (
+        "changed",
+        "code",
+        "decorators",
+        "end",
+        "form",
+        "free",
+        "imports",
+        "kind",
+        "line",
+        "local_names",
+        "name",
+        "names",
+    )
+
+    def __init__(self, *values: Any) -> None:
+        for name, value in zip(self.__slots__, values):
+            setattr(self, name, value)
+        self.imports: List[Import] = [Import(*item) for item in self.imports]
+
+    if TYPE_CHECKING:
+        name: str
+        kind: str
+        line: int
+        end: int
+        form: str
+        decorators: List[Any]
+        names: List[str]
+        free: List[str]
+        local_names: List[str]
+        changed: List[str]
+        code: str
+
+    def values(self) -> List[Any]:
+        """Return what an equal definition is made of."""
+        return [getattr(self, name) for name in self.__slots__]
+
+
+class Assignment:
+    """All statements of a module that give a value to a name.
+
+    Attributes:
+        form: The digest of their normal form.
+        names: The dotted names that they read from the module.
+        lines: The numbers of their first and last lines.
+    """
+
+    __slots__ = ("form", "lines", "names")
+
+    def __init__(self, form: str, names: List[str], lines: List[List[int]]) -> None:
+        self.form = form
+        self.names = names
+        self.lines = lines
+
+
+class ModuleIndex:
+    """What the source of a module defines.
+
+    Attributes:
+        definitions: The functions and classes by their qualified names. There may be
+            several of one name, in the branches of an `if` for example.
+        assignments: How names of the module get their values, apart from definitions
+            and imports.
+        imports: What the module imports, by the name that it gets.
+    """
+
+    def __init__(
+        self,
+        definitions: List[Definition],
+        assignments: Dict[str, Assignment],
+        imports: List[Import],
+    ) -> None:
+        self.definitions: Dict[str, List[Definition]] = {}
+        for definition in definitions:
+            self.definitions.setdefault(definition.name, []).append(definition)
+        self.assignments = assignments
+        self.imports: Dict[str, List[Import]] = {}
+        for item in imports:
+            self.imports.setdefault(item.bound, []).append(item)
+
+    def find(self, function: types.FunctionType) -> Optional[Definition]:
+        """Return the definition that a loaded function was compiled from.
+
+        Args:
+            function: The function, without decorators.
+
+        Returns:
+            The definition; `None` if the source does not compile to the function, for
+            example because it was edited since.
+        """
+        code = function.__code__
+        name = getattr(code, "co_qualname", function.__qualname__)
+        candidates = self.definitions.get(name, ())
+        if not candidates:
+            return None
+        digest = code_digest(code)
+        fitting = [item for item in candidates if item.code == digest]
+        for item in fitting:
+            if item.line == code.co_firstlineno:
+                return item
+        return fitting[0] if fitting else None
+
+    def to_json(self) -> Any:
+        """Return the index as plain data."""
+        return [
+            [item.values() for items in self.definitions.values() for item in items],
+            {
+                name: [item.form, item.names, item.lines]
+                for name, item in self.assignments.items()
+            },
+            [list(item) for items in self.imports.values() for item in items],
+        ]
+
+    @classmethod
+    def from_json(cls, values: Any) -> ModuleIndex:
+        """Return the index that plain data describes."""
+        definitions, assignments, imports = values
+        return cls(
+            [Definition(*item) for item in definitions],
+            {name: Assignment(*item) for name, item in assignments.items()},
+            [Import(*item) for item in imports],
+        )
+
+
+_indexes: Dict[str, Any] = {}
+
+
+def index_of(path: str) -> Optional[ModuleIndex]:
+    """Return the index of a source file.
+
+    Args:
+        path: The path of the file.
+
+    Returns:
+        The index, `None` if there is no such file, or no Python in it.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    identity = (status.st_size, status.st_mtime_ns, status.st_ino)
+    known = _indexes.get(path)
+    if known is not None and known[0] == identity:
+        index: Optional[ModuleIndex] = known[1]
+        return index
+
+    def compute() -> Any:
+        with open(path, "rb") as file:
+            return index_source(file.read()).to_json()
+
+    try:
+        index = ModuleIndex.from_json(remembered(_KIND, path, status, compute))
+    except (ArithmeticError, LookupError, MemoryError, OSError, RecursionError):
+        index = None
+    except (SyntaxError, TypeError, ValueError):
+        index = None
+    _indexes[path] = (identity, index)
+    return index
+
+
+def index_source(source: Any) -> ModuleIndex:
+    """Return the index of a source text.
+
+    Args:
+        source: The text, or its bytes.
+
+    Raises:
+        SyntaxError: If it is no Python.
+    """
+    from .indexing import make_index
+
+    return make_index(source)
+
+
+def code_digest(code: types.CodeType) -> str:
+    """Return the digest of what running a code object depends on.
+
+    Args:
+        code: The code object.
+
+    Returns:
+        Hex digits; the same for the same source on the same version of Python, wherever
+        in its file it stands.
+    """
+    return sha256(_description(code).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _description(code: types.CodeType) -> str:
+    constants = []
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            constants.append(_description(constant))
+        elif isinstance(constant, frozenset):
+            constants.append(f"frozenset{sorted(map(repr, constant))}")
+        else:
+            constants.append(repr(constant))
+    return repr(
+        (
+            code.co_code,
+            constants,
+            code.co_names,
+            code.co_varnames,
+            code.co_freevars,
+            code.co_cellvars,
+            code.co_argcount,
+            code.co_posonlyargcount,
+            code.co_kwonlyargcount,
+            code.co_flags,
+            getattr(code, "co_exceptiontable", b""),
+        )
+    )
+
+
+def reset() -> None:
+    """Forget all indexes; for tests."""
+    _indexes.clear()

@@ -13,11 +13,17 @@ in its place, so that existing ``except`` clauses keep working.
     ├── AdviceError (RuntimeError)
     │       mend the advice: a step forgotten or done twice
     ├── SerializationError (TypeError, ValueError)
-    │       this value cannot be written or read: replace it
+    │   │       this value cannot be written or read: replace it
+    │   └── SignatureError
+    │           somebody else may have written it: do not use it
     ├── UnstableValueError (TypeError)
     │       give the value an identity, or leave it out
     ├── InvalidSessionError (ValueError)
     │       what was read is not a whole session
+    ├── DamagedEntryError (ValueError)
+    │       what was read is not the result that was kept
+    ├── UntrustedDirectoryError (PermissionError)
+    │       somebody else can write there: take the right away
     ├── NotMovableError (TypeError)
     │       run this task here, or define it in a module
     ├── MainGuardError (RuntimeError)
@@ -60,6 +66,10 @@ class SerializationError(BandsawError, TypeError, ValueError):
     """A value that a serializer cannot write, or cannot give back."""
 
 
+class SignatureError(SerializationError):
+    """A value whose signature is missing, or does not fit."""
+
+
 class UnstableValueError(BandsawError, TypeError):
     """A value without a stable identity: give it one, or leave the argument out.
 
@@ -69,6 +79,14 @@ class UnstableValueError(BandsawError, TypeError):
 
 class InvalidSessionError(BandsawError, ValueError):
     """A stream that does not hold a whole session, or one that was tampered with."""
+
+
+class DamagedEntryError(BandsawError, ValueError):
+    """An entry of a cache that is not what was written; it counts as absent."""
+
+
+class UntrustedDirectoryError(BandsawError, PermissionError):
+    """A directory from which code is read, and to which somebody else can write."""
 
 
 class NotMovableError(BandsawError, TypeError):

@@ -1,7 +1,7 @@
 """Serializers write values to streams and give them back.
 
-`PickleSerializer` is the default. `JsonSerializer` and what only it needs are loaded
-when they are asked for.
+`PickleSerializer` is the default. `JsonSerializer`, `SignedSerializer` and what only
+they need are loaded when they are asked for.
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ if TYPE_CHECKING:
     from . import json as json
     from . import values as values
     from .json import JsonSerializer
+    from .signed import SignedSerializer
 
-__all__ = ["JsonSerializer", "PickleSerializer", "SerializableValue", "Serializer"]
+__all__ = [
+    "JsonSerializer",
+    "PickleSerializer",
+    "SerializableValue",
+    "Serializer",
+    "SignedSerializer",
+]
 
-_LAZY_MODULES = ("json", "values")
+_LAZY_MODULES = ("json", "signed", "values")
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +35,10 @@ def __getattr__(name: str) -> Any:
         from .json import JsonSerializer
 
         return JsonSerializer
+    if name == "SignedSerializer":
+        from .signed import SignedSerializer
+
+        return SignedSerializer
     if name in _LAZY_MODULES:
         from importlib import import_module
 

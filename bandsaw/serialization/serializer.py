@@ -75,3 +75,14 @@ class Serializer(ABC):
         from io import BytesIO
 
         return self.deserialize(BytesIO(content))
+
+    def bound_to(self, subject: str) -> Serializer:
+        """Return the serializer for the values that belong to something.
+
+        A serializer that signs does not read what was signed for another subject. Any
+        other serializer makes no difference.
+
+        Args:
+            subject: What the values belong to, e.g. the task and the execution.
+        """
+        return self

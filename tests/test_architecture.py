@@ -44,6 +44,7 @@ ROOMS = {
         "serialization",
         "identifier",
         "modules",
+        "remembered",
         "io",
         "infos",
         "datetime",

@@ -1,0 +1,142 @@
+"""The contract of a store: bytes by name, each whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import ContextManager, Iterator, Optional, Sequence, Union
+
+    Content = Union[bytes, memoryview]
+
+
+class Item:
+    """What a store says of one of its names.
+
+    Attributes:
+        name: The name.
+        size: The size in bytes.
+        written: When it was written, in seconds since the epoch.
+        used: When it was used the last time, or written.
+        hits: How often it was used.
+    """
+
+    __slots__ = ("hits", "name", "size", "used", "written")
+
+    def __init__(
+        self, name: str, size: int, written: float, used: float, hits: int
+    ) -> None:
+        self.name = name
+        self.size = size
+        self.written = written
+        self.used = used
+        self.hits = hits
+
+
+class Store(ABC):
+    """Keeps bytes by name.
+
+    A name looks like a relative path of two parts, ``task/execution``. What is kept
+    under a name is whole or absent at any time, whoever writes, reads or is killed.
+    """
+
+    #: Whether what is kept here carries signatures, so that it does not matter who else
+    #: can write here. Set by whoever signs.
+    is_signed = False
+
+    @abstractmethod
+    def read(self, name: str) -> Optional[Content]:
+        """Return what is kept under a name.
+
+        Args:
+            name: The name.
+
+        Returns:
+            The bytes, `None` if there are none. Large ones may be a private mapping of
+            a file: writable, but nobody else sees what is written.
+
+        Raises:
+            OSError: If they cannot be read.
+        """
+
+    @abstractmethod
+    def write(self, name: str, pieces: Sequence[Content]) -> None:
+        """Keep bytes under a name, in place of what was there.
+
+        Args:
+            name: The name.
+            pieces: The bytes, one piece after the other.
+
+        Raises:
+            OSError: If they cannot be written. What was there before is still there.
+        """
+
+    @abstractmethod
+    def remove(self, name: str) -> bool:
+        """Remove what is kept under a name. Whoever reads it just then is not hurt.
+
+        Args:
+            name: The name.
+
+        Returns:
+            Whether there was something.
+        """
+
+    @abstractmethod
+    def items(self, prefix: str = "") -> Iterator[Item]:
+        """Return what is kept, in no particular order.
+
+        Args:
+            prefix: How the names begin.
+        """
+
+    def note_use(self, name: str) -> None:
+        """Remember that something was used, which decides what is removed first.
+
+        Args:
+            name: The name.
+        """
+
+    def clean(self) -> None:
+        """Remove what writers that were killed have left."""
+
+    def alone(self, name: str, wait: float) -> ContextManager[bool]:
+        """Be the only one on this machine who deals with a name.
+
+        Args:
+            name: The name.
+            wait: How long to wait for somebody else, in seconds.
+
+        Returns:
+            A context manager that gives `True` when this is the only one, and `False`
+            when the wait took too long, or could never have ended.
+        """
+        return contextlib.nullcontext(False)
+
+    def path(self, name: str) -> Optional[Path]:
+        """Return the file in which a name is kept, `None` if it is in none.
+
+        Args:
+            name: The name.
+        """
+        return None
+
+
+def check_name(name: str) -> str:
+    """Refuse a name that would lead out of its store.
+
+    Args:
+        name: The name.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: If it is not a relative path of plain parts.
+    """
+    if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+        raise ValueError(f"{name!r} cannot be the name of an entry of a cache.")
+    return name

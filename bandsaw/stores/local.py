@@ -1,0 +1,243 @@
+"""The default store: files in a private directory."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import stat
+import time
+import warnings
+from pathlib import Path
+
+from ..exceptions import UntrustedDirectoryError
+from .base import Item, Store, check_name
+from .flights import Flights
+from .uses import Uses, is_orphan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ContextManager, Iterator, Sequence, Set, Union
+
+    from .base import Content
+
+#: How the names of documents begin, which are no entries.
+DOCUMENT = ".code-"
+
+_WRITING, _LOCKS = ".writing-", ".locks"
+
+# A longer file is mapped.
+_LONGEST_READ = 1 << 16
+
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# Nobody writes that long: the writer was killed. In seconds.
+_LONGEST_WRITING = 3600.0
+
+
+class LocalStore(Store):
+    """Keeps bytes in files, which only the user can read.
+
+    Args:
+        directory: Where the files are. It is made when it is needed.
+
+    Attributes:
+        directory: Where the files are.
+    """
+
+    def __init__(self, directory: Union[str, Path]) -> None:
+        self.directory = Path(directory)
+        self._root = os.path.abspath(directory)
+        self._is_checked = False
+        self._checked_parents: Set[str] = set()
+        self._flights = Flights(self._open_locks)
+        self._uses = Uses(self._root)
+
+    def read(self, name: str) -> Union[Content, None]:
+        """Return what is kept under a name; a large file is mapped."""
+        if name[: name.rfind("/")] not in self._checked_parents:
+            self._check(name)
+        try:
+            descriptor = os.open(f"{self._root}/{name}", _READ_FLAGS)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            content = os.read(descriptor, _LONGEST_READ)
+            if len(content) < _LONGEST_READ:
+                return content
+            # Copy-on-write: what is written there is seen by nobody else.
+            return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+        finally:
+            os.close(descriptor)
+
+    def write(self, name: str, pieces: Sequence[Content]) -> None:
+        """Write the bytes into a file beside and rename it."""
+        if name[: name.rfind("/")] not in self._checked_parents:
+            self._check(name)
+        path = f"{self._root}/{name}"
+        directory = os.path.dirname(path)
+        temporary = f"{directory}/{_WRITING}{os.urandom(8).hex()}"
+        try:
+            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600)
+        except FileNotFoundError:
+            os.makedirs(self._root, 0o700, exist_ok=True)
+            _make_below(self._root, os.path.dirname(name))
+            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600)
+        try:
+            try:
+                for piece in pieces:
+                    _write_all(descriptor, memoryview(piece).cast("B"))
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def remove(self, name: str) -> bool:
+        """Remove a file, and its task's directory when it was the last one there."""
+        self._check(name)
+        path = f"{self._root}/{name}"
+        self._uses.forget(name)
+        try:
+            os.unlink(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
+        return True
+
+    def items(self, prefix: str = "") -> Iterator[Item]:
+        """Return the files whose names begin so."""
+        directory = prefix.rpartition("/")[0]
+        for path in _files(os.path.join(self._root, directory).rstrip("/")):
+            name = path[len(self._root) + 1 :]
+            base = os.path.basename(name)
+            is_hidden = base.startswith(".") and not base.startswith(DOCUMENT)
+            if is_hidden or not name.startswith(prefix):
+                continue
+            try:
+                status = os.lstat(path)
+            except OSError:
+                continue  # It was removed meanwhile.
+            if stat.S_ISREG(status.st_mode):
+                written = status.st_mtime
+                used, hits = self._uses.of(name)
+                yield Item(name, status.st_size, written, max(used, written), hits)
+
+    def note_use(self, name: str) -> None:
+        """Remember that a file was used; written down once a minute at most."""
+        self._uses.note(name)
+
+    def clean(self) -> None:
+        """Remove what killed writers have left, and uses of files that are gone."""
+        for path in list(_files(self._root)):
+            base = os.path.basename(path)
+            with contextlib.suppress(OSError):
+                if base.startswith(_WRITING):
+                    if time.time() - os.lstat(path).st_mtime > _LONGEST_WRITING:
+                        os.unlink(path)
+                elif is_orphan(path):
+                    os.unlink(path)
+                with contextlib.suppress(OSError):
+                    if os.path.dirname(path) != self._root:
+                        os.rmdir(os.path.dirname(path))
+
+    def alone(self, name: str, wait: float) -> ContextManager[bool]:
+        """Be the only one on this machine who deals with a name."""
+        return self._flights.alone(name, wait)
+
+    def path(self, name: str) -> Path:
+        """Return the file of a name."""
+        return self.directory / name
+
+    def _open_locks(self) -> int:
+        os.makedirs(self._root, 0o700, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(f"{self._root}/{_LOCKS}", flags, 0o600)
+
+    def _check(self, name: str) -> None:
+        """Look, once for each task, if somebody else could have put something there."""
+        check_name(name)
+        if not self._is_checked:
+            self._check_directory()
+        parent = os.path.dirname(name)
+        try:
+            is_link = stat.S_ISLNK(os.lstat(f"{self._root}/{parent}").st_mode)
+        except OSError:
+            return  # It is not there yet.
+        if is_link and parent:
+            raise UntrustedDirectoryError(
+                f"{self._root}/{parent} in a cache is a symbolic link, which is not "
+                "followed. Remove it."
+            )
+        if self._is_checked:
+            self._checked_parents.add(parent)
+
+    def _check_directory(self) -> None:
+        try:
+            status = os.stat(self._root)
+        except OSError:
+            return  # It will be made, for the user alone.
+        self._is_checked = True
+        if self.is_signed:
+            return
+        # Root is trusted on every machine.
+        if status.st_uid not in (os.getuid(), 0):
+            self._is_checked = False
+            raise UntrustedDirectoryError(
+                f"The directory {self._root} of a cache belongs to another user "
+                f"(with the id {status.st_uid}). {_mend('-R go-w', self._root)}"
+            )
+        if status.st_mode & stat.S_IWOTH:
+            self._is_checked = False
+            raise UntrustedDirectoryError(
+                f"Everybody may write to the directory {self._root} of a cache. "
+                f"{_mend('go-w', self._root)}"
+            )
+        if status.st_mode & stat.S_IWGRP:
+            warnings.warn(
+                f"A group may write to the directory {self._root} of a cache. "
+                f"{_mend('g-w', self._root)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def __repr__(self) -> str:
+        return f"LocalStore({str(self.directory)!r})"
+
+
+def _mend(mode: str, path: str) -> str:
+    return (
+        "Whoever can write there can run code here, because reading a pickle can. "
+        f"Take that right away with 'chmod {mode} {path}', or sign what is kept, with "
+        "configuration.set_serializer(SignedSerializer(PickleSerializer(), key))."
+    )
+
+
+def _make_below(root: str, directory: str) -> None:
+    # The mode of `os.makedirs` counts for the last directory only.
+    for part in directory.split("/"):
+        root = f"{root}/{part}"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(root, 0o700)
+
+
+def _write_all(descriptor: int, piece: memoryview) -> None:
+    while len(piece):
+        piece = piece[os.write(descriptor, piece) :]
+
+
+def _files(directory: str) -> Iterator[str]:
+    try:
+        with os.scandir(directory) as found:
+            entries = list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path)
+        else:
+            yield entry.path

@@ -1,0 +1,62 @@
+"""A store in this process, for tests and for what need not outlive it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from .base import Item, Store, check_name
+from .flights import Flights
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ContextManager, Dict, Iterator, Optional, Sequence
+
+    from .base import Content
+
+
+class MemoryStore(Store):
+    """Keeps bytes in the memory of this process."""
+
+    def __init__(self) -> None:
+        self._contents: Dict[str, bytes] = {}
+        self._items: Dict[str, Item] = {}
+        self._lock = threading.Lock()
+        self._flights = Flights()
+
+    def read(self, name: str) -> Optional[Content]:
+        """Return what is kept under a name."""
+        return self._contents.get(check_name(name))
+
+    def write(self, name: str, pieces: Sequence[Content]) -> None:
+        """Keep the bytes."""
+        content = b"".join(pieces)
+        now = time.time()
+        with self._lock:
+            self._contents[check_name(name)] = content
+            self._items[name] = Item(name, len(content), now, now, 0)
+
+    def remove(self, name: str) -> bool:
+        """Forget the bytes."""
+        with self._lock:
+            self._items.pop(check_name(name), None)
+            return self._contents.pop(name, None) is not None
+
+    def items(self, prefix: str = "") -> Iterator[Item]:
+        """Return what is kept."""
+        with self._lock:
+            items = list(self._items.values())
+        return (item for item in items if item.name.startswith(prefix))
+
+    def note_use(self, name: str) -> None:
+        """Remember that something was used."""
+        item = self._items.get(name)
+        if item is not None:
+            item.used, item.hits = time.time(), item.hits + 1
+
+    def alone(self, name: str, wait: float) -> ContextManager[bool]:
+        """Be the only thread that deals with a name."""
+        return self._flights.alone(name, wait)
+
+    def __repr__(self) -> str:
+        return "MemoryStore()"

@@ -147,7 +147,13 @@ class _State:
 
 
 def _reset_bandsaw() -> None:
-    for name in ("bandsaw.config", "bandsaw.distribution", "bandsaw.run"):
+    for name in (
+        "bandsaw.config",
+        "bandsaw.distribution",
+        "bandsaw.remembered",
+        "bandsaw.run",
+        "bandsaw.stores.flights",
+    ):
         module: Any = sys.modules.get(name)
         if module is not None:
             module.reset()

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import ContextManager, Iterator, Optional, Sequence, Union
 
     Content = Union[bytes, memoryview]
@@ -116,13 +115,13 @@ class Store(ABC):
         """
         return contextlib.nullcontext(False)
 
-    def path(self, name: str) -> Optional[Path]:
-        """Return the file in which a name is kept, `None` if it is in none.
+    def location(self, name: str) -> str:
+        """Return where a name is kept, the path of a file or another text.
 
         Args:
             name: The name.
         """
-        return None
+        return f"{name} in {self!r}"
 
 
 def check_name(name: str) -> str:

@@ -20,18 +20,22 @@ from ..fingerprint.buffers import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+    from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
     Content = Union[bytes, memoryview]
 
-# magic, key, code, time of writing, size of the value, size of the record, checksum
+# magic, key, code, time of writing, size of the value, size of the record, whether
+# there are buffers, checksum
 _MAGIC = b"\n#bandsaw-cache 1 "
 _CODE = len(_MAGIC) + 65
 _CREATED = _CODE + 65
 _VALUE_SIZE = _CREATED + 17
 _RECORD_SIZE = _VALUE_SIZE + 17
-_CHECKSUM = _RECORD_SIZE + 17
+_BUFFERS = _RECORD_SIZE + 17
+_CHECKSUM = _BUFFERS + 2
 _FOOTER_SIZE = _CHECKSUM + 65
+
+_WITH_BUFFERS, _WITHOUT_BUFFERS = b"b", b"-"
 
 _ALIGNMENT = 64
 
@@ -45,14 +49,43 @@ class Entry:
     Attributes:
         content: All its bytes.
         value: What the serializer wrote.
+
+    Raises:
+        DamagedEntryError: If the checksum or the size does not fit.
     """
 
     __slots__ = ("_footer", "content", "value")
 
     def __init__(self, content: Content) -> None:
         self.content = content
-        self._footer = bytes(content[-_FOOTER_SIZE:])
-        self.value = content[: int(self._footer[_VALUE_SIZE:_RECORD_SIZE], 16)]
+        self._footer = footer = bytes(content[-_FOOTER_SIZE:])
+        try:
+            self.value = content[: int(footer[_VALUE_SIZE:_RECORD_SIZE], 16)]
+        except ValueError:
+            raise DamagedEntryError("its last line is damaged") from None
+        if self._has_buffers:
+            checksum = sha256(content[: self._record_end])
+            checksum.update(footer[:_CHECKSUM])
+        else:
+            checksum = sha256(content[: _CHECKSUM - _FOOTER_SIZE])
+        if footer[_CHECKSUM:] != f"{checksum.hexdigest()}\n".encode("ascii"):
+            raise DamagedEntryError("its checksum does not fit")
+        if self._has_buffers:
+            offset, length, _ = self.record["buffers"][-1]
+            if offset + length != len(content) - _FOOTER_SIZE:
+                raise DamagedEntryError("it is not as long as it was")
+
+    @property
+    def _has_buffers(self) -> bool:
+        return self._footer[_BUFFERS : _CHECKSUM - 1] == _WITH_BUFFERS
+
+    @property
+    def _record_end(self) -> int:
+        try:
+            size = int(self._footer[_RECORD_SIZE:_BUFFERS], 16)
+        except ValueError:
+            raise DamagedEntryError("its last line is damaged") from None
+        return len(self.value) + size
 
     @property
     def key(self) -> str:
@@ -74,47 +107,31 @@ class Entry:
         """What the entry is the result of."""
         import json
 
-        start = len(self.value)
-        end = start + int(self._footer[_RECORD_SIZE:_CHECKSUM], 16)
-        record: Dict[str, Any] = json.loads(bytes(self.content[start:end]))
+        text = bytes(self.content[len(self.value) : self._record_end])
+        record: Dict[str, Any] = json.loads(text)
         return record
 
     @property
-    def buffers(self) -> List[memoryview]:
+    def buffers(self) -> Sequence[memoryview]:
         """What the serializer left out. These bytes are checked by `verify` only."""
-        if not self._has_buffers:
-            return []
+        if self._footer[_BUFFERS] != _WITH_BUFFERS[0]:
+            return ()
         view = memoryview(self.content)
-        return [
-            view[offset : offset + size] for offset, size, _ in self.record["buffers"]
-        ]
+        table = self.record["buffers"]
+        return [view[offset : offset + size] for offset, size, _ in table]
 
-    @property
-    def _has_buffers(self) -> bool:
-        return self._end < len(self.content) - _FOOTER_SIZE
-
-    @property
-    def _end(self) -> int:
-        return len(self.value) + int(self._footer[_RECORD_SIZE:_CHECKSUM], 16)
-
-    def check(self) -> None:
-        """Compare the checksum, and the size.
+    def verify(self) -> None:
+        """Check also what is not looked at when the entry is used.
 
         Raises:
-            DamagedEntryError: If something does not fit.
+            DamagedEntryError: If it was changed.
         """
-        footer, content = self._footer, self.content
-        if self._has_buffers:
-            checksum = sha256(content[: self._end])
-            checksum.update(footer[:_CHECKSUM])
-        else:
-            checksum = sha256(content[: _CHECKSUM - _FOOTER_SIZE])
-        if checksum.hexdigest().encode("ascii") != footer[_CHECKSUM:-1]:
-            raise DamagedEntryError("its checksum does not fit")
-        if self._has_buffers:
-            offset, size, _ = self.record["buffers"][-1]
-            if offset + size != len(content) - _FOOTER_SIZE:
-                raise DamagedEntryError("it is not as long as it was")
+        if not self._has_buffers:
+            return
+        view = memoryview(self.content)
+        for offset, size, digest in self.record["buffers"]:
+            if _digest(view[offset : offset + size]) != digest:
+                raise DamagedEntryError(f"its {size} bytes at {offset} were changed")
 
 
 def pack(
@@ -145,13 +162,14 @@ def pack(
         text, pieces = _lay_out_buffers(len(value), buffers, record)
     else:
         text = json.dumps(record).encode("ascii")
-    footer = b"%b%b %b %016x %016x %016x " % (
+    footer = b"%b%b %b %016x %016x %016x %b " % (
         _MAGIC,
         key.encode("ascii"),
         code.encode("ascii"),
         int(created * 1000),
         len(value),
         len(text),
+        _WITH_BUFFERS if buffers else _WITHOUT_BUFFERS,
     )
     checksum = sha256(value)
     checksum.update(text)
@@ -186,72 +204,23 @@ def _digest(buffer: memoryview) -> str:
     return sha256(blob(b"B", buffer)).hexdigest()
 
 
-def find_entry(content: Content, key: str, code: str) -> Optional[Entry]:
-    """Return the entry that was read, if it is the one that is looked for.
+def identity(key: str, code: str) -> bytes:
+    """Return how the footer of an entry begins.
 
     Args:
-        content: What a store has for a name.
         key: The fingerprint of the arguments, in hex digits.
         code: The fingerprint of the code, in hex digits.
-
-    Returns:
-        The entry; `None` if it belongs to another call, or to other code.
-
-    Raises:
-        DamagedEntryError: If it is damaged.
     """
-    footer = bytes(content[-_FOOTER_SIZE : -_FOOTER_SIZE + _CREATED])
-    if footer != b"%b%b %b " % (_MAGIC, key.encode("ascii"), code.encode("ascii")):
-        return None
-    return read_entry(content)
+    return _MAGIC + f"{key} {code} ".encode("ascii")
 
 
-def is_entry(content: Content) -> bool:
-    """Tell if there is a footer; if not, somebody has put the file there by hand.
+def has_identity(content: Content, beginning: bytes = _MAGIC) -> bool:
+    """Tell, before anything is checked, what an entry belongs to.
 
     Args:
         content: What a store has for a name.
+        beginning: What `identity` gives for a call. When left out, this tells if there
+            is a footer at all; if not, somebody has put the file there by hand.
     """
-    return bytes(content[-_FOOTER_SIZE : -_FOOTER_SIZE + len(_MAGIC)]) == _MAGIC
-
-
-def read_entry(content: Content) -> Entry:
-    """Check an entry that has a footer.
-
-    Args:
-        content: What a store has for a name.
-
-    Returns:
-        The entry.
-
-    Raises:
-        DamagedEntryError: If it is damaged.
-    """
-    try:
-        entry = Entry(content)
-        entry.check()
-    except DamagedEntryError:
-        raise
-    except (ValueError, LookupError, TypeError) as error:
-        raise DamagedEntryError(f"it cannot be made sense of: {error}") from error
-    return entry
-
-
-def verify_entry(content: Content) -> Entry:
-    """Check everything of an entry, also what is not looked at when it is used.
-
-    Args:
-        content: What a store has for a name.
-
-    Returns:
-        The entry.
-
-    Raises:
-        DamagedEntryError: If it is damaged.
-    """
-    entry = read_entry(content)
-    if entry._has_buffers:
-        for offset, size, digest in entry.record["buffers"]:
-            if _digest(memoryview(content)[offset : offset + size]) != digest:
-                raise DamagedEntryError(f"its {size} bytes at {offset} were changed")
-    return entry
+    footer = content if type(content) is bytes else bytes(content[-_FOOTER_SIZE:])
+    return footer.startswith(beginning, max(0, len(footer) - _FOOTER_SIZE))

@@ -13,11 +13,11 @@ import errno
 import os
 import threading
 import time
-from hashlib import sha256
+from zlib import crc32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterator, List, Optional
+    from typing import ContextManager, Dict, List, Optional
 
 try:
     import fcntl
@@ -34,38 +34,43 @@ _HELD_ELSEWHERE = (errno.EACCES, errno.EAGAIN)
 _held = threading.local()
 
 
+# By the real path of the lock file: two stores of one directory are one. They stay, as
+# nobody may ever close a descriptor of a lock file.
+_flights: Dict[str, Flights] = {}
+_flights_lock = threading.Lock()
+
+
+def flights_of(path: str) -> Flights:
+    """Return the names of a directory with which somebody deals alone.
+
+    Args:
+        path: The path of the lock file in the directory.
+    """
+    path = os.path.realpath(path)
+    with _flights_lock:
+        if path not in _flights:
+            _flights[path] = Flights(path)
+        return _flights[path]
+
+
 class Flights:
     """The names with which somebody deals alone.
 
     Args:
-        open_file: Opens the lock file and returns its descriptor, `None` for a store
-            that only this process knows.
+        path: The path of the lock file, `None` for a store that only this process
+            knows.
     """
 
-    def __init__(self, open_file: Optional[Callable[[], int]] = None) -> None:
-        self._open_file = open_file
+    def __init__(self, path: Optional[str] = None) -> None:
+        self._path = path
         self._guard = threading.Lock()
         self._names: Dict[str, int] = {}
         self._descriptor = -1
         self._process = os.getpid()
 
-    @contextlib.contextmanager
-    def alone(self, name: str, wait: float) -> Iterator[bool]:
+    def alone(self, name: str, wait: float) -> ContextManager[bool]:
         """Be the only one on this machine who deals with a name; see `Store.alone`."""
-        held: List[str] = _held.__dict__.setdefault("names", [])
-        # Whoever holds a name waits only for those that sort after it, so that two who
-        # want the other's name cannot wait for each other.
-        if held and name <= max(held):
-            wait = 0.0
-        if not self._acquire(name, wait):
-            yield False
-            return
-        held.append(name)
-        try:
-            yield True
-        finally:
-            held.remove(name)
-            self._release(name)
+        return _Flight(self, name, wait)
 
     def _acquire(self, name: str, wait: float) -> bool:
         if self._process != os.getpid():
@@ -91,11 +96,11 @@ class Flights:
             return False
 
     def _lock(self, position: int) -> bool:
-        if self._open_file is None or fcntl is None:
+        if self._path is None or fcntl is None:
             return True
         try:
             if self._descriptor < 0:
-                self._descriptor = self._open_file()
+                self._descriptor = _open(self._path)
             flags = fcntl.LOCK_EX | fcntl.LOCK_NB
             fcntl.lockf(self._descriptor, flags, 1, position)
         except OSError as error:
@@ -117,8 +122,60 @@ class Flights:
         self._guard = threading.Lock()
         self._names = {}
         self._process = os.getpid()
-        _held.__dict__.clear()
+        _held.names = []
+
+
+class _Flight:
+    """A name with which somebody may deal alone."""
+
+    __slots__ = ("_flights", "_is_held", "_name", "_wait")
+
+    def __init__(self, flights: Flights, name: str, wait: float) -> None:
+        self._flights = flights
+        self._name = name
+        self._wait = wait
+        self._is_held = False
+
+    def __enter__(self) -> bool:
+        held: List[str] = _held.__dict__.setdefault("names", [])
+        # Whoever holds a name waits only for those that sort after it, so that two who
+        # want the other's name cannot wait for each other.
+        wait = 0.0 if held and self._name <= max(held) else self._wait
+        self._is_held = self._flights._acquire(self._name, wait)
+        if self._is_held:
+            _held.names.append(self._name)
+        return self._is_held
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_held:
+            # A forked process holds nothing, even if it was forked in here.
+            if self._name in _held.__dict__.get("names", ()):
+                _held.names.remove(self._name)
+            self._flights._release(self._name)
+
+
+def _open(path: str) -> int:
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
 
 
 def _position(name: str) -> int:
-    return int.from_bytes(sha256(name.encode("utf-8")).digest()[:7], "big")
+    return crc32(name.encode("utf-8"))
+
+
+def _renew_lock_in_forked_child() -> None:
+    global _flights_lock
+    _flights_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)
+
+
+def reset() -> None:
+    """Forget all lock files and close them; for tests."""
+    for flights in _flights.values():
+        if flights._descriptor >= 0:
+            os.close(flights._descriptor)
+    _flights.clear()

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from ..exceptions import UntrustedDirectoryError
 from .base import Item, Store, check_name
-from .flights import Flights
+from .flights import flights_of
 from .uses import Uses, is_orphan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ContextManager, Iterator, Sequence, Set, Union
+    from typing import ContextManager, Iterator, Optional, Sequence, Set, Union
 
     from .base import Content
+    from .flights import Flights
 
 #: How the names of documents begin, which are no entries.
 DOCUMENT = ".code-"
@@ -48,13 +49,14 @@ class LocalStore(Store):
 
     def __init__(self, directory: Union[str, Path]) -> None:
         self.directory = Path(directory)
+        self._location = os.fspath(self.directory)
         self._root = os.path.abspath(directory)
         self._is_checked = False
         self._checked_parents: Set[str] = set()
-        self._flights = Flights(self._open_locks)
+        self._flights: Optional[Flights] = None
         self._uses = Uses(self._root)
 
-    def read(self, name: str) -> Union[Content, None]:
+    def read(self, name: str) -> Optional[Content]:
         """Return what is kept under a name; a large file is mapped."""
         if name[: name.rfind("/")] not in self._checked_parents:
             self._check(name)
@@ -86,8 +88,7 @@ class LocalStore(Store):
             descriptor = os.open(temporary, _WRITE_FLAGS, 0o600)
         try:
             try:
-                for piece in pieces:
-                    _write_all(descriptor, memoryview(piece).cast("B"))
+                _write_all(descriptor, pieces)
             finally:
                 os.close(descriptor)
             os.replace(temporary, path)
@@ -147,16 +148,13 @@ class LocalStore(Store):
 
     def alone(self, name: str, wait: float) -> ContextManager[bool]:
         """Be the only one on this machine who deals with a name."""
+        if self._flights is None:
+            self._flights = flights_of(f"{self._root}/{_LOCKS}")
         return self._flights.alone(name, wait)
 
-    def path(self, name: str) -> Path:
-        """Return the file of a name."""
-        return self.directory / name
-
-    def _open_locks(self) -> int:
-        os.makedirs(self._root, 0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(f"{self._root}/{_LOCKS}", flags, 0o600)
+    def location(self, name: str) -> str:
+        """Return the path of the file of a name."""
+        return f"{self._location}/{name}"
 
     def _check(self, name: str) -> None:
         """Look, once for each task, if somebody else could have put something there."""
@@ -225,9 +223,13 @@ def _make_below(root: str, directory: str) -> None:
             os.mkdir(root, 0o700)
 
 
-def _write_all(descriptor: int, piece: memoryview) -> None:
-    while len(piece):
-        piece = piece[os.write(descriptor, piece) :]
+def _write_all(descriptor: int, pieces: Sequence[Content]) -> None:
+    if sum(map(len, pieces)) <= _LONGEST_READ:
+        pieces = [b"".join(pieces)]
+    for piece in pieces:
+        rest = memoryview(piece).cast("B")
+        while len(rest):
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _files(directory: str) -> Iterator[str]:

@@ -114,6 +114,9 @@ class Bounds:
         max_size: How much it may hold, in bytes or as text like ``"10 GB"``.
         max_age: How old an entry may be, in seconds or as text like ``"30 days"``.
 
+    Attributes:
+        max_age: How old an entry may be, in seconds; `None` for any age.
+
     Raises:
         ConfigurationError: If a text makes no sense.
     """
@@ -126,17 +129,17 @@ class Bounds:
     ) -> None:
         self._store = store
         self._max_size = None if max_size is None else parse_size(max_size)
-        self._max_age = None if max_age is None else parse_age(max_age)
+        self.max_age = None if max_age is None else parse_age(max_age)
         self._size: Optional[float] = None
         self._lock = threading.Lock()
 
-    def allows(self, created: float) -> bool:
-        """Tell if an entry is young enough.
+    def is_over(self, created: float) -> bool:
+        """Tell if an entry is too old.
 
         Args:
             created: When it was written, in seconds since the epoch.
         """
-        return self._max_age is None or time.time() - created <= self._max_age
+        return self.max_age is not None and time.time() - created > self.max_age
 
     def added(self, size: int) -> None:
         """Remember that an entry was written, and make room if it has to be made.
@@ -156,7 +159,7 @@ class Bounds:
                 self._size += size
             if self._size <= self._max_size:
                 return
-            prune(self._store, _SHARE_KEPT * self._max_size, self._max_age)
+            prune(self._store, _SHARE_KEPT * self._max_size, self.max_age)
             self._size = None
 
 

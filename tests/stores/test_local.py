@@ -1,0 +1,200 @@
+"""The store of files: what is private, what is mapped, and who is trusted."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from bandsaw.exceptions import UntrustedDirectoryError
+from bandsaw.stores import LocalStore
+from tests.workflows import environment_of
+
+LARGE = bytes(range(256)) * 4096
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_files_and_directories_are_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = LocalStore(tmp_path / "cache")
+        with store.alone("task/a", 0):
+            store.write("task/a", [b"x"])
+    finally:
+        os.umask(before)
+
+    assert mode(tmp_path / "cache") == mode(tmp_path / "cache" / "task") == 0o700
+    for path in (tmp_path / "cache").rglob("*"):
+        assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    store = LocalStore(tmp_path)
+
+    for _ in range(2):
+        with pytest.raises(UntrustedDirectoryError, match=r"chmod go-w .*Signed"):
+            store.read("task/a")
+        with pytest.raises(PermissionError, match="Everybody may write"):
+            store.write("task/a", [b"x"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_a_group_may_write_warns_once(tmp_path: Path) -> None:
+    tmp_path.chmod(0o770)
+    store = LocalStore(tmp_path)
+
+    with pytest.warns(RuntimeWarning, match=r"A group may write .*chmod g-w") as found:
+        store.write("task/a", [b"x"])
+        store.read("task/a")
+    assert len(found) == 1
+
+
+def test_who_signs_may_use_any_directory(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    store = LocalStore(tmp_path)
+    store.is_signed = True
+    store.write("task/a", [b"x"])
+
+    assert store.read("task/a") == b"x"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")
+def test_the_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, -1)
+
+    with pytest.raises(UntrustedDirectoryError, match="belongs to another user"):
+        LocalStore(tmp_path).read("task/a")
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    store = LocalStore(tmp_path / "cache")
+    store.write("task/a", [b"x"])
+    (tmp_path / "cache" / "task" / "b").symlink_to(secret)
+
+    with pytest.raises(OSError, match="[Ss]ymbolic link"):
+        store.read("task/b")
+    assert [item.name for item in store.items()] == ["task/a"]
+    store.write("task/b", [b"new"])
+    assert secret.read_bytes() == b"secret"
+    assert store.read("task/b") == b"new"
+
+
+def test_a_planted_directory_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a").write_bytes(b"planted")
+    store = LocalStore(tmp_path / "cache")
+    store.write("other/a", [b"x"])
+    (tmp_path / "cache" / "task").symlink_to(elsewhere)
+
+    with pytest.raises(UntrustedDirectoryError, match="symbolic link"):
+        store.read("task/a")
+    with pytest.raises(UntrustedDirectoryError):
+        store.write("task/b", [b"x"])
+
+
+def test_the_directory_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    store = LocalStore(tmp_path / "link")
+    store.write("task/a", [b"x"])
+
+    assert (tmp_path / "real" / "task" / "a").read_bytes() == b"x"
+
+
+def test_a_large_file_is_mapped_and_written_by_nobody_else(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.write("task/a", [LARGE])
+    content = store.read("task/a")
+
+    assert isinstance(content, memoryview)
+    assert not content.readonly
+    content[:3] = b"new"
+    assert (tmp_path / "task" / "a").read_bytes() == LARGE
+
+
+def test_a_store_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "a").write_bytes(b"x")
+    # In the way of the lock file, for root, too.
+    (tmp_path / ".locks").mkdir()
+    store = LocalStore(tmp_path)
+
+    with store.alone("task/a", 0):
+        assert store.read("task/a") == b"x"
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.write("task/a", [b"old"])
+    (tmp_path / "task" / "b").mkdir()
+
+    with pytest.raises(OSError, match="b"):
+        store.write("task/b", [b"new"])
+    assert sorted(path.name for path in (tmp_path / "task").iterdir()) == ["a", "b"]
+
+
+def test_uses_are_written_when_the_process_ends(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from bandsaw.stores import LocalStore\n"
+        "store = LocalStore(sys.argv[1])\n"
+        "store.write('task/a', [b'x'])\n"
+        "for _ in range(3): store.note_use('task/a')\n"
+    )
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)],
+            env=environment_of(),
+            check=True,
+            timeout=120,
+        )
+    (item,) = LocalStore(tmp_path).items()
+
+    assert item.hits == 6
+
+
+def test_the_uses_of_what_is_gone_are_cleaned_up(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.write("task/a", [b"x"])
+    (tmp_path / "task" / ".uses-a").write_bytes(b"...")
+    (tmp_path / "task" / ".uses-b").write_bytes(b"...")
+    young = tmp_path / "task" / ".writing-1"
+    old = tmp_path / "task" / ".writing-2"
+    young.write_bytes(b"x")
+    old.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    store.clean()
+
+    left = sorted(path.name for path in (tmp_path / "task").iterdir())
+    assert left == [".uses-a", ".writing-1", "a"]
+
+
+def test_no_process_is_disturbed_by_an_other_one_that_was_forked(
+    tmp_path: Path,
+) -> None:
+    store = LocalStore(tmp_path)
+    with store.alone("task/a", 0):
+        with warnings.catch_warnings():
+            # Newer Pythons warn of forks where there are threads.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if not child:
+            status = 1
+            try:
+                with store.alone("task/a", 0) as held, store.alone("task/b", 0) as free:
+                    status = 0 if free and not held else 2
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0

@@ -95,6 +95,11 @@ if TYPE_CHECKING:
     from . import (
         user as user,
     )
+    from . import (
+        stores as stores,
+    )
+    from .files import File
+    from .fingerprint import register_fingerprint
     from .serialization import JsonSerializer, PickleSerializer
 
 __version__ = "0.4.0"
@@ -103,6 +108,7 @@ __all__ = [
     "Advice",
     "Configuration",
     "Extension",
+    "File",
     "Interpreter",
     "JsonSerializer",
     "PickleSerializer",
@@ -111,6 +117,7 @@ __all__ = [
     "get_configuration",
     "get_run_id",
     "identifier_from_string",
+    "register_fingerprint",
     "set_run_id",
     "task",
 ]
@@ -122,15 +129,19 @@ __getattr__, __dir__ = load_on_access(
     "advices",
     "datetime",
     "distribution",
+    "files",
     "fingerprint",
     "infos",
     "io",
     "runner",
     "session",
+    "stores",
     "timestamps",
     "tracking",
     "transports",
     "user",
+    File="files",
     JsonSerializer="serialization",
     PickleSerializer="serialization",
+    register_fingerprint="fingerprint",
 )

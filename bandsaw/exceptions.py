@@ -17,7 +17,9 @@ in its place, so that existing ``except`` clauses keep working.
     │   └── SignatureError
     │           somebody else may have written it: do not use it
     ├── UnstableValueError (TypeError)
-    │       give the value an identity, or leave it out
+    │   │       give the value an identity, or leave it out
+    │   └── UnreadableFileError (OSError)
+    │           this file has no content that could be identified
     ├── InvalidSessionError (ValueError)
     │       what was read is not a whole session
     ├── DamagedEntryError (ValueError)
@@ -75,6 +77,10 @@ class UnstableValueError(BandsawError, TypeError):
 
     The message names the path that leads to the value.
     """
+
+
+class UnreadableFileError(UnstableValueError, OSError):
+    """A `File` that is not there, cannot be read, or is being changed."""
 
 
 class InvalidSessionError(BandsawError, ValueError):

@@ -38,7 +38,15 @@ class Execution(SerializableValue):
             one or when nobody has asked yet. Their id is unique to the call then.
     """
 
-    __slots__ = ("_id", "_task", "_tokens", "args", "instability", "kwargs")
+    __slots__ = (
+        "_fingerprint",
+        "_id",
+        "_task",
+        "_tokens",
+        "args",
+        "instability",
+        "kwargs",
+    )
 
     instability: Optional[UnstableValueError]
 
@@ -51,6 +59,7 @@ class Execution(SerializableValue):
         self._id = execution_id
         self._task: Optional[Task] = None
         self._tokens: Optional[Dict[str, Token]] = None
+        self._fingerprint: Optional[str] = None
         self.instability = None
         self.args: Tuple[Any, ...] = () if args is None else tuple(args)
         self.kwargs: Dict[str, Any] = {} if kwargs is None else dict(kwargs)
@@ -69,7 +78,7 @@ class Execution(SerializableValue):
         execution = cls.__new__(cls)
         execution._id = None
         execution._task = task
-        execution._tokens = None
+        execution._tokens = execution._fingerprint = None
         execution.instability = None
         execution.args = args
         execution.kwargs = kwargs
@@ -118,16 +127,35 @@ class Execution(SerializableValue):
                 _fingerprint_of_tokens = fingerprint_of_tokens
                 _argument_tokens = argument_tokens
             arguments: Mapping[str, Any] = {"args": self.args, "kwargs": self.kwargs}
-            task = self._task or task
-            if task is not None:
-                arguments = task.bind(self.args, self.kwargs) or arguments
+            # A user's own task does not know what its parameters are called.
+            bind = getattr(self._task or task, "bind", None)
+            if bind is not None:
+                arguments = bind(self.args, self.kwargs) or arguments
             self._tokens = _argument_tokens(arguments)
         return self._tokens
 
+    def fingerprint(self, task: Optional[Task] = None) -> str:
+        """Return the whole fingerprint of the arguments, of which the id is a part.
+
+        Args:
+            task: The task that was called, for an execution that does not know it.
+
+        Returns:
+            Hex digits; computed at the first question.
+
+        Raises:
+            UnstableValueError: If an argument has no stable identity.
+        """
+        if self._fingerprint is None:
+            tokens = self.argument_tokens(task)
+            self._fingerprint = _fingerprint_of_tokens(tokens).hex()
+            if self._id is None:
+                self._id = self._fingerprint[:ID_LENGTH]
+        return self._fingerprint
+
     def _compute_id(self) -> str:
-        tokens = self.argument_tokens()
         try:
-            return _fingerprint_of_tokens(tokens).hex()[:ID_LENGTH]
+            return self.fingerprint()[:ID_LENGTH]
         except UnstableValueError as error:
             self.instability = error
             return unique_identifier()

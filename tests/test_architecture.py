@@ -27,6 +27,7 @@ ROOMS = {
         "interpreter",
         "config",
         "timestamps",
+        "files",
         "fingerprint",
         "_walk",
         "_session_file",

@@ -33,7 +33,7 @@ __all__ = [
     "register_fingerprint",
 ]
 
-_TO_LOOK_DEEPER = (TooDeepError, RecursionError, Refused)
+_TO_LOOK_DEEPER = (TooDeepError, RecursionError, Refused, UnstableValueError)
 _find_leaf = LEAVES.get
 
 _ATOMS = frozenset(LEAVES) | {range}

@@ -24,8 +24,8 @@ _STAND_IN_LIMIT = 1000
 
 _ADVICE = (
     "Give it one with a method __fingerprint__ or with "
-    "bandsaw.fingerprint.register_fingerprint(type, function), or pass what it is made "
-    "from instead."
+    "bandsaw.register_fingerprint(type, function), pass what it is made from instead, "
+    "or leave the argument out with @task(cache={'ignore': [...]})."
 )
 
 

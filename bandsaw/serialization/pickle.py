@@ -10,7 +10,7 @@ from .serializer import Serializer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pickle import Pickler
-    from typing import IO, Any, List, Sequence, Type, Union
+    from typing import IO, Any, Callable, List, Optional, Sequence, Type, Union
 
 
 @lru_cache(maxsize=None)
@@ -42,6 +42,10 @@ def _buffering_pickler_class() -> Type[Pickler]:
 
     return BufferingPickler
 
+
+# Imported for the first value: an import statement each time takes as long as reading a
+# small one.
+_loads: Optional[Callable[..., Any]] = None
 
 # Every supported Python reads it, whichever wrote it.
 _PROTOCOL = 5
@@ -150,6 +154,9 @@ class PickleSerializer(Serializer):
         Returns:
             The value.
         """
-        from pickle import loads
+        global _loads
+        if _loads is None:
+            from pickle import loads
 
-        return loads(content, buffers=buffers)
+            _loads = loads
+        return _loads(content, buffers=buffers)

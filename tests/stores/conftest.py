@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
@@ -27,7 +27,7 @@ def _fsspec_on_disk(directory: Path) -> Store:
 
 
 @pytest.fixture(params=[_local, _memory, _fsspec_in_memory, _fsspec_on_disk])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """A store with nothing in it."""
     make: Callable[[Path], Store] = request.param
-    yield make(tmp_path)
+    return make(tmp_path)

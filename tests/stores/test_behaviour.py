@@ -144,7 +144,8 @@ def test_a_name_is_held_by_one_thread(store: Store) -> None:
 
 def test_names_are_held_independently(store: Store) -> None:
     with store.alone("task/a", 0) as first, store.alone("task/b", 0) as second:
-        assert first and second
+        assert first
+        assert second
 
 
 def test_a_wait_has_an_end(store: Store) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _HEAP_TYPE = 1 << 9
 
 # What Python itself keeps in a class, differing between its versions.
-_UNSAID = frozenset(
+UNSAID = frozenset(
     (
         "__abstractmethods__",
         "__annotate__",
@@ -117,7 +117,7 @@ def expand_class(value: Any) -> Union[bytes, Form]:
         return Form(
             b"enum class " + label, (value.__bases__, values), "%s", (".__bases__", "")
         )
-    content = {key: item for key, item in value.__dict__.items() if key not in _UNSAID}
+    content = {key: item for key, item in value.__dict__.items() if key not in UNSAID}
     names = sorted(content)
     return Form(
         b"class " + label + packed_texts(names),

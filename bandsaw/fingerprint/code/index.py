@@ -1,17 +1,9 @@
-"""What the source of a module defines, and whether it is the source of what is loaded.
-
-The index of a file is remembered on disk, so that a later process only reads which
-names lead where.
-"""
+"""What the source of a module defines, and which of it is what is loaded."""
 
 from __future__ import annotations
 
-import os
-import sys
 import types
 from hashlib import sha256
-
-from ...remembered import remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +29,6 @@ else:
 
     Import = namedtuple("Import", "module level attribute bound")
 
-# What is remembered differs between versions of this module and of Python.
-_KIND = f"syntax-1-{sys.implementation.cache_tag}-{sys.flags.optimize}"
-
 
 class Definition:
     """A function or a class that the source defines, at any depth.
@@ -57,7 +46,7 @@ class Definition:
         imports: What is imported inside.
         local_names: The dotted names that it reads and that begin with a name that is
             bound inside by an import.
-        changed: The names of the module that it rebinds, or whose values it changes.
+        changed: The names from outside that it rebinds, or whose values it changes.
         code: The digest of what it is compiled to; empty for a class, and for lambdas
             that cannot be told apart.
     """
@@ -186,56 +175,6 @@ class ModuleIndex:
         )
 
 
-_indexes: Dict[str, Any] = {}
-
-
-def index_of(path: str) -> Optional[ModuleIndex]:
-    """Return the index of a source file.
-
-    Args:
-        path: The path of the file.
-
-    Returns:
-        The index, `None` if there is no such file, or no Python in it.
-    """
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    identity = (status.st_size, status.st_mtime_ns, status.st_ino)
-    known = _indexes.get(path)
-    if known is not None and known[0] == identity:
-        index: Optional[ModuleIndex] = known[1]
-        return index
-
-    def compute() -> Any:
-        with open(path, "rb") as file:
-            return index_source(file.read()).to_json()
-
-    try:
-        index = ModuleIndex.from_json(remembered(_KIND, path, status, compute))
-    except (ArithmeticError, LookupError, MemoryError, OSError, RecursionError):
-        index = None
-    except (SyntaxError, TypeError, ValueError):
-        index = None
-    _indexes[path] = (identity, index)
-    return index
-
-
-def index_source(source: Any) -> ModuleIndex:
-    """Return the index of a source text.
-
-    Args:
-        source: The text, or its bytes.
-
-    Raises:
-        SyntaxError: If it is no Python.
-    """
-    from .indexing import make_index
-
-    return make_index(source)
-
-
 def code_digest(code: types.CodeType) -> str:
     """Return the digest of what running a code object depends on.
 
@@ -273,8 +212,3 @@ def _description(code: types.CodeType) -> str:
             getattr(code, "co_exceptiontable", b""),
         )
     )
-
-
-def reset() -> None:
-    """Forget all indexes; for tests."""
-    _indexes.clear()

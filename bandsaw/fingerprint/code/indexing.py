@@ -134,15 +134,16 @@ def _resolve(
 
 
 def _changed(inside: Iterable[Scope]) -> Set[str]:
+    within = set(inside)
     return {
         name
-        for scope in inside
+        for scope in within
         for name in scope.changes
-        if scope.owner_of(name) is None
+        if scope.owner_of(name) not in within
     }
 
 
-def _use(decorator: ast.AST, scope: Scope) -> List[Any]:
+def _use(decorator: ast.expr, scope: Scope) -> List[Any]:
     """Return the form of a decorator, and the names that it reads from the module."""
     tree = ast.Module(body=[ast.Expr(value=decorator)], type_ignores=[])
     reads = {read for inner in Scopes(tree).module.all() for read in inner.reads}

@@ -213,9 +213,9 @@ def _emit_joined_text(node: ast.JoinedStr, tokens: Tokens) -> None:
         if not isinstance(part, ast.Constant):
             parts.append(part)
         elif parts and isinstance(parts[-1], str):
-            parts[-1] += part.value
+            parts[-1] += str(part.value)
         elif part.value:
-            parts.append(part.value)
+            parts.append(str(part.value))
     if not parts or (len(parts) == 1 and isinstance(parts[0], str)):
         tokens.append(b"c" + text("".join(parts)))
         return

@@ -1,0 +1,113 @@
+"""The identity of code: what a task's function says, and all that it reaches.
+
+Comments, docstrings, annotations, formatting and positions do not count. What counts is
+the code that is loaded; source is used only where it compiles to that code.
+"""
+
+from __future__ import annotations
+
+import weakref
+from types import FunctionType
+
+from ...modules import importable_module_name
+from . import packages, sources
+from .index import code_digest
+from .parts import Code, Part
+from .reach import Reach
+from .sources import source_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any, Dict, Tuple
+
+    from .watching import Watch
+
+    Known = Dict[Tuple[type, ...], Tuple[Code, Watch]]
+
+__all__ = ["Code", "Part", "own_code", "reachable_code"]
+
+# By `id`: a weak dictionary takes longer to look into than all the rest.
+_known: Dict[int, Tuple[Any, Known]] = {}
+
+
+def reachable_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Code:
+    """Return the code of a function and of everything of the user's own it reaches.
+
+    The functions, classes, constants and default values are followed from the names
+    that are used, through modules, methods, base classes, closures and decorators. What
+    Python or an installed package defines is not followed; packages are listed with
+    their versions. Nothing is imported or called.
+
+    Args:
+        function: The function, with the decorators that are part of it.
+        classes: The classes of its arguments, which count like those that it names.
+
+    Returns:
+        The code. The same object as long as nothing has changed.
+    """
+    known = _known.get(id(function))
+    if known is None or known[0]() is not function:
+        known = _remember(function)
+    found = known[1].get(classes)
+    if found is not None and found[1].is_current():
+        return found[0]
+    reach = Reach()
+    code = reach.code_of(function, classes)
+    if found is not None and found[0] == code:
+        # Something was bound anew to what says the same.
+        code = found[0]
+    known[1][classes] = (code, reach.watch)
+    return code
+
+
+def _remember(function: FunctionType) -> Tuple[Any, Known]:
+    def forget(_: object, number: int = id(function)) -> None:
+        _known.pop(number, None)
+
+    known: Tuple[Any, Known] = (weakref.ref(function, forget), {})
+    _known[id(function)] = known
+    return known
+
+
+def own_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Code:
+    """Return the code of a function alone, without decorators and without what it uses.
+
+    Args:
+        function: The function; of what decorators made of one, that below them.
+        classes: Make no difference; `reachable_code` takes the same arguments.
+    """
+    below = getattr(function, "__wrapped__", None)
+    while isinstance(below, FunctionType):
+        function, below = below, getattr(below, "__wrapped__", None)
+    known = _own.get(function)
+    if known is None or known[0] is not function.__code__:
+        known = _own[function] = (function.__code__, _find_own(function))
+    return known[1]
+
+
+_own: weakref.WeakKeyDictionary[FunctionType, Tuple[CodeType, Code]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _find_own(function: FunctionType) -> Code:
+    name = (
+        f"{importable_module_name(function.__module__ or '')}.{function.__qualname__}"
+    )
+    source = source_of(function.__code__.co_filename)
+    definition = None if source is None else source.find(function)
+    if source is None or definition is None:
+        part = Part(name, "function", code_digest(function.__code__), "")
+    else:
+        text = source.text([[definition.line, definition.end]])
+        part = Part(name, "function", definition.form, text)
+    return Code({name: part}, {})
+
+
+def reset() -> None:
+    """Forget all code; for tests."""
+    _known.clear()
+    _own.clear()
+    packages.reset()
+    sources.reset()

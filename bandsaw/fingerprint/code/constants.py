@@ -1,0 +1,220 @@
+"""What a value that code names says: plain data by value, with what it leads to."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+from .. import fingerprint
+from ..leaves import LEAVES, text
+from ..standard import CONTENTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, List, Optional, Set, Tuple
+
+_ATOMS = frozenset(LEAVES) | {range}
+_SEQUENCES = frozenset((list, tuple))
+_SETS = frozenset((set, frozenset))
+_CONTAINERS = _SEQUENCES | _SETS | {dict}
+_FIXED_CONTAINERS = frozenset((tuple, frozenset))
+
+# Standard classes whose values hold code, or anything, and those whose values change.
+_NOT_PLAIN = frozenset(
+    ("partial", "cached_property", "_lru_cache_wrapper", "BaseException")
+)
+_CHANGEABLE = frozenset(("deque", "OrderedDict", "array", "set"))
+
+# Who nests deeper has no table of constants, but a structure that may be endless.
+_DEPTH_LIMIT = 50
+
+# What is followed to the code behind it. Also what wraps a function and says so.
+_CODE = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    type,
+    staticmethod,
+    classmethod,
+    property,
+)
+
+
+class Description:
+    """What a value says.
+
+    Attributes:
+        token: What stands for it, apart from what it leads to.
+        targets: The functions and classes that it holds, in an order that depends on
+            nothing but the value.
+        is_plain: Whether the token and the targets say everything.
+        is_fixed: Whether nobody can change it, other than by another binding.
+    """
+
+    __slots__ = ("is_fixed", "is_plain", "targets", "token")
+
+    def __init__(
+        self,
+        token: bytes,
+        targets: Iterable[object] = (),
+        is_plain: bool = True,
+        is_fixed: bool = True,
+    ) -> None:
+        self.token = token
+        self.targets = tuple(targets)
+        self.is_plain = is_plain
+        self.is_fixed = is_fixed
+
+    def is_same(self, other: Description) -> bool:
+        """Tell if another description says the same, and leads to the same."""
+        return (
+            self.token == other.token
+            and self.is_plain == other.is_plain
+            and tuple(map(id, self.targets)) == tuple(map(id, other.targets))
+        )
+
+
+def is_code(value: object) -> bool:
+    """Tell if a value is followed to the code behind it, instead of counting itself."""
+    return isinstance(value, _CODE) or wrapped_by(value) is not None
+
+
+def wrapped_by(value: object) -> object:
+    """Return what a value wraps and says so, as `functools.wraps` makes it say.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        What it wraps, or `None`.
+    """
+    if isinstance(value, type):
+        return None
+    try:
+        # Not by `getattr`: somebody's __getattr__ may have an answer to everything.
+        return object.__getattribute__(value, "__dict__").get("__wrapped__")
+    except Exception:
+        return None
+
+
+def describe(value: object) -> Description:
+    """Say what a value says.
+
+    Args:
+        value: Any value; nothing of it is called.
+
+    Returns:
+        The description. One that is not plain leaves something out.
+    """
+    leaf = LEAVES.get(type(value))
+    if leaf is not None:
+        return Description(leaf(value))
+    try:
+        fixed = _plain(value)
+        if fixed is not None:
+            return Description(fingerprint(value), is_fixed=fixed)
+        return _describe(value, 0, set())
+    except Exception:
+        # It is being changed by another thread, or its class raises what it wants.
+        return _opaque(value)
+
+
+def _plain(value: object) -> Optional[bool]:
+    """Tell if plain data is fixed, `None` if the value is something else."""
+    fixed = True
+    waiting: List[Any] = [value]
+    seen = set()
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind in _CONTAINERS:
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
+            fixed = fixed and kind in _FIXED_CONTAINERS
+            for items in (item, item.values()) if kind is dict else (item,):
+                if not _ATOMS.issuperset(map(type, items)):
+                    waiting += [part for part in items if type(part) not in _ATOMS]
+        elif kind in _ATOMS:
+            continue
+        elif kind is bytearray:
+            fixed = False
+        elif _is_standard(kind):
+            fixed = fixed and kind.__name__ not in _CHANGEABLE
+        else:
+            return None
+    return fixed
+
+
+def _is_standard(kind: type) -> bool:
+    return (
+        kind.__module__,
+        kind.__qualname__,
+    ) in CONTENTS and kind.__name__ not in _NOT_PLAIN
+
+
+def _describe(value: Any, depth: int, above: Set[int]) -> Description:
+    kind = type(value)
+    leaf = LEAVES.get(kind)
+    if leaf is not None:
+        return Description(leaf(value))
+    if is_code(value):
+        return Description(b"code ", (value,))
+    if depth > _DEPTH_LIMIT or id(value) in above:
+        return _opaque(value)
+    parts = _parts(value)
+    if parts is None:
+        fixed = _plain(value)
+        if fixed is None:
+            return _opaque(value)
+        return Description(fingerprint(value), is_fixed=fixed)
+    label, owner, items, fixed, ordered = parts
+    above = above | {id(value)}
+    described = [_describe(item, depth + 1, above) for item in items]
+    if not ordered:
+        described.sort(key=lambda part: part.token)
+    targets = [target for part in described for target in part.targets]
+    return Description(
+        label + b"%d " % len(described) + b"".join(part.token for part in described),
+        targets if owner is None else [owner, *targets],
+        all(part.is_plain for part in described),
+        fixed and all(part.is_fixed for part in described),
+    )
+
+
+def _parts(
+    value: Any,
+) -> Optional[Tuple[bytes, Optional[type], List[Any], bool, bool]]:
+    """Take a value apart: label, own class, parts, if it is fixed, if it is ordered."""
+    kind = type(value)
+    if kind in _SEQUENCES:
+        return kind.__name__.encode(), None, list(value), kind is tuple, True
+    if kind in _SETS:
+        return kind.__name__.encode(), None, list(value), kind is frozenset, False
+    if kind is dict:
+        return b"dict", None, list(value.items()), False, False
+    if kind is types.MappingProxyType:
+        return b"proxy", None, list(value.items()), False, False
+    if kind is types.SimpleNamespace:
+        return b"namespace", None, sorted(vars(value).items()), False, True
+    enum = sys.modules.get("enum")
+    if enum is not None and isinstance(value, enum.Enum):
+        return b"enum " + text(value._name_ or ""), kind, [], True, True
+    functools = sys.modules["functools"]
+    if kind is functools.partial:
+        keywords = sorted(value.keywords.items())
+        return b"partial", None, [value.func, *value.args, *keywords], False, True
+    if issubclass(kind, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
+        return b"named tuple", kind, list(value), True, True
+    fields = kind.__dict__.get("__dataclass_fields__")
+    if type(fields) is dict:
+        state = object.__getattribute__(value, "__dict__")
+        return b"data class", kind, sorted(state.items()), False, True
+    return None
+
+
+def _opaque(value: object) -> Description:
+    return Description(b"?", (type(value),), is_plain=False, is_fixed=False)

@@ -1,0 +1,215 @@
+"""What a name that code uses leads to, found without calling anything."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from types import ModuleType
+
+from ...modules import importable_module_name
+from .owners import OWN, owner_of_class, owner_of_namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+    from .index import Import
+    from .sources import Source
+
+    GetSource = Callable[[str], Optional[Source]]
+
+ABSENT = object()
+
+
+class Namespace:
+    """The names of a module in which code was defined.
+
+    Attributes:
+        values: What they are bound to.
+        name: The name under which another interpreter would import the module.
+        source: The source of the module.
+    """
+
+    def __init__(self, values: Mapping[str, Any], get_source: GetSource) -> None:
+        self.values = values
+        name = values.get("__name__")
+        self.module = name if type(name) is str else ""
+        self.name = importable_module_name(self.module)
+        path = values.get("__file__")
+        self.source = get_source(path) if type(path) is str else None
+
+    def absolute(self, item: Import) -> str:
+        """Return the absolute name of the module that is imported here."""
+        return absolute_name(item, self.module, "__path__" in self.values)
+
+    def imports_of(self, name: str) -> List[Import]:
+        """Return the imports that may have bound a name; without any, those of all."""
+        if self.source is None:
+            return []
+        imports = self.source.index.imports
+        return imports.get(name) or imports.get("*") or []
+
+    def imported_text(self, name: str) -> str:
+        """Return what the source says about where an imported name comes from."""
+        texts = {
+            f"{'.' * item.level}{item.module}:{item.attribute or ''}"
+            for item in self.imports_of(name)
+        }
+        return " or ".join(sorted(texts))
+
+    def assigns(self, name: str) -> bool:
+        """Tell if the source gives the name a value, other than by an import."""
+        return self.source is not None and name in self.source.index.assignments
+
+
+def absolute_name(item: Import, module: str, is_package: bool) -> str:
+    """Return the absolute name of an imported module.
+
+    Args:
+        item: The import.
+        module: The name of the module in which it stands.
+        is_package: Whether that module is a package.
+    """
+    if not item.level:
+        return item.module
+    above = item.level - is_package
+    parts = module.split(".")
+    parts = parts[: len(parts) - above] if above <= len(parts) else []
+    return ".".join([*parts, item.module] if item.module else parts)
+
+
+class Found:
+    """Where a dotted name leads to.
+
+    Attributes:
+        value: The value, `ABSENT` when a module that is not imported yet comes next.
+        space: The namespace of the module in which the last step was found.
+        steps: The names and namespaces that were followed, with what they led to.
+        classes: The user's own classes on the way.
+        rest: The names that were not followed, as the value is neither a module nor a
+            class of the user's own.
+        place: The last name that was followed, below its module.
+    """
+
+    __slots__ = ("classes", "place", "rest", "space", "steps", "value")
+
+    def __init__(self, space: Namespace, value: object, name: str) -> None:
+        self.space = space
+        self.value = value
+        self.place = name
+        self.classes: List[type] = []
+        self.steps: List[Tuple[Mapping[str, Any], str, object]] = [
+            (space.values, name, value)
+        ]
+        self.rest: List[str] = []
+
+
+def follow(
+    space: Namespace, chain: str, namespace: Callable[[Mapping[str, Any]], Namespace]
+) -> Optional[Found]:
+    """Follow a dotted name through modules and classes.
+
+    Args:
+        space: Where it is used.
+        chain: The name.
+        namespace: Returns the namespace of a module's `__dict__`.
+
+    Returns:
+        Where it leads to, `None` if its first part is not a name of the module.
+    """
+    name, *rest = chain.split(".")
+    value = space.values.get(name, ABSENT)
+    if value is ABSENT:
+        return None
+    found = Found(space, value, name)
+    while rest:
+        value = found.value
+        if isinstance(value, ModuleType):
+            names = vars(value)
+            if owner_of_namespace(names) != OWN:
+                break
+            found.space = namespace(names)
+            found.place = rest[0]
+            value = names.get(rest[0], ABSENT)
+            found.steps.append((names, rest[0], value))
+        elif isinstance(value, type) and owner_of_class(value) == OWN:
+            if _makes_its_attributes(value):
+                break
+            owner = owner_of_attribute(value, rest[0])
+            if owner is None:
+                break
+            found.classes.append(value)
+            found.place = f"{owner.__qualname__}.{rest[0]}"
+            value = vars(owner)[rest[0]]
+            found.steps.append((vars(owner), rest[0], value))
+        else:
+            break
+        found.value = value
+        del rest[0]
+        if value is ABSENT:
+            break
+    found.rest = rest
+    return found
+
+
+def _makes_its_attributes(cls: type) -> bool:
+    # Where an enumeration keeps its members differs between versions of Python.
+    enum = sys.modules.get("enum")
+    return enum is not None and isinstance(cls, enum.EnumMeta)
+
+
+def owner_of_attribute(cls: type, name: str) -> Optional[type]:
+    """Return which class of the user's own gives an attribute to a class.
+
+    Args:
+        cls: The class.
+        name: The name of the attribute.
+
+    Returns:
+        The class itself or one of its bases; `None` if there is none.
+    """
+    for owner in cls.__mro__:
+        if name in vars(owner):
+            return owner if owner_of_class(owner) == OWN else None
+    return None
+
+
+def is_builtin(name: str) -> bool:
+    """Tell if Python itself gives a name a meaning."""
+    return hasattr(builtins, name)
+
+
+def origin(
+    space: Namespace,
+    name: str,
+    value: object,
+    namespace: Callable[[Mapping[str, Any]], Namespace],
+) -> Tuple[Optional[Namespace], str]:
+    """Return where a value that was imported by name got its value.
+
+    Args:
+        space: The module in which it is used.
+        name: Its name there.
+        value: The value.
+        namespace: Returns the namespace of a module's `__dict__`.
+
+    Returns:
+        The module and the name in it. If the value comes from a module that is not the
+        user's own, `None` and the text that says which.
+    """
+    passed = set()
+    while (space.name, name) not in passed:
+        passed.add((space.name, name))
+        if space.assigns(name):
+            break
+        for item in space.imports_of(name):
+            attribute = name if item.attribute == "*" else item.attribute
+            module = sys.modules.get(space.absolute(item))
+            names: Dict[str, Any] = getattr(module, "__dict__", {})
+            if attribute is None or names.get(attribute, ABSENT) is not value:
+                continue
+            if owner_of_namespace(names) != OWN:
+                return None, space.imported_text(name)
+            space, name = namespace(names), attribute
+            break
+    return space, name

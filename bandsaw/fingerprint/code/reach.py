@@ -1,0 +1,380 @@
+"""What a loaded function reaches: functions, classes and constants it depends on."""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType, MethodType, ModuleType
+
+from ...infos import text_of
+from ...modules import importable_module_name
+from ..names import UNSAID
+from .constants import describe, is_code, wrapped_by
+from .graph import Graph
+from .index import code_digest
+from .lookup import ABSENT, Namespace, absolute_name, follow, origin
+from .owners import BANDSAW, INSTALLED, OWN, owner_of_class, owner_of_namespace
+from .packages import distribution_of
+from .sources import source_of
+from .unloaded import Unloaded
+from .watching import HELD, Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
+
+    from .graph import Node
+    from .index import Assignment, Definition
+    from .lookup import Found
+    from .parts import Code
+
+# Where the code of functions comes from that a library has made, dataclasses for
+# example. What they were made from counts.
+_GENERATED = ("<string>", "<attrs generated")
+
+
+class Reach:
+    """Finds out what the code of a function consists of.
+
+    Attributes:
+        watch: The bindings that were followed.
+    """
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self._graph = Graph()
+        self._packages: Dict[str, str] = {}
+        self._namespaces: Dict[int, Namespace] = {}
+        self._unloaded = Unloaded(self._graph, self.watch, self._add_package)
+
+    def code_of(self, function: FunctionType, classes: Iterable[type]) -> Code:
+        """Return the code of a function.
+
+        Args:
+            function: The function, with the decorators that are part of the task.
+            classes: The classes of its arguments.
+        """
+        for target in (function, *classes):
+            self._code_node(target)
+        self._graph.grow()
+        self.watch.close()
+        return self._graph.code(dict(sorted(self._packages.items())))
+
+    def _namespace(self, values: Mapping[str, Any]) -> Namespace:
+        known = self._namespaces.get(id(values))
+        if known is None:
+            known = self._namespaces[id(values)] = Namespace(values, source_of)
+        return known
+
+    # What has code
+
+    def _code_node(self, value: Any) -> Optional[Node]:
+        """Return the node of something that can be called, `None` if it is not own."""
+        for inner in _below(value):
+            self._code_node(inner)
+        if isinstance(value, (MethodType, staticmethod, classmethod)):
+            return self._code_node(value.__func__)
+        if isinstance(value, FunctionType):
+            return self._function_node(value)
+        if isinstance(value, type):
+            return self._class_node(value)
+        self._add_package_of(getattr(value, "__module__", None))
+        return None
+
+    def _function_node(self, function: FunctionType) -> Optional[Node]:
+        owner = owner_of_namespace(function.__globals__)
+        if owner != OWN:
+            if owner == INSTALLED:
+                self._add_package_of(function.__globals__.get("__name__"))
+            return None
+        if function.__code__.co_filename.startswith(_GENERATED):
+            return None
+
+        def label() -> str:
+            return f"{_module_name(function)}.{function.__qualname__}"
+
+        return self._graph.node(
+            id(function), "function", label, self._expand_function, function
+        )
+
+    def _expand_function(self, node: Node, function: FunctionType) -> None:
+        self.watch.function(function)
+        space = self._namespace(function.__globals__)
+        source = source_of(function.__code__.co_filename) or space.source
+        definition = None if source is None else source.find(function)
+        if source is None or definition is None:
+            # The source is not that of the code that is loaded. So the code counts.
+            node.content = ["code", code_digest(function.__code__)]
+            self._follow_closure(node, function, ())
+            self._follow_code(node, space, function.__code__)
+            return
+        lines = [[definition.line, definition.end]]
+        node.text = lambda: source.text(lines)
+        node.content = ["form", definition.form]
+        self._follow_closure(node, function, definition.changed)
+        self._follow_definition(node, space, definition)
+
+    def _follow_definition(
+        self, node: Node, space: Namespace, definition: Definition
+    ) -> None:
+        for form, names in definition.decorators:
+            self._follow_decorator(node, space, form, names)
+        for chain in definition.names:
+            self._follow(node, space, chain, definition.changed)
+        for item in definition.imports:
+            module = absolute_name(item, space.module, "__path__" in space.values)
+            self._unloaded.follow_import(node, module, item, definition.local_names)
+
+    def _follow_decorator(
+        self, node: Node, space: Namespace, form: str, names: List[str]
+    ) -> None:
+        # How a task is advised is not what it does.
+        if not any(self._is_of_bandsaw(space, chain) for chain in names):
+            node.content.append(form)
+            for chain in names:
+                self._follow(node, space, chain, ())
+
+    def _is_of_bandsaw(self, space: Namespace, chain: str) -> bool:
+        found = follow(space, chain, self._namespace)
+        if found is None:
+            return False
+        value = found.value
+        if isinstance(value, ModuleType):
+            return owner_of_namespace(vars(value)) == BANDSAW
+        module = sys.modules.get(getattr(value, "__module__", None) or "")
+        return module is not None and owner_of_namespace(vars(module)) == BANDSAW
+
+    def _follow_closure(
+        self, node: Node, function: FunctionType, changed: Iterable[str]
+    ) -> None:
+        names = function.__code__.co_freevars
+        for name, cell in zip(names, function.__closure__ or ()):
+            if name in changed:
+                continue  # What code changes itself is its state.
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                continue
+            self.watch.cell(cell, value)
+            self._follow_value(node, name, value, f"{node.label} with {name}")
+
+    def _follow_code(self, node: Node, space: Namespace, code: CodeType) -> None:
+        names = _names_of_code(code)
+        for name in sorted(names):
+            value = space.values.get(name, ABSENT)
+            if isinstance(value, ModuleType):
+                for attribute in sorted(names & vars(value).keys()):
+                    self._follow(node, space, f"{name}.{attribute}", ())
+            elif value is not ABSENT:
+                self._follow(node, space, name, ())
+
+    # Classes
+
+    def _class_node(self, cls: type) -> Optional[Node]:
+        owner = owner_of_class(cls)
+        if owner != OWN:
+            if owner == INSTALLED:
+                self._add_package_of(cls.__module__)
+            return None
+
+        def label() -> str:
+            return f"{importable_module_name(cls.__module__)}.{cls.__qualname__}"
+
+        return self._graph.node(id(cls), "class", label, self._expand_class, cls)
+
+    def _expand_class(self, node: Node, cls: type) -> None:
+        members = dict(vars(cls))
+        functions = [
+            item for item in members.values() if isinstance(item, FunctionType)
+        ]
+        module = sys.modules.get(cls.__module__)
+        values = (
+            functions[0].__globals__ if functions else getattr(module, "__dict__", {})
+        )
+        space = self._namespace(values)
+        definition = None
+        if space.source is not None:
+            source = space.source
+            lines = [function.__code__.co_firstlineno for function in functions]
+            definition = source.find_class(cls.__qualname__, lines)
+        if definition is not None:
+            found = [[definition.line, definition.end]]
+            node.text = lambda: source.text(found)
+            node.content = ["form", definition.form, source.doubt]
+            self._follow_definition(node, space, definition)
+        for base in (*cls.__bases__, type(cls)):
+            self._add_edge(node, "base", self._code_node(base))
+        for name in sorted(members.keys() - UNSAID):
+            value = members[name]
+            self.watch.binding(vars(cls), name, value)
+            if is_code(value):
+                self._add_edge(node, name, self._code_node(value))
+            else:
+                self._follow_attribute(node, name, value, definition is None)
+
+    def _follow_attribute(
+        self, node: Node, name: str, value: object, is_without_source: bool
+    ) -> None:
+        description = describe(value)
+        if description.is_plain:
+            node.content += [name, description.token.hex()]
+            for target in description.targets:
+                self._add_edge(node, name, self._code_node(target))
+        elif is_without_source:
+            node.content += [name, type(value).__qualname__]
+
+    # Names
+
+    def _follow(
+        self, node: Node, space: Namespace, chain: str, changed: Iterable[str]
+    ) -> None:
+        found = follow(space, chain, self._namespace)
+        if found is None:
+            self.watch.absence(space.values, chain.partition(".")[0])
+            return
+        for namespace, name, value in found.steps:
+            if value is ABSENT:
+                self.watch.absence(namespace, name)
+            else:
+                self.watch.binding(namespace, name, value)
+        for cls in found.classes:
+            self._add_edge(node, chain, self._class_node(cls))
+        if found.value is ABSENT or found.classes:
+            return
+        if chain.partition(".")[0] in changed:
+            # Its state is no constant either.
+            self._follow_assignment(node, chain, found.space, found.place)
+            return
+        value = found.value
+        if isinstance(value, ModuleType):
+            self._add_package_of(value.__name__)
+        elif is_code(value):
+            self._add_edge(node, chain, self._code_node(value))
+        else:
+            self._follow_constant(node, chain, found)
+
+    def _follow_constant(self, node: Node, chain: str, found: Found) -> None:
+        value, namespace, name = found.value, *found.steps[-1][:2]
+        description = describe(value)
+        if not description.is_plain:
+            self._code_node(type(value))
+            space, place = origin(found.space, name, value, self._namespace)
+            if space is None:
+                node.content += [chain, place]
+            else:
+                self._follow_assignment(node, chain, space, place)
+            return
+        if not (description.is_fixed and isinstance(value, HELD)):
+            self.watch.changeable(lambda: namespace[name], description)
+
+        def label() -> str:
+            return f"{found.space.name}.{found.place}"
+
+        def expand(constant: Node, _: object) -> None:
+            constant.content = [description.token.hex()]
+            constant.text = f"{name} = {text_of(value)}"
+            for target in description.targets:
+                self._add_edge(constant, name, self._code_node(target))
+
+        key = ("constant", id(namespace), name)
+        constant = self._graph.node(key, "constant", label, expand, namespace)
+        self._add_edge(node, chain, constant)
+
+    def _follow_value(self, node: Node, name: str, value: object, label: str) -> None:
+        """Follow what a closure holds."""
+        if is_code(value):
+            self._add_edge(node, name, self._code_node(value))
+            return
+        description = describe(value)
+        if not description.is_plain:
+            self._code_node(type(value))
+            node.content += [name, type(value).__qualname__]
+            return
+        if not description.is_fixed:
+            self.watch.changeable(lambda: value, description)
+
+        def expand(constant: Node, _: object) -> None:
+            constant.content = [description.token.hex()]
+            constant.text = f"{name} = {text_of(value)}"
+            for target in description.targets:
+                self._add_edge(constant, name, self._code_node(target))
+
+        key = ("closure", label, description.token)
+        self._add_edge(
+            node,
+            name,
+            self._graph.node(key, "constant", lambda: label, expand, value),
+        )
+
+    def _follow_assignment(
+        self, node: Node, chain: str, space: Namespace, name: str
+    ) -> None:
+        """Let a value count that is no plain data: by what its assignment says."""
+        source = space.source
+        assignment = None if source is None else source.index.assignments.get(name)
+        if source is None or assignment is None:
+            node.content += [chain, "assigned elsewhere"]
+            return
+        given: Assignment = assignment
+
+        def expand(constant: Node, _: object) -> None:
+            constant.content = ["form", given.form, source.doubt]
+            constant.text = lambda: source.text(given.lines)
+            for inner in given.names:
+                self._follow(constant, space, inner, (name,))
+
+        key = ("assignment", id(space.values), name)
+        label = f"{space.name}.{name}"
+        found = self._graph.node(key, "constant", lambda: label, expand, space)
+        self._add_edge(node, chain, found)
+
+    # Packages
+
+    def _add_package_of(self, module_name: object) -> None:
+        if type(module_name) is not str:
+            return
+        root = module_name.partition(".")[0]
+        module = sys.modules.get(module_name) or sys.modules.get(root)
+        path = getattr(module, "__file__", None)
+        if module is None or not isinstance(path, str):
+            return
+        if owner_of_namespace(vars(module)) == INSTALLED:
+            self._add_package(module_name, path)
+
+    def _add_package(self, module_name: str, path: str) -> None:
+        distribution = distribution_of(module_name, path)
+        if distribution is not None:
+            self._packages[distribution[0]] = distribution[1]
+
+    @staticmethod
+    def _add_edge(node: Node, name: str, target: Optional[Node]) -> None:
+        if target is not None:
+            node.edges.append((name, target.label))
+
+
+def _below(value: Any) -> List[object]:
+    """Return what a wrapper is around; its own code counts as well."""
+    if isinstance(value, property):
+        return [item for item in (value.fget, value.fset, value.fdel) if item]
+    task = (
+        getattr(value, "bandsaw_task", None)
+        if isinstance(value, FunctionType)
+        else None
+    )
+    if task is not None:
+        return [task.callable]
+    wrapped = wrapped_by(value)
+    return [] if wrapped is None else [wrapped]
+
+
+def _module_name(function: FunctionType) -> str:
+    name = function.__globals__.get("__name__")
+    return importable_module_name(name if type(name) is str else "")
+
+
+def _names_of_code(code: CodeType) -> Set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if type(constant) is type(code):
+            names |= _names_of_code(constant)
+    return names

@@ -1,0 +1,240 @@
+"""The sources of what is loaded, as far as they can be believed.
+
+The index of a file is remembered on disk, so that a later process only reads which
+names lead where.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ...remembered import remembered
+from .index import ModuleIndex, code_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FunctionType
+    from typing import Any, Dict, List, Optional, Tuple
+
+    from .index import Definition
+
+# What is remembered differs between versions of this module and of Python.
+_KIND = f"syntax-1-{sys.implementation.cache_tag}-{sys.flags.optimize}"
+
+# The clock of processes ticks slowly, in seconds.
+_TICK = 0.05
+
+# Stands for what a file said when it was loaded, where nobody can know that any more.
+_doubt = os.urandom(16).hex()
+
+
+class Source:
+    """The source of a file.
+
+    Attributes:
+        path: Where it is.
+        index: What it defines.
+        doubt: Empty when the file is as old as this process. Otherwise it may say
+            something else than it did when it was loaded. Functions are compared with
+            their code; for everything else this text, which no other process has, keeps
+            the answer from being used elsewhere.
+    """
+
+    def __init__(self, path: str, index: ModuleIndex, doubt: str) -> None:
+        self.path = path
+        self.index = index
+        self.doubt = doubt
+        self._by_line: Optional[Dict[Tuple[int, str], Definition]] = None
+
+    def find(self, function: FunctionType) -> Optional[Definition]:
+        """Return the definition that a function was compiled from, `None` if none."""
+        return self.index.find(function) or self._find_by_line(function.__code__)
+
+    def _find_by_line(self, code: CodeType) -> Optional[Definition]:
+        # `functools.wraps` gives a function the name of another one, and code objects
+        # know their own qualified name from Python 3.11 on only.
+        if self._by_line is None:
+            self._by_line = {
+                (definition.line, definition.name.rpartition(".")[2]): definition
+                for definitions in self.index.definitions.values()
+                for definition in definitions
+            }
+        definition = self._by_line.get((code.co_firstlineno, code.co_name))
+        if definition is None or definition.code != code_digest(code):
+            return None
+        return definition
+
+    def find_class(self, name: str, lines: List[int]) -> Optional[Definition]:
+        """Return the definition of a class.
+
+        Args:
+            name: Its qualified name.
+            lines: Where its methods begin.
+
+        Returns:
+            The only definition of that name, else the one around the methods.
+        """
+        found = [
+            definition
+            for definition in self.index.definitions.get(name, ())
+            if definition.kind == "class"
+        ]
+        if len(found) > 1:
+            found = [
+                definition
+                for definition in found
+                if any(definition.line <= line <= definition.end for line in lines)
+            ]
+        return found[0] if len(found) == 1 else None
+
+    def text(self, lines: List[List[int]]) -> str:
+        """Return some lines of the source, as they are now.
+
+        Args:
+            lines: The numbers of first and last lines.
+        """
+        every = _read_lines(self.path)
+        return "\n".join(
+            line.rstrip("\r\n")
+            for first, last in lines
+            for line in every[first - 1 : last]
+        )
+
+
+def source_of(path: str) -> Optional[Source]:
+    """Return the source of a file that a code object names.
+
+    Args:
+        path: The path. That of a notebook's cell leads to no file, but to lines that
+            the notebook has left behind.
+
+    Returns:
+        The source, `None` if there is none, or no Python in it.
+    """
+    index = index_of(path) if not path.startswith("<") else None
+    if index is not None:
+        return Source(path, index, _doubt if _is_younger_than_process(path) else "")
+    lines = _lines_left_behind(path)
+    if lines is None:
+        return None
+    index = _index_lines(path, "".join(lines))
+    return None if index is None else Source(path, index, "")
+
+
+_indexes: Dict[str, Any] = {}
+
+
+def index_of(path: str) -> Optional[ModuleIndex]:
+    """Return the index of a source file.
+
+    Args:
+        path: The path of the file.
+
+    Returns:
+        The index, `None` if there is no such file, or no Python in it.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    identity = (status.st_size, status.st_mtime_ns, status.st_ino)
+    known = _indexes.get(path)
+    if known is not None and known[0] == identity:
+        index: Optional[ModuleIndex] = known[1]
+        return index
+
+    def compute() -> Any:
+        with open(path, "rb") as file:
+            return index_source(file.read()).to_json()
+
+    try:
+        index = ModuleIndex.from_json(remembered(_KIND, path, status, compute))
+    except (ArithmeticError, LookupError, MemoryError, OSError, RecursionError):
+        index = None
+    except (SyntaxError, TypeError, ValueError):
+        index = None
+    _indexes[path] = (identity, index)
+    return index
+
+
+def index_source(source: Any) -> ModuleIndex:
+    """Return the index of a source text.
+
+    Args:
+        source: The text, or its bytes.
+
+    Raises:
+        SyntaxError: If it is no Python.
+    """
+    from .indexing import make_index
+
+    return make_index(source)
+
+
+_cells: Dict[str, Tuple[str, Any]] = {}
+
+
+def _index_lines(path: str, text: str) -> Optional[ModuleIndex]:
+    known = _cells.get(path)
+    if known is not None and known[0] == text:
+        found: Optional[ModuleIndex] = known[1]
+        return found
+    try:
+        index = index_source(text)
+    except (ArithmeticError, MemoryError, RecursionError, SyntaxError, ValueError):
+        index = None
+    _cells[path] = text, index
+    return index
+
+
+def _lines_left_behind(path: str) -> Optional[List[str]]:
+    linecache = sys.modules.get("linecache")
+    entry = None if linecache is None else linecache.cache.get(path)
+    return entry[2] if isinstance(entry, tuple) and len(entry) == 4 else None
+
+
+def _read_lines(path: str) -> List[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.readlines()
+    except (OSError, ValueError):
+        return _lines_left_behind(path) or []
+
+
+def _is_younger_than_process(path: str) -> bool:
+    try:
+        return os.stat(path).st_mtime > _start_of_process() + _TICK
+    except OSError:
+        return True
+
+
+class _Process:
+    """This process, or the one that it was forked from when it knew its start."""
+
+    start: Optional[float] = None
+
+
+def _start_of_process() -> float:
+    if _Process.start is None:
+        _Process.start = _read_start() or time.time() - time.process_time()
+    return _Process.start
+
+
+def _read_start() -> Optional[float]:
+    """Return when the process began, in seconds, where Linux says it."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            # The name of the program comes before and may contain anything.
+            fields = file.read().rpartition(b")")[2].split()
+        ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks)
+    except (OSError, AttributeError, LookupError, ValueError):
+        return None
+
+
+def reset() -> None:
+    """Forget all sources; for tests."""
+    _cells.clear()
+    _indexes.clear()

@@ -1,0 +1,177 @@
+"""Whether what was found out about the code of a task still holds, told at C speed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from operator import attrgetter, getitem, is_, itemgetter
+
+from .constants import Description, describe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+    Status = Optional[Tuple[int, int, int]]
+
+# Held as long as the answer is remembered. Everything else is told by its type alone,
+# so that a large value is not kept alive for it.
+HELD = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    type,
+    staticmethod,
+    classmethod,
+    property,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type(None),
+)
+
+_get_code = attrgetter("__code__")
+_get_content = attrgetter("cell_contents")
+
+
+class Watch:
+    """All bindings that were followed, and what they led to."""
+
+    def __init__(self) -> None:
+        self._namespaces: Dict[int, Tuple[Any, Dict[str, object]]] = {}
+        self._typed: Dict[Tuple[int, str], Tuple[Any, str, type]] = {}
+        self._absent: Dict[int, Tuple[Any, Dict[str, None]]] = {}
+        self._functions: List[types.FunctionType] = []
+        self._codes: List[types.CodeType] = []
+        self._cells: List[Any] = []
+        self._contents: List[object] = []
+        self._changeable: List[Tuple[Callable[[], object], Description]] = []
+        self._files: Dict[str, Tuple[str, Status]] = {}
+        self._groups: List[Tuple[Any, Any, Tuple[object, ...]]] = []
+        self._singles: Tuple[List[Any], List[str], List[object]] = ([], [], [])
+        self._sizes: List[int] = []
+
+    def binding(self, namespace: Mapping[str, Any], name: str, value: object) -> None:
+        """Watch what a name is bound to.
+
+        Args:
+            namespace: The `__dict__` of a module or class.
+            name: The name.
+            value: What it is bound to.
+        """
+        if isinstance(value, HELD):
+            self._namespaces.setdefault(id(namespace), (namespace, {}))[1][name] = value
+        else:
+            self._typed[id(namespace), name] = namespace, name, type(value)
+
+    def absence(self, namespace: Mapping[str, Any], name: str) -> None:
+        """Watch that a name is not bound in a namespace."""
+        self._absent.setdefault(id(namespace), (namespace, {}))[1][name] = None
+
+    def function(self, function: types.FunctionType) -> None:
+        """Watch that a function keeps its code; some tools reload it in place."""
+        self._functions.append(function)
+        self._codes.append(function.__code__)
+
+    def cell(self, cell: Any, content: object) -> None:
+        """Watch what a closure holds."""
+        self._cells.append(cell)
+        self._contents.append(content)
+
+    def changeable(self, get: Callable[[], object], description: Description) -> None:
+        """Watch what a value says that can be changed in place.
+
+        Args:
+            get: Returns the value that is there now.
+            description: What it says.
+        """
+        self._changeable.append((get, description))
+
+    def file(self, module: str, path: str, status: Status) -> None:
+        """Watch the file of a module, as long as it is not imported."""
+        self._files[path] = module, status
+
+    def close(self) -> None:
+        """Prepare for being asked often: nothing more will be watched."""
+        for namespace, values in self._namespaces.values():
+            if len(values) < 2:
+                for name, value in values.items():
+                    self._singles[0].append(namespace)
+                    self._singles[1].append(name)
+                    self._singles[2].append(value)
+                continue
+            get = itemgetter(*values)
+            self._groups.append((get, namespace, tuple(values.values())))
+        self._namespaces.clear()
+        self._sizes = self._current_sizes()
+
+    def is_current(self) -> bool:
+        """Tell if all is as it was found."""
+        try:
+            namespaces, names, values = self._singles
+            return (
+                all(map(is_, map(getitem, namespaces, names), values))
+                and all(map(is_, map(_get_code, self._functions), self._codes))
+                and (not self._groups or self._groups_are_the_same())
+                and (not self._cells or self._cells_are_the_same())
+                and (not self._typed or self._types_are_the_same())
+                and (not self._absent or self._nothing_new())
+                and (not self._changeable or self._says_the_same())
+                and (not self._files or self._files_are_the_same())
+            )
+        except (LookupError, AttributeError, ValueError):
+            return False  # A name is gone, or a cell is empty.
+
+    def _groups_are_the_same(self) -> bool:
+        return all(
+            all(map(is_, get(namespace), found))
+            for get, namespace, found in self._groups
+        )
+
+    def _cells_are_the_same(self) -> bool:
+        return all(map(is_, map(_get_content, self._cells), self._contents))
+
+    def _types_are_the_same(self) -> bool:
+        return all(
+            type(namespace[name]) is kind
+            for namespace, name, kind in self._typed.values()
+        )
+
+    def _nothing_new(self) -> bool:
+        # Who adds a name changes the size. That is quicker than looking for each.
+        sizes = self._current_sizes()
+        if sizes == self._sizes:
+            return True
+        for namespace, names in self._absent.values():
+            if any(name in namespace for name in names):
+                return False
+        self._sizes = sizes
+        return True
+
+    def _current_sizes(self) -> List[int]:
+        return [len(namespace) for namespace, _ in self._absent.values()]
+
+    def _says_the_same(self) -> bool:
+        return all(
+            describe(get()).is_same(description)
+            for get, description in self._changeable
+        )
+
+    def _files_are_the_same(self) -> bool:
+        return all(
+            module in sys.modules or status_of(path) == status
+            for path, (module, status) in self._files.items()
+        )
+
+
+def status_of(path: str) -> Status:
+    """Return what tells one content of a file from another, `None` if it is gone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino

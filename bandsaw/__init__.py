@@ -81,6 +81,9 @@ if TYPE_CHECKING:
         session as session,
     )
     from . import (
+        stores as stores,
+    )
+    from . import (
         tasks as tasks,
     )
     from . import (
@@ -94,9 +97,6 @@ if TYPE_CHECKING:
     )
     from . import (
         user as user,
-    )
-    from . import (
-        stores as stores,
     )
     from .files import File
     from .fingerprint import register_fingerprint

@@ -1,61 +1,106 @@
-"""Answers calls from results that were kept in files."""
+"""Answers calls from results that were kept."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import os
-import tempfile
 import warnings
 import weakref
 from pathlib import Path
 
 from .._advice import Advice
-from ..exceptions import SerializationError
+from ..exceptions import (
+    BandsawError,
+    ConfigurationError,
+    UntrustedDirectoryError,
+)
 from ..result import Result
+from ..stores import LocalStore
+from ..stores.entries import Entry, has_identity
+from ..stores.pruning import Bounds
+from ._cached_call import CODE_CHOICES, Identification
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FunctionType
-    from typing import IO, Any, Iterator, Optional, Set, Tuple, Union
+    from typing import Any, Dict, Optional, Set, Tuple, Union
 
+    from .._walk import Walk
+    from ..serialization import Serializer
     from ..session import Session
+    from ..stores import Store
+    from ..stores.base import Content
     from ..tasks import Task
+    from ._cached_call import CachedCall
 
 _CONTEXT_KEY = "cache-item-path"
 
-# Stands behind what the serializer has written; readers of the published releases
-# stop before it.
-_TRAILER = b"\n#bandsaw-cache "
-_DIGEST_SIZE = 64
-
-# Reading the source of a function takes longer than a whole hit. What is read first is
-# also more likely to be what is loaded than what is read after an edit.
-_code_digests: weakref.WeakKeyDictionary[FunctionType, str] = (
-    weakref.WeakKeyDictionary()
-)
-
 
 class CachingAdvice(Advice):
-    """Keeps the results of tasks in files and answers the same call from them.
+    """Keeps the results of tasks, and answers the same call from them.
 
     A result is kept in ``directory/TASK_ID/EXECUTION_ID``, beginning with what the
     configured serializer writes for it. A file that was put there by hand is trusted.
-    Exceptions are not kept. The task parameter ``cache=False`` switches it off.
+    Exceptions are not kept. The path of the file is in ``context["cache-item-path"]``;
+    when there are several caches in a chain, that of the first one.
 
-    The path of the file is in ``context["cache-item-path"]``; when there are several
-    caches in a chain, that of the first one.
+    A task chooses with its parameter `cache`: ``cache=False`` switches it off, and
+    ``cache={"ignore": ["verbose"], "code": "own", "compare_python": True}`` leaves
+    arguments out and replaces what is given here.
 
     Args:
         directory: Where the files are. It is made when it is needed.
+        store: Where the results are, in place of a directory.
+        max_size: How much the cache may hold, in bytes or as text like ``"10 GB"``. The
+            results that were not used for the longest time are removed first.
+        max_age: How long results count, in seconds or as text like ``"30 days"``.
+        code: What of the code counts: `"reachable"`, the task and everything of the
+            user's own modules that it reaches; `"own"`, the task's function alone;
+            `"version"`, only its parameter `version`; `"ignore"`, nothing.
+        compare_python: Whether results of another version of Python do not count.
+        wait: How long a call waits, in seconds, while the same call is being computed
+            by another thread or process of this machine. 0 for not at all.
 
     Attributes:
-        directory: Where the files are.
+        directory: Where the files are, `None` for a store without a directory.
+        store: Where the results are.
+
+    Raises:
+        ConfigurationError: If both or neither of directory and store are given, or if
+            a choice is unknown.
     """
 
-    def __init__(self, directory: Union[str, Path]) -> None:
-        self.directory = Path(directory)
+    def __init__(
+        self,
+        directory: Union[str, Path, None] = None,
+        *,
+        store: Optional[Store] = None,
+        max_size: Union[int, str, None] = None,
+        max_age: Union[float, str, None] = None,
+        code: str = "reachable",
+        compare_python: bool = False,
+        wait: float = 600.0,
+    ) -> None:
+        if (directory is None) == (store is None):
+            raise ConfigurationError(
+                "CachingAdvice needs either a directory or a store."
+            )
+        if code not in CODE_CHOICES:
+            raise ConfigurationError(
+                f"CachingAdvice: code={code!r} is unknown. It is one of "
+                f"{', '.join(map(repr, CODE_CHOICES))}."
+            )
+        self.directory = None if directory is None else Path(directory)
+        if store is None:
+            store = LocalStore(str(directory))
+        self.store = store
+        self._bounds = Bounds(self.store, max_size, max_age)
+        self._code = code
+        self._compare_python = compare_python
+        self._wait = wait
+        # By `id`, because the hash of a task is its id, which takes long.
+        self._identifications: Dict[int, Tuple[Any, Walk, Identification]] = {}
+        self._missed: weakref.WeakKeyDictionary[Session, Tuple[CachedCall, Any]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._documents: Set[str] = set()
         self._complained_of: Set[Any] = set()
 
     def before(self, session: Session) -> None:
@@ -65,30 +110,41 @@ class CachingAdvice(Advice):
             session: The session.
 
         Raises:
+            ConfigurationError: If the task's parameter `cache` makes no sense.
             SerializationError: If the task is a generator function.
             UnstableValueError: If an argument has no stable identity.
+            UntrustedDirectoryError: If somebody else can write to the directory.
         """
-        if not _is_wanted(session):
+        if not _is_wanted(session.task):
             session.proceed()
             return
-        if getattr(session.task, "is_generator_function", False):
-            raise SerializationError(
-                f"The result of task {session.task} cannot be cached: it is a "
-                "generator. Return a list, or switch the cache off with "
-                "@task(cache=False)."
-            )
-        path = self._path(session)
-        # Known when the path is.
-        instability = getattr(session.execution, "instability", None)
-        if instability is not None:
-            raise instability
+        call = self._call_of(session)
         if _CONTEXT_KEY not in session.context:
-            session.context[_CONTEXT_KEY] = str(path)
-        result = _load(path, session)
+            session.context[_CONTEXT_KEY] = self.store.location(call.name)
+        result = self._find(call)
         if result is None:
-            session.proceed()
-        else:
+            result = self._compute(call, session)
+        if result is not None:
             session.conclude(result)
+
+    def _compute(self, call: CachedCall, session: Session) -> Optional[Result]:
+        """Walk on, while nobody else does so for the same call.
+
+        Returns:
+            What somebody else has computed meanwhile, else `None`.
+        """
+        if self._wait <= 0:
+            self._walk_on(call, session)
+            return None
+        with self.store.alone(call.name, self._wait):
+            result = self._find(call)
+            if result is None:
+                self._walk_on(call, session)
+            return result
+
+    def _walk_on(self, call: CachedCall, session: Session) -> None:
+        self._missed[session] = call, call.record(session)
+        session.proceed()
 
     def after(self, session: Session) -> None:
         """Keep the result, unless it is a failure.
@@ -96,18 +152,119 @@ class CachingAdvice(Advice):
         Args:
             session: The session.
         """
+        missed = self._missed.pop(session, None)
         # A user's own task may execute to anything.
         is_result = isinstance(session.result, Result)
-        if is_result and session.result.exception is None and _is_wanted(session):
+        if missed is not None and is_result and session.result.exception is None:
             try:
-                _store(self._path(session), session)
+                self._keep(*missed, session)
             except Exception as error:
                 self._complain(session, error)
         session.proceed()
 
-    def _path(self, session: Session) -> Path:
-        ids = session.ids
-        return self.directory / ids.task_id / ids.execution_id
+    # Identity
+
+    def _call_of(self, session: Session) -> CachedCall:
+        return self._identification(session).call_of(session)
+
+    def _identification(self, session: Session) -> Identification:
+        task = session.task
+        known = self._identifications.get(id(task))
+        if known is not None and known[0]() is task and known[1] is session.walk:
+            return known[2]
+        # A serializer that makes a difference between subjects signs.
+        serializer = session.serializer
+        self.store.is_signed = serializer.bound_to("any") is not serializer
+        identification = Identification(
+            task, self._code, self._compare_python, self._environment_behind(session)
+        )
+
+        def forget(_: Any, number: int = id(task)) -> None:
+            self._identifications.pop(number, None)
+
+        reference = weakref.ref(task, forget)
+        self._identifications[id(task)] = reference, session.walk, identification
+        return identification
+
+    def _environment_behind(self, session: Session) -> Optional[str]:
+        """Return what is known of where the later advices take the session."""
+        advices = session.walk.advices
+        behind = advices[advices.index(self) + 1 :] if self in advices else ()
+        for advice in behind:
+            find = getattr(advice, "environment_for", None)
+            environment: Optional[str] = None if find is None else find(session)
+            if environment is not None:
+                return environment
+        return None
+
+    # Reading
+
+    def _find(self, call: CachedCall) -> Optional[Result]:
+        """Return what is kept for a call, else choose the place for a new result."""
+        call.place = call.variant
+        for name in (call.name, call.variant):
+            try:
+                content = self.store.read(name)
+                result = None
+                if content is not None:
+                    result = self._result(content, call)
+            except _OtherVariantError:
+                continue
+            except UntrustedDirectoryError:
+                raise
+            except Exception as error:
+                if name not in call.damaged:
+                    _warn_of_damage(self.store.location(name), error)
+                call.damaged.add(name)
+                result = None
+            if result is not None:
+                self.store.note_use(name)
+                return result
+            # Another variant is kept only where there is a first one.
+            call.place = name
+            return None
+        return None
+
+    def _result(self, content: Content, call: CachedCall) -> Optional[Result]:
+        """Return the result of an entry, `None` if it is too old.
+
+        Raises:
+            _OtherVariantError: If it is the result of other code.
+            DamagedEntryError: If it is damaged.
+        """
+        if not has_identity(content, call.identity):
+            if has_identity(content):
+                Entry(content)
+                raise _OtherVariantError
+            return _result_put_by_hand(content, call.serializer)
+        entry = Entry(content)
+        if self._bounds.max_age is not None and self._bounds.is_over(entry.created):
+            return None
+        result = call.serializer.deserialize_with_buffers(entry.value, entry.buffers)
+        return _checked(result)
+
+    # Writing
+
+    def _keep(self, call: CachedCall, record: Dict[str, Any], session: Session) -> None:
+        pieces = call.packed(session.result, record)
+        self._keep_document(call)
+        self.store.write(call.place, pieces)
+        self._bounds.added(sum(len(piece) for piece in pieces))
+
+    def _keep_document(self, call: CachedCall) -> None:
+        """Describe the code of a call, once for all calls with the same code."""
+        name = call.document
+        if name is None or call.code is None or name in self._documents:
+            return
+        if self.store.read(name) is None:
+            import json
+
+            parts = {
+                part.name: [part.kind, part.digest, part.text]
+                for part in call.code.parts.values()
+            }
+            self.store.write(name, [json.dumps(parts).encode("ascii")])
+        self._documents.add(name)
 
     def _complain(self, session: Session, error: Exception) -> None:
         # A directory that cannot be written is one problem, however many calls it has.
@@ -122,103 +279,67 @@ class CachingAdvice(Advice):
             stacklevel=3,
         )
 
+    # Asking
 
-def _is_wanted(session: Session) -> bool:
+    def is_cached(self, session: Session) -> bool:
+        """Tell if a call would be answered from this cache.
+
+        Args:
+            session: The session of the call; it needs not be initiated.
+        """
+        if not _is_wanted(session.task):
+            return False
+        return self._find(self._call_of(session)) is not None
+
+    def forget(self, session: Session) -> int:
+        """Remove the results of a call, those of other code included.
+
+        Args:
+            session: The session of the call; it needs not be initiated.
+
+        Returns:
+            How many there were.
+        """
+        if not _is_wanted(session.task):
+            return 0
+        name = self._call_of(session).name
+        return sum(
+            self.store.remove(item.name)
+            for item in list(self.store.items(name))
+            if item.name == name or item.name.startswith(f"{name}-")
+        )
+
+
+class _OtherVariantError(BandsawError):
+    """An entry belongs to the same call of other code."""
+
+
+def _is_wanted(task: Task) -> bool:
     # A user's own task needs no parameters.
-    parameters = getattr(session.task, "advice_parameters", None) or {}
+    parameters = getattr(task, "advice_parameters", None) or {}
     return parameters.get("cache", True) is not False
 
 
-def _load(path: Path, session: Session) -> Optional[Result]:
-    """Read the result in a file; what is no result of this task's code is a miss."""
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        _warn_of_damage(path, error)
-        return None
-    try:
-        written, code = _split(content)
-        if code is not None and code != _code_digest(session.task):
-            return None
-        stream = io.BytesIO(written)
-        result = session.serializer.deserialize(stream)
-        if not isinstance(result, Result):
-            raise TypeError(f"it holds a {type(result).__name__}, not a result")
-        # A serializer of the user's may have closed it.
-        if code is None and not stream.closed and stream.read().strip():
-            raise ValueError("something else stands behind the result")
-    except Exception as error:
-        _warn_of_damage(path, error)
-        return None
+def _checked(result: Any) -> Result:
+    if not isinstance(result, Result):
+        raise TypeError(f"it holds a {type(result).__name__}, not a result")
     return result
 
 
-def _store(path: Path, session: Session) -> None:
-    """Write the result beside and rename it, so that a file is whole or absent."""
-    stream = io.BytesIO()
-    session.serializer.serialize(session.result, stream)
-    written = stream.getbuffer()
-    digest = hashlib.sha256(written).hexdigest()
-    trailer = _TRAILER + f"{digest} {_code_digest(session.task)}".encode("ascii")
-    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    with _beside(path) as file:
-        file.write(written)
-        file.write(trailer)
+def _result_put_by_hand(content: Content, serializer: Serializer) -> Result:
+    from io import BytesIO
+
+    stream = BytesIO(content)
+    result = _checked(serializer.deserialize(stream))
+    # A serializer of the user's may have closed it.
+    if not stream.closed and stream.read().strip():
+        raise ValueError("something else stands behind the result")
+    return result
 
 
-@contextlib.contextmanager
-def _beside(path: Path) -> Iterator[IO[bytes]]:
-    descriptor, name = tempfile.mkstemp(prefix=".writing-", dir=str(path.parent))
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-def _split(content: bytes) -> Tuple[bytes, Optional[str]]:
-    """Return what the serializer wrote, and the digest of the code that made it.
-
-    Raises:
-        ValueError: If the checksum says that the file is damaged.
-    """
-    size = len(_TRAILER) + 2 * _DIGEST_SIZE + 1
-    if not content[-size:].startswith(_TRAILER):
-        return content, None  # Put there by hand, or by a published release.
-    written, trailer = content[:-size], content[-size + len(_TRAILER) :]
-    digest, code = trailer.decode("ascii").split(" ")
-    if hashlib.sha256(written).hexdigest() != digest:
-        raise ValueError("its checksum does not fit")
-    return written, code
-
-
-def _code_digest(task: Task) -> str:
-    """Return the SHA-256 of the task's source, as hex digits.
-
-    Scripts of the same name have tasks of the same id, which must not share results.
-    """
-    function = getattr(task, "function", None)
-    digest = None if function is None else _code_digests.get(function)
-    if digest is None:
-        try:
-            code = task.source.encode("utf-8")
-        except (AttributeError, OSError, TypeError):
-            code = getattr(task, "bytecode", b"")
-        digest = hashlib.sha256(code).hexdigest()
-        if function is not None:
-            _code_digests[function] = digest
-    return digest
-
-
-def _warn_of_damage(path: Path, error: Exception) -> None:
+def _warn_of_damage(place: str, error: Exception) -> None:
     warnings.warn(
-        f"The cached result {path} cannot be read and is computed again: "
+        f"The cached result {place} cannot be read and is computed again: "
         f"{type(error).__name__}: {error}",
         RuntimeWarning,
         stacklevel=4,

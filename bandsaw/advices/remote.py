@@ -83,6 +83,21 @@ class RemoteAdvice(Advice):
         """
         return {"script": script_module_name(), "arguments": sys.argv}
 
+    def environment_for(self, session: Session) -> Optional[str]:
+        """Say what is known of the environment in which the session is continued.
+
+        A cache asks this: what is installed here does not count for a task that runs
+        elsewhere.
+
+        Args:
+            session: The session.
+
+        Returns:
+            What tells the environment from others, `None` for that of this interpreter.
+        """
+        interpreter = self.interpreter_for(session)
+        return None if interpreter.is_this_python else interpreter.executable
+
     def before(self, session: Session) -> None:
         """Continue the session elsewhere, then carry on with it here."""
         failure = self._move(session)

@@ -344,6 +344,11 @@ class SshAdvice(RemoteAdvice):
         """Return the interpreter of the task's machine."""
         return self.remote_for(session).interpreter
 
+    def environment_for(self, session: Session) -> str:
+        """Return the machine and the path of the interpreter there."""
+        remote = self.remote_for(session)
+        return f"{remote.host}:{remote.interpreter.executable}"
+
     def transport_for(self, session: Session) -> SshTransport:
         """Return the transport to the task's machine."""
         return SshTransport(self._backend, self.remote_for(session))

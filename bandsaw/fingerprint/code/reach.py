@@ -7,11 +7,11 @@ from types import FunctionType, MethodType, ModuleType
 
 from ...infos import text_of
 from ...modules import importable_module_name
-from ..names import UNSAID
 from .constants import describe, is_code, wrapped_by
 from .graph import Graph
 from .index import code_digest
 from .lookup import ABSENT, Namespace, absolute_name, follow, origin
+from .members import members_of
 from .owners import BANDSAW, INSTALLED, OWN, owner_of_class, owner_of_namespace
 from .packages import distribution_of
 from .sources import source_of
@@ -204,9 +204,9 @@ class Reach:
             self._follow_definition(node, space, definition)
         for base in (*cls.__bases__, type(cls)):
             self._add_edge(node, "base", self._code_node(base))
-        for name in sorted(members.keys() - UNSAID):
-            value = members[name]
-            self.watch.binding(vars(cls), name, value)
+        for name, value in sorted(members_of(cls).items()):
+            if name in members:
+                self.watch.binding(vars(cls), name, members[name])
             if is_code(value):
                 self._add_edge(node, name, self._code_node(value))
             else:

@@ -1,0 +1,284 @@
+"""A small project of several modules, and what edits do to the code of its tasks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from tests.workflows import environment_of, write_files
+
+Edit = Tuple[str, str, str]
+
+PROJECT: Dict[str, str] = {
+    "work.py": '''
+        """The tasks."""
+        import functools
+        import math
+        import enum
+
+        import helpers
+        import package
+        from helpers import clean as tidy
+        from package import tools, exported
+        from package.deep import inner
+        from starred import *
+        from decorating import logged, Registry
+
+        LIMIT = 10
+        UNUSED = 1
+        TABLE = {"a": [1, 2], "b": (3, {4, 5})}
+        COUNTS = {}
+        SCALE = float("2")
+        PARTIAL = functools.partial(helpers.scaled, factor=3)
+        square = lambda x: x * x
+
+
+        class Color(enum.Enum):
+            RED = 1
+            BLUE = 2
+
+
+        class Unused:
+            value = 1
+
+
+        @logged("work")
+        def decorated(x):
+            return x + 1
+
+
+        @functools.lru_cache(maxsize=None)
+        def remembered(x):
+            return x + 100
+
+
+        def make_adder(amount):
+            def add(x):
+                return x + amount
+            return add
+
+
+        add_three = make_adder(3)
+
+
+        def nested(x):
+            def inside(y):
+                return tidy(y)
+            return [inside(item) for item in x]
+
+
+        def recursive(x):
+            return other_half(x - 1) if x else 0
+
+
+        def other_half(x):
+            return recursive(x)
+
+
+        def late(x):
+            from lazy import lazily
+            import lazy_package.module as module
+            return lazily(x) + module.more(x)
+
+
+        def task(x: int, limit: int = LIMIT) -> int:
+            """Does it all."""
+            # A comment
+            COUNTS[x] = 1
+            values = [tidy(x), helpers.scaled(x), tools.tool(x), inner.deep(x)]
+            values += [starred(x), package.exported(x), decorated(x), square(x)]
+            values += [remembered(x), add_three(x), nested([x])[0], recursive(x)]
+            values += [PARTIAL(x), late(x), SCALE, TABLE["a"][0], Color.RED.value]
+            values += [helpers.Model(x).fit(), math.floor(x)]
+            if x < limit:
+                return sum(values)
+            raise ValueError("too much")
+
+
+        def unused(x):
+            return UNUSED
+        ''',
+    "helpers.py": '''
+        FACTOR = 2
+
+
+        def clean(x):
+            return strip(x)
+
+
+        def strip(x):
+            return abs(x)
+
+
+        def scaled(x, factor=FACTOR):
+            return x * factor
+
+
+        def unreached(x):
+            return [x]
+
+
+        class Base:
+            start = 5
+
+            def prepare(self):
+                return self.start
+
+
+        class Model(Base):
+            """A model."""
+
+            size: int = 3
+
+            def __init__(self, x):
+                self.x = x
+
+            def fit(self):
+                return self.prepare() + self.rate
+
+            @property
+            def rate(self):
+                return 7
+
+            @staticmethod
+            def helper():
+                return FACTOR
+
+
+        class Other(Base):
+            def prepare(self):
+                return 0
+        ''',
+    "package/__init__.py": """
+        from .tools import original as exported
+        """,
+    "package/tools.py": """
+        from . import settings
+
+
+        def tool(x):
+            return x + settings.OFFSET
+
+
+        def original(x):
+            return x - 1
+        """,
+    "package/settings.py": """
+        OFFSET = 1
+        OTHER = 2
+        """,
+    "package/deep/__init__.py": "",
+    "package/deep/inner.py": """
+        from ..settings import OFFSET as START
+
+
+        def deep(x):
+            return x + START
+        """,
+    "starred.py": """
+        __all__ = ["starred"]
+
+
+        def starred(x):
+            return x ** 2
+        """,
+    "decorating.py": """
+        import functools
+
+
+        def logged(name):
+            def decorate(function):
+                @functools.wraps(function)
+                def wrapper(*args, **kwargs):
+                    notes = [name]
+                    return function(*args, **kwargs)
+                return wrapper
+            return decorate
+
+
+        class Registry(dict):
+            pass
+        """,
+    "lazy.py": """
+        print("imported lazy")
+        AMOUNT = 4
+
+
+        def lazily(x):
+            return below(x) + AMOUNT
+
+
+        def below(x):
+            return 3 * x
+
+
+        def never(x):
+            return {x}
+        """,
+    "lazy_package/__init__.py": "print('imported lazy_package')\n",
+    "lazy_package/module.py": """
+        def more(x):
+            return x
+        """,
+}
+
+# Prints the digest of a task's code in each of some projects, one process for all.
+READER = """
+import importlib, json, os, sys
+
+from bandsaw.fingerprint import code
+
+digests = []
+for directory in json.loads(sys.stdin.read()):
+    sys.path.insert(0, directory)
+    before = set(sys.modules)
+    work = importlib.import_module("work")
+    loaded = set(sys.modules)
+    digests.append(code.reachable_code(work.task).digest.hex())
+    new = set(sys.modules) - loaded
+    assert not any(name.startswith("lazy") for name in new), new
+    for name in loaded - before:
+        if getattr(sys.modules[name], "__file__", "").startswith(directory):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+    sys.path.remove(directory)
+    code.reset()
+print(json.dumps(digests))
+"""
+
+
+def write_project(directory: Path, *edits: Edit) -> Path:
+    """Writes the project with some edits: the file, the old and the new text."""
+    files = {
+        name: "\n".join(line[8:] for line in text.split("\n"))
+        if "\n " in text
+        else text
+        for name, text in PROJECT.items()
+    }
+    for name, old, new in edits:
+        assert old in files[name], f"{old!r} is not in {name}"
+        files[name] = files[name].replace(old, new)
+    write_files(directory, files)
+    return directory
+
+
+def digests_of(
+    directories: Sequence[Path],
+    python: Union[str, Path, None] = None,
+    environment: Optional[Mapping[str, str]] = None,
+) -> List[str]:
+    """The digests of the task's code in some projects, read by a real interpreter."""
+    completed = subprocess.run(
+        [str(python or sys.executable), "-c", READER],
+        input=json.dumps([str(directory) for directory in directories]),
+        env=environment_of(PYTHONDONTWRITEBYTECODE="1", **(environment or {})),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert completed.returncode == 0, completed.stderr
+    digests: Any = json.loads(completed.stdout.splitlines()[-1])
+    return list(digests)

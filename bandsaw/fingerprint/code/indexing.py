@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import types
 
 from .index import Assignment, Definition, Import, ModuleIndex, code_digest
@@ -11,32 +12,52 @@ from .syntax import form_of, form_of_class, form_of_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
+    from types import CodeType
+    from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
     Codes = Dict[Tuple[str, int], List[types.CodeType]]
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
-
-def make_index(source: Any) -> ModuleIndex:
+def make_index(source: Union[bytes, str], compiled: Optional[CodeType]) -> ModuleIndex:
     """Return the index of a source text.
 
     Args:
         source: The text, or its bytes.
+        compiled: What it is compiled to, if that is known.
 
     Raises:
         SyntaxError: If it is no Python.
     """
-    tree = ast.parse(source)
-    scopes = Scopes(tree)
+    tree = _parse(source)
+    scopes = Scopes(tree, _may_declare(source))
+    if compiled is None:
+        # The flags of this very module must not count.
+        compiled = compile(tree, "<source>", "exec", dont_inherit=True)
     codes: Codes = {}
-    # The flags of this very module must not count.
-    _collect_codes(compile(tree, "<source>", "exec", dont_inherit=True), "", codes)
+    _collect_codes(compiled, "", codes)
     definitions = [
-        _definition(node, name, scopes, codes) for node, name in _definitions(tree)
+        _definition(node, name, scopes, codes) for node, name in scopes.definitions
     ]
     imports = [Import(*item) for item in scopes.module.imports]
     return ModuleIndex(definitions, _assignments(tree), imports)
+
+
+def _parse(source: Union[bytes, str]) -> ast.Module:
+    # So many new objects make the garbage collector look at all there are, again and
+    # again, which takes a third of the time.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _may_declare(source: Union[bytes, str]) -> bool:
+    if isinstance(source, str):
+        source = source.encode("utf-8", "surrogatepass")
+    return b"global" in source or b"nonlocal" in source
 
 
 def _collect_codes(code: types.CodeType, prefix: str, codes: Codes) -> None:
@@ -49,21 +70,6 @@ def _collect_codes(code: types.CodeType, prefix: str, codes: Codes) -> None:
         # The body of a class has not CO_OPTIMIZED set.
         is_class = not constant.co_flags & 1
         _collect_codes(constant, f"{name}." if is_class else f"{name}.<locals>.", codes)
-
-
-def _definitions(tree: ast.Module) -> Iterator[Tuple[Any, str]]:
-    """Return all functions and classes, each with its qualified name."""
-    waiting: List[Tuple[ast.AST, str]] = [(tree, "")]
-    while waiting:
-        node, prefix = waiting.pop()
-        for child in ast.iter_child_nodes(node):
-            inner = prefix
-            if isinstance(child, (*_FUNCTIONS, ast.ClassDef)):
-                name = prefix + getattr(child, "name", "<lambda>")
-                yield child, name
-                is_class = isinstance(child, ast.ClassDef)
-                inner = f"{name}." if is_class else f"{name}.<locals>."
-            waiting.append((child, inner))
 
 
 def _definition(node: Any, name: str, scopes: Scopes, codes: Codes) -> Definition:
@@ -161,13 +167,17 @@ def _code(name: str, line: int, codes: Codes) -> str:
 def _assignments(tree: ast.Module) -> Dict[str, Assignment]:
     """Return how the names of the module get their values."""
     statements: Dict[str, List[ast.stmt]] = {}
+    reads: Dict[str, Set[str]] = {}
     for statement in _module_statements(tree.body):
-        for name in _bound_names(statement):
+        scopes = Scopes(ast.Module(body=[statement], type_ignores=[]))
+        names = _names_read(scopes.module)
+        for name in _bound_names(scopes):
             statements.setdefault(name, []).append(statement)
+            reads.setdefault(name, set()).update(names)
     return {
         name: Assignment(
             form_of(found),
-            sorted({chain for item in found for chain in _names_read(item)}),
+            sorted(reads[name]),
             [[item.lineno, getattr(item, "end_lineno", item.lineno)] for item in found],
         )
         for name, found in statements.items()
@@ -194,19 +204,14 @@ def _module_statements(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
             yield node
 
 
-def _bound_names(statement: ast.stmt) -> Set[str]:
-    scope = Scopes(ast.Module(body=[statement], type_ignores=[])).module
-    imported = {item[3] for item in scope.imports}
-    defined = {
-        node.name
-        for node in ast.walk(statement)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-    }
-    return (scope.bound | scope.changes) - imported - defined
+def _bound_names(scopes: Scopes) -> Set[str]:
+    module = scopes.module
+    imported = {item[3] for item in module.imports}
+    defined = {name for _, name in scopes.definitions}
+    return (module.bound | module.changes) - imported - defined
 
 
-def _names_read(statement: ast.stmt) -> Set[str]:
-    module = Scopes(ast.Module(body=[statement], type_ignores=[])).module
+def _names_read(module: Scope) -> Set[str]:
     return {
         chain
         for scope in module.all()

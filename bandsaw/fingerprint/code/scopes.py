@@ -110,15 +110,24 @@ class Scope:
 class Scopes:
     """Finds the scopes of a module.
 
+    Args:
+        tree: The syntax tree of the module, or of a part of it.
+        has_declarations: Whether there may be statements `global` or `nonlocal`.
+
     Attributes:
+        module: The scope of the module.
         of: The scope of each function, class and comprehension, by its node.
         outside: What the header of a function or class reads in the scope around it.
+        definitions: The functions and classes with their qualified names.
     """
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, has_declarations: bool = True) -> None:
         self.module = Scope(None)
         self.of: Dict[ast.AST, Scope] = {}
         self.outside: Dict[ast.AST, Scope] = {}
+        self.definitions: List[Tuple[Any, str]] = []
+        self._has_declarations = has_declarations
+        self._prefix = ""
         for statement in tree.body:
             self._visit(statement, self.module)
 
@@ -197,15 +206,28 @@ class Scopes:
         self._bind(node.name, scope)
         self._visit_all(node.decorator_list, scope)
         self._visit_parameters(node, scope)
-        inner = self.of[node] = Scope(scope)
+        inner = Scope(scope)
         self._bind_parameters(node.args, inner)
-        self._visit_all(_declarations_first(node.body), inner)
+        self._define(node, node.name, ".<locals>.", inner, node.body)
 
     def _visit_lambda(self, node: ast.Lambda, scope: Scope) -> None:
         self._visit_parameters(node, scope)
-        inner = self.of[node] = Scope(scope)
+        inner = Scope(scope)
         self._bind_parameters(node.args, inner)
-        self._visit(node.body, inner)
+        self._define(node, "<lambda>", ".<locals>.", inner, [node.body])
+
+    def _define(
+        self, node: ast.AST, name: str, separator: str, scope: Scope, body: Any
+    ) -> None:
+        self.of[node] = scope
+        before = self._prefix
+        self.definitions.append((node, before + name))
+        self._prefix = f"{before}{name}{separator}"
+        if self._has_declarations:
+            body = _declarations_first(body)
+        for statement in body:
+            self._visit(statement, scope)
+        self._prefix = before
 
     def _visit_parameters(self, node: Any, scope: Scope) -> None:
         """Visit the default values, which the scope around evaluates."""
@@ -225,8 +247,8 @@ class Scopes:
         self._visit_all(node.decorator_list, scope)
         outside = self.outside[node] = Scope(scope)
         self._visit_all((*node.bases, *node.keywords), outside)
-        inner = self.of[node] = Scope(scope, is_class=True)
-        self._visit_all(_declarations_first(node.body), inner)
+        inner = Scope(scope, is_class=True)
+        self._define(node, node.name, ".", inner, node.body)
 
     def _visit_comprehension(self, node: Any, scope: Scope) -> None:
         first = node.generators[0]
@@ -321,9 +343,9 @@ def _chain(node: ast.Attribute) -> Tuple[str, Optional[str]]:
     return ".".join(reversed(parts)), target.id
 
 
-def _declarations_first(body: List[ast.stmt]) -> List[ast.stmt]:
+def _declarations_first(body: List[ast.AST]) -> List[ast.AST]:
     """Put what is declared before what is bound; it counts for the whole scope."""
-    found: List[ast.stmt] = []
+    found: List[ast.AST] = []
     waiting: List[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()

@@ -16,7 +16,7 @@ from .index import ModuleIndex, code_digest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FunctionType
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple, Union
 
     from .index import Definition
 
@@ -147,7 +147,7 @@ def index_of(path: str) -> Optional[ModuleIndex]:
 
     def compute() -> Any:
         with open(path, "rb") as file:
-            return index_source(file.read()).to_json()
+            return index_source(file.read(), _compiled(path, status)).to_json()
 
     try:
         index = ModuleIndex.from_json(remembered(_KIND, path, status, compute))
@@ -159,18 +159,46 @@ def index_of(path: str) -> Optional[ModuleIndex]:
     return index
 
 
-def index_source(source: Any) -> ModuleIndex:
+def index_source(
+    source: Union[bytes, str], compiled: Optional[CodeType] = None
+) -> ModuleIndex:
     """Return the index of a source text.
 
     Args:
         source: The text, or its bytes.
+        compiled: What it is compiled to, if that is known.
 
     Raises:
         SyntaxError: If it is no Python.
     """
     from .indexing import make_index
 
-    return make_index(source)
+    return make_index(source, compiled)
+
+
+def _compiled(path: str, status: os.stat_result) -> Optional[CodeType]:
+    """Return what a file was compiled to, where Python keeps it; see PEP 552.
+
+    That takes a fifth of the time of compiling it again.
+    """
+    import marshal
+    from importlib.util import MAGIC_NUMBER, cache_from_source
+
+    try:
+        with open(cache_from_source(path), "rb") as file:
+            content = file.read()
+    except (NotImplementedError, OSError):
+        return None
+    expected = MAGIC_NUMBER + bytes(4)
+    for number in (int(status.st_mtime), status.st_size):
+        expected += (number & 0xFFFFFFFF).to_bytes(4, "little")
+    if not content.startswith(expected):
+        return None
+    try:
+        code: CodeType = marshal.loads(content[16:])
+    except (EOFError, TypeError, ValueError):
+        return None
+    return code
 
 
 _cells: Dict[str, Tuple[str, Any]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from ._asking import add_questions
 from ._temporary import reserve_pool_directory
 from .config import get_configuration
 from .execution import Execution
@@ -21,6 +22,9 @@ if not TYPE_CHECKING:
         It has the signature of the function, for type checkers too, and the attributes
         `__wrapped__` (the function itself), `bandsaw_task` (the task) and
         `bandsaw_configuration` (the configuration whose chain is walked).
+
+        `is_cached`, `explain` and `forget` take the arguments of a call. They answer
+        whether a cache has its result, why or why not, and remove it.
 
         What `task` returns is a plain function, because nothing else costs as little,
         works as a method, is recognised as a coroutine function and pickles by its
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Concatenate, ParamSpec
 
+    from .advices._explanation import Explanation
     from .config import AdviceChain, Configuration
 
     P = ParamSpec("P")
@@ -67,6 +72,15 @@ if TYPE_CHECKING:
 
         bandsaw_task: Task
         bandsaw_configuration: Configuration
+
+        def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+            """Tell if a call with these arguments would be answered from a cache."""
+
+        def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+            """Say why a call with these arguments is answered from a cache, or not."""
+
+        def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
+            """Remove the results of calls with these arguments, and say how many."""
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
             """Call the function with its advices around it."""
@@ -182,6 +196,7 @@ def _task_function(
     functools.update_wrapper(wrapper, function)
     wrapper.bandsaw_task = task  # type: ignore[attr-defined]
     wrapper.bandsaw_configuration = configuration  # type: ignore[attr-defined]
+    add_questions(wrapper, task, configuration, chain.name)
     return wrapper
 
 

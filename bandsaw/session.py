@@ -85,7 +85,7 @@ class Session(SessionParts):
         execution: Any = self.execution
         if task is None or execution is None:
             self._check_complete()
-        self._choose_chain()
+        self.choose_chain()
         self._ahead = self._position = iter(self.walk.actions)
         if not self._extensions:
             self.proceed()
@@ -133,7 +133,8 @@ class Session(SessionParts):
         self._stand_before(self.walk.conclude(self.step))
         self.proceed()
 
-    def _choose_chain(self) -> None:
+    def choose_chain(self) -> None:
+        """Look up the chain as it is now, without taking a step."""
         configuration: Any = self.configuration
         if configuration is None:
             self._check("configuration")
@@ -266,7 +267,7 @@ class Session(SessionParts):
         self.result = frozen.result  # type: ignore[assignment]
         self._context, self._run, self._ids = frozen.context, frozen.run, frozen.ids
         self._attachments = self.attachments.replaced_by(frozen.attachments)
-        self._choose_chain()
+        self.choose_chain()
         self._position, self._ahead = None, _NOTHING
         if frozen.step != NOT_STARTED:
             self._stand_before(frozen.step + 1)

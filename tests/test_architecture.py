@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "bandsaw"
 
 # From the top to the ground. A name stands for a module or for a whole package.
 ROOMS = {
-    "front": ["bandsaw", "advice", "cli"],
-    "users": ["decorator", "_coroutines", "futures"],
+    "front": ["bandsaw", "__main__", "advice", "cli"],
+    "users": ["decorator", "_asking", "_coroutines", "futures"],
     "advices": ["advices"],
     "engine": ["session", "_session_parts", "_freezing", "runner"],
     "wings": ["transports", "environments", "stores", "tracking", "distribution"],

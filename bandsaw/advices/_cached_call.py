@@ -245,6 +245,16 @@ class CachedCall:
         directory = self.name.partition("/")[0]
         return f"{directory}/.code-{self.code.digest.hex()[:16]}"
 
+    @property
+    def parts(self) -> Dict[str, List[str]]:
+        """What the code consists of: kind, digest and text by name."""
+        if self.code is None:
+            return {}
+        return {
+            part.name: [part.kind, part.digest, part.text]
+            for part in self.code.parts.values()
+        }
+
     def record(self, session: Session) -> Dict[str, Any]:
         """Return what is written down of the call, to explain later what differs.
 

@@ -10,6 +10,7 @@ from .._advice import Advice
 from ..exceptions import (
     BandsawError,
     ConfigurationError,
+    UnstableValueError,
     UntrustedDirectoryError,
 )
 from ..result import Result
@@ -17,6 +18,7 @@ from ..stores import LocalStore
 from ..stores.entries import Entry, has_identity
 from ..stores.pruning import Bounds
 from ._cached_call import CODE_CHOICES, Identification
+from ._explanation import Explanation, nearest_explanation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,13 +61,15 @@ class CachingAdvice(Advice):
             by another thread or process of this machine. 0 for not at all.
 
     Attributes:
-        directory: Where the files are, `None` for a store without a directory.
+        directory: Where the files are; only there if it was given.
         store: Where the results are.
 
     Raises:
         ConfigurationError: If both or neither of directory and store are given, or if
             a choice is unknown.
     """
+
+    directory: Path
 
     def __init__(
         self,
@@ -87,9 +91,10 @@ class CachingAdvice(Advice):
                 f"CachingAdvice: code={code!r} is unknown. It is one of "
                 f"{', '.join(map(repr, CODE_CHOICES))}."
             )
-        self.directory = None if directory is None else Path(directory)
-        if store is None:
-            store = LocalStore(str(directory))
+        if directory is not None:
+            self.directory = Path(directory)
+            store = LocalStore(directory)
+        assert store is not None
         self.store = store
         self._bounds = Bounds(self.store, max_size, max_age)
         self._code = code
@@ -125,6 +130,7 @@ class CachingAdvice(Advice):
         if result is None:
             result = self._compute(call, session)
         if result is not None:
+            self.store.note_use(call.place)
             session.conclude(result)
 
     def _compute(self, call: CachedCall, session: Session) -> Optional[Result]:
@@ -200,7 +206,7 @@ class CachingAdvice(Advice):
     # Reading
 
     def _find(self, call: CachedCall) -> Optional[Result]:
-        """Return what is kept for a call, else choose the place for a new result."""
+        """Return what is kept for a call; its place is that, or that of a new one."""
         call.place = call.variant
         for name in (call.name, call.variant):
             try:
@@ -218,7 +224,7 @@ class CachingAdvice(Advice):
                 call.damaged.add(name)
                 result = None
             if result is not None:
-                self.store.note_use(name)
+                call.place = name
                 return result
             # Another variant is kept only where there is a first one.
             call.place = name
@@ -259,11 +265,7 @@ class CachingAdvice(Advice):
         if self.store.read(name) is None:
             import json
 
-            parts = {
-                part.name: [part.kind, part.digest, part.text]
-                for part in call.code.parts.values()
-            }
-            self.store.write(name, [json.dumps(parts).encode("ascii")])
+            self.store.write(name, [json.dumps(call.parts).encode("ascii")])
         self._documents.add(name)
 
     def _complain(self, session: Session, error: Exception) -> None:
@@ -290,6 +292,34 @@ class CachingAdvice(Advice):
         if not _is_wanted(session.task):
             return False
         return self._find(self._call_of(session)) is not None
+
+    def explain(self, session: Session) -> Explanation:
+        """Say why a call would be answered from this cache, or why not.
+
+        Args:
+            session: The session of the call; it needs not be initiated.
+
+        Returns:
+            That it is a hit; or in what the call differs from the nearest one whose
+            result is kept.
+        """
+        name = str(session.task)
+        if not _is_wanted(session.task):
+            return Explanation(name, reason="the task has switched it off: cache=False")
+        try:
+            call = self._call_of(session)
+        except UnstableValueError as error:
+            return Explanation(name, reason=str(error).rstrip("."))
+        if self._find(call) is not None:
+            return Explanation(name, True, self.store.location(call.place))
+        explanation = nearest_explanation(
+            self.store, call.name.partition("/")[0], call.record(session), call.parts
+        )
+        if call.damaged:
+            explanation.reason = "its entry is damaged"
+        elif not explanation.differences and explanation.place is not None:
+            explanation.reason = explanation.reason or "its entry is too old"
+        return explanation
 
     def forget(self, session: Session) -> int:
         """Remove the results of a call, those of other code included.

@@ -38,6 +38,11 @@ def undecorated(x: int) -> bytes:
     return bytes(x)
 
 
+reveal_type(plain.is_cached(1, name="a"))  # is: bool
+reveal_type(plain.explain(1).is_hit)  # is: bool
+reveal_type(plain.forget(1))  # is: int
+plain.is_cached("a")  # type: ignore[arg-type]
+
 called = bandsaw.task(undecorated)
 called_with_chain = bandsaw.task(undecorated, chain="gpu")
 

@@ -62,8 +62,9 @@ def reachable_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Co
 
 
 def _remember(function: FunctionType) -> Tuple[Any, Known]:
-    def forget(_: object, number: int = id(function)) -> None:
-        _known.pop(number, None)
+    # As defaults, they are still there when the interpreter ends.
+    def forget(_: object, known: Any = _known, number: int = id(function)) -> None:
+        known.pop(number, None)
 
     known: Tuple[Any, Known] = (weakref.ref(function, forget), {})
     _known[id(function)] = known

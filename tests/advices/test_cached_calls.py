@@ -1,0 +1,450 @@
+"""What decides which call a result belongs to, and how many compute it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import pytest
+
+import bandsaw
+from bandsaw import Configuration, PickleSerializer
+from bandsaw.advices.cache import CachingAdvice
+from bandsaw.exceptions import (
+    ConfigurationError,
+    UnstableValueError,
+    UntrustedDirectoryError,
+)
+from bandsaw.serialization import SignedSerializer
+from bandsaw.stores import LocalStore, MemoryStore
+from tests.configurations import loadable_configuration
+from tests.workflows import run_python, write_files
+
+# What the tasks of these tests have computed.
+computed: List[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_computed() -> None:
+    computed.clear()
+
+
+@pytest.fixture(name="configuration")
+def _configuration() -> Iterator[Configuration]:
+    with loadable_configuration() as configuration:
+        yield configuration
+
+
+@pytest.fixture(name="make")
+def _make(configuration: Configuration, tmp_path: Path) -> Callable[..., Any]:
+    """Makes a task with a cache that is given some options."""
+
+    def make(function: Callable[..., Any], **options: Any) -> Any:
+        parameter: Dict[str, Any] = {}
+        if "cache" in options:
+            parameter["cache"] = options.pop("cache")
+        if "store" not in options:
+            options["directory"] = tmp_path / "cache"
+        configuration.add_advice_chain(CachingAdvice(**options))
+        return bandsaw.task(function, config=configuration.module_name, **parameter)
+
+    return make
+
+
+def give(value: Any, verbose: bool = False) -> Any:
+    computed.append(value)
+    return value
+
+
+def entries(directory: Path) -> List[Path]:
+    return sorted(directory.glob("cache/*/[!.]*"))
+
+
+# Arguments
+
+
+def test_arguments_that_do_not_matter_are_left_out(make: Any) -> None:
+    task = make(give, cache={"ignore": ["verbose"]})
+
+    assert [task(1), task(1, verbose=True), task(1, threading.Lock())] == [1, 1, 1]
+    assert computed == [1]
+    with pytest.raises(UnstableValueError, match=r"value: _thread.lock .*ignore"):
+        task(threading.Lock())
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ({"ignore": ["verbos"]}, "has no parameter 'verbos'.*'value', 'verbose'"),
+        ({"ignored": ["verbose"]}, "unknown keys 'ignored'.*'code', 'compare_python'"),
+        ({"code": "all"}, "code='all' is unknown.*'reachable', 'own'"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_named(
+    make: Any, parameter: Any, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make(give, cache=parameter)(1)
+
+
+def test_an_advice_that_makes_no_sense_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="either a directory or a store"):
+        CachingAdvice()
+    with pytest.raises(ConfigurationError, match="either a directory or a store"):
+        CachingAdvice(tmp_path, store=MemoryStore())
+    with pytest.raises(ConfigurationError, match="code='none' is unknown"):
+        CachingAdvice(tmp_path, code="none")
+    with pytest.raises(ConfigurationError, match="'much' is no size"):
+        CachingAdvice(tmp_path, max_size="much")
+
+
+# Code
+
+
+def make_variant(amount: int) -> Callable[[int], int]:
+    def variant(x: int) -> int:
+        computed.append((x, amount))
+        return x + amount
+
+    return variant
+
+
+def test_variants_of_one_call_are_kept_side_by_side(make: Any, tmp_path: Path) -> None:
+    tasks = [make(make_variant(amount)) for amount in (1, 2, 3)]
+    for task in tasks:
+        task.bandsaw_task.task_id = "task"
+    for _ in range(2):
+        assert [task(10) for task in tasks] == [11, 12, 13]
+
+    assert computed == [(10, 1), (10, 2), (10, 3)]
+    first, *others = entries(tmp_path)
+    assert len(others) == 2
+    assert all(path.name.startswith(f"{first.name}-") for path in others)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("reachable", [11, 12]), ("own", [11, 11]), ("ignore", [11, 11])],
+)
+def test_what_of_the_code_counts_can_be_chosen(
+    make: Any, code: str, expected: List[int]
+) -> None:
+    tasks = [make(make_variant(amount), cache={"code": code}) for amount in (1, 2)]
+    for task in tasks:
+        task.bandsaw_task.task_id = "task"
+
+    assert [task(10) for task in tasks] == expected
+
+
+def test_the_version_alone_can_count(configuration: Configuration) -> None:
+    store = MemoryStore()
+    configuration.add_advice_chain(CachingAdvice(store=store, code="version"))
+
+    def task(amount: int, version: str) -> Any:
+        made = bandsaw.task(
+            make_variant(amount), config=configuration.module_name, version=version
+        )
+        made.bandsaw_task.task_id = "task"
+        return made
+
+    assert task(1, "a")(10) == task(2, "a")(10) == 11
+    assert task(2, "b")(10) == 12
+
+
+CHANGING = {
+    "bandsaw_config.py": """
+        import bandsaw
+        from bandsaw.advices.cache import CachingAdvice
+        configuration = bandsaw.Configuration().add_advice_chain(CachingAdvice("cache"))
+        """,
+    "helper.py": "def helped(x):\n    return x * 2\n",
+    "workflow.py": """
+        import bandsaw
+        import helper
+
+        @bandsaw.task
+        def work(x):
+            print("computed")
+            return helper.helped(x)
+
+        if __name__ == "__main__":
+            print(work(4))
+        """,
+}
+
+
+def test_a_change_of_a_helper_in_another_module_is_seen(tmp_path: Path) -> None:
+    write_files(tmp_path, CHANGING)
+
+    def run() -> str:
+        return run_python("workflow.py", directory=tmp_path).stdout
+
+    assert run() == "computed\n8\n"
+    assert run() == "8\n"
+    (tmp_path / "helper.py").write_text("def helped(x):\n    return x * 3 # new\n")
+    assert run() == "computed\n12\n"
+    (tmp_path / "helper.py").write_text("def helped(x):\n\n    return x  *  2\n")
+    assert run() == "8\n"
+
+
+# Results
+
+
+def test_a_large_array_comes_back_mapped_and_equal(make: Any, tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(100_000.0).reshape(100, 1000)
+    values = {"c": array, "f": array.T, "every other": array[::2], "x": [1, None]}
+    task = make(lambda: values)
+    task()
+    found = task()
+
+    for name in ("c", "f", "every other"):
+        assert numpy.array_equal(found[name], values[name])
+        assert found[name].dtype == values[name].dtype
+        assert found[name].flags.writeable
+    assert found["x"] == [1, None]
+    found["c"][0, 0] = 77
+    assert task()["c"][0, 0] == 0
+    (entry,) = entries(tmp_path)
+    entry.unlink()
+    assert found["f"][5, 5] == array.T[5, 5]
+
+
+def test_dates_come_back_mapped(make: Any) -> None:
+    numpy = pytest.importorskip("numpy")
+    dates = numpy.arange(100_000).astype("M8[s]")
+    task = make(lambda: dates)
+    task()
+
+    assert numpy.array_equal(task(), dates)
+    assert task().dtype == dates.dtype
+
+
+def test_a_result_that_is_too_old_is_computed_again(make: Any) -> None:
+    task = make(give, max_age=0.0)
+
+    assert [task(1), task(1)] == [1, 1]
+    assert computed == [1, 1]
+
+
+def test_a_cache_keeps_to_its_size(make: Any, tmp_path: Path) -> None:
+    task = make(give, max_size=20_000)
+    for number in range(30):
+        task(bytes([number]) * 1000)
+
+    assert 5 < len(entries(tmp_path)) < 25
+    assert sum(item.size for item in LocalStore(tmp_path / "cache").items()) <= 20_000
+
+
+def test_results_are_kept_in_any_store(make: Any) -> None:
+    store = MemoryStore()
+    task = make(give, store=store)
+
+    assert [task(1), task(1)] == [1, 1]
+    assert computed == [1]
+    assert any(item.hits == 1 for item in store.items())
+
+
+# Trust
+
+
+def test_a_directory_that_everybody_may_write_is_refused(
+    make: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+
+    with pytest.raises(UntrustedDirectoryError, match="Everybody may write"):
+        make(give)(1)
+    assert computed == []
+
+
+def signing(configuration: Configuration, key: bytes = bytes(32)) -> None:
+    configuration.set_serializer(SignedSerializer(PickleSerializer(), key))
+
+
+def test_who_signs_may_share_a_directory(
+    make: Any, configuration: Configuration, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    signing(configuration)
+    task = make(give)
+
+    assert [task(1), task(1)] == [1, 1]
+    assert computed == [1]
+
+
+def test_a_signed_result_that_was_changed_is_not_read(
+    make: Any, configuration: Configuration, tmp_path: Path
+) -> None:
+    signing(configuration)
+    task = make(give)
+    task("secret")
+    (entry,) = entries(tmp_path)
+    content = bytearray(entry.read_bytes())
+    value = content.index(b"secret")
+    content[value] ^= 1
+    entry.write_bytes(bytes(content[: content.index(b"\n#bandsaw-cache")]))
+
+    with pytest.warns(RuntimeWarning, match="computed again: SignatureError"):
+        assert task("secret") == "secret"
+    assert computed == ["secret", "secret"]
+
+
+def test_signed_results_cannot_change_places(
+    make: Any, configuration: Configuration, tmp_path: Path
+) -> None:
+    signing(configuration)
+    task = make(give)
+    task("first")
+    task("second")
+    first, second = entries(tmp_path)
+    one = first.read_bytes().partition(b"\n#bandsaw-cache")[0]
+    other = second.read_bytes().partition(b"\n#bandsaw-cache")[0]
+    first.write_bytes(other)
+    second.write_bytes(one)
+
+    for value in ("first", "second"):
+        with pytest.warns(RuntimeWarning, match="SignatureError"):
+            assert task(value) == value
+
+
+# One computation
+
+
+def test_eight_threads_compute_once(make: Any) -> None:
+    started = threading.Event()
+
+    def slow(x: int) -> int:
+        computed.append(x)
+        started.wait(60)
+        return x + 1
+
+    task = make(slow)
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(task, 1) for _ in range(8)]
+        started.set()
+        assert [future.result() for future in futures] == [2] * 8
+    assert computed == [1]
+
+
+def test_others_compute_when_the_first_one_fails(make: Any) -> None:
+    lock = threading.Lock()
+
+    def fail_once(x: int) -> int:
+        with lock:
+            computed.append(x)
+            if len(computed) == 1:
+                raise LookupError("once")
+        return x
+
+    task = make(fail_once)
+    outcomes = []
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(task, 1) for _ in range(4)]:
+            error = future.exception()
+            outcomes.append("error" if error else future.result())
+
+    assert sorted(map(str, outcomes)) == ["1", "1", "1", "error"]
+    assert len(computed) == 2
+
+
+def test_waiting_has_an_end(make: Any) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow(x: int) -> int:
+        computed.append(x)
+        if len(computed) == 1:
+            inside.set()
+            leave.wait(60)
+        return x
+
+    task = make(slow, wait=0.05)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(task, 1)
+        assert inside.wait(60)
+        assert task(1) == 1
+        leave.set()
+        assert first.result() == 1
+    assert computed == [1, 1]
+
+
+def test_nobody_waits_when_that_is_switched_off(make: Any) -> None:
+    both = threading.Barrier(2)
+
+    def together(x: int) -> int:
+        both.wait(60)
+        return x
+
+    task = make(together, wait=0)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(task, [1, 1])) == [1, 1]
+
+
+def test_nested_tasks_in_opposite_order_do_not_wait_for_ever(make: Any) -> None:
+    meet = threading.Barrier(2)
+    met: List[int] = []
+
+    def outer(order: Any) -> int:
+        if len(order) == 2 and len(met) < 2:
+            met.append(1)
+            meet.wait(60)
+            return int(task(order[1:]) or 0)
+        return len(order)
+
+    task = make(outer)
+    before = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(task, [("a", "b"), ("b", "a")]))
+
+    assert results == [1, 1]
+    assert time.monotonic() - before < 300
+
+
+SINGLE = """
+import os, sys, time
+import bandsaw
+
+@bandsaw.task
+def work(x):
+    with open("computed", "a") as file:
+        file.write("x")
+    if sys.argv[1:] == ["die"]:
+        print("inside", flush=True)
+        time.sleep(600)
+    return x + 1
+
+if __name__ == "__main__":
+    print(work(1))
+"""
+
+
+def test_processes_take_over_from_one_that_dies(tmp_path: Path) -> None:
+    import os
+    import signal
+    import subprocess
+    import sys
+
+    from tests.workflows import environment_of
+
+    write_files(tmp_path, {**CHANGING, "workflow.py": SINGLE})
+    command = [sys.executable, "workflow.py"]
+    options: Any = {
+        "cwd": str(tmp_path),
+        "env": environment_of(),
+        "stdout": subprocess.PIPE,
+        "encoding": "utf-8",
+    }
+    with subprocess.Popen([*command, "die"], **options) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "inside\n"
+        others = [subprocess.Popen(command, **options) for _ in range(3)]
+        os.kill(first.pid, signal.SIGKILL)
+        outputs = [other.communicate(timeout=120)[0] for other in others]
+
+    assert outputs == ["2\n"] * 3
+    assert (tmp_path / "computed").read_text() == "xx"

@@ -278,7 +278,7 @@ class CachedCall:
         return {
             name: [
                 sha256(token).hexdigest()[:16],  # type: ignore[arg-type]
-                HIDDEN if name in hidden else text_of(values.get(name)),
+                HIDDEN if name in hidden else _text_of(values.get(name)),
             ]
             for name, token in self.tokens.items()
         }
@@ -299,6 +299,12 @@ class CachedCall:
         return pack(
             stream.getbuffer(), buffers, record, self.key, self.digest, time.time()
         )
+
+
+def _text_of(value: Any) -> str:
+    text = text_of(value)
+    # `'1'` must not look like `1`.
+    return repr(text) if isinstance(value, str) else text
 
 
 def _classes(args: Any, kwargs: Any) -> Tuple[type, ...]:

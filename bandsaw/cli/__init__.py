@@ -1,0 +1,17 @@
+"""The commands of ``python -m bandsaw``, which need the extra ``bandsaw[cli]``."""
+
+from __future__ import annotations
+
+import click
+
+from .cache import cache
+
+__all__ = ["main"]
+
+
+@click.group()
+def main() -> None:
+    """Look at what bandsaw keeps, and tidy it up."""
+
+
+main.add_command(cache)

@@ -187,7 +187,7 @@ def test_a_task_without_a_cache_says_so(configuration: Configuration) -> None:
     asked = task(configuration, chain="empty")
 
     for question in (asked.is_cached, asked.explain, asked.forget):
-        with pytest.raises(ConfigurationError, match="no CachingAdvice in .*'empty'"):
+        with pytest.raises(ConfigurationError, match=r"no CachingAdvice in .*empty"):
             question(1)
 
 

@@ -87,8 +87,10 @@ def test_the_metadata_names_version_python_and_extras(built: Dict[str, Path]) ->
     assert "Requires-Python: >=3.8" in lines
     extras = {line.split(": ")[1] for line in lines if line.startswith("Provides-E")}
     assert extras == {
+        "cli",
         "docs",
         "examples",
+        "fsspec",
         "metrics",
         "multimeter",
         "release",

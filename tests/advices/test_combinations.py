@@ -169,7 +169,7 @@ class Chain:
     def is_clean(self) -> bool:
         exchanged = [*self.directory.glob("exchange/*"), *self.directory.glob("far/*")]
         sessions = [*self.directory.glob("temporary/session-*")]
-        beginnings = [*self.directory.glob("cache-*/*/.*")]
+        beginnings = [*self.directory.glob("cache-*/*/.writing-*")]
         return not (exchanged + sessions + beginnings)
 
 

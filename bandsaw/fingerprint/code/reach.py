@@ -10,6 +10,7 @@ from ...modules import importable_module_name
 from .constants import describe, is_code, wrapped_by
 from .graph import Graph
 from .index import code_digest
+from .instructions import CHANGEABLE, changes_values, names_of_code
 from .lookup import ABSENT, Namespace, absolute_name, follow, origin
 from .members import members_of
 from .owners import BANDSAW, INSTALLED, OWN, owner_of_class, owner_of_namespace
@@ -21,7 +22,7 @@ from .watching import HELD, Watch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
+    from typing import Any, Dict, Iterable, List, Mapping, Optional
 
     from .graph import Node
     from .index import Assignment, Definition
@@ -86,8 +87,6 @@ class Reach:
         if owner != OWN:
             if owner == INSTALLED:
                 self._add_package_of(function.__globals__.get("__name__"))
-            return None
-        if function.__code__.co_filename.startswith(_GENERATED):
             return None
 
         def label() -> str:
@@ -159,14 +158,17 @@ class Reach:
             self._follow_value(node, name, value, f"{node.label} with {name}")
 
     def _follow_code(self, node: Node, space: Namespace, code: CodeType) -> None:
-        names = _names_of_code(code)
+        names = names_of_code(code)
+        # Instructions do not tell which of the values it is that they change.
+        changed = names if changes_values(code, names) else frozenset()
         for name in sorted(names):
             value = space.values.get(name, ABSENT)
             if isinstance(value, ModuleType):
                 for attribute in sorted(names & vars(value).keys()):
                     self._follow(node, space, f"{name}.{attribute}", ())
             elif value is not ABSENT:
-                self._follow(node, space, name, ())
+                is_state = name in changed and type(value) in CHANGEABLE
+                self._follow(node, space, name, (name,) if is_state else ())
 
     # Classes
 
@@ -207,6 +209,8 @@ class Reach:
         for name, value in sorted(members_of(cls).items()):
             if name in members:
                 self.watch.binding(vars(cls), name, members[name])
+            if definition is not None and _is_generated(value):
+                continue
             if is_code(value):
                 self._add_edge(node, name, self._code_node(value))
             else:
@@ -267,8 +271,10 @@ class Reach:
         if not (description.is_fixed and isinstance(value, HELD)):
             self.watch.changeable(lambda: namespace[name], description)
 
-        def label() -> str:
-            return f"{found.space.name}.{found.place}"
+        space, place = origin(found.space, found.place, value, self._namespace)
+        if space is None:
+            space, place = found.space, found.place
+        name_of_constant = f"{space.name}.{place}"
 
         def expand(constant: Node, _: object) -> None:
             constant.content = [description.token.hex()]
@@ -276,12 +282,17 @@ class Reach:
             for target in description.targets:
                 self._add_edge(constant, name, self._code_node(target))
 
-        key = ("constant", id(namespace), name)
-        constant = self._graph.node(key, "constant", label, expand, namespace)
+        key = ("constant", name_of_constant)
+        constant = self._graph.node(
+            key, "constant", lambda: name_of_constant, expand, namespace
+        )
         self._add_edge(node, chain, constant)
 
     def _follow_value(self, node: Node, name: str, value: object, label: str) -> None:
         """Follow what a closure holds."""
+        if isinstance(value, ModuleType):
+            self._add_package_of(value.__name__)
+            return
         if is_code(value):
             self._add_edge(node, name, self._code_node(value))
             return
@@ -367,14 +378,11 @@ def _below(value: Any) -> List[object]:
     return [] if wrapped is None else [wrapped]
 
 
+def _is_generated(value: object) -> bool:
+    code = value.__code__ if isinstance(value, FunctionType) else None
+    return code is not None and code.co_filename.startswith(_GENERATED)
+
+
 def _module_name(function: FunctionType) -> str:
     name = function.__globals__.get("__name__")
     return importable_module_name(name if type(name) is str else "")
-
-
-def _names_of_code(code: CodeType) -> Set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if type(constant) is type(code):
-            names |= _names_of_code(constant)
-    return names

@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import ast
 
+from .instructions import CHANGING_METHODS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
-
-#: Methods that change what they are called on.
-_CHANGING_METHODS = frozenset(
-    (
-        "add",
-        "append",
-        "appendleft",
-        "clear",
-        "discard",
-        "extend",
-        "extendleft",
-        "insert",
-        "pop",
-        "popitem",
-        "popleft",
-        "remove",
-        "reverse",
-        "setdefault",
-        "sort",
-        "update",
-    )
-)
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -186,7 +166,7 @@ class Scopes:
 
     def _visit_call(self, node: ast.Call, scope: Scope) -> None:
         function = node.func
-        if isinstance(function, ast.Attribute) and function.attr in _CHANGING_METHODS:
+        if isinstance(function, ast.Attribute) and function.attr in CHANGING_METHODS:
             target: Any = function.value
             while isinstance(target, (ast.Subscript, ast.Attribute)):
                 target = target.value

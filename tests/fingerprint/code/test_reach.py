@@ -1,0 +1,250 @@
+"""What is seen of code while a process runs."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+from bandsaw.fingerprint import code
+from tests.workflows import run_python, write_files
+
+LIMIT = 3
+TABLE: Dict[str, List[int]] = {"a": [1]}
+SEEN: List[int] = []
+FIXED = (1, 2)
+
+
+def helped(x: int) -> int:
+    return x + LIMIT
+
+
+def task(x: int) -> int:
+    SEEN.append(x)
+    return helped(x) + TABLE["a"][0] + FIXED[0]
+
+
+class Model:
+    rate = 1
+
+    def fit(self) -> int:
+        return self.rate
+
+
+def takes(model: Any) -> Any:
+    return model
+
+
+def digest(function: Any = task, *classes: type) -> bytes:
+    return code.reachable_code(function, classes).digest
+
+
+def test_parts_are_named_and_have_texts() -> None:
+    parts = code.reachable_code(task).parts
+    names = sorted(name.rpartition(".")[2] for name in parts)
+
+    assert names == ["FIXED", "LIMIT", "SEEN", "TABLE", "helped", "task"]
+    assert "return x + LIMIT" in parts[f"{__name__}.helped"].text
+    assert parts[f"{__name__}.LIMIT"].text == "LIMIT = 3"
+
+
+def test_the_same_code_is_the_same_object() -> None:
+    assert code.reachable_code(task) is code.reachable_code(task)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LIMIT", 4), ("FIXED", (1, 3)), ("helped", lambda x: x), ("TABLE", {"a": [2]})],
+)
+def test_a_name_that_is_bound_anew_is_seen(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    before = digest()
+    monkeypatch.setitem(globals(), name, value)
+    assert digest() != before
+    monkeypatch.undo()
+    assert digest() == before
+
+
+def test_a_table_that_is_changed_is_seen() -> None:
+    before = digest()
+    TABLE["a"].append(5)
+    try:
+        assert digest() != before
+    finally:
+        TABLE["a"].pop()
+    assert digest() == before
+
+
+def test_what_code_changes_itself_is_its_state() -> None:
+    before = digest()
+    task(1)
+    task(2)
+
+    assert digest() == before
+
+
+def test_the_classes_of_arguments_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest(takes, Model)
+    assert before != digest(takes)
+    assert digest(takes, Model, int, dict) == before
+    monkeypatch.setattr(Model, "rate", 2)
+
+    assert digest(takes, Model) != before
+
+
+def test_what_python_itself_defines_does_not_count() -> None:
+    assert digest(takes, Path, functools.partial) == digest(takes)
+
+
+def test_packages_count_by_their_versions() -> None:
+    import hypothesis
+
+    def uses() -> Any:
+        return hypothesis.given
+
+    packages = code.reachable_code(uses).packages
+    assert packages == {"hypothesis": hypothesis.__version__}
+
+
+CELL = "def cell(x):\n    return x + {}\n"
+
+
+def define(text: str, filename: str) -> Any:
+    """Defines a function as notebooks do, which leave the lines behind."""
+    namespace: Dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(text, filename, "exec"), namespace)
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    return namespace["cell"]
+
+
+def test_functions_of_cells_count_by_their_source() -> None:
+    first = define(CELL.format(1), "<cell 1>")
+    same = define("# a comment\n" + CELL.format(1), "<cell 2>")
+    other = define(CELL.format(2), "<cell 3>")
+
+    assert digest(first) == digest(same) != digest(other)
+
+
+def test_code_without_source_counts_by_its_instructions() -> None:
+    namespace: Dict[str, Any] = {}
+    functions = []
+    for amount in (1, 1, 2):
+        exec(CELL.format(amount), namespace)
+        functions.append(namespace["cell"])
+
+    assert digest(functions[0]) == digest(functions[1]) != digest(functions[2])
+
+
+def test_code_of_functions_that_was_replaced_is_seen() -> None:
+    function = define(CELL.format(1), "<cell 4>")
+    before = digest(function)
+    function.__code__ = define(CELL.format(2), "<cell 5>").__code__
+
+    assert digest(function) != before
+
+
+def test_eight_threads_get_one_answer() -> None:
+    code.reset()
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: digest(), range(64)))) == 1
+
+
+def test_own_code_is_the_body_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code.own_code(task).digest
+    monkeypatch.setitem(globals(), "LIMIT", 4)
+
+    assert code.own_code(task).digest == before
+    assert code.own_code(functools.wraps(task)(lambda x: x)).digest == before
+    assert code.own_code(helped).digest != before
+
+
+EDITED = """
+import sys
+from bandsaw.fingerprint import code
+import edited
+
+print(code.reachable_code(edited.task).digest.hex())
+with open("edited.py", "w") as file:
+    file.write(sys.argv[1])
+code.reset()
+print(code.reachable_code(edited.task).digest.hex())
+"""
+
+
+def test_source_that_was_edited_is_not_believed(tmp_path: Path) -> None:
+    source = "def task(x):\n    return x + {}\n"
+    write_files(tmp_path, {"edited.py": source.format(1), "workflow.py": EDITED})
+
+    def digests(*arguments: str) -> List[str]:
+        script = ("workflow.py", *arguments)
+        return run_python(*script, directory=tmp_path).stdout.split()
+
+    one, edited = digests(source.format(2))
+    two, _ = digests(source.format(2))
+
+    # What is loaded is neither what the file says now, nor to be taken for it.
+    assert edited not in (one, two)
+    assert one != two
+
+
+def test_a_script_and_its_module_have_the_same_code(tmp_path: Path) -> None:
+    write_files(
+        tmp_path,
+        {
+            "work.py": """
+            def helped(x):
+                return x
+
+            def task(x):
+                return helped(x)
+
+            if __name__ == "__main__":
+                from bandsaw.fingerprint import code
+                print(code.reachable_code(task).digest.hex())
+            """,
+            "other.py": """
+            import work
+            from bandsaw.fingerprint import code
+            print(code.reachable_code(work.task).digest.hex())
+            """,
+        },
+    )
+    outputs = {
+        run_python(name, directory=tmp_path).stdout for name in ("work.py", "other.py")
+    }
+
+    assert len(outputs) == 1
+
+
+def test_very_long_and_circular_chains_are_followed() -> None:
+    lines = [f"def f{i}(x):\n    return f{(i + 1) % 3000}(x)\n" for i in range(3000)]
+    text = "".join(lines) + "cell = f0\n"
+    function = define(text, "<long>")
+
+    assert len(code.reachable_code(function).parts) == 3000
+
+
+def test_an_object_that_answers_everything_does_no_harm() -> None:
+    text = textwrap.dedent(
+        """
+        class Answering:
+            def __getattr__(self, name):
+                raise RuntimeError(name)
+
+        answering = Answering()
+
+        def cell(x):
+            return answering.anything(x) + len(str(answering))
+        """
+    )
+    function = define(text, "<answering>")
+
+    assert len(digest(function)) == 32
+    assert "anything" not in sys.modules

@@ -20,6 +20,8 @@ LIBRARY = Path(__file__).parent.parent
 
 # The arguments of some calls are arrays.
 REQUIREMENTS = ("numpy",)
+# What caches are compared with, in the same process.
+PEERS = ("diskcache", "joblib")
 ORIGINAL = "bandsaw==0.3"
 
 
@@ -85,7 +87,7 @@ def contestants(python: str, with_original: bool = True) -> List[Contestant]:
     if with_original:
         executable = environment(python, "original", (ORIGINAL, *REQUIREMENTS))
         found.append(Contestant("original", executable))
-    found.append(this_library(environment(python, "bandsaw", REQUIREMENTS)))
+    found.append(this_library(environment(python, "bandsaw", (*REQUIREMENTS, *PEERS))))
     return found
 
 

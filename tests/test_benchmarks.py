@@ -25,14 +25,18 @@ def row(unit: str = "", target: Any = 1.5) -> Row:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_gives_a_figure_for_each_contestant(name: str) -> None:
-    if name == "empty-array" and importlib.util.find_spec("numpy") is None:
-        pytest.skip("numpy, whose array is the argument, is not installed")
+def test_a_row_gives_a_figure_for_each_contestant(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("numpy", "joblib", "diskcache"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module}, with which is compared, is not installed")
+    monkeypatch.setenv("ARRAY_SIZE", "1000000")
     contestant = this_library(sys.executable)
 
     figures = ROWS[name].measure([contestant], TINY)
 
-    assert list(figures) == ["bandsaw"]
+    assert "bandsaw" in figures
     assert isinstance(figures["bandsaw"].value, float)
     json.dumps(figures["bandsaw"].details)
 
@@ -46,8 +50,9 @@ def test_the_rows_can_be_listed() -> None:
         text=True,
     )
 
-    listed = " ".join(done.stdout.split())
-    assert f"Rows: {', '.join(ROWS)}." in listed
+    # Lines are broken behind hyphens, too.
+    listed = "".join(done.stdout.split())
+    assert f"Rows:{','.join(ROWS)}." in listed
 
 
 def test_an_unknown_row_is_refused() -> None:

@@ -54,6 +54,9 @@ def reachable_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Co
         return found[0]
     reach = Reach()
     code = reach.code_of(function, classes)
+    while reach.has_taken_state_for_constants:
+        reach = Reach(reach.state)
+        code = reach.code_of(function, classes)
     if found is not None and found[0] == code:
         # Something was bound anew to what says the same.
         code = found[0]

@@ -100,6 +100,25 @@ def wrapped_by(value: object) -> object:
         return None
 
 
+def below(value: Any) -> List[object]:
+    """Return what a wrapper is around; its own code counts as well.
+
+    Args:
+        value: Any value.
+    """
+    if isinstance(value, property):
+        return [item for item in (value.fget, value.fset, value.fdel) if item]
+    task = (
+        getattr(value, "bandsaw_task", None)
+        if isinstance(value, types.FunctionType)
+        else None
+    )
+    if task is not None:
+        return [task.callable]
+    wrapped = wrapped_by(value)
+    return [] if wrapped is None else [wrapped]
+
+
 def describe(value: object) -> Description:
     """Say what a value says.
 

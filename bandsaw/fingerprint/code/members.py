@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 
 from ..names import UNSAID
 from .constants import is_code
@@ -10,6 +10,10 @@ from .constants import is_code
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict
+
+# Where the code of functions comes from that a library has made, dataclasses for
+# example. What they were made from counts.
+_GENERATED = ("<string>", "<attrs generated")
 
 # What Python adds to an enumeration.
 _OF_ENUMERATIONS = frozenset(
@@ -45,3 +49,13 @@ def members_of(cls: type) -> Dict[str, Any]:
         for name, value in members.items()
         if name not in UNSAID and (is_code(value) or not name.startswith("__"))
     }
+
+
+def is_generated(value: object) -> bool:
+    """Tell if a library has made the code of a member.
+
+    Args:
+        value: The member.
+    """
+    code = value.__code__ if isinstance(value, FunctionType) else None
+    return code is not None and code.co_filename.startswith(_GENERATED)

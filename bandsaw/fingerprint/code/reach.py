@@ -7,12 +7,12 @@ from types import FunctionType, MethodType, ModuleType
 
 from ...infos import text_of
 from ...modules import importable_module_name
-from .constants import describe, is_code, wrapped_by
+from .constants import below, describe, is_code
 from .graph import Graph
 from .index import code_digest
 from .instructions import CHANGEABLE, changes_values, names_of_code
 from .lookup import ABSENT, Namespace, absolute_name, follow, origin
-from .members import members_of
+from .members import is_generated, members_of
 from .owners import BANDSAW, INSTALLED, OWN, owner_of_class, owner_of_namespace
 from .packages import distribution_of
 from .sources import source_of
@@ -22,27 +22,30 @@ from .watching import HELD, Watch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any, Dict, Iterable, List, Mapping, Optional
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
     from .graph import Node
     from .index import Assignment, Definition
     from .lookup import Found
     from .parts import Code
 
-# Where the code of functions comes from that a library has made, dataclasses for
-# example. What they were made from counts.
-_GENERATED = ("<string>", "<attrs generated")
-
 
 class Reach:
     """Finds out what the code of a function consists of.
 
+    Args:
+        state: The names that are known to be changed by code that is reached.
+
     Attributes:
         watch: The bindings that were followed.
+        state: The names that code which is reached changes itself, like
+            ``"package.module.COUNTS"``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, state: Iterable[str] = ()) -> None:
         self.watch = Watch()
+        self.state: Set[str] = set(state)
+        self._constants: Set[str] = set()
         self._graph = Graph()
         self._packages: Dict[str, str] = {}
         self._namespaces: Dict[int, Namespace] = {}
@@ -61,6 +64,11 @@ class Reach:
         self.watch.close()
         return self._graph.code(dict(sorted(self._packages.items())))
 
+    @property
+    def has_taken_state_for_constants(self) -> bool:
+        """Whether a value counted that turned out to be changed by the code."""
+        return not self._constants.isdisjoint(self.state)
+
     def _namespace(self, values: Mapping[str, Any]) -> Namespace:
         known = self._namespaces.get(id(values))
         if known is None:
@@ -71,7 +79,7 @@ class Reach:
 
     def _code_node(self, value: Any) -> Optional[Node]:
         """Return the node of something that can be called, `None` if it is not own."""
-        for inner in _below(value):
+        for inner in below(value):
             self._code_node(inner)
         if isinstance(value, (MethodType, staticmethod, classmethod)):
             return self._code_node(value.__func__)
@@ -116,6 +124,9 @@ class Reach:
     def _follow_definition(
         self, node: Node, space: Namespace, definition: Definition
     ) -> None:
+        for name in definition.changed:
+            if name in space.values:
+                self.state.add(self._label(space, name, space.values[name]))
         for form, names in definition.decorators:
             self._follow_decorator(node, space, form, names)
         for chain in definition.names:
@@ -209,7 +220,7 @@ class Reach:
         for name, value in sorted(members_of(cls).items()):
             if name in members:
                 self.watch.binding(vars(cls), name, members[name])
-            if definition is not None and _is_generated(value):
+            if definition is not None and is_generated(value):
                 continue
             if is_code(value):
                 self._add_edge(node, name, self._code_node(value))
@@ -220,7 +231,9 @@ class Reach:
         self, node: Node, name: str, value: object, is_without_source: bool
     ) -> None:
         description = describe(value)
-        if description.is_plain:
+        # What can be changed in place is usually there to be changed. It counts by its
+        # assignment, which is a part of the class.
+        if description.is_plain and (description.is_fixed or is_without_source):
             node.content += [name, description.token.hex()]
             for target in description.targets:
                 self._add_edge(node, name, self._code_node(target))
@@ -236,7 +249,10 @@ class Reach:
         if found is None:
             self.watch.absence(space.values, chain.partition(".")[0])
             return
-        for namespace, name, value in found.steps:
+        value = found.value
+        label = self._label(found.space, found.place, value)
+        is_state = chain.partition(".")[0] in changed or label in self.state
+        for namespace, name, value in found.steps[: -1 if is_state else None]:
             if value is ABSENT:
                 self.watch.absence(namespace, name)
             else:
@@ -245,19 +261,19 @@ class Reach:
             self._add_edge(node, chain, self._class_node(cls))
         if found.value is ABSENT or found.classes:
             return
-        if chain.partition(".")[0] in changed:
-            # Its state is no constant either.
-            self._follow_assignment(node, chain, found.space, found.place)
-            return
         value = found.value
         if isinstance(value, ModuleType):
             self._add_package_of(value.__name__)
         elif is_code(value):
             self._add_edge(node, chain, self._code_node(value))
+        elif is_state:
+            self._follow_assignment(node, chain, *self._origin(found))
         else:
-            self._follow_constant(node, chain, found)
+            self._follow_constant(node, chain, found, label)
 
-    def _follow_constant(self, node: Node, chain: str, found: Found) -> None:
+    def _follow_constant(
+        self, node: Node, chain: str, found: Found, label: str
+    ) -> None:
         value, namespace, name = found.value, *found.steps[-1][:2]
         description = describe(value)
         if not description.is_plain:
@@ -270,11 +286,7 @@ class Reach:
             return
         if not (description.is_fixed and isinstance(value, HELD)):
             self.watch.changeable(lambda: namespace[name], description)
-
-        space, place = origin(found.space, found.place, value, self._namespace)
-        if space is None:
-            space, place = found.space, found.place
-        name_of_constant = f"{space.name}.{place}"
+        self._constants.add(label)
 
         def expand(constant: Node, _: object) -> None:
             constant.content = [description.token.hex()]
@@ -282,11 +294,19 @@ class Reach:
             for target in description.targets:
                 self._add_edge(constant, name, self._code_node(target))
 
-        key = ("constant", name_of_constant)
-        constant = self._graph.node(
-            key, "constant", lambda: name_of_constant, expand, namespace
-        )
+        key = ("constant", label)
+        constant = self._graph.node(key, "constant", lambda: label, expand, namespace)
         self._add_edge(node, chain, constant)
+
+    def _label(self, space: Namespace, name: str, value: object) -> str:
+        owner, place = origin(space, name, value, self._namespace)
+        if owner is None:
+            return f"{space.name}.{name}"
+        return f"{owner.name}.{place}"
+
+    def _origin(self, found: Found) -> Tuple[Namespace, str]:
+        space, place = origin(found.space, found.place, found.value, self._namespace)
+        return (found.space, found.place) if space is None else (space, place)
 
     def _follow_value(self, node: Node, name: str, value: object, label: str) -> None:
         """Follow what a closure holds."""
@@ -361,26 +381,6 @@ class Reach:
     def _add_edge(node: Node, name: str, target: Optional[Node]) -> None:
         if target is not None:
             node.edges.append((name, target.label))
-
-
-def _below(value: Any) -> List[object]:
-    """Return what a wrapper is around; its own code counts as well."""
-    if isinstance(value, property):
-        return [item for item in (value.fget, value.fset, value.fdel) if item]
-    task = (
-        getattr(value, "bandsaw_task", None)
-        if isinstance(value, FunctionType)
-        else None
-    )
-    if task is not None:
-        return [task.callable]
-    wrapped = wrapped_by(value)
-    return [] if wrapped is None else [wrapped]
-
-
-def _is_generated(value: object) -> bool:
-    code = value.__code__ if isinstance(value, FunctionType) else None
-    return code is not None and code.co_filename.startswith(_GENERATED)
 
 
 def _module_name(function: FunctionType) -> str:

@@ -248,3 +248,40 @@ def test_an_object_that_answers_everything_does_no_harm() -> None:
 
     assert len(digest(function)) == 32
     assert "anything" not in sys.modules
+
+
+COUNTS: Dict[int, int] = {}
+total = 0
+
+
+def count(x: int) -> None:
+    global total
+    COUNTS[x] = COUNTS.get(x, 0) + 1
+    total += 1
+
+
+def counting(x: int) -> int:
+    count(x)
+    return len(COUNTS) + total
+
+
+class Remembering:
+    known: Dict[int, int] = {}
+
+    def ask(self, x: int) -> int:
+        return self.known.setdefault(x, x)
+
+
+def remembers(x: int) -> int:
+    return Remembering().ask(x)
+
+
+@pytest.mark.parametrize("function", [counting, remembers])
+def test_what_any_reached_code_changes_is_its_state(function: Any) -> None:
+    before = code.reachable_code(function)
+    for number in range(3):
+        function(number)
+        assert code.reachable_code(function) is before
+    code.reset()
+
+    assert code.reachable_code(function) == before

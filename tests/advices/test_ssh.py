@@ -128,10 +128,11 @@ def far(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
     # A zombie is only waiting for the one who started it.
-    return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    return " Z " not in state
 
 
 # --- What a session takes along, and what it brings back ----------------------------

@@ -26,6 +26,9 @@ _KIND = f"syntax-1-{sys.implementation.cache_tag}-{sys.flags.optimize}"
 # The clock of processes ticks slowly, in seconds.
 _TICK = 0.05
 
+# What was compiled sooner after a change may be from before the change, in seconds.
+_RESOLUTION = 2.0
+
 # Stands for what a file said when it was loaded, where nobody can know that any more.
 _doubt = os.urandom(16).hex()
 
@@ -186,6 +189,9 @@ def _compiled(path: str, status: os.stat_result) -> Optional[CodeType]:
 
     try:
         with open(cache_from_source(path), "rb") as file:
+            # It knows the time of the source in whole seconds only.
+            if os.fstat(file.fileno()).st_mtime < status.st_mtime + _RESOLUTION:
+                return None
             content = file.read()
     except (NotImplementedError, OSError):
         return None

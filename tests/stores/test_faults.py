@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Set
 import pytest
 
 from bandsaw.stores import LocalStore
-from tests.workflows import environment_of
+from bandsaw.stores.entries import Entry
+from tests.workflows import environment_of, run_python, write_files
 
 # Writes in a process whose n-th call of the operating system fails.
 WRITER = """
@@ -92,3 +94,78 @@ def test_an_entry_is_whole_or_absent_whatever_fails(
 
     assert endings <= ({0, -9} if kind == "SIGKILL" else {0, 3})
     assert len(endings) == 2, "No call failed, or every one did."
+
+
+# Calls a task twice with a cache in which the n-th call of the operating system fails.
+CALLER = """
+import errno, os, sys, warnings
+
+number, kind = int(sys.argv[1]), sys.argv[2]
+import bandsaw
+import helper
+
+@bandsaw.task
+def work(x):
+    return helper.helped(x)
+
+if __name__ == "__main__":
+    warnings.simplefilter("error", ResourceWarning)
+    calls = 0
+
+    def failing(function):
+        def call(*args, **kwargs):
+            global calls
+            calls += 1
+            if calls == number:
+                raise OSError(getattr(errno, kind), "injected")
+            return function(*args, **kwargs)
+        return call
+
+    names = ("open", "write", "replace", "mkdir", "unlink")
+    originals = {name: getattr(os, name) for name in names}
+    for name, function in originals.items():
+        setattr(os, name, failing(function))
+    first = work(20)
+    for name, function in originals.items():
+        setattr(os, name, function)
+    print(first, work(20), "all" if calls < number else "")
+"""
+
+CACHED = {
+    "bandsaw_config.py": """
+        import bandsaw
+        from bandsaw.advices.cache import CachingAdvice
+        configuration = bandsaw.Configuration().add_advice_chain(
+            CachingAdvice("cache", max_size="1 GB")
+        )
+        """,
+    "helper.py": "def helped(x):\n    return x + 1\n",
+    "workflow.py": CALLER,
+}
+
+
+@pytest.mark.parametrize("kind", ["ENOSPC", "EIO"])
+def test_a_call_returns_its_result_whatever_fails(tmp_path: Path, kind: str) -> None:
+    write_files(tmp_path, CACHED)
+    for number in range(1, 60):
+        completed = run_python(
+            "workflow.py",
+            str(number),
+            kind,
+            directory=tmp_path,
+            environment={"BANDSAW_HOME": str(tmp_path / "home")},
+        )
+        assert completed.stdout.startswith("21 21"), f"call {number} failed"
+        assert completed.stderr.count("Warning:") <= 1
+        store = LocalStore(tmp_path / "cache")
+        for item in store.items():
+            content = store.read(item.name)
+            assert content is not None
+            if "/.code-" not in item.name:
+                Entry(content).verify()
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        shutil.rmtree(tmp_path / "home", ignore_errors=True)
+        if completed.stdout.endswith("all\n"):
+            break
+
+    assert 5 < number < 59

@@ -127,10 +127,13 @@ class Session(SessionParts):
         Raises:
             AdviceError: If the current advice has taken its step already.
         """
-        if self._ahead is _NOTHING or self.is_finished:
+        position = self._position
+        if position is None or self._ahead is _NOTHING or not length_hint(position):
             raise self._out_of_turn()
         self.result = result
-        self._stand_before(self.walk.conclude(self.step))
+        walk = self.walk
+        step = walk.conclude(walk.end - length_hint(position))
+        self._ahead = self._position = iter(walk.actions[step:])
         self.proceed()
 
     def choose_chain(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii as _quoted
 from types import FunctionType
 
 from ..exceptions import ConfigurationError, SerializationError
@@ -63,6 +65,17 @@ _PLAIN = frozenset(
 )
 
 
+def is_wanted(task: Task) -> bool:
+    """Tell if results of a task are to be kept at all.
+
+    Args:
+        task: The task.
+    """
+    # A user's own task needs no parameters.
+    parameters = getattr(task, "advice_parameters", None) or {}
+    return parameters.get("cache", True) is not False
+
+
 class Identification:
     """How the calls of one task are told apart.
 
@@ -108,14 +121,7 @@ class Identification:
         self.hidden: Container[str] = (
             names_to_hide(getattr(task, "advice_parameters", None) or {}) or ()
         )
-        #: What is written down of all calls of the task.
-        self.record = {
-            "task": str(task),
-            "python": python_version(),
-            "environment": environment,
-            "counts": self.code,
-        }
-        self._known: Tuple[Optional[Code], str] = (None, "")
+        self._known: Tuple[Optional[Code], str, str] = (None, "", "")
 
     def call_of(self, session: Session) -> CachedCall:
         """Identify a call.
@@ -127,18 +133,17 @@ class Identification:
             UnstableValueError: If an argument that counts has no stable identity.
         """
         execution: Execution = session.execution
-        tokens = execution.argument_tokens(self.task)
         if self.ignored:
             counting = {
                 name: token
-                for name, token in tokens.items()
+                for name, token in execution.argument_tokens(self.task).items()
                 if name not in self.ignored
             }
             key = fingerprint_of_tokens(counting).hex()
             execution_id = key[:ID_LENGTH]
         else:
-            counting = tokens
             key = execution.fingerprint(self.task)
+            counting = execution.argument_tokens()
             execution_id = execution.execution_id
             if execution.instability is not None:
                 raise execution.instability
@@ -146,12 +151,14 @@ class Identification:
         if self._find_code is not None:
             classes = _classes(execution.args, execution.kwargs)
             code = self._find_code(self._function, classes)
-        known, digest = self._known
-        if known is not code or code is None:
+        known, digest, facts = self._known
+        if known is not code or not digest:
             digest = self._digest(code)
-            self._known = (code, digest)
+            facts = self._facts(code)
+            self._known = (code, digest, facts)
         name = f"{self.task.task_id}/{execution_id}"
         call = CachedCall(self, name, key, digest, code, counting)
+        call.facts = facts
         serializer = session.serializer
         # The usual one makes no difference between subjects.
         if type(serializer) is not PickleSerializer:
@@ -165,6 +172,18 @@ class Identification:
         from ..fingerprint import code
 
         return code.reachable_code if self.code == "reachable" else code.own_code
+
+    def _facts(self, code: Optional[Code]) -> str:
+        """Return what is written down of all calls of the task with this code."""
+        facts = {
+            "task": str(self.task),
+            "python": python_version(),
+            "environment": self.environment,
+            "counts": self.code,
+            "packages": {} if code is None else code.packages,
+            "document": document_of(self.task.task_id, code),
+        }
+        return json.dumps(facts)[1:-1]
 
     def _digest(self, code: Optional[Code]) -> str:
         parts = [self.code]
@@ -194,12 +213,14 @@ class CachedCall:
         place: The name in the store that the result gets.
         damaged: The names in the store whose entries cannot be read.
         serializer: What writes and reads the result.
+        facts: What is written down of all calls of the task, as a part of JSON.
     """
 
     __slots__ = (
         "code",
         "damaged",
         "digest",
+        "facts",
         "identification",
         "key",
         "name",
@@ -208,6 +229,7 @@ class CachedCall:
         "tokens",
     )
 
+    facts: str
     serializer: Serializer
 
     def __init__(
@@ -240,10 +262,7 @@ class CachedCall:
     @property
     def document(self) -> Optional[str]:
         """The name of the document that describes the code, `None` without code."""
-        if self.code is None:
-            return None
-        directory = self.name.partition("/")[0]
-        return f"{directory}/.code-{self.code.digest.hex()[:16]}"
+        return document_of(self.identification.task.task_id, self.code)
 
     @property
     def parts(self) -> Dict[str, List[str]]:
@@ -255,37 +274,29 @@ class CachedCall:
             for part in self.code.parts.values()
         }
 
-    def record(self, session: Session) -> Dict[str, Any]:
+    def record(self, session: Session) -> str:
         """Return what is written down of the call, to explain later what differs.
 
         Args:
             session: The session of the call, before the task is executed.
-        """
-        return {
-            **self.identification.record,
-            "packages": {} if self.code is None else self.code.packages,
-            "document": self.document,
-            "arguments": self._arguments(session),
-        }
 
-    def _arguments(self, session: Session) -> Dict[str, List[str]]:
+        Returns:
+            A JSON document. It is put together by hand, which takes half the time.
+        """
         execution = session.execution
         hidden = self.identification.hidden
         bind = getattr(session.task, "bind", None)
         values = None if bind is None else bind(execution.args, execution.kwargs)
         if values is None:
             values = {"args": execution.args, "kwargs": execution.kwargs}
-        return {
-            name: [
-                sha256(token).hexdigest()[:16],  # type: ignore[arg-type]
-                HIDDEN if name in hidden else _text_of(values.get(name)),
-            ]
-            for name, token in self.tokens.items()
-        }
+        arguments = []
+        for name, token in self.tokens.items():
+            digest = sha256(token).hexdigest()[:16]  # type: ignore[arg-type]
+            text = HIDDEN if name in hidden else _text_of(values.get(name))
+            arguments.append(f'{_quoted(name)}: ["{digest}", {_quoted(text)}]')
+        return f'{{{self.facts}, "arguments": {{{", ".join(arguments)}}}}}'
 
-    def packed(
-        self, value: Any, record: Dict[str, Any]
-    ) -> List[Union[bytes, memoryview]]:
+    def packed(self, value: Any, record: str) -> List[Union[bytes, memoryview]]:
         """Return the pieces of the entry that keeps a result.
 
         Args:
@@ -301,6 +312,16 @@ class CachedCall:
         )
 
 
+def document_of(task_id: str, code: Optional[Code]) -> Optional[str]:
+    """Return the name in the store of the document that describes code.
+
+    Args:
+        task_id: The id of the task.
+        code: The code, `None` if it does not count.
+    """
+    return None if code is None else f"{task_id}/.code-{code.digest.hex()[:16]}"
+
+
 def _text_of(value: Any) -> str:
     text = text_of(value)
     # `'1'` must not look like `1`.
@@ -309,7 +330,9 @@ def _text_of(value: Any) -> str:
 
 def _classes(args: Any, kwargs: Any) -> Tuple[type, ...]:
     """Return the classes of the arguments, but for those of Python itself."""
-    kinds = {*map(type, args), *map(type, kwargs.values())}
+    kinds = set(map(type, args))
+    if kwargs:
+        kinds.update(map(type, kwargs.values()))
     if kinds <= _PLAIN:
         return ()
     return tuple(sorted(kinds - _PLAIN, key=_name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 import weakref
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..result import Result
 from ..stores import LocalStore
 from ..stores.entries import Entry, has_identity
 from ..stores.pruning import Bounds
-from ._cached_call import CODE_CHOICES, Identification
+from ._cached_call import CODE_CHOICES, Identification, is_wanted
 from ._explanation import Explanation, nearest_explanation
 
 TYPE_CHECKING = False
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from ..session import Session
     from ..stores import Store
     from ..stores.base import Content
-    from ..tasks import Task
     from ._cached_call import CachedCall
+
+    # The task, if it is still there, its walk, and `None` where it wants no cache
+    _Known = Tuple[Any, Walk, Optional[Identification]]
 
 _CONTEXT_KEY = "cache-item-path"
 
@@ -101,7 +104,9 @@ class CachingAdvice(Advice):
         self._compare_python = compare_python
         self._wait = wait
         # By `id`, because the hash of a task is its id, which takes long.
-        self._identifications: Dict[int, Tuple[Any, Walk, Identification]] = {}
+        self._identifications: Dict[
+            int, Tuple[Any, Walk, Optional[Identification]]
+        ] = {}
         self._missed: weakref.WeakKeyDictionary[Session, Tuple[CachedCall, Any]] = (
             weakref.WeakKeyDictionary()
         )
@@ -120,10 +125,10 @@ class CachingAdvice(Advice):
             UnstableValueError: If an argument has no stable identity.
             UntrustedDirectoryError: If somebody else can write to the directory.
         """
-        if not _is_wanted(session.task):
+        call = self._call_of(session)
+        if call is None:
             session.proceed()
             return
-        call = self._call_of(session)
         if _CONTEXT_KEY not in session.context:
             session.context[_CONTEXT_KEY] = self.store.location(call.name)
         result = self._find(call)
@@ -170,10 +175,12 @@ class CachingAdvice(Advice):
 
     # Identity
 
-    def _call_of(self, session: Session) -> CachedCall:
-        return self._identification(session).call_of(session)
+    def _call_of(self, session: Session) -> Optional[CachedCall]:
+        """Identify a call, unless its task has switched the cache off."""
+        identification = self._identification(session)
+        return None if identification is None else identification.call_of(session)
 
-    def _identification(self, session: Session) -> Identification:
+    def _identification(self, session: Session) -> Optional[Identification]:
         task = session.task
         known = self._identifications.get(id(task))
         if known is not None and known[0]() is task and known[1] is session.walk:
@@ -181,9 +188,12 @@ class CachingAdvice(Advice):
         # A serializer that makes a difference between subjects signs.
         serializer = session.serializer
         self.store.is_signed = serializer.bound_to("any") is not serializer
-        identification = Identification(
-            task, self._code, self._compare_python, self._environment_behind(session)
-        )
+        identification = None
+        if is_wanted(task):
+            environment = self._environment_behind(session)
+            identification = Identification(
+                task, self._code, self._compare_python, environment
+            )
 
         def forget(_: Any, number: int = id(task)) -> None:
             self._identifications.pop(number, None)
@@ -207,29 +217,32 @@ class CachingAdvice(Advice):
 
     def _find(self, call: CachedCall) -> Optional[Result]:
         """Return what is kept for a call; its place is that, or that of a new one."""
-        call.place = call.variant
-        for name in (call.name, call.variant):
-            try:
-                content = self.store.read(name)
-                result = None
-                if content is not None:
-                    result = self._result(content, call)
-            except _OtherVariantError:
-                continue
-            except UntrustedDirectoryError:
-                raise
-            except Exception as error:
-                if name not in call.damaged:
-                    _warn_of_damage(self.store.location(name), error)
-                call.damaged.add(name)
-                result = None
-            if result is not None:
-                call.place = name
-                return result
-            # Another variant is kept only where there is a first one.
-            call.place = name
+        call.place = call.name
+        try:
+            return self._read(call)
+        except _OtherVariantError:
+            call.place = call.variant
+        try:
+            return self._read(call)
+        except _OtherVariantError:
             return None
-        return None
+
+    def _read(self, call: CachedCall) -> Optional[Result]:
+        """Return what is kept in the place of a call.
+
+        Raises:
+            _OtherVariantError: If it is the result of other code.
+        """
+        try:
+            content = self.store.read(call.place)
+            return None if content is None else self._result(content, call)
+        except (_OtherVariantError, UntrustedDirectoryError):
+            raise
+        except Exception as error:
+            if call.place not in call.damaged:
+                _warn_of_damage(self.store.location(call.place), error)
+            call.damaged.add(call.place)
+            return None
 
     def _result(self, content: Content, call: CachedCall) -> Optional[Result]:
         """Return the result of an entry, `None` if it is too old.
@@ -251,7 +264,7 @@ class CachingAdvice(Advice):
 
     # Writing
 
-    def _keep(self, call: CachedCall, record: Dict[str, Any], session: Session) -> None:
+    def _keep(self, call: CachedCall, record: str, session: Session) -> None:
         pieces = call.packed(session.result, record)
         self._keep_document(call)
         self.store.write(call.place, pieces)
@@ -263,8 +276,6 @@ class CachingAdvice(Advice):
         if name is None or call.code is None or name in self._documents:
             return
         if self.store.read(name) is None:
-            import json
-
             self.store.write(name, [json.dumps(call.parts).encode("ascii")])
         self._documents.add(name)
 
@@ -289,9 +300,8 @@ class CachingAdvice(Advice):
         Args:
             session: The session of the call; it needs not be initiated.
         """
-        if not _is_wanted(session.task):
-            return False
-        return self._find(self._call_of(session)) is not None
+        call = self._call_of(session)
+        return call is not None and self._find(call) is not None
 
     def explain(self, session: Session) -> Explanation:
         """Say why a call would be answered from this cache, or why not.
@@ -304,16 +314,19 @@ class CachingAdvice(Advice):
             result is kept.
         """
         name = str(session.task)
-        if not _is_wanted(session.task):
-            return Explanation(name, reason="the task has switched it off: cache=False")
         try:
             call = self._call_of(session)
         except UnstableValueError as error:
             return Explanation(name, reason=str(error).rstrip("."))
+        if call is None:
+            return Explanation(name, reason="the task has switched it off: cache=False")
         if self._find(call) is not None:
             return Explanation(name, True, self.store.location(call.place))
         explanation = nearest_explanation(
-            self.store, call.name.partition("/")[0], call.record(session), call.parts
+            self.store,
+            session.task.task_id,
+            json.loads(call.record(session)),
+            call.parts,
         )
         if call.damaged:
             explanation.reason = "its entry is damaged"
@@ -330,9 +343,10 @@ class CachingAdvice(Advice):
         Returns:
             How many there were.
         """
-        if not _is_wanted(session.task):
+        call = self._call_of(session)
+        if call is None:
             return 0
-        name = self._call_of(session).name
+        name = call.name
         return sum(
             self.store.remove(item.name)
             for item in list(self.store.items(name))
@@ -342,12 +356,6 @@ class CachingAdvice(Advice):
 
 class _OtherVariantError(BandsawError):
     """An entry belongs to the same call of other code."""
-
-
-def _is_wanted(task: Task) -> bool:
-    # A user's own task needs no parameters.
-    parameters = getattr(task, "advice_parameters", None) or {}
-    return parameters.get("cache", True) is not False
 
 
 def _checked(result: Any) -> Result:

@@ -115,12 +115,13 @@ def fingerprint_of_tokens(tokens: Mapping[str, Token]) -> bytes:
     Raises:
         UnstableValueError: If one of the arguments has no stable identity.
     """
-    content = b"arguments %d " % len(tokens)
+    parts = [b"arguments %d " % len(tokens)]
     for name, token in tokens.items():
         if type(token) is not bytes:
             raise token  # type: ignore[misc]
-        content += text(name) + token
-    return sha256(content).digest()
+        parts.append(text(name))
+        parts.append(token)
+    return sha256(b"".join(parts)).digest()
 
 
 def execution_id(arguments: Mapping[str, object]) -> str:

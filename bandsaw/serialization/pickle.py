@@ -159,4 +159,4 @@ class PickleSerializer(Serializer):
             from pickle import loads
 
             _loads = loads
-        return _loads(content, buffers=buffers)
+        return _loads(content, buffers=buffers) if buffers else _loads(content)

@@ -20,7 +20,7 @@ from ..fingerprint.buffers import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
+    from typing import Any, Dict, List, Sequence, Tuple, Union
 
     Content = Union[bytes, memoryview]
 
@@ -63,14 +63,15 @@ class Entry:
             self.value = content[: int(footer[_VALUE_SIZE:_RECORD_SIZE], 16)]
         except ValueError:
             raise DamagedEntryError("its last line is damaged") from None
-        if self._has_buffers:
+        has_buffers = footer[_BUFFERS : _CHECKSUM - 1] == _WITH_BUFFERS
+        if has_buffers:
             checksum = sha256(content[: self._record_end])
             checksum.update(footer[:_CHECKSUM])
         else:
             checksum = sha256(content[: _CHECKSUM - _FOOTER_SIZE])
-        if footer[_CHECKSUM:] != f"{checksum.hexdigest()}\n".encode("ascii"):
+        if footer[_CHECKSUM:] != f"{checksum.hexdigest()}\n".encode():
             raise DamagedEntryError("its checksum does not fit")
-        if self._has_buffers:
+        if has_buffers:
             offset, length, _ = self.record["buffers"][-1]
             if offset + length != len(content) - _FOOTER_SIZE:
                 raise DamagedEntryError("it is not as long as it was")
@@ -137,7 +138,7 @@ class Entry:
 def pack(
     value: Content,
     buffers: Sequence[memoryview],
-    record: Mapping[str, Any],
+    record: str,
     key: str,
     code: str,
     created: float,
@@ -147,7 +148,7 @@ def pack(
     Args:
         value: What the serializer wrote.
         buffers: The buffers that it left out.
-        record: What the entry is the result of; plain data.
+        record: What the entry is the result of, a JSON object.
         key: The fingerprint of the arguments, in hex digits.
         code: The fingerprint of the code, in hex digits.
         created: The time, in seconds since the epoch.
@@ -155,13 +156,10 @@ def pack(
     Returns:
         The pieces, to be written one after the other. Buffers are not copied.
     """
-    import json
-
     pieces: List[Content] = []
+    text = record.encode("ascii")
     if buffers:
         text, pieces = _lay_out_buffers(len(value), buffers, record)
-    else:
-        text = json.dumps(record).encode("ascii")
     footer = b"%b%b %b %016x %016x %016x %b " % (
         _MAGIC,
         key.encode("ascii"),
@@ -179,7 +177,7 @@ def pack(
 
 
 def _lay_out_buffers(
-    start: int, buffers: Sequence[memoryview], record: Mapping[str, Any]
+    start: int, buffers: Sequence[memoryview], record: str
 ) -> Tuple[bytes, List[Content]]:
     """Return the record that says where the buffers are, and the buffers with padding.
 
@@ -187,7 +185,7 @@ def _lay_out_buffers(
     """
     import json
 
-    room = len(json.dumps(record)) + 128 * len(buffers) + 64
+    room = len(record) + 128 * len(buffers) + 64
     position = start + room
     table = []
     pieces: List[Content] = []
@@ -196,8 +194,8 @@ def _lay_out_buffers(
         table.append([position + padding, buffer.nbytes, _digest(buffer)])
         pieces += [bytes(padding), buffer]
         position += padding + buffer.nbytes
-    text = json.dumps({**record, "buffers": table}).encode("ascii")
-    return text.ljust(room), pieces
+    text = f'{record[:-1]}, "buffers": {json.dumps(table)}}}'
+    return text.encode("ascii").ljust(room), pieces
 
 
 def _digest(buffer: memoryview) -> str:

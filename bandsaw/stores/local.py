@@ -75,16 +75,16 @@ class LocalStore(Store):
 
     def write(self, name: str, pieces: Sequence[Content]) -> None:
         """Write the bytes into a file beside and rename it."""
-        if name[: name.rfind("/")] not in self._checked_parents:
+        parent = name[: name.rfind("/")]
+        if parent not in self._checked_parents:
             self._check(name)
         path = f"{self._root}/{name}"
-        directory = os.path.dirname(path)
-        temporary = f"{directory}/{_WRITING}{os.urandom(8).hex()}"
+        temporary = f"{self._root}/{parent}/{_WRITING}{os.urandom(8).hex()}"
         try:
             descriptor = os.open(temporary, _WRITE_FLAGS, 0o600)
         except FileNotFoundError:
             os.makedirs(self._root, 0o700, exist_ok=True)
-            _make_below(self._root, os.path.dirname(name))
+            _make_below(self._root, parent)
             descriptor = os.open(temporary, _WRITE_FLAGS, 0o600)
         try:
             try:

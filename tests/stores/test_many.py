@@ -46,8 +46,8 @@ for _ in range(rounds):
         value = bytes([number]) * chance.choice([10, 1_000, 100_000])
         buffers = [memoryview(bytes(70_000))] if chance.random() < 0.2 else []
         with store.alone(name, 0.01):
-            key = f"{number:064x}"
-            store.write(name, pack(value, buffers, {"number": number}, key, key, 1.0))
+            key, record = f"{number:064x}", '{"number": %d}' % number
+            store.write(name, pack(value, buffers, record, key, key, 1.0))
 """
 
 

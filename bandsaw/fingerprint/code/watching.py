@@ -54,6 +54,7 @@ class Watch:
         self._groups: List[Tuple[Any, Any, Tuple[object, ...]]] = []
         self._singles: Tuple[List[Any], List[str], List[object]] = ([], [], [])
         self._sizes: List[int] = []
+        self._checks: List[Callable[[], bool]] = []
 
     def binding(self, namespace: Mapping[str, Any], name: str, value: object) -> None:
         """Watch what a name is bound to.
@@ -108,23 +109,34 @@ class Watch:
             self._groups.append((get, namespace, tuple(values.values())))
         self._namespaces.clear()
         self._sizes = self._current_sizes()
+        checks = (
+            (self._functions, self._functions_are_the_same),
+            (self._singles[0], self._singles_are_the_same),
+            (self._groups, self._groups_are_the_same),
+            (self._cells, self._cells_are_the_same),
+            (self._typed, self._types_are_the_same),
+            (self._absent, self._nothing_new),
+            (self._changeable, self._says_the_same),
+            (self._files, self._files_are_the_same),
+        )
+        self._checks = [check for watched, check in checks if watched]
 
     def is_current(self) -> bool:
         """Tell if all is as it was found."""
         try:
-            namespaces, names, values = self._singles
-            return (
-                all(map(is_, map(getitem, namespaces, names), values))
-                and all(map(is_, map(_get_code, self._functions), self._codes))
-                and (not self._groups or self._groups_are_the_same())
-                and (not self._cells or self._cells_are_the_same())
-                and (not self._typed or self._types_are_the_same())
-                and (not self._absent or self._nothing_new())
-                and (not self._changeable or self._says_the_same())
-                and (not self._files or self._files_are_the_same())
-            )
+            for check in self._checks:
+                if not check():
+                    return False
         except (LookupError, AttributeError, ValueError):
             return False  # A name is gone, or a cell is empty.
+        return True
+
+    def _functions_are_the_same(self) -> bool:
+        return all(map(is_, map(_get_code, self._functions), self._codes))
+
+    def _singles_are_the_same(self) -> bool:
+        namespaces, names, values = self._singles
+        return all(map(is_, map(getitem, namespaces, names), values))
 
     def _groups_are_the_same(self) -> bool:
         return all(

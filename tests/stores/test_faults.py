@@ -12,7 +12,13 @@ import pytest
 
 from bandsaw.stores import LocalStore
 from bandsaw.stores.entries import Entry
+from tests.interpreters import is_one_of
 from tests.workflows import environment_of, run_python, write_files
+
+# It takes long, and what is tested hardly depends on the Python.
+pytestmark = pytest.mark.skipif(
+    not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
+)
 
 # Writes in a process whose n-th call of the operating system fails.
 WRITER = """

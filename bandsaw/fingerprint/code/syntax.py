@@ -180,9 +180,9 @@ def _emit_statement_of_class(
         if owner.decorator_list or owner.bases or owner.keywords:
             tokens.append(b"declared ")
             tokens.extend(_telling_names(statement.annotation))
-        _emit(statement.target, tokens)
-        if statement.value is not None:
-            _emit_annotated_assignment(statement, tokens)
+        if statement.value is None:
+            _emit(statement.target, tokens)
+        _emit_annotated_assignment(statement, tokens)
         return
     _emit(statement, tokens)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from hashlib import sha256
 
 from .._bootstrap import home_directory
@@ -134,7 +135,8 @@ class FsspecStore(Store):
         return f"{self._root}/{name}"
 
     def __repr__(self) -> str:
-        return f"FsspecStore({self._url!r})"
+        # A URL may hold a password.
+        return f"FsspecStore({re.sub('//[^/@]*@', '//', self._url)!r})"
 
 
 def _written(info: Any) -> float:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +25,7 @@ from bandsaw.exceptions import (
 from bandsaw.serialization import SignedSerializer
 from bandsaw.stores import LocalStore, MemoryStore
 from tests.configurations import loadable_configuration
-from tests.workflows import run_python, write_files
+from tests.workflows import environment_of, run_python, write_files
 
 # What the tasks of these tests have computed.
 computed: List[Any] = []
@@ -406,7 +410,7 @@ def test_nested_tasks_in_opposite_order_do_not_wait_for_ever(make: Any) -> None:
 
 
 SINGLE = """
-import os, sys, time
+import signal, sys
 import bandsaw
 
 @bandsaw.task
@@ -415,7 +419,7 @@ def work(x):
         file.write("x")
     if sys.argv[1:] == ["die"]:
         print("inside", flush=True)
-        time.sleep(600)
+        signal.pause()
     return x + 1
 
 if __name__ == "__main__":
@@ -424,13 +428,6 @@ if __name__ == "__main__":
 
 
 def test_processes_take_over_from_one_that_dies(tmp_path: Path) -> None:
-    import os
-    import signal
-    import subprocess
-    import sys
-
-    from tests.workflows import environment_of
-
     write_files(tmp_path, {**CHANGING, "workflow.py": SINGLE})
     command = [sys.executable, "workflow.py"]
     options: Any = {

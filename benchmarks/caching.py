@@ -1,10 +1,14 @@
-"""What hits and misses of the cache cost, beside joblib.Memory and diskcache."""
+"""What hits and misses of the cache cost, beside joblib.Memory and diskcache.
+
+With diskcache, functions are decorated with the `memoize` of a `diskcache.Cache`.
+"""
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import tempfile
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from .contestants import Contestant
 from .measure import Effort, Figure, Figures, Row, in_rounds
@@ -14,7 +18,7 @@ _FEWER_ROUNDS = 3
 
 
 def _over(
-    yardstick: str, program: str, *peers: str, rounds: Any = None
+    yardstick: str, program: str, *peers: str, rounds: Optional[int] = None
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
     """Compares everybody with one of the peers, in the process in which it was called.
 
@@ -23,19 +27,15 @@ def _over(
     """
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
-        ours = [one for one in contestants if one.name == "bandsaw"]
-        answers: Dict[str, List[Any]] = in_rounds(
-            ours, effort, "caching.py", program, effort.seconds, *peers, rounds=rounds
-        )
-        others = [one for one in contestants if one.name != "bandsaw"]
-        answers.update(
-            in_rounds(
-                others, effort, "caching.py", program, effort.seconds, rounds=rounds
-            )
-        )
+        answers: Dict[str, List[Any]] = {one.name: [] for one in contestants}
+        for _ in range(rounds or effort.rounds):
+            for one in contestants:
+                others = peers if one.name == "bandsaw" else ()
+                answer = one.run("caching.py", program, effort.seconds, *others)
+                answers[one.name].append(answer)
+        bases = [answer[yardstick]["minimum"] for answer in answers["bandsaw"]]
         figures = {}
         for name, own in answers.items():
-            bases = [one[yardstick]["minimum"] for one in answers["bandsaw"]]
             for peer in own[0]:
                 ratios = [one[peer]["minimum"] / base for one, base in zip(own, bases)]
                 heading = name if peer == "bandsaw" else peer
@@ -70,19 +70,13 @@ def _code(
                     # Writes the project, and lets Python compile it.
                     contestant.run("reaching.py", directory)
                     if is_first:
-                        _forget(directory)
+                        shutil.rmtree(f"{directory}/home")
                     answer = contestant.run("reaching.py", directory)
                     values.append(answer[measurement])
             figures[contestant.name] = Figure(min(values), values)
         return figures
 
     return measure
-
-
-def _forget(directory: str) -> None:
-    import shutil
-
-    shutil.rmtree(f"{directory}/home")
 
 
 ROWS = [

@@ -58,6 +58,8 @@ def summary(samples: List[float]) -> Dict[str, float]:
 
 def _calls_of_a_loop(function: Callable[[Any], object], argument: object) -> int:
     """Returns how many calls a loop needs, and warms the function up."""
+    # The first call does what is done only once, like filling a cache.
+    function(argument)
     number = 1
     while True:
         taken = _loop(function, argument, number)

@@ -76,28 +76,33 @@ def _ask(
 
 
 def _check_arguments(task: Task, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
-    owner = _class_of(task)
-    if owner is not None and not (args and isinstance(args[0], owner)):
+    owner, kind = _owner_of(task)
+    if owner is not None and not (args and _belongs_to(args[0], owner, kind)):
         name = task.function.__qualname__
         raise TypeError(
-            f"{task} is a method, and does not know the instance here. Ask the class "
-            f"and give the instance: {name}.is_cached(instance, ...)."
+            f"{task} is a method, and does not know its {kind} here. Give that as the "
+            f"first argument: {name}.is_cached({kind}, ...)."
         )
     # Says what is wrong, in the words of Python.
     if task.bind(args, kwargs) is None:
         task.signature.bind(*args, **kwargs)
 
 
-def _class_of(task: Task) -> Optional[type]:
-    """Return the class whose instances a task needs, `None` for other functions."""
+def _belongs_to(value: Any, owner: type, kind: str) -> bool:
+    if kind == "class":
+        return isinstance(value, type) and issubclass(value, owner)
+    return isinstance(value, owner)
+
+
+def _owner_of(task: Task) -> Tuple[Optional[type], str]:
+    """Return the class that a task is a method of, and what its first argument is."""
     path, _, name = task.function.__qualname__.rpartition(".")
     if not path or "<" in path:
-        return None
+        return None, ""
     owner: Any = sys.modules.get(task.function.__module__)
     for part in path.split("."):
         owner = getattr(owner, part, None)
     member: Any = vars(owner).get(name) if isinstance(owner, type) else None
-    needs_instance = member is not None and not isinstance(
-        member, (classmethod, staticmethod)
-    )
-    return owner if needs_instance else None
+    if member is None or isinstance(member, staticmethod):
+        return None, ""
+    return owner, "class" if isinstance(member, classmethod) else "instance"

@@ -28,6 +28,9 @@ class Model:
     def fit(self, x: int = 1) -> int:
         return x
 
+    def make(cls: Any, x: int) -> int:
+        return x
+
 
 @pytest.fixture(name="configuration")
 def _configuration(tmp_path: Path) -> Iterator[Configuration]:
@@ -145,6 +148,7 @@ def test_an_old_entry_is_a_reason(configuration: Configuration, tmp_path: Path) 
     asked(1)
 
     assert asked.explain(1).reason == "its entry is too old"
+    assert asked.explain(2).reason is None
 
 
 def test_another_version_is_a_reason(configuration: Configuration) -> None:
@@ -207,6 +211,18 @@ def test_a_method_is_asked_by_way_of_its_class(
     assert kind.fit.is_cached(model, 2)
     with pytest.raises(TypeError, match=r"Model\.fit\.is_cached\(instance"):
         model.fit.is_cached(2)
+
+
+def test_a_class_method_is_asked_with_its_class(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "make", classmethod(task(configuration, Model.make)))
+    kind: Any = Model
+    kind.make(3)
+
+    assert kind.make.is_cached(Model, 3)
+    with pytest.raises(TypeError, match=r"Model\.make\.is_cached\(class"):
+        kind.make.is_cached(3)
 
 
 def test_coroutine_functions_are_asked_without_awaiting(

@@ -180,6 +180,7 @@ class Identification:
             "python": python_version(),
             "environment": self.environment,
             "counts": self.code,
+            "compare_python": self.compare_python,
             "packages": {} if code is None else code.packages,
             "document": document_of(self.task.task_id, code),
         }
@@ -212,6 +213,7 @@ class CachedCall:
         tokens: What stands for the arguments that count.
         place: The name in the store that the result gets.
         damaged: The names in the store whose entries cannot be read.
+        is_too_old: Whether a result was found that does not count any more.
         serializer: What writes and reads the result.
         facts: What is written down of all calls of the task, as a part of JSON.
     """
@@ -222,6 +224,7 @@ class CachedCall:
         "digest",
         "facts",
         "identification",
+        "is_too_old",
         "key",
         "name",
         "place",
@@ -248,6 +251,7 @@ class CachedCall:
         self.code = code
         self.tokens = tokens
         self.damaged: Set[str] = set()
+        self.is_too_old = False
 
     @property
     def identity(self) -> bytes:

@@ -69,8 +69,10 @@ class Explanation:
         task: The name of the task.
         place: Where the result is kept that answers the call, or the nearest one;
             `None` if there is none.
-        differences: In what the call differs from the nearest one whose result is kept.
+        differences: In what the call differs from the nearest one whose result is kept,
+            as far as it counts.
         reason: Why there is no answer, when that is no difference.
+        nearest: What is written down of the nearest call, `None` if there is none.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class Explanation:
         place: Optional[str] = None,
         differences: Iterable[Difference] = (),
         reason: Optional[str] = None,
+        nearest: Optional[Dict[str, Any]] = None,
     ) -> None:
         self.task = task
         self.is_hit = is_hit
         self.place = place
         self.differences = list(differences)
         self.reason = reason
+        self.nearest = nearest
 
     def to_json(self) -> Dict[str, Any]:
         """Return the explanation as plain data."""
@@ -127,9 +131,11 @@ def nearest_explanation(
     task = record["task"]
     best: Optional[Explanation] = None
     for name, entry in _entries(store, f"{task_id}/"):
-        differences = _differences(store, entry.record, record, parts)
+        old = entry.record
+        differences = _differences(store, old, record, parts)
         if best is None or len(differences) < len(best.differences):
-            best = Explanation(task, False, store.location(name), differences)
+            place = store.location(name)
+            best = Explanation(task, False, place, differences, nearest=old)
     if best is not None:
         return best
     for name, entry in _entries(store, ""):
@@ -139,6 +145,7 @@ def nearest_explanation(
                 place=store.location(name),
                 reason="results are kept for a task of this name with another id: its "
                 "version, or the code of a local function, was another one",
+                nearest=entry.record,
             )
     return Explanation(task, reason="nothing is kept for this task")
 
@@ -164,14 +171,22 @@ def _differences(
     store: Store, old: Dict[str, Any], new: Dict[str, Any], parts: Parts
 ) -> List[Difference]:
     found = list(_argument_differences(old["arguments"], new["arguments"]))
-    found += _changes("package", old["packages"], new["packages"])
+    # What is installed here says nothing of a task that runs elsewhere.
+    if new.get("environment") is None and old.get("environment") is None:
+        found += _changes("package", old.get("packages", {}), new["packages"])
     for fact, subject in _NAMES_OF_FACTS.items():
-        if old.get(fact) != new.get(fact):
+        is_compared = fact != "python" or new.get("compare_python")
+        if is_compared and old.get(fact) != new.get(fact):
             found.append(
                 Difference(fact, subject, str(old.get(fact)), str(new.get(fact)))
             )
     if old.get("document") != new.get("document"):
-        found += _code_differences(_read_parts(store, old.get("document")), parts)
+        before = _read_parts(store, old.get("document"))
+        if before is None:
+            text = "what was not written down"
+            found.append(Difference("code", "of the task", text, "what it is now"))
+        else:
+            found += _code_differences(before, parts)
     return found
 
 
@@ -195,14 +210,17 @@ def _changes(
             yield Difference(kind, name, old.get(name), new.get(name))
 
 
-def _read_parts(store: Store, document: Optional[str]) -> Parts:
+def _read_parts(store: Store, document: Optional[str]) -> Optional[Parts]:
+    """Return what a document says of code, `None` if it is not there."""
     import json
 
-    try:
-        content = None if document is None else store.read(document)
-        parts: Parts = {} if content is None else json.loads(bytes(content))
-    except (OSError, ValueError):
+    if document is None:
         return {}
+    try:
+        content = store.read(document)
+        parts: Parts = json.loads(bytes(content or b""))
+    except (OSError, ValueError):
+        return None
     return parts
 
 

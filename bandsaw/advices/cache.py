@@ -258,6 +258,7 @@ class CachingAdvice(Advice):
             return _result_put_by_hand(content, call.serializer)
         entry = Entry(content)
         if self._bounds.max_age is not None and self._bounds.is_over(entry.created):
+            call.is_too_old = True
             return None
         result = call.serializer.deserialize_with_buffers(entry.value, entry.buffers)
         return _checked(result)
@@ -330,8 +331,8 @@ class CachingAdvice(Advice):
         )
         if call.damaged:
             explanation.reason = "its entry is damaged"
-        elif not explanation.differences and explanation.place is not None:
-            explanation.reason = explanation.reason or "its entry is too old"
+        elif call.is_too_old:
+            explanation.reason = "its entry is too old"
         return explanation
 
     def forget(self, session: Session) -> int:

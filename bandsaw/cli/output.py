@@ -7,6 +7,9 @@ import sys
 import time
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +44,6 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in (columns, *rows):
             click.echo("\t".join(row))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(*columns)
     for row in rows:
         # What users have named things is no markup.

@@ -222,3 +222,12 @@ def has_identity(content: Content, beginning: bytes = _MAGIC) -> bool:
     """
     footer = content if type(content) is bytes else bytes(content[-_FOOTER_SIZE:])
     return footer.startswith(beginning, max(0, len(footer) - _FOOTER_SIZE))
+
+
+def is_torn(content: Content) -> bool:
+    """Tell if something without a footer was an entry, as far as that can be seen.
+
+    Args:
+        content: What a store has for a name.
+    """
+    return _MAGIC in bytes(content[-2 * _FOOTER_SIZE :])

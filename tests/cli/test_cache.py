@@ -146,6 +146,38 @@ def test_a_damaged_entry_is_found_and_removed(project: Path) -> None:
     bandsaw(project, "cache", "verify", "cache")
 
 
+def test_a_torn_entry_is_found(project: Path) -> None:
+    name = entries(project)[0]
+    path = project / "cache" / name
+    path.write_bytes(path.read_bytes()[:-5])
+    by_hand = project / "cache" / "task" / "by-hand"
+    by_hand.parent.mkdir()
+    by_hand.write_bytes(b"what somebody has put there")
+    found = as_json(project, "cache", "verify", "cache", status=1)
+
+    assert [entry["name"] for entry in found["damaged"]] == [name]
+    assert found["unchecked"] == ["task/by-hand"]
+
+
+def test_what_others_may_write_can_be_looked_at(project: Path) -> None:
+    (project / "cache").chmod(0o777)
+
+    assert len(entries(project)) == 4
+    bandsaw(project, "cache", "verify", "cache")
+    bandsaw(project, "cache", "clear", "cache", "--yes")
+
+
+def test_negative_numbers_are_arguments(project: Path) -> None:
+    text = bandsaw(project, "cache", "why", "tasks:add", "-1")
+
+    assert "argument x has changed from " in text
+    assert " to -1" in text
+
+
+def test_the_entries_of_a_task_are_shown_by_its_name(project: Path) -> None:
+    assert len(as_json(project, "cache", "show", "cache", "tasks.add")) == 3
+
+
 def test_a_call_is_explained(project: Path) -> None:
     assert "is answered from" in bandsaw(project, "cache", "why", "tasks:add", "1")
     text = bandsaw(project, "cache", "why", "tasks:add", "1", "y=6")

@@ -20,13 +20,13 @@ from ..stores.entries import Entry, has_identity
 from ..stores.pruning import Bounds
 from ._cached_call import CODE_CHOICES, Identification, is_wanted
 from ._explanation import Explanation, nearest_explanation
+from ._kept_result import checked_result, result_put_by_hand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Set, Tuple, Union
 
     from .._walk import Walk
-    from ..serialization import Serializer
     from ..session import Session
     from ..stores import Store
     from ..stores.base import Content
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     _Known = Tuple[Any, Walk, Optional[Identification]]
 
 _CONTEXT_KEY = "cache-item-path"
+
+# Of which entries, and how many, it is remembered that they are whole.
+_LARGEST_REMEMBERED = 4096
+_MOST_REMEMBERED = 1000
 
 
 class CachingAdvice(Advice):
@@ -110,6 +114,8 @@ class CachingAdvice(Advice):
         self._missed: weakref.WeakKeyDictionary[Session, Tuple[CachedCall, Any]] = (
             weakref.WeakKeyDictionary()
         )
+        # Bytes that were checked once need not be checked again.
+        self._verified: Dict[str, Tuple[bytes, bytes, Content]] = {}
         self._documents: Set[str] = set()
         self._complained_of: Set[Any] = set()
 
@@ -251,17 +257,32 @@ class CachingAdvice(Advice):
             _OtherVariantError: If it is the result of other code.
             DamagedEntryError: If it is damaged.
         """
-        if not has_identity(content, call.identity):
+        beginning = call.identity
+        known = self._verified.get(call.place)
+        if known is not None and known[0] == content and known[1] == beginning:
+            return checked_result(
+                call.serializer.deserialize_with_buffers(known[2], ())
+            )
+        if not has_identity(content, beginning):
             if has_identity(content):
                 Entry(content)
                 raise _OtherVariantError
-            return _result_put_by_hand(content, call.serializer)
+            return result_put_by_hand(content, call.serializer)
         entry = Entry(content)
-        if self._bounds.max_age is not None and self._bounds.is_over(entry.created):
+        if self._bounds.max_age is None:
+            self._remember(call.place, entry, beginning)
+        elif self._bounds.is_over(entry.created):
             call.is_too_old = True
             return None
         result = call.serializer.deserialize_with_buffers(entry.value, entry.buffers)
-        return _checked(result)
+        return checked_result(result)
+
+    def _remember(self, place: str, entry: Entry, beginning: bytes) -> None:
+        """Remember a small entry that was checked; its bytes are compared next time."""
+        if type(entry.content) is bytes and len(entry.content) <= _LARGEST_REMEMBERED:
+            if len(self._verified) >= _MOST_REMEMBERED:
+                self._verified.clear()
+            self._verified[place] = (entry.content, beginning, entry.value)
 
     # Writing
 
@@ -357,23 +378,6 @@ class CachingAdvice(Advice):
 
 class _OtherVariantError(BandsawError):
     """An entry belongs to the same call of other code."""
-
-
-def _checked(result: Any) -> Result:
-    if not isinstance(result, Result):
-        raise TypeError(f"it holds a {type(result).__name__}, not a result")
-    return result
-
-
-def _result_put_by_hand(content: Content, serializer: Serializer) -> Result:
-    from io import BytesIO
-
-    stream = BytesIO(content)
-    result = _checked(serializer.deserialize(stream))
-    # A serializer of the user's may have closed it.
-    if not stream.closed and stream.read().strip():
-        raise ValueError("something else stands behind the result")
-    return result
 
 
 def _warn_of_damage(place: str, error: Exception) -> None:

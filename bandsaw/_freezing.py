@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from ._session_file import (
+from ._session_members import (
     CONTEXT,
     EXECUTION,
     MODERATOR,
@@ -12,11 +12,8 @@ from ._session_file import (
     RUN,
     SESSION,
     TASK,
-    SessionReader,
-    SessionWriter,
 )
 from ._walk import NOT_STARTED
-from .attachments import store_attachment
 from .config import get_configuration
 from .exceptions import InvalidSessionError
 from .identifier import Ids
@@ -25,8 +22,9 @@ from .run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Iterator, Mapping, Optional
+    from typing import Any, Callable, Iterator, Mapping, Optional
 
+    from ._session_members import SavedForm, SessionReader
     from .attachments import Attachment
     from .config import Configuration
     from .context import Context
@@ -90,14 +88,18 @@ class FrozenSession:
 
 
 def write(
-    session: FrozenSession, stream: IO[bytes], known: Optional[FrozenSession] = None
+    session: FrozenSession,
+    form: SavedForm,
+    known: Optional[FrozenSession] = None,
+    extra: Optional[Mapping[str, bytes]] = None,
 ) -> None:
     """Write the parts of a session.
 
     Args:
         session: The session. It has a configuration and a run.
-        stream: A binary stream; it needs not be seekable.
+        form: Where to write them.
         known: What the reader has already and does not get again.
+        extra: More members by name.
     """
     assert session.configuration is not None
     assert session.run is not None
@@ -106,7 +108,7 @@ def write(
         "advice_chain": session.advice_chain,
         "ids": None if session.ids is None else str(session.ids),
     }
-    with SessionWriter(stream, session.configuration.serializer) as writer:
+    with form.write(session.configuration.serializer) as writer:
         writer.write_json(SESSION, header)
         if known is None or known.run is not session.run:
             writer.write_json(RUN, session.run.to_json())
@@ -117,32 +119,34 @@ def write(
         writer.write_value(CONTEXT, session.context)
         writer.write_value(RESULT, session.result)
         writer.write_value(MODERATOR, {"step": session.step})
+        for member, content in (extra or {}).items():
+            writer.write_bytes(member, content)
         for name, attachment in session.attachments.items():
             if known is None or known.attachments.get(name) is not attachment:
-                store_attachment(writer.zip_file, name, attachment)
+                writer.write_attachment(name, attachment)
 
 
 def read(
-    stream: IO[bytes],
+    form: SavedForm,
     known: FrozenSession,
     directory_for: Callable[[Configuration], str],
 ) -> FrozenSession:
     """Read the parts of a session.
 
     Args:
-        stream: A binary stream.
-        known: What the reader has already; the stream may leave it out.
+        form: Where they are.
+        known: What the reader has already; the form may leave it out.
         directory_for: Gives the directory in which attachments are put.
 
     Returns:
-        The session. Its attachments are those of the stream only.
+        The session. Its attachments are those of the form only.
 
     Raises:
-        InvalidSessionError: If the stream does not hold a whole session.
+        InvalidSessionError: If the form does not hold a whole session.
         SerializationError: If a part of it cannot be read.
     """
-    with _seekable(stream) as seekable, allow_imports():
-        return _read(SessionReader(seekable), known, directory_for)
+    with allow_imports():
+        return _read(form.read(), known, directory_for)
 
 
 def _read(
@@ -211,18 +215,3 @@ def _refusing(member: str) -> Iterator[None]:
         raise InvalidSessionError(
             f"{member} of the saved session is not what it should be: {error!r}"
         ) from error
-
-
-@contextlib.contextmanager
-def _seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Give the stream itself, or what it holds as a temporary file."""
-    if stream.seekable():
-        yield stream
-        return
-    import shutil
-    from tempfile import TemporaryFile
-
-    with TemporaryFile(prefix="bandsaw-") as file:
-        shutil.copyfileobj(stream, file, 1 << 20)
-        file.seek(0)
-        yield file

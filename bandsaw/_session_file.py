@@ -1,38 +1,24 @@
-"""The saved form of a session: a zip of members, written and read piece by piece."""
+"""A saved session as a zip file, written and read piece by piece."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import struct
 import zipfile
 import zlib
 
-from .attachments import DIRECTORY, Attachments, attachment_name
-from .exceptions import (
-    BandsawError,
-    InvalidSessionError,
-    NotMovableError,
-    SerializationError,
-)
+from ._session_members import SavedForm, SessionReader, SessionWriter
+from .attachments import DIRECTORY, Attachments, store_attachment
+from .exceptions import InvalidSessionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Iterator, List
+    from typing import IO, Any, Collection, Dict, Iterator, Optional
 
+    from .attachments import Attachment
     from .serialization import Serializer
-
-SESSION = "session.json"
-RUN = "run.json"
-TASK = "task.dat"
-EXECUTION = "execution.dat"
-CONTEXT = "context.dat"
-RESULT = "result.dat"
-MODERATOR = "moderator.dat"
-# Where the exception of a result comes from, as text; only in a runner's answer.
-TRACEBACK = "traceback.txt"
 
 # What the module `zipfile` raises when bytes are missing or are not what it expects.
 _BROKEN = (
@@ -48,135 +34,123 @@ _BROKEN = (
 # The end of a zip file up to its comment; of interest is the number of its members.
 _END = struct.Struct("<10xH10x")
 
-_MEMBERS = frozenset(
-    (SESSION, RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR, TRACEBACK)
-)
 
-
-class SessionWriter:
-    """Writes the members of a session.
+class SessionFile(SavedForm):
+    """A saved session as a zip file in a stream.
 
     Args:
-        stream: Where to write them. It needs not be seekable.
-        serializer: What writes the values.
+        stream: The binary stream. For writing it needs not be seekable.
     """
 
-    def __init__(self, stream: IO[bytes], serializer: Serializer) -> None:
-        self.zip_file = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)
-        self._serializer = serializer
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
 
-    def write_json(self, member: str, value: Any) -> None:
-        """Write a member of plain data."""
-        self.zip_file.writestr(zipfile.ZipInfo(member), json.dumps(value))
+    def write(self, serializer: Optional[Serializer]) -> SessionWriter:
+        """Return a writer, which begins where the stream stands."""
+        return _Writer(self._stream, serializer)
 
-    def write_value(self, member: str, value: Any) -> None:
-        """Write a member that is a value.
+    def clear(self) -> None:
+        """Truncate the stream."""
+        self._stream.seek(0)
+        self._stream.truncate()
 
-        Raises:
-            SerializationError: If the serializer cannot write it.
-        """
+    def read(self) -> SessionReader:
+        """Return a reader of a seekable stream."""
+        return _Reader(self._stream)
+
+    def peek(self, members: Collection[str]) -> Dict[str, bytes]:
+        """Return the content of some members, nothing if this is no zip file."""
+        try:
+            with zipfile.ZipFile(self._stream) as file:
+                there = set(file.namelist()).intersection(members)
+                return {name: file.read(name) for name in there}
+        except zipfile.BadZipFile:
+            return {}  # Reading it says what is wrong.
+
+
+@contextlib.contextmanager
+def seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Give the stream itself, or what it holds as a temporary file.
+
+    Args:
+        stream: A binary stream.
+    """
+    if stream.seekable():
+        yield stream
+        return
+    import shutil
+    from tempfile import TemporaryFile
+
+    with TemporaryFile(prefix="bandsaw-") as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
+        file.seek(0)
+        yield file
+
+
+class _Writer(SessionWriter):
+    def __init__(self, stream: IO[bytes], serializer: Optional[Serializer]) -> None:
+        super().__init__(serializer)
+        self._zip_file = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)
+
+    def write_bytes(self, member: str, content: bytes) -> None:
+        self._zip_file.writestr(zipfile.ZipInfo(member), content)
+
+    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
         # Its size is known only afterwards, and the stream may not be seekable.
-        with self.zip_file.open(
+        with self._zip_file.open(
             zipfile.ZipInfo(member), "w", force_zip64=True
         ) as target:
-            try:
-                self._serializer.serialize(value, target)
-            except Exception as error:
-                if isinstance(error, (NotMovableError, OSError)):
-                    raise
-                raise SerializationError(
-                    f"The {_part(member)} of the session cannot be written by "
-                    f"{type(self._serializer).__name__}: {_text(error)}"
-                ) from error
+            serializer.serialize(value, target)
 
-    def __enter__(self) -> SessionWriter:
-        return self
+    def write_attachment(self, name: str, attachment: Attachment) -> None:
+        store_attachment(self._zip_file, name, attachment)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         # After a failure nothing is worth finishing; closing a zip file whose member is
         # still open would hide the failure behind another one.
         if error is None:
-            self.zip_file.close()
+            self._zip_file.close()
         else:
-            self.zip_file.fp = None
+            self._zip_file.fp = None
 
 
-class SessionReader:
-    """Reads the members of a session and refuses what is not one.
-
-    Args:
-        stream: What to read from, seekable.
-
-    Raises:
-        InvalidSessionError: If the stream does not hold a session.
-    """
-
+class _Reader(SessionReader):
     def __init__(self, stream: IO[bytes]) -> None:
         try:
-            self.zip_file = zipfile.ZipFile(stream)
+            self._zip_file = zipfile.ZipFile(stream)
         except _BROKEN as error:
             raise InvalidSessionError(
                 f"The stream does not hold a whole session: {error}"
             ) from error
-        names = self.zip_file.namelist()
+        names = self._zip_file.namelist()
         if len(names) != self._announced_members(stream):
             raise InvalidSessionError(
                 "The stream does not hold a whole session: its directory is damaged."
             )
-        if len(set(names)) != len(names):
-            raise InvalidSessionError("The saved session holds a member twice.")
-        self.members = frozenset(names)
-        #: The names of the attachments.
-        self.attachments: List[str] = []
-        for name in names:
-            if name == DIRECTORY and self.zip_file.getinfo(name).file_size == 0:
-                continue
-            if name.startswith(DIRECTORY):
-                self.attachments.append(attachment_name(name))
-            elif name not in _MEMBERS:
-                raise InvalidSessionError(
-                    f"The saved session holds {name!r}, which is no part of a session."
-                )
-        if SESSION not in self.members:
-            raise InvalidSessionError(
-                f"The stream does not hold a session: {SESSION} is missing."
-            )
+        if DIRECTORY in names and self._zip_file.getinfo(DIRECTORY).file_size == 0:
+            names.remove(DIRECTORY)
+        super().__init__(names)
 
-    def read_json(self, member: str) -> Any:
-        """Read a member of plain data."""
-        content = self._read(member)
-        try:
-            return json.loads(content.decode("utf-8"))
-        except ValueError as error:
-            raise InvalidSessionError(
-                f"{member} of the saved session is not JSON: {error}"
-            ) from error
+    def _announced_members(self, stream: IO[bytes]) -> int:
+        """Return how many members the end of the file says that there are.
 
-    def read_value(self, member: str, serializer: Serializer) -> Any:
-        """Read a member that is a value.
-
-        Raises:
-            SerializationError: If the serializer cannot read it.
+        The module `zipfile` reads as many as it finds, so a damaged directory would
+        just make attachments disappear.
         """
-        content = self._read(member)
-        try:
-            return serializer.deserialize(io.BytesIO(content))
-        except Exception as error:
-            if isinstance(error, BandsawError) and not isinstance(
-                error, SerializationError
-            ):
-                raise
-            raise SerializationError(
-                f"The {_part(member)} of the session cannot be read by "
-                f"{type(serializer).__name__}: {_text(error)}"
-            ) from error
+        stream.seek(-_END.size - len(self._zip_file.comment), os.SEEK_END)
+        count: int = _END.unpack(stream.read(_END.size))[0]
+        return count
+
+    def _read(self, member: str) -> bytes:
+        # As a whole: the checksum of a member is compared only when its end is read.
+        with self._open(member) as source:
+            return source.read()
+
+    def _deserialize(self, member: str, serializer: Serializer) -> Any:
+        return serializer.deserialize(io.BytesIO(self._read(member)))
 
     def extract_attachments(self, directory: str) -> Attachments:
-        """Copy the attachments into files, piece by piece.
-
-        Args:
-            directory: Where to make a directory for the files.
-        """
+        """Copy the attachments into files, piece by piece."""
         import shutil
         from tempfile import mkdtemp
 
@@ -189,42 +163,13 @@ class SessionReader:
             attachments[name] = path
         return attachments
 
-    def _announced_members(self, stream: IO[bytes]) -> int:
-        """Return how many members the end of the file says that there are.
-
-        The module `zipfile` reads as many as it finds, so a damaged directory would
-        just make attachments disappear.
-        """
-        stream.seek(-_END.size - len(self.zip_file.comment), os.SEEK_END)
-        count: int = _END.unpack(stream.read(_END.size))[0]
-        return count
-
-    def _read(self, member: str) -> bytes:
-        # As a whole: the checksum of a member is compared only when its end is read.
-        with self._open(member) as source:
-            return source.read()
-
     @contextlib.contextmanager
     def _open(self, member: str) -> Iterator[IO[bytes]]:
+        self._require(member)
         try:
-            with self.zip_file.open(member) as source:
+            with self._zip_file.open(member) as source:
                 yield source
-        except KeyError as error:
-            raise InvalidSessionError(
-                f"{member} of the saved session is missing."
-            ) from error
         except _BROKEN as error:
             raise InvalidSessionError(
                 f"{member} of the saved session is damaged: {error}"
             ) from error
-
-
-def _text(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, SerializationError):
-        return text
-    return f"{type(error).__name__}: {text}"
-
-
-def _part(member: str) -> str:
-    return "step" if member == MODERATOR else member.partition(".")[0]

@@ -13,11 +13,11 @@ import json
 import os
 import sys
 import traceback
-import zipfile
 
 from . import exceptions
 from ._lifeline import end_with_parent
-from ._session_file import TRACEBACK
+from ._session_file import SessionFile
+from ._session_members import TRACEBACK
 from ._temporary import open_private, set_parent_directory
 from .exceptions import (
     AdviceError,
@@ -35,7 +35,9 @@ from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Dict, Optional, Sequence
+    from typing import Any, Dict, Optional, Sequence
+
+    from ._session_members import SavedForm
 
 _REPORT = "failure.json"
 _EXCEPTION = "exception.dat"
@@ -67,7 +69,7 @@ def main(args: Optional[Sequence[str]] = None) -> None:
     with open(options.input, "rb") as source, open(
         beside, "w+b", opener=open_private
     ) as target:
-        continue_session(source, target)
+        continue_session(SessionFile(source), SessionFile(target))
     # Whoever waits sees the whole answer or none.
     os.replace(beside, output)
 
@@ -95,17 +97,17 @@ def _apply_settings(settings: Dict[str, Any]) -> None:
     continue_script(settings.get("script"))
 
 
-def continue_session(source: IO[bytes], target: IO[bytes]) -> None:
+def continue_session(source: SavedForm, target: SavedForm) -> None:
     """Restore a session, walk on with it, and write an answer.
 
     Args:
         source: The saved session.
-        target: Where the answer is written, a seekable stream that can be read, too.
+        target: Where the answer is written.
     """
     session = Session()
     phase = _RESTORING
     try:
-        session.restore(source)
+        session.restore_from(source)
         join_run(session.run)
         mover = session.step
         phase = _WALKING
@@ -114,8 +116,7 @@ def continue_session(source: IO[bytes], target: IO[bytes]) -> None:
         phase = _SAVING
         _save_answer(session, target)
     except BaseException as error:
-        target.seek(0)
-        target.truncate()
+        target.clear()
         _write_report(target, phase, error, session)
     finally:
         session.remove_temp_dir()
@@ -133,20 +134,21 @@ def _check_stop(session: Session, mover: int) -> None:
         )
 
 
-def _save_answer(session: Session, target: IO[bytes]) -> None:
+def _save_answer(session: Session, target: SavedForm) -> None:
     try:
         _check_exception(session)
-        session.save_changes(target)
+        _save_changes(session, target)
     except SerializationError as error:
         # The value of the task cannot travel; that is what its caller has to know.
-        target.seek(0)
-        target.truncate()
+        target.clear()
         session.result = Result(exception=error)
-        session.save_changes(target)
+        _save_changes(session, target)
+
+
+def _save_changes(session: Session, target: SavedForm) -> None:
     exception = _exception_of(session)
-    if exception is not None:
-        with zipfile.ZipFile(target, "a") as answer:
-            answer.writestr(TRACEBACK, _format(exception))
+    extra = {} if exception is None else {TRACEBACK: _format(exception).encode("utf-8")}
+    session.save_changes_to(target, extra)
 
 
 def _exception_of(session: Session) -> Optional[BaseException]:
@@ -182,7 +184,7 @@ def _check_exception(session: Session) -> None:
 
 
 def _write_report(
-    target: IO[bytes], phase: str, error: BaseException, session: Session
+    target: SavedForm, phase: str, error: BaseException, session: Session
 ) -> None:
     report = {
         "phase": phase,
@@ -190,23 +192,23 @@ def _write_report(
         "message": str(error) if isinstance(error, BandsawError) else _describe(error),
         "traceback": _format(error),
     }
-    with zipfile.ZipFile(target, "w") as answer:
-        answer.writestr(_REPORT, json.dumps(report))
+    with target.write(None) as answer:
+        answer.write_json(_REPORT, report)
         if session.configuration is not None:
             stream = io.BytesIO()
             try:
                 session.serializer.serialize(error, stream)
             except Exception:
                 return  # It arrives as text.
-            answer.writestr(_EXCEPTION, stream.getvalue())
+            answer.write_bytes(_EXCEPTION, stream.getvalue())
 
 
-def receive_answer(session: Session, source: IO[bytes]) -> Optional[Exception]:
+def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
     """Carry on with a session that was continued in another interpreter.
 
     Args:
         session: The session that was saved, it takes over what has changed.
-        source: The answer.
+        answer: The answer.
 
     Returns:
         `None`, or why the session cannot be carried on.
@@ -215,27 +217,17 @@ def receive_answer(session: Session, source: IO[bytes]) -> Optional[Exception]:
         BaseException: Whatever an advice raised in the other interpreter.
     """
     try:
-        members = _read_members(source, (_REPORT, _EXCEPTION, TRACEBACK))
+        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK))
         if _REPORT in members:
             report = json.loads(members[_REPORT].decode("utf-8"))
             return _failure(session, report, members.get(_EXCEPTION))
-        session.restore(source)
+        session.restore_from(answer)
     except (InvalidSessionError, SerializationError) as error:
         return error
     exception = _exception_of(session)
     if exception is not None and TRACEBACK in members:
         _give_cause(exception, members[TRACEBACK].decode("utf-8"))
     return None
-
-
-def _read_members(source: IO[bytes], names: Sequence[str]) -> Dict[str, bytes]:
-    """Read those members of an answer that are there."""
-    try:
-        with zipfile.ZipFile(source) as answer:
-            there = set(answer.namelist()).intersection(names)
-            return {name: answer.read(name) for name in there}
-    except zipfile.BadZipFile:
-        return {}  # Restoring it says what is wrong.
 
 
 def _failure(

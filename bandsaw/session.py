@@ -14,9 +14,10 @@ from .result import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Iterator, Optional, Tuple
+    from typing import IO, Any, Callable, Iterator, Mapping, Optional, Tuple
 
     from ._freezing import FrozenSession
+    from ._session_members import SavedForm
     from .config import AdviceChain, Configuration
     from .extensions import Extension
     from .tasks import Task
@@ -227,22 +228,9 @@ class Session(SessionParts):
             SerializationError: If a part of it cannot be written.
             NotMovableError: If another interpreter would not find the task.
         """
-        from ._freezing import write
+        from ._session_file import SessionFile
 
-        self._required_configuration()
-        write(self._frozen(), stream)
-
-    def save_changes(self, stream: IO[bytes]) -> None:
-        """Write what has changed since the session was restored.
-
-        Args:
-            stream: A binary stream. Restoring it into the session that was saved first
-                keeps there what is left out here.
-        """
-        from ._freezing import write
-
-        self._required_configuration()
-        write(self._frozen(), stream, self._restored)
+        self.save_to(SessionFile(stream))
 
     def restore(self, stream: IO[bytes]) -> Session:
         """Become the session that was saved.
@@ -258,10 +246,47 @@ class Session(SessionParts):
             InvalidSessionError: If the stream does not hold a whole session.
             SerializationError: If a part of it cannot be read.
         """
+        from ._session_file import SessionFile, seekable
+
+        with seekable(stream) as file:
+            return self.restore_from(SessionFile(file))
+
+    def save_to(self, form: SavedForm) -> None:
+        """Write the session in a form; see `save`.
+
+        Args:
+            form: Where to write it.
+        """
+        from ._freezing import write
+
+        self._required_configuration()
+        write(self._frozen(), form)
+
+    def save_changes_to(
+        self, form: SavedForm, extra: Optional[Mapping[str, bytes]] = None
+    ) -> None:
+        """Write what has changed since the session was restored.
+
+        Args:
+            form: Where to write it. Restoring it into the session that was saved first
+                keeps there what is left out here.
+            extra: More members by name, which belong to no session.
+        """
+        from ._freezing import write
+
+        self._required_configuration()
+        write(self._frozen(), form, self._restored, extra)
+
+    def restore_from(self, form: SavedForm) -> Session:
+        """Become the session that was saved in a form; see `restore`.
+
+        Args:
+            form: Where it was written.
+        """
         from ._freezing import read
 
         known = self._frozen()
-        frozen = read(stream, known, self._make_temp_dir)
+        frozen = read(form, known, self._make_temp_dir)
         # Everything was read, so from here on nothing is refused.
         self.configuration = frozen.configuration  # type: ignore[assignment]
         self.advice_chain = frozen.advice_chain

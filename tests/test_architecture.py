@@ -31,6 +31,7 @@ ROOMS = {
         "fingerprint",
         "_walk",
         "_session_file",
+        "_session_members",
     ],
     "ground": [
         "_advice",

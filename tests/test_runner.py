@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator, Optional
 import pytest
 
 from bandsaw import Advice, Configuration
+from bandsaw._session_file import SessionFile
 from bandsaw.exceptions import (
     AdviceError,
     InterpreterError,
@@ -54,11 +55,11 @@ class Moves(Advice):
         sent, received = io.BytesIO(), io.BytesIO()
         session.save(sent)
         sent.seek(0)
-        continue_session(sent, received)
+        continue_session(SessionFile(sent), SessionFile(received))
         self.answer = received.getvalue()
         if self.change is not None:
             self.answer = self.change(self.answer)
-        self.failure = receive_answer(session, io.BytesIO(self.answer))
+        self.failure = receive_answer(session, SessionFile(io.BytesIO(self.answer)))
         if self.failure is None:
             session.proceed()
         else:
@@ -211,10 +212,10 @@ def test_a_session_that_can_not_be_restored_there_says_why(
     configuration: Configuration,
 ) -> None:
     source, target = io.BytesIO(b"no session"), io.BytesIO()
-    continue_session(source, target)
+    continue_session(SessionFile(source), SessionFile(target))
 
     session = Session(Task.create_task(add), Execution("e", (1, 2)), configuration)
-    failure = receive_answer(session, target)
+    failure = receive_answer(session, SessionFile(target))
 
     assert type(failure) is InvalidSessionError
     assert isinstance(failure.__cause__, RemoteTraceback)

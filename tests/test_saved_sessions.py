@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import bandsaw
 from bandsaw import Advice, JsonSerializer
+from bandsaw._session_file import SessionFile
 from bandsaw.exceptions import (
     InvalidSessionError,
     NotMovableError,
@@ -92,7 +93,7 @@ class Hop(Advice):
             far = restored(content)
             far.proceed()
             stream = io.BytesIO()
-            far.save_changes(stream)
+            far.save_changes_to(SessionFile(stream))
             answers.append(stream.getvalue())
             far.remove_temp_dir()
 
@@ -250,7 +251,7 @@ def test_an_answer_leaves_out_what_is_known(
     session.attachments["big.bin"] = path
     far = restored(saved(session))
     stream = io.BytesIO()
-    far.save_changes(stream)
+    far.save_changes_to(SessionFile(stream))
 
     with zipfile.ZipFile(stream) as archive:
         assert archive.namelist() == [

@@ -10,6 +10,7 @@ from asyncio import CancelledError
 from pathlib import Path
 
 from .._advice import Advice
+from .._session_file import SessionFile
 from .._temporary import open_private
 from ..exceptions import (
     InterpreterError,
@@ -127,7 +128,7 @@ class RemoteAdvice(Advice):
                 failure: Optional[Exception] = error
             else:
                 with open(job.output, "rb") as stream:
-                    failure = receive_answer(session, stream)
+                    failure = receive_answer(session, SessionFile(stream))
             if session.cancellation.is_requested:
                 raise CancelledError
             return failure

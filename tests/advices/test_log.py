@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bandsaw._advice import Advice
+from bandsaw._session_file import SessionFile
 from bandsaw.advices.log import JsonFormatter, LoggingAdvice
 from bandsaw.config import Configuration
 from bandsaw.exceptions import AdviceError, ConfigurationError
@@ -368,7 +369,7 @@ def test_a_session_that_comes_back_is_logged_to_its_end(
             def far_end() -> None:
                 far = Session(configuration=session.configuration).restore(stream)
                 far.proceed()
-                far.save_changes(answer)
+                far.save_changes_to(SessionFile(answer))
                 far.remove_temp_dir()
 
             run_thread(far_end)

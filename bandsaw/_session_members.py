@@ -1,0 +1,214 @@
+"""The members of a saved session, and how values become members and come back.
+
+A session is saved either as a zip file or as frames on a channel. The members are the
+same; a form says where their bytes are.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+
+from .attachments import DIRECTORY, Attachments, attachment_name
+from .exceptions import (
+    BandsawError,
+    InvalidSessionError,
+    NotMovableError,
+    SerializationError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Collection, Dict, FrozenSet, Iterable, List, Optional
+
+    from .attachments import Attachment
+    from .serialization import Serializer
+
+SESSION = "session.json"
+RUN = "run.json"
+TASK = "task.dat"
+EXECUTION = "execution.dat"
+CONTEXT = "context.dat"
+RESULT = "result.dat"
+MODERATOR = "moderator.dat"
+# Where the exception of a result comes from, as text; only in a runner's answer.
+TRACEBACK = "traceback.txt"
+
+_MEMBERS = frozenset(
+    (SESSION, RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR, TRACEBACK)
+)
+
+
+class SavedForm(ABC):
+    """Where the members of one saved session are."""
+
+    @abstractmethod
+    def write(self, serializer: Optional[Serializer]) -> SessionWriter:
+        """Return a writer.
+
+        Args:
+            serializer: What writes the values; not needed for plain data.
+        """
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget what was written, to begin anew."""
+
+    @abstractmethod
+    def read(self) -> SessionReader:
+        """Return a reader.
+
+        Raises:
+            InvalidSessionError: If this is not a whole session.
+        """
+
+    @abstractmethod
+    def peek(self, members: Collection[str]) -> Dict[str, bytes]:
+        """Return the content of some members, as far as they are there.
+
+        Args:
+            members: The names of the members, which need not be those of a session.
+        """
+
+
+class SessionWriter(ABC):
+    """Writes the members of a session; a context manager around all of them.
+
+    Args:
+        serializer: What writes the values; not needed for plain data.
+    """
+
+    def __init__(self, serializer: Optional[Serializer]) -> None:
+        self._serializer = serializer
+
+    @abstractmethod
+    def write_bytes(self, member: str, content: bytes) -> None:
+        """Write a member that is no value."""
+
+    @abstractmethod
+    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
+        """Write a member that is a value."""
+
+    @abstractmethod
+    def write_attachment(self, name: str, attachment: Attachment) -> None:
+        """Write an attachment."""
+
+    def write_json(self, member: str, value: Any) -> None:
+        """Write a member of plain data."""
+        self.write_bytes(member, json.dumps(value).encode("ascii"))
+
+    def write_value(self, member: str, value: Any) -> None:
+        """Write a member that is a value.
+
+        Raises:
+            SerializationError: If the serializer cannot write it.
+        """
+        assert self._serializer is not None
+        try:
+            self._serialize(member, value, self._serializer)
+        except Exception as error:
+            if isinstance(error, (NotMovableError, OSError)):
+                raise
+            raise SerializationError(
+                f"The {_part(member)} of the session cannot be written by "
+                f"{type(self._serializer).__name__}: {_text(error)}"
+            ) from error
+
+    def __enter__(self) -> SessionWriter:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Finish what was written, unless there was an error."""
+
+
+class SessionReader(ABC):
+    """Reads the members of a session and refuses what is not one.
+
+    Args:
+        names: The names of all members that are there.
+
+    Attributes:
+        members: The names of the members.
+        attachments: The names of the attachments.
+
+    Raises:
+        InvalidSessionError: If these are not the members of a session.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        names = list(names)
+        self.members: FrozenSet[str] = frozenset(names)
+        if len(self.members) != len(names):
+            raise InvalidSessionError("The saved session holds a member twice.")
+        self.attachments: List[str] = []
+        for name in names:
+            if name.startswith(DIRECTORY):
+                self.attachments.append(attachment_name(name))
+            elif name not in _MEMBERS:
+                raise InvalidSessionError(
+                    f"The saved session holds {name!r}, which is no part of a session."
+                )
+        if SESSION not in self.members:
+            raise InvalidSessionError(
+                f"The stream does not hold a session: {SESSION} is missing."
+            )
+
+    @abstractmethod
+    def _read(self, member: str) -> bytes:
+        """Return the content of a member."""
+
+    @abstractmethod
+    def _deserialize(self, member: str, serializer: Serializer) -> Any:
+        """Return the value that a member is."""
+
+    @abstractmethod
+    def extract_attachments(self, directory: str) -> Attachments:
+        """Put the attachments into files.
+
+        Args:
+            directory: Where to make a directory for the files.
+        """
+
+    def read_json(self, member: str) -> Any:
+        """Read a member of plain data."""
+        content = self._read(member)
+        try:
+            return json.loads(content.decode("utf-8"))
+        except ValueError as error:
+            raise InvalidSessionError(
+                f"{member} of the saved session is not JSON: {error}"
+            ) from error
+
+    def read_value(self, member: str, serializer: Serializer) -> Any:
+        """Read a member that is a value.
+
+        Raises:
+            SerializationError: If the serializer cannot read it.
+        """
+        self._require(member)
+        try:
+            return self._deserialize(member, serializer)
+        except Exception as error:
+            if isinstance(error, BandsawError) and not isinstance(
+                error, SerializationError
+            ):
+                raise
+            raise SerializationError(
+                f"The {_part(member)} of the session cannot be read by "
+                f"{type(serializer).__name__}: {_text(error)}"
+            ) from error
+
+    def _require(self, member: str) -> None:
+        if member not in self.members:
+            raise InvalidSessionError(f"{member} of the saved session is missing.")
+
+
+def _text(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, SerializationError):
+        return text
+    return f"{type(error).__name__}: {text}"
+
+
+def _part(member: str) -> str:
+    return "step" if member == MODERATOR else member.partition(".")[0]

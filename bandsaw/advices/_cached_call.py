@@ -14,6 +14,7 @@ from ..fingerprint import fingerprint_of_tokens
 from ..identifier import ID_LENGTH
 from ..infos import text_of
 from ..serialization import PickleSerializer
+from ..serialization.buffers import contiguous
 from ..stores.entries import identity, pack
 from ..tracking.hiding import HIDDEN, names_to_hide
 
@@ -312,7 +313,12 @@ class CachedCall:
         stream = BytesIO()
         buffers = self.serializer.serialize_with_buffers(value, stream)
         return pack(
-            stream.getbuffer(), buffers, record, self.key, self.digest, time.time()
+            stream.getvalue(),
+            [contiguous(buffer) for buffer in buffers],
+            record,
+            self.key,
+            self.digest,
+            time.time(),
         )
 
 

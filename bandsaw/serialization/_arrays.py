@@ -6,7 +6,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 # Dates and time spans, which numpy itself does not hand over as buffers.
 _TIMES = "mM"
@@ -21,11 +21,13 @@ def is_array(kind: type) -> bool:
     return kind.__name__ == "ndarray" and kind.__module__ == "numpy"
 
 
-def reduce_array(array: Any) -> Any:
+def reduce_array(array: Any, hand_over: Callable[[memoryview], Any]) -> Any:
     """Say how an array is pickled.
 
     Args:
         array: A `numpy.ndarray`.
+        hand_over: Takes a buffer that need not be contiguous, and returns what stands
+            for it in the pickle.
 
     Returns:
         What `reducer_override` of a pickler wants.
@@ -34,12 +36,15 @@ def reduce_array(array: Any) -> Any:
     is_contiguous = array.flags.c_contiguous or array.flags.f_contiguous
     if dtype.hasobject or (is_contiguous and dtype.kind not in _TIMES):
         return NotImplemented
-    if not is_contiguous:
-        # A copy is needed either way; as a buffer it is made only once.
-        array = sys.modules["numpy"].ascontiguousarray(array)
-    if dtype.kind not in _TIMES:
-        return array.__reduce_ex__(5)
-    return array_of_times, (array.view("i8"), str(dtype))
+    numbers = array.view("i8") if dtype.kind in _TIMES else array
+    if is_contiguous:
+        return array_of_times, (numbers, str(dtype))
+    try:
+        buffer = memoryview(numbers)
+    except (ValueError, TypeError):
+        # Nothing but numpy knows what is in it: records with dates, for example.
+        return sys.modules["numpy"].ascontiguousarray(array).__reduce_ex__(5)
+    return array_of_buffer, (hand_over(buffer), dtype, array.shape)
 
 
 def array_of_times(numbers: Any, dtype: str) -> Any:
@@ -50,3 +55,16 @@ def array_of_times(numbers: Any, dtype: str) -> Any:
         dtype: The type as text, with unit and byte order.
     """
     return numbers.view(dtype)
+
+
+def array_of_buffer(buffer: Any, dtype: Any, shape: Any) -> Any:
+    """Return an array that uses a buffer.
+
+    Args:
+        buffer: The buffer, contiguous in the order of C.
+        dtype: The type of the elements.
+        shape: The shape.
+    """
+    import numpy
+
+    return numpy.frombuffer(buffer, dtype).reshape(shape)

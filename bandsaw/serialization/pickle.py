@@ -10,7 +10,18 @@ from .serializer import Serializer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pickle import Pickler
-    from typing import IO, Any, Callable, List, Optional, Sequence, Type, Union
+    from typing import (
+        IO,
+        Any,
+        Callable,
+        Dict,
+        List,
+        Optional,
+        Sequence,
+        Tuple,
+        Type,
+        Union,
+    )
 
 
 @lru_cache(maxsize=None)
@@ -35,9 +46,11 @@ def _buffering_pickler_class() -> Type[Pickler]:
     exception_pickler = _pickler_class()
 
     class BufferingPickler(exception_pickler):  # type: ignore[misc,valid-type]
+        hand_over: Callable[[memoryview], Any]
+
         def reducer_override(self, value: Any) -> Any:
             if is_array(type(value)):
-                return reduce_array(value)
+                return reduce_array(value, self.hand_over)
             return exception_pickler.reducer_override(self, value)
 
     return BufferingPickler
@@ -89,22 +102,37 @@ class PickleSerializer(Serializer):
 
         Returns:
             The buffers of numpy arrays, and of all else that hands them over to pickle.
+            Those of arrays that are not contiguous are not contiguous either.
 
         Raises:
             SerializationError: If the value, or something in it, cannot be pickled.
         """
         buffers: List[memoryview] = []
+        # pickle takes only contiguous buffers. Something small stands for the others.
+        stand_ins: Dict[int, Tuple[bytearray, memoryview]] = {}
+
+        def hand_over(buffer: memoryview) -> Any:
+            from pickle import PickleBuffer
+
+            if buffer.nbytes < _SMALLEST_BUFFER:
+                return PickleBuffer(bytearray(buffer.tobytes()))
+            stand_in = bytearray(1)
+            stand_ins[id(stand_in)] = stand_in, buffer
+            return PickleBuffer(stand_in)
 
         def keep_in_stream(buffer: Any) -> bool:
             content = buffer.raw()
-            if content.nbytes < _SMALLEST_BUFFER:
+            if id(content.obj) in stand_ins:
+                _, content = stand_ins[id(content.obj)]
+            elif content.nbytes < _SMALLEST_BUFFER:
                 return True
             buffers.append(content)
             return False
 
-        pickler = _buffering_pickler_class()(
+        pickler: Any = _buffering_pickler_class()(
             stream, _PROTOCOL, buffer_callback=keep_in_stream
         )
+        pickler.hand_over = hand_over
         self._dump(pickler, value)
         return buffers
 

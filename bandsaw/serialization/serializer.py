@@ -51,7 +51,8 @@ class Serializer(ABC):
 
         Returns:
             The buffers that were left out, which `deserialize_with_buffers` wants back
-            in this order. A serializer that does not say otherwise leaves none out.
+            in this order, each as one run of its bytes in the order of C. A serializer
+            that does not say otherwise leaves none out.
 
         Raises:
             SerializationError: If the serializer cannot write the value in a way that

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from ._session_members import (
     CONTEXT,
     EXECUTION,
@@ -15,20 +13,20 @@ from ._session_members import (
 )
 from ._walk import NOT_STARTED
 from .config import get_configuration
+from .context import Context
 from .exceptions import InvalidSessionError
+from .execution import Execution
 from .identifier import Ids
 from .modules import allow_imports, importable_module_name
-from .run import Run
+from .run import Run, get_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator, Mapping, Optional
+    from typing import Callable, Mapping, Optional
 
-    from ._session_members import SavedForm, SessionReader
+    from ._session_members import SavedForm, SessionWriter
     from .attachments import Attachment
     from .config import Configuration
-    from .context import Context
-    from .execution import Execution
     from .result import Result
     from .tasks import Task
 
@@ -39,11 +37,11 @@ class FrozenSession:
     Attributes:
         configuration: The configuration that has the chain.
         advice_chain: The name of the chain.
-        ids: The ids, `None` for an incomplete session.
+        ids: The ids, `None` for an incomplete session, and where nobody wants to know.
         run: The run that the session belongs to, `None` for the one of the process.
         task: The task that was called.
         execution: The arguments of the call.
-        context: The notes of advices and extensions.
+        context: The notes of advices and extensions, `None` if there are none.
         result: The result, `None` before there is one.
         step: The number of the current step in the walk.
         attachments: The attachments by name.
@@ -109,21 +107,51 @@ def write(
         "ids": None if session.ids is None else str(session.ids),
     }
     with form.write(session.configuration.serializer) as writer:
-        writer.write_json(SESSION, header)
-        if known is None or known.run is not session.run:
-            writer.write_json(RUN, session.run.to_json())
-        if known is None or known.task is not session.task:
-            writer.write_value(TASK, session.task)
-        if known is None or known.execution is not session.execution:
-            writer.write_value(EXECUTION, session.execution)
+        if form.is_compact:
+            form.head = {**header, "step": session.step}
+            _write_compactly(session, writer, known)
+        else:
+            writer.write_json(SESSION, header)
+            _write_whole(session, writer, known)
+        if extra:
+            for member, content in extra.items():
+                writer.write_bytes(member, content)
+        if session.attachments:
+            for name, attachment in session.attachments.items():
+                if known is None or known.attachments.get(name) is not attachment:
+                    writer.write_attachment(name, attachment)
+
+
+def _write_whole(
+    session: FrozenSession, writer: SessionWriter, known: Optional[FrozenSession]
+) -> None:
+    assert session.run is not None
+    if known is None or known.run is not session.run:
+        writer.write_json(RUN, session.run.to_json())
+    if known is None or known.task is not session.task:
+        writer.write_task(session.task)
+    if known is None or known.execution is not session.execution:
+        writer.write_value(EXECUTION, session.execution)
+    writer.write_value(CONTEXT, session.context or Context())
+    writer.write_value(RESULT, session.result)
+    writer.write_value(MODERATOR, {"step": session.step})
+
+
+def _write_compactly(
+    session: FrozenSession, writer: SessionWriter, known: Optional[FrozenSession]
+) -> None:
+    assert session.run is not None
+    if (get_run() if known is None else known.run) is not session.run:
+        writer.write_json(RUN, session.run.to_json())
+    if known is None or known.task is not session.task:
+        writer.write_task(session.task)
+    execution = session.execution
+    if execution is not None and (known is None or known.execution is not execution):
+        writer.write_value(EXECUTION, execution.to_move())
+    if session.context:
         writer.write_value(CONTEXT, session.context)
+    if session.result is not None:
         writer.write_value(RESULT, session.result)
-        writer.write_value(MODERATOR, {"step": session.step})
-        for member, content in (extra or {}).items():
-            writer.write_bytes(member, content)
-        for name, attachment in session.attachments.items():
-            if known is None or known.attachments.get(name) is not attachment:
-                writer.write_attachment(name, attachment)
 
 
 def read(
@@ -146,58 +174,72 @@ def read(
         SerializationError: If a part of it cannot be read.
     """
     with allow_imports():
-        return _read(form.read(), known, directory_for)
+        return _read(form, known, directory_for)
 
 
 def _read(
-    reader: SessionReader,
+    form: SavedForm,
     known: FrozenSession,
     directory_for: Callable[[Configuration], str],
 ) -> FrozenSession:
-    header = reader.read_json(SESSION)
-    with _refusing(SESSION):
+    reader = form.read()
+    is_compact = form.is_compact
+    header = form.head if is_compact else reader.read_json(SESSION)
+    try:
         module_name, advice_chain = header["configuration"], header["advice_chain"]
         ids = None if header["ids"] is None else Ids.from_string(header["ids"])
+    except _WRONG as error:
+        raise _refusal(SESSION, error) from error
     configuration = _configuration(module_name, known.configuration)
     chain = configuration.chains[advice_chain]
     serializer = configuration.serializer
+    members = reader.members
 
     # Only for a session that was saved before may something be left out.
     is_carried_on = known.task is not None
 
-    def part(member: str, kept: Any) -> Any:
-        if is_carried_on and kept is not None and member not in reader.members:
-            return kept
-        return reader.read_value(member, serializer)
-
-    run = known.run
-    if RUN in reader.members or not is_carried_on:
+    run, task, execution = known.run, known.task, known.execution
+    context, result = known.context, known.result
+    if RUN in members or not (is_carried_on or is_compact):
         values = reader.read_json(RUN)
-        with _refusing(RUN):
+        try:
             run = Run.from_json(values)
-    task = part(TASK, known.task)
-    execution = part(EXECUTION, known.execution)
-    context = part(CONTEXT, known.context)
-    result = part(RESULT, known.result)
-    moderator = reader.read_value(MODERATOR, serializer)
-    with _refusing(MODERATOR):
+        except _WRONG as error:
+            raise _refusal(RUN, error) from error
+    if TASK in members or task is None:
+        task = reader.read_task(serializer)
+    if EXECUTION in members or execution is None:
+        execution = reader.read_value(EXECUTION, serializer)
+        if is_compact:
+            try:
+                execution = Execution.of_moved(task, execution)
+            except _WRONG as error:
+                raise _refusal(EXECUTION, error) from error
+    if CONTEXT in members or not (is_compact or (is_carried_on and context)):
+        context = reader.read_value(CONTEXT, serializer)
+    if RESULT in members or not (is_compact or (is_carried_on and result)):
+        result = reader.read_value(RESULT, serializer)
+    moderator = header if is_compact else reader.read_value(MODERATOR, serializer)
+    try:
         step = moderator["step"]
         if not NOT_STARTED <= step <= chain.walk.end:
             raise ValueError(f"chain {advice_chain!r} has no step {step}")
+    except _WRONG as error:
+        raise _refusal(MODERATOR, error) from error
     attachments: Mapping[str, Attachment] = {}
     if reader.attachments:
         attachments = reader.extract_attachments(directory_for(configuration))
     return FrozenSession(
-        configuration=configuration,
-        advice_chain=advice_chain,
-        ids=ids,
-        run=run,
-        task=task,
-        execution=execution,
-        context=context,
-        result=result,
-        step=step,
-        attachments=attachments,
+        configuration,
+        advice_chain,
+        ids,
+        run,
+        task,
+        execution,
+        context,
+        result,
+        step,
+        attachments,
     )
 
 
@@ -207,11 +249,11 @@ def _configuration(module_name: str, known: Optional[Configuration]) -> Configur
     return get_configuration(module_name)
 
 
-@contextlib.contextmanager
-def _refusing(member: str) -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidSessionError(
-            f"{member} of the saved session is not what it should be: {error!r}"
-        ) from error
+# What a member raises that is not what it should be.
+_WRONG = (KeyError, TypeError, ValueError)
+
+
+def _refusal(member: str, error: Exception) -> InvalidSessionError:
+    return InvalidSessionError(
+        f"{member} of the saved session is not what it should be: {error!r}"
+    )

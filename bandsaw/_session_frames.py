@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from io import BytesIO
 
-from ._session_members import SavedForm, SessionReader, SessionWriter
+from ._session_members import (
+    SESSION,
+    TASK,
+    SavedForm,
+    SessionReader,
+    SessionWriter,
+)
 from .attachments import DIRECTORY, Attachments
 from .exceptions import InvalidSessionError
+from .serialization.buffers import FileContent, blocks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple, Union
+    from typing import (
+        Any,
+        Collection,
+        Dict,
+        List,
+        Mapping,
+        Optional,
+        Sequence,
+        Tuple,
+        Union,
+    )
 
     from .attachments import Attachment
     from .serialization import Serializer
+    from .serialization.buffers import Buffer
 
     Content = Union[bytes, memoryview]
-    Member = Tuple[Content, Sequence[memoryview]]
+    Member = Tuple[Content, Sequence[Buffer]]
 
-# A larger attachment is handed over as a mapping of its file.
+# How many tasks are remembered.
+_TASKS_KEPT = 256
+
+# A larger attachment is handed over as a file.
 _LARGE_ATTACHMENT = 1 << 16
 
 
@@ -28,10 +48,14 @@ class SessionFrames(SavedForm):
     """A saved session as members in memory.
 
     Attributes:
+        head: What the session says of itself, plain data.
         members: The content of each member by its name, and the buffers beside it.
     """
 
+    is_compact = True
+
     def __init__(self) -> None:
+        self.head: Dict[str, Any] = {}
         self.members: Dict[str, Member] = {}
 
     def write(self, serializer: Optional[Serializer]) -> SessionWriter:
@@ -39,7 +63,8 @@ class SessionFrames(SavedForm):
         return _Writer(self.members, serializer)
 
     def clear(self) -> None:
-        """Forget all members."""
+        """Forget the head and all members."""
+        self.head = {}
         self.members.clear()
 
     def read(self) -> SessionReader:
@@ -54,31 +79,35 @@ class SessionFrames(SavedForm):
             if name in self.members
         }
 
-    def pack(self) -> Tuple[List[Content], List[memoryview]]:
+    def pack(self) -> Tuple[Dict[str, Any], List[Content], List[Buffer]]:
         """Lay out the members for a frame.
 
         Returns:
-            The pieces of the frame, and the buffers that go beside it.
+            The head of the frame, the pieces of its content, and the buffers that go
+            beside it.
         """
-        lines = []
-        pieces: List[Content] = [b""]
-        buffers: List[memoryview] = []
+        table = []
+        pieces: List[Content] = []
+        buffers: List[Buffer] = []
         for name, (content, apart) in self.members.items():
-            lines.append(f"{len(content)} {len(apart)} {name}\n")
+            table.append((name, len(content), len(apart)))
             pieces.append(content)
-            buffers.extend(apart)
-        table = "".join(lines).encode("utf-8")
-        pieces[0] = b"%d\n%b" % (len(table), table)
-        return pieces, buffers
+            if apart:
+                buffers.extend(apart)
+        return {"session": self.head, "members": table}, pieces, buffers
 
     @classmethod
     def unpack(
-        cls, content: Content, buffers: Sequence[memoryview] = ()
+        cls,
+        head: Mapping[str, Any],
+        content: Content,
+        buffers: Sequence[Buffer] = (),
     ) -> SessionFrames:
         """Find the members in a frame.
 
         Args:
-            content: The frame.
+            head: The head of the frame.
+            content: Its content.
             buffers: The buffers that came beside it.
 
         Raises:
@@ -86,26 +115,44 @@ class SessionFrames(SavedForm):
         """
         form = cls()
         view = memoryview(content)
+        end = used = 0
         try:
-            size, _, _ = bytes(view[:20]).partition(b"\n")
-            start = len(size) + 1
-            end = start + int(size)
-            used = 0
-            for line in bytes(view[start:end]).decode("utf-8").splitlines():
-                length, count, name = line.split(" ", 2)
-                if name in form.members:
-                    raise ValueError("a member is there twice")
-                apart = buffers[used : used + int(count)]
-                form.members[name] = (view[end : end + int(length)], apart)
-                used += int(count)
-                end += int(length)
-            if end != len(view) or used != len(buffers):
-                raise ValueError("a part of it is missing")
-        except ValueError as error:
+            form.head = head["session"]
+            for name, length, count in head["members"]:
+                apart = buffers[used : used + count] if count else ()
+                form.members[name] = view[end : end + length], apart
+                used += count
+                end += length
+        except (KeyError, TypeError, ValueError) as error:
             raise InvalidSessionError(
-                f"The frame does not hold a whole session: {error}"
+                f"The frame does not hold a session: {error!r}"
             ) from error
+        if end != len(view) or used != len(buffers):
+            raise InvalidSessionError("The frame does not hold a whole session.")
         return form
+
+
+class _PackedTask:
+    """A task, and what a serializer makes of it."""
+
+    __slots__ = ("content", "serializer", "task", "task_id")
+
+    def __init__(self, task: Any, serializer: object, content: bytes) -> None:
+        self.task = task
+        self.serializer = serializer
+        self.content = content
+        self.task_id = task.task_id
+
+
+# Most sessions of a process are those of a few tasks, which never change.
+_packed_tasks: Dict[int, _PackedTask] = {}
+_tasks_by_content: Dict[Tuple[int, bytes], _PackedTask] = {}
+
+
+def _remember(tasks: Dict[Any, _PackedTask], key: Any, task: _PackedTask) -> None:
+    if len(tasks) >= _TASKS_KEPT:
+        tasks.clear()
+    tasks[key] = task
 
 
 class _Writer(SessionWriter):
@@ -121,28 +168,65 @@ class _Writer(SessionWriter):
     def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
         stream = BytesIO()
         buffers = serializer.serialize_with_buffers(value, stream)
-        self._members[member] = (stream.getbuffer(), buffers)
+        self._members[member] = (stream.getvalue(), buffers)
+
+    def write_task(self, task: Any) -> None:
+        """Write the task, which is the same for most sessions."""
+        packed = _packed_tasks.get(id(task))
+        if (
+            packed is None
+            or packed.task is not task
+            or packed.serializer is not self._serializer
+            or packed.task_id != task.task_id
+        ):
+            self.write_value(TASK, task)
+            content, buffers = self._members[TASK]
+            if not buffers:
+                _remember(
+                    _packed_tasks,
+                    id(task),
+                    _PackedTask(task, self._serializer, bytes(content)),
+                )
+            return
+        self._members[TASK] = (packed.content, ())
 
     def write_attachment(self, name: str, attachment: Attachment) -> None:
-        with attachment.open() as file:
-            if attachment.size < _LARGE_ATTACHMENT:
+        size = attachment.size
+        if size < _LARGE_ATTACHMENT:
+            with attachment.open() as file:
                 self._members[DIRECTORY + name] = (file.read(), ())
-                return
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._members[DIRECTORY + name] = (b"", [memoryview(mapped)])
+        else:
+            content = FileContent(attachment.open, size)
+            self._members[DIRECTORY + name] = (b"", [content])
 
 
 class _Reader(SessionReader):
     def __init__(self, members: Dict[str, Member]) -> None:
-        super().__init__(members)
+        super().__init__((SESSION, *members))
         self._contents = members
+
+    def read_task(self, serializer: Serializer) -> Any:
+        """Read the task, which is the same for most sessions."""
+        self._require(TASK)
+        content, buffers = self._contents[TASK]
+        key = (id(serializer), bytes(content))
+        packed = None if buffers else _tasks_by_content.get(key)
+        if packed is None or packed.serializer is not serializer:
+            task = self.read_value(TASK, serializer)
+            if not buffers:
+                _remember(_tasks_by_content, key, _PackedTask(task, serializer, key[1]))
+            return task
+        return packed.task
 
     def _read(self, member: str) -> bytes:
         self._require(member)
         return bytes(self._contents[member][0])
 
     def _deserialize(self, member: str, serializer: Serializer) -> Any:
-        return serializer.deserialize_with_buffers(*self._contents[member])
+        content, buffers = self._contents[member]
+        if any(not isinstance(buffer, memoryview) for buffer in buffers):
+            raise InvalidSessionError(f"{member} of the saved session is a file.")
+        return serializer.deserialize_with_buffers(content, buffers)  # type: ignore[arg-type]
 
     def extract_attachments(self, directory: str) -> Attachments:
         """Write the attachments into files."""
@@ -154,6 +238,8 @@ class _Reader(SessionReader):
             path = os.path.join(directory, name)
             content, buffers = self._contents[DIRECTORY + name]
             with open(path, "xb") as target:
-                target.writelines((content, *buffers))
+                target.write(content)
+                for buffer in buffers:
+                    target.writelines(blocks_of(buffer))
             attachments[name] = path
         return attachments

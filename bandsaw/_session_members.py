@@ -40,7 +40,17 @@ _MEMBERS = frozenset(
 
 
 class SavedForm(ABC):
-    """Where the members of one saved session are."""
+    """Where the members of one saved session are.
+
+    Attributes:
+        is_compact: Whether it is read by somebody who knows this process, so that what
+            both know and what is empty is left out. Otherwise whoever finds the form
+            finds everything in it, the session's id included.
+        head: What a compact form says of the session, plain data.
+    """
+
+    is_compact = False
+    head: Dict[str, Any]
 
     @abstractmethod
     def write(self, serializer: Optional[Serializer]) -> SessionWriter:
@@ -114,6 +124,10 @@ class SessionWriter(ABC):
                 f"{type(self._serializer).__name__}: {_text(error)}"
             ) from error
 
+    def write_task(self, task: Any) -> None:
+        """Write the task."""
+        self.write_value(TASK, task)
+
     def __enter__(self) -> SessionWriter:
         return self
 
@@ -178,6 +192,10 @@ class SessionReader(ABC):
             raise InvalidSessionError(
                 f"{member} of the saved session is not JSON: {error}"
             ) from error
+
+    def read_task(self, serializer: Serializer) -> Any:
+        """Read the task."""
+        return self.read_value(TASK, serializer)
 
     def read_value(self, member: str, serializer: Serializer) -> Any:
         """Read a member that is a value.

@@ -95,6 +95,11 @@ class Execution(SerializableValue):
     def execution_id(self, execution_id: str) -> None:
         self._id = execution_id
 
+    @property
+    def has_id(self) -> bool:
+        """Whether the id is known already."""
+        return self._id is not None
+
     def pin_id(self) -> None:
         """Compute the id now, if a task could change what it is computed from."""
         if self._id is None:
@@ -177,6 +182,25 @@ class Execution(SerializableValue):
         execution = cls(values["execution_id"], values["args"], values["kwargs"])
         if "instability" in values:
             execution.instability = UnstableValueError(values["instability"])
+        return execution
+
+    def to_move(self) -> Dict[str, Any]:
+        """Return what another interpreter needs; the id only when it is known.
+
+        The task there cannot change the arguments here, so it can be computed later.
+        """
+        return {"id": self._id, "args": self.args, "kwargs": self.kwargs}
+
+    @classmethod
+    def of_moved(cls, task: Any, values: Dict[str, Any]) -> Execution:
+        """Make an execution of what `to_move` gave.
+
+        Args:
+            task: The task that was called.
+            values: What was given.
+        """
+        execution = cls.of_call(task, values["args"], values["kwargs"])
+        execution._id = values["id"]
         return execution
 
     def __reduce__(self) -> Tuple[Any, ...]:

@@ -184,6 +184,8 @@ def join_run(run: Run) -> None:
     Args:
         run: The run, as it has travelled with a session.
     """
+    if _state.run is run and _state.has_joined:
+        return
     with _state.lock:
         _publish(run.run_id)
         _state.run = run

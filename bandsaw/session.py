@@ -152,7 +152,8 @@ class Session(SessionParts):
         if extensions:
             for extension in extensions:
                 extension.on_before_task_executed(self)
-        execution.pin_id()
+        if extensions or not self._only_the_task_is_here:
+            execution.pin_id()
         try:
             result = task.execute(execution)
         except Exception as error:
@@ -162,6 +163,15 @@ class Session(SessionParts):
                 extension.on_after_task_executed(self)
         self.result = result
         self.proceed()
+
+    @property
+    def _only_the_task_is_here(self) -> bool:
+        """Whether nobody in this process can ask for the id after the task.
+
+        The caller's arguments are elsewhere then, and the task cannot change them.
+        """
+        restored = self._restored
+        return restored is not None and restored.step + 1 == self.walk.task
 
     def _reach_end(self) -> None:
         """Be where no further step is."""
@@ -260,7 +270,7 @@ class Session(SessionParts):
         from ._freezing import write
 
         self._required_configuration()
-        write(self._frozen(), form)
+        write(self._frozen(with_ids=not form.is_compact), form)
 
     def save_changes_to(
         self, form: SavedForm, extra: Optional[Mapping[str, bytes]] = None
@@ -275,7 +285,8 @@ class Session(SessionParts):
         from ._freezing import write
 
         self._required_configuration()
-        write(self._frozen(), form, self._restored, extra)
+        frozen = self._frozen(with_ids=not form.is_compact)
+        write(frozen, form, self._restored, extra)
 
     def restore_from(self, form: SavedForm) -> Session:
         """Become the session that was saved in a form; see `restore`.
@@ -285,40 +296,49 @@ class Session(SessionParts):
         """
         from ._freezing import read
 
-        known = self._frozen()
-        frozen = read(form, known, self._make_temp_dir)
+        is_first = self.task is None
+        frozen = read(form, self._frozen(), self._make_temp_dir)
         # Everything was read, so from here on nothing is refused.
         self.configuration = frozen.configuration  # type: ignore[assignment]
         self.advice_chain = frozen.advice_chain
         self.task = frozen.task  # type: ignore[assignment]
         self.execution = frozen.execution  # type: ignore[assignment]
         self.result = frozen.result  # type: ignore[assignment]
-        self._context, self._run, self._ids = frozen.context, frozen.run, frozen.ids
-        self._attachments = self.attachments.replaced_by(frozen.attachments)
+        self._context, self._run = frozen.context, frozen.run
+        self._ids = frozen.ids or self._ids
+        if self._attachments or frozen.attachments:
+            self._attachments = self.attachments.replaced_by(frozen.attachments)
         self.choose_chain()
         self._position, self._ahead = None, _NOTHING
         if frozen.step != NOT_STARTED:
             self._stand_before(frozen.step + 1)
-        if known.task is None:
+        if is_first:
             # What comes back from further on is news for whoever has sent this first.
-            self._restored = self._frozen()
+            self._restored = frozen
         return self
 
-    def _frozen(self) -> FrozenSession:
+    def _frozen(self, with_ids: bool = False) -> FrozenSession:
         from ._freezing import FrozenSession
 
-        is_complete = all(x is not None for x in (self.task, self.execution))
+        context = self._context
+        execution: Any = self.execution
+        ids = self._ids
+        is_complete = execution is not None and self.task is not None
+        # What is known already is the same everywhere, also where an argument has no
+        # identity of its own.
+        if is_complete and (with_ids or getattr(execution, "has_id", True)):
+            ids = self.ids
         return FrozenSession(
-            configuration=self.configuration,
-            advice_chain=self.advice_chain,
-            ids=self.ids if is_complete else None,
-            run=self.run,
-            task=self.task,
-            execution=self.execution,
-            context=self.context,
-            result=self.result,
-            step=self.step,
-            attachments=dict(self.attachments),
+            self.configuration,
+            self.advice_chain,
+            ids,
+            self.run,
+            self.task,
+            execution,
+            context if context else None,
+            self.result,
+            self.step,
+            dict(self._attachments) if self._attachments else {},
         )
 
     def __repr__(self) -> str:

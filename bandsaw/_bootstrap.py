@@ -125,10 +125,14 @@ def _is_trusted(directory: str) -> bool:
 
 
 def main() -> None:
-    """Continue a session with the code of the archive that this module belongs to."""
-    archive = os.path.abspath(sys.path[0])
+    """Continue sessions with the code of the archive that this module belongs to."""
+    archive = os.path.dirname(os.path.abspath(__file__))
+    if getattr(sys.flags, "safe_path", False):
+        # Python has not put the archive there; what is there has to stay.
+        sys.path.insert(0, archive)
     if not os.path.isdir(archive):
-        sys.path[0] = archive = unpack(archive)
+        archive = unpack(archive)
+    sys.path[0] = archive
     from bandsaw.runner import main as run
 
     run(sys.argv[1:])

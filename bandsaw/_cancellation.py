@@ -40,3 +40,13 @@ class Cancellation:
                 self._callbacks.append(callback)
                 return
         callback()
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Call something no more, if it was not called yet.
+
+        Args:
+            callback: What `call` was given.
+        """
+        with self._lock:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 from _thread import allocate_lock, start_new_thread
 
@@ -69,15 +68,19 @@ class Lifeline:
             if kept_open >= 0:
                 os.close(kept_open)
 
+    def release_descriptor(self) -> None:
+        """Close the child's end here, when the child has it; again does no harm."""
+        with self._lock:
+            descriptor, self.descriptor = self.descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)
+
     def __enter__(self) -> Lifeline:
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self.cut()
-        with self._lock:
-            descriptor, self.descriptor = self.descriptor, -1
-            if descriptor >= 0:
-                os.close(descriptor)
+        self.release_descriptor()
         _lifelines.discard(self)
 
     def _close_in_forked_child(self) -> None:
@@ -161,6 +164,7 @@ def _read_greeting(descriptor: int) -> bool:
 
 
 def _end_and_remove(group: int, directory: str) -> None:
+    import shutil
     import subprocess
 
     try:

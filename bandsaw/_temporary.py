@@ -207,10 +207,10 @@ def _clean_up_at_exit() -> None:
 
 def _remove(path: str) -> None:
     if path in _directories:
-        _directories.discard(path)
         import shutil
 
         shutil.rmtree(path, ignore_errors=True)
+        _directories.discard(path)
 
 
 def _remove_all() -> None:

@@ -36,6 +36,12 @@ in its place, so that existing ``except`` clauses keep working.
     │   │       it ended without an answer
     │   ├── InterpreterStartError
     │   │       it could not be started, or not restore the session
+    │   ├── TaskTimeoutError (TimeoutError)
+    │   │       the call took too long and was ended: give it more time
+    │   ├── TaskMemoryError (MemoryError)
+    │   │       the task wanted more memory than its limit: give it more
+    │   ├── ProtocolError
+    │   │       the two interpreters do not understand each other
     │   └── UnreachableError (ConnectionError)
     │           the other machine does not answer
     └── RemoteTraceback
@@ -113,6 +119,22 @@ class InterpreterDiedError(InterpreterError):
 
 class InterpreterStartError(InterpreterError):
     """The other interpreter could not be started or could not restore the session."""
+
+
+class TaskTimeoutError(InterpreterError, TimeoutError):
+    """A task that took longer than its timeout; its process was ended."""
+
+
+class TaskMemoryError(InterpreterError, MemoryError):
+    """A task that wanted more memory than its limit allows."""
+
+
+class ProtocolError(InterpreterError):
+    """Two interpreters that do not understand each other.
+
+    Their versions of bandsaw differ, or something has written into the channel between
+    them.
+    """
 
 
 class UnreachableError(InterpreterError, ConnectionError):

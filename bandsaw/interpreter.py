@@ -65,7 +65,7 @@ class Interpreter(SerializableValue):
         if self._path is None and not self.is_this_python:
             # What is installed for this Python is of no use for another one, or worse.
             return own_source_directories(path)
-        return tuple(map(os.path.abspath, path))
+        return _absolute(path, os.getcwd())
 
     def process_environment(self) -> Dict[str, str]:
         """Return the environment of a process of this interpreter on this machine."""
@@ -135,6 +135,17 @@ def is_own_source(path: str) -> bool:
     return not any(
         path == root or path.startswith(root + os.sep) for root in _library_roots()
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _absolute(path: Tuple[str, ...], directory: str) -> Tuple[str, ...]:
+    """Return paths as absolute ones.
+
+    Args:
+        path: The paths.
+        directory: The working directory, of which relative ones depend.
+    """
+    return tuple(map(os.path.abspath, path))
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,56 +1,59 @@
-"""The far end: restores a session, walks on with it, and saves what has changed.
+"""The far end: a process that continues sessions, one in a file or many on a channel.
 
-Both ends of the exchange are on this page: `continue_session` runs in the other
-interpreter and writes an answer, `receive_answer` reads it where the session came from.
-An answer is either a saved session or a report of why there is none.
+The main module of a distribution archive runs this.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import io
 import json
 import os
 import sys
-import traceback
+from functools import partial
 
-from . import exceptions
+from ._exchange import RESTORING, continue_session, write_report
 from ._lifeline import end_with_parent
-from ._session_file import SessionFile
-from ._session_members import TRACEBACK
+from ._relay import relay_records
 from ._temporary import open_private, set_parent_directory
-from .exceptions import (
-    AdviceError,
-    BandsawError,
-    InterpreterError,
-    InterpreterStartError,
-    InvalidSessionError,
-    RemoteTraceback,
-    SerializationError,
-)
-from .modules import allow_imports, continue_script
+from .config import get_configuration
+from .exceptions import InvalidSessionError, TaskMemoryError
+from .modules import continue_script, import_module
+from .reporting import forwarding
 from .result import Result
 from .run import Run, join_run
-from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Sequence
+    from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-    from ._session_members import SavedForm
-
-_REPORT = "failure.json"
-_EXCEPTION = "exception.dat"
-
-_RESTORING, _WALKING, _SAVING = "restoring", "walking", "saving"
+    from .session import Session
+    from .transports.frames import Channel
 
 
 def main(args: Optional[Sequence[str]] = None) -> None:
-    """Continue the session in a file; a distribution archive runs this.
+    """Continue sessions.
 
     Args:
         args: The words of the command line, without the program.
     """
+    words = sys.argv[1:] if args is None else args
+    if words[:1] == ["--channel"]:
+        serve(int(words[1]))
+    else:
+        continue_file(words)
+
+
+def continue_file(args: Sequence[str]) -> None:
+    """Continue the session in a file.
+
+    Args:
+        args: The words of the command line, without the program.
+    """
+    import argparse
+
+    from ._session_file import SessionFile
+
     parser = argparse.ArgumentParser(
         prog="bandsaw", description="Continues a bandsaw session."
     )
@@ -97,179 +100,133 @@ def _apply_settings(settings: Dict[str, Any]) -> None:
     continue_script(settings.get("script"))
 
 
-def continue_session(source: SavedForm, target: SavedForm) -> None:
-    """Restore a session, walk on with it, and write an answer.
+def serve(descriptor: int) -> None:
+    """Continue the sessions that come over a channel, one after the other.
 
     Args:
-        source: The saved session.
-        target: Where the answer is written.
+        descriptor: The descriptor of the channel's socket.
     """
-    session = Session()
-    phase = _RESTORING
+    from .transports import frames
+    from .transports.frames import Channel
+    from .transports.greeting import check_greeting, make_greeting
+
+    # Whatever the task starts must not keep it open.
+    os.set_inheritable(descriptor, False)
+    channel = Channel(descriptor)
     try:
-        session.restore_from(source)
-        join_run(session.run)
-        mover = session.step
-        phase = _WALKING
-        session.proceed()
-        _check_stop(session, mover)
-        phase = _SAVING
-        _save_answer(session, target)
-    except BaseException as error:
-        target.clear()
-        _write_report(target, phase, error, session)
+        _, greeting, _, _ = channel.receive()
+        check_greeting(greeting, "The process that has started this one")
+        _apply_settings(greeting["settings"])
+        join_run(Run.from_json(greeting["run"]))
+        channel.send(frames.GREETING, make_greeting())
+        _serve(channel, greeting["idle_timeout"])
+    except EOFError:
+        pass  # Nobody is there any more who could ask for something.
     finally:
-        session.remove_temp_dir()
+        channel.close()
 
 
-def _check_stop(session: Session, mover: int) -> None:
-    walk = session.walk
-    # What was moved on the way back has only the end before it.
-    stop = walk.after(mover) if mover < walk.task else walk.end
-    if session.step != stop:
-        raise AdviceError(
-            f"Not all advice has been applied. {walk.describe(session.step)} of chain "
-            f"{session.advice_chain!r} returned without proceed() or conclude(), in "
-            f"the interpreter that {walk.describe(mover)} has moved the session to."
-        )
+def _serve(channel: Channel, idle_timeout: float) -> None:
+    from .transports import frames
+
+    channel.be_patient(idle_timeout)
+    while True:
+        try:
+            kind, head, content, file = channel.receive()
+        except TimeoutError:
+            channel.send(frames.FAREWELL)
+            return
+        if kind == frames.FAREWELL:
+            return
+        if kind == frames.PREPARE:
+            _prepare(head["configuration"], head["modules"])
+        elif kind == frames.JOB:
+            _continue_frame(channel, head, content, file)
+            # What was received must not stay in memory while nothing is done.
+            del content
 
 
-def _save_answer(session: Session, target: SavedForm) -> None:
+def _prepare(configuration: str, modules: Sequence[str]) -> None:
+    """Import what a session will need, and use it once."""
     try:
-        _check_exception(session)
-        _save_changes(session, target)
-    except SerializationError as error:
-        # The value of the task cannot travel; that is what its caller has to know.
-        target.clear()
-        session.result = Result(exception=error)
-        _save_changes(session, target)
+        from . import _freezing as _freezing
+        from . import _session_frames as _session_frames
 
-
-def _save_changes(session: Session, target: SavedForm) -> None:
-    exception = _exception_of(session)
-    extra = {} if exception is None else {TRACEBACK: _format(exception).encode("utf-8")}
-    session.save_changes_to(target, extra)
-
-
-def _exception_of(session: Session) -> Optional[BaseException]:
-    # A user's own task object may execute to anything.
-    exception = getattr(session.result, "exception", None)
-    return exception if isinstance(exception, BaseException) else None
-
-
-def _format(error: BaseException) -> str:
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
-
-
-def _describe(error: BaseException) -> str:
-    # Unlike `str()`, this bears with exceptions that cannot be described.
-    return "".join(traceback.format_exception_only(type(error), error)).strip()
-
-
-def _check_exception(session: Session) -> None:
-    """Refuse an exception that the serializer writes but does not give back."""
-    exception = _exception_of(session)
-    if exception is None:
-        return
-    try:
+        serializer = get_configuration(configuration).serializer
+        for name in modules:
+            import_module(name)
         stream = io.BytesIO()
-        session.serializer.serialize(exception, stream)
-        stream.seek(0)
-        session.serializer.deserialize(stream)
-    except Exception as error:
-        raise SerializationError(
-            "The task raised an exception that cannot be given to its caller "
-            f"({_describe(error)}). It was {_describe(exception)}"
-        ) from exception
+        serializer.serialize_with_buffers(None, stream)
+        serializer.deserialize_with_buffers(stream.getvalue(), ())
+    except BaseException:
+        pass  # The session that needs it meets the same error, and reports it.
 
 
-def _write_report(
-    target: SavedForm, phase: str, error: BaseException, session: Session
+def _continue_frame(
+    channel: Channel, head: Dict[str, Any], content: memoryview, file: Optional[int]
 ) -> None:
-    report = {
-        "phase": phase,
-        "error": type(error).__name__,
-        "message": str(error) if isinstance(error, BandsawError) else _describe(error),
-        "traceback": _format(error),
-    }
-    with target.write(None) as answer:
-        answer.write_json(_REPORT, report)
-        if session.configuration is not None:
-            stream = io.BytesIO()
-            try:
-                session.serializer.serialize(error, stream)
-            except Exception:
-                return  # It arrives as text.
-            answer.write_bytes(_EXCEPTION, stream.getvalue())
+    from ._session_frames import SessionFrames
+    from .transports import frames
+    from .transports.parcels import Parcel, open_parcel
+
+    target = SessionFrames()
+    parcels: List[Parcel] = []
+
+    def pack() -> None:
+        parcels.append(Parcel(target))
+
+    try:
+        source = open_parcel(head, content, file)
+    except InvalidSessionError as error:
+        write_report(target, RESTORING, error)
+        pack()
+    else:
+        del content
+        continue_session(
+            source, target, partial(_surrounded, channel=channel, head=head), pack
+        )
+        del source
+    parcel = parcels.pop()
+    _flush_output()
+    with parcel:
+        channel.send(frames.ANSWER, parcel.head, parcel.pieces, parcel.descriptor)
 
 
-def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
-    """Carry on with a session that was continued in another interpreter.
+@contextlib.contextmanager
+def _surrounded(
+    session: Session, channel: Channel, head: Dict[str, Any]
+) -> Iterator[None]:
+    """Let a session walk under the conditions that its job names.
 
-    Args:
-        session: The session that was saved, it takes over what has changed.
-        answer: The answer.
-
-    Returns:
-        `None`, or why the session cannot be carried on.
-
-    Raises:
-        BaseException: Whatever an advice raised in the other interpreter.
+    What it tells meanwhile goes to where it comes from.
     """
+    from .transports import frames
+
+    limit = head.get("memory_limit")
+    relay_records(partial(channel.send, frames.RECORD), head.get("levels"))
     try:
-        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK))
-        if _REPORT in members:
-            report = json.loads(members[_REPORT].decode("utf-8"))
-            return _failure(session, report, members.get(_EXCEPTION))
-        session.restore_from(answer)
-    except (InvalidSessionError, SerializationError) as error:
-        return error
-    exception = _exception_of(session)
-    if exception is not None and TRACEBACK in members:
-        _give_cause(exception, members[TRACEBACK].decode("utf-8"))
-    return None
+        with forwarding(session, partial(channel.send, frames.PROGRESS)):
+            if limit is None:
+                yield
+                return
+            from ._memory_limit import limited_memory
+
+            with limited_memory(limit):
+                yield
+    finally:
+        relay_records(None)
+    exception = getattr(session.result, "exception", None)
+    if isinstance(exception, MemoryError):
+        error = TaskMemoryError(
+            f"The task wanted more memory than its limit of {limit} bytes."
+        )
+        error.__cause__ = exception
+        session.result = Result(exception=error)
 
 
-def _failure(
-    session: Session, report: Dict[str, str], written: Optional[bytes]
-) -> Exception:
-    error = _exception_of_ours(report)
-    _give_cause(error, report["traceback"])
-    if report["phase"] == _WALKING:
-        raised = _read_exception(session, written)
-        if raised is None:
-            raise error
-        _give_cause(raised, report["traceback"])
-        raise raised
-    return error
-
-
-def _give_cause(error: BaseException, text: str) -> None:
-    """Tell where an exception was raised, which does not travel with it."""
-    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
-
-
-def _read_exception(
-    session: Session, written: Optional[bytes]
-) -> Optional[BaseException]:
-    if written is None:
-        return None
-    try:
-        with allow_imports():
-            error = session.serializer.deserialize(io.BytesIO(written))
-    except Exception:
-        return None
-    return error if isinstance(error, BaseException) else None
-
-
-def _exception_of_ours(report: Dict[str, str]) -> Exception:
-    kind = getattr(exceptions, report["error"], None)
-    if isinstance(kind, type) and issubclass(kind, BandsawError):
-        return kind(report["message"])
-    text = (
-        f"The other interpreter failed while {report['phase']} the session: "
-        f"{report['message']}"
-    )
-    if report["phase"] == _RESTORING:
-        return InterpreterStartError(text)
-    return InterpreterError(text)
+def _flush_output() -> None:
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # The task has closed it.

@@ -1,4 +1,8 @@
-"""Where the standard output and error of a child arrive: at the caller's."""
+"""Where the standard output and error of a child arrive: at the caller's.
+
+A child inherits those of this process. Where a stream of this process is something
+else, as in a notebook, what the child writes is pumped into it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,172 @@ import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Optional, TextIO, Tuple
+    from typing import Any, Callable, List, Optional, Set, TextIO, Tuple
+
+    from .frames import Channel
+
+# How many of the last lines of a child are kept, and how many characters of them.
+_LINES_KEPT = 20
+_CHARACTERS_KEPT = 5000
+
+
+def is_inherited(stream: Optional[TextIO], descriptor: int) -> bool:
+    """Tell if a stream of this process is what its children inherit.
+
+    What was written to it so far is flushed, to keep the order.
+
+    Args:
+        stream: The stream.
+        descriptor: The descriptor that children inherit.
+    """
+    if stream is None:
+        return False
+    try:
+        stream.flush()
+        return stream.fileno() == descriptor
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _encoding_of(descriptor: int) -> str:
+    """Return the encoding of a child's stream, which it chooses as this process did."""
+    original = sys.__stdout__ if descriptor == 1 else sys.__stderr__
+    return getattr(original, "encoding", None) or "utf-8"
+
+
+# Of all children in this process, so that their lines do not mix.
+_writing = threading.RLock()
+_active: Set[ChildStream] = set()
+
+
+class ChildStream:
+    """A standard stream of a child, pumped by whoever waits for the child.
+
+    Args:
+        name: `stdout` or `stderr`.
+
+    Attributes:
+        target: The child's end.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._source, self.target = os.pipe()
+        os.set_blocking(self._source, False)
+        encoding = _encoding_of(1 if name == "stdout" else 2)
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._line = ""
+        self._write: Optional[Callable[[str], object]] = None
+        self._flush: Optional[Callable[[], object]] = None
+        self._channel: Optional[Channel] = None
+        self._last_text = ""
+
+    @property
+    def tail(self) -> List[str]:
+        """The last lines that were written."""
+        return self._last_text.splitlines()[-_LINES_KEPT:]
+
+    def close_target(self) -> None:
+        """Close the child's end here, when the child has it."""
+        target, self.target = self.target, -1
+        if target >= 0:
+            os.close(target)
+
+    def watch(self, channel: Channel) -> None:
+        """Be pumped whenever somebody waits for a channel."""
+        self._channel = channel
+        channel.watch(self._source, self._pump)
+
+    def lead_to(
+        self, stream: Optional[TextIO], taker: Optional[Callable[[str, str], None]]
+    ) -> None:
+        """Say where the stream leads from now on.
+
+        Args:
+            stream: A stream of this process, `None` if it has none.
+            taker: Takes the name of the stream and the text instead.
+        """
+        if taker is not None:
+            take, name = taker, self._name
+            self._write, self._flush = lambda text: take(name, text), None
+        else:
+            self._write = getattr(stream, "write", None)
+            self._flush = getattr(stream, "flush", None)
+        with _writing:
+            _active.add(self)
+
+    def drain(self) -> None:
+        """Pump what there is, also of a line that has not ended, and lead nowhere."""
+        while self._pump():
+            pass
+        with _writing:
+            _active.discard(self)
+            text, self._line = self._line, ""
+            self._emit(text)
+
+    def wait(self, seconds: float) -> None:
+        """Pump what is written within a time.
+
+        Args:
+            seconds: The time.
+        """
+        if self._source >= 0 and select.select([self._source], [], [], seconds)[0]:
+            self._pump()
+
+    def _pump(self) -> bool:
+        """Read once, and tell if there may be more."""
+        try:
+            piece = os.read(self._source, 1 << 16) if self._source >= 0 else b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            piece = b""
+        text = self._decoder.decode(piece, final=not piece)
+        if not piece:
+            self._stop()
+        self._last_text = (self._last_text + text)[-_CHARACTERS_KEPT:]
+        with _writing:
+            self._line += text
+            is_alone = not any(
+                other._name == self._name for other in _active if other is not self
+            )
+            # A progress bar ends its lines with a carriage return.
+            end = 1 + max(self._line.rfind("\n"), self._line.rfind("\r"))
+            if is_alone:
+                end = len(self._line)
+            text, self._line = self._line[:end], self._line[end:]
+            self._emit(text)
+        return bool(piece)
+
+    def _emit(self, text: str) -> None:
+        if not text or self._write is None:
+            return
+        try:
+            self._write(text)
+            if self._flush is not None:
+                self._flush()
+        except (OSError, ValueError):
+            pass  # The stream was closed meanwhile, or its disk is full.
+
+    def _stop(self) -> None:
+        source, self._source = self._source, -1
+        if source >= 0:
+            if self._channel is not None:
+                self._channel.forget(source)
+            os.close(source)
+
+    def close(self) -> None:
+        """Close both ends; again does no harm."""
+        self.close_target()
+        self._stop()
+        with _writing:
+            _active.discard(self)
 
 
 class OutputStreams:
     """The standard output and error of a child.
 
-    Those of this process are inherited. Where a stream of this process is something
-    else, as in a notebook, what the child writes is pumped into it.
+    Threads pump what is not inherited.
 
     Attributes:
         stdout: What `subprocess` takes for the child's standard output.
@@ -28,25 +190,15 @@ class OutputStreams:
     def __init__(self) -> None:
         self._pumps: List[Tuple[int, threading.Thread]] = []
         self._child_runs, self._child_ended = os.pipe()
-        self.stdout = self._lead_to(sys.stdout, 1, sys.__stdout__)
-        self.stderr = self._lead_to(sys.stderr, 2, sys.__stderr__)
+        self.stdout = self._lead_to(sys.stdout, 1)
+        self.stderr = self._lead_to(sys.stderr, 2)
 
-    def _lead_to(
-        self,
-        stream: Optional[TextIO],
-        descriptor: int,
-        original: Optional[TextIO],
-    ) -> Optional[int]:
+    def _lead_to(self, stream: Optional[TextIO], descriptor: int) -> Optional[int]:
         if stream is None:
             return subprocess.DEVNULL
-        try:
-            stream.flush()
-            if stream.fileno() == descriptor:
-                return None
-        except (AttributeError, OSError, ValueError):
-            pass
-        # The child chooses its encoding as this process has done.
-        encoding = getattr(original, "encoding", None) or "utf-8"
+        if is_inherited(stream, descriptor):
+            return None
+        encoding = _encoding_of(descriptor)
         source, target = os.pipe()
         thread = threading.Thread(
             target=_pump, args=(source, self._child_runs, stream, encoding), daemon=True
@@ -96,3 +248,13 @@ def _flush(stream: TextIO) -> None:
     flush = getattr(stream, "flush", None)
     if flush is not None:
         flush()
+
+
+def _renew_lock_in_forked_child() -> None:
+    global _writing
+    _writing = threading.RLock()
+    _active.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)

@@ -1,23 +1,41 @@
-"""The frames that two interpreters exchange over a pair of pipes, seen from both ends.
+"""The frames that two interpreters exchange over two sockets, seen from both ends.
 
-A frame is a header and a content. The header begins with a mark, by which bytes that
-somebody else has written into the pipe are recognized. The first frame of each end is a
-greeting that says which versions it speaks.
+A frame is a header, a head and a content. The header begins with a mark, by which bytes
+that somebody else has written into the socket are recognized. The head is plain data;
+it says what the content is made of. A frame may bring a file along: its descriptor is
+handed over by the system, so the file needs no name that could be left behind.
+
+The first frame of each end is a greeting that says which versions it speaks.
 """
 
 from __future__ import annotations
 
+import _socket
+import array
+import contextlib
+import errno
+import json
 import os
 import select
 import struct
 import time
-from _thread import allocate_lock
+from _thread import RLock
 
 from ..exceptions import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, NamedTuple, Optional, Union
+    from typing import (
+        Any,
+        Callable,
+        Dict,
+        List,
+        NamedTuple,
+        Optional,
+        Sequence,
+        Tuple,
+        Union,
+    )
 
     Content = Union[bytes, memoryview]
 
@@ -25,78 +43,144 @@ if TYPE_CHECKING:
         """What was received."""
 
         kind: int
+        head: Dict[str, Any]
         content: memoryview
+        descriptor: Optional[int]
 
-
-PROTOCOL = 1
 
 # What a frame holds.
-GREETING, JOB, ANSWER, RECORD, PROGRESS, OUTPUT, CANCEL, FAREWELL = range(1, 9)
+GREETING, PREPARE, JOB, ANSWER, RECORD, PROGRESS, FAREWELL = range(1, 8)
+
+#: What somebody who continues a session tells meanwhile, by the kind of its frame.
+TOLD_BY_JOBS = {RECORD: "record", PROGRESS: "progress"}
 
 _MARK = b"bSaW"
-_HEADER = struct.Struct("<4sBQ")
+# The mark, the kind, how many descriptors come along, and the sizes of what follows.
+_HEADER = struct.Struct("<4sBBIQ")
 
 # How many pieces a system call takes; POSIX promises 16, every system takes this.
 _MOST_PIECES = 512
 
-# One read takes as much as a pipe holds.
+# What one read asks for, and from which size on the rest of a frame is read in place.
 _READ_SIZE = 1 << 16
+
+# A head that claims to be larger is garbage.
+_LARGEST_HEAD = 1 << 26
+
+_SPACE_FOR_DESCRIPTOR = _socket.CMSG_SPACE(array.array("i", [0]).itemsize)
+
+# A program that another thread starts meanwhile must not inherit a file.
+_CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 
 # How often somebody who waits looks whether the other end is still alive, in seconds.
 _INTERVAL = 0.1
 
 
 class Channel:
-    """One end of a pair of pipes.
+    """One end of a pair of sockets.
 
     Args:
-        source: The descriptor to read from.
-        target: The descriptor to write to.
+        descriptor: The descriptor of the socket, which belongs to the channel from now.
         is_alive: Tells if the other end may still answer. A process that it has started
-            may hold the pipe open.
+            may hold the socket open. Left out at the end that is asked.
     """
 
     def __init__(
         self,
-        source: int,
-        target: int,
+        descriptor: int,
         is_alive: Optional[Callable[[], bool]] = None,
     ) -> None:
-        self._source, self._target = source, target
+        self._socket = _socket.socket(fileno=descriptor)
         self._is_alive = is_alive
-        self._lock = allocate_lock()
+        self._sending = RLock()
         self._received = bytearray()
+        self._descriptors: List[int] = []
+        self._watched: Dict[int, Callable[[], object]] = {}
+        self._ready = select.poll()
+        self._ready.register(descriptor, select.POLLIN)
+        self._descriptor = descriptor
+        #: Is called once when a wait turns out to be long.
+        self.meanwhile: Optional[Callable[[], None]] = None
+        self._socket.setblocking(True)
         if is_alive is not None:
-            # Whoever watches the other end must not be stopped by it.
-            os.set_blocking(source, False)
-            os.set_blocking(target, False)
+            # Whoever watches the other end must not be stopped by it. Waiting in the
+            # system call that reads is faster than waiting before it.
+            self._limit(_socket.SO_RCVTIMEO, _INTERVAL)
+            self._limit(_socket.SO_SNDTIMEO, _INTERVAL)
+
+    def _limit(self, option: int, seconds: float) -> None:
+        whole, part = divmod(max(seconds, 1e-6), 1)
+        timeval = struct.pack("ll", int(whole), int(1e6 * part))
+        self._socket.setsockopt(_socket.SOL_SOCKET, option, timeval)
+
+    def be_patient(self, seconds: float) -> None:
+        """Wait only so long for the next frame, at the end that is asked.
+
+        Args:
+            seconds: How long; after that `receive` raises a `TimeoutError`.
+        """
+        self._limit(_socket.SO_RCVTIMEO, seconds)
+
+    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
+        """Have something called whenever a descriptor is readable during a wait.
+
+        Args:
+            descriptor: The descriptor.
+            callback: Reads from it, or calls `forget`.
+        """
+        self._watched[descriptor] = callback
+        self._ready.register(descriptor, select.POLLIN)
+
+    def forget(self, descriptor: int) -> None:
+        """Watch a descriptor no longer; again does no harm."""
+        if self._watched.pop(descriptor, None) is not None:
+            self._ready.unregister(descriptor)
 
     def send(
-        self, kind: int, *pieces: Content, deadline: Optional[float] = None
+        self,
+        kind: int,
+        head: Optional[Dict[str, Any]] = None,
+        pieces: Sequence[Content] = (),
+        descriptor: Optional[int] = None,
+        deadline: Optional[float] = None,
     ) -> None:
         """Send a frame.
 
         Args:
             kind: What it holds.
-            *pieces: Its content; large pieces are not copied.
+            head: Plain data: dicts with text as keys, lists, text, numbers, `None`.
+            pieces: Its content; large pieces are not copied.
+            descriptor: An open file that goes along. It stays open here.
             deadline: When to give up, on the clock of `time.monotonic`.
 
         Raises:
             EOFError: If the other end is gone.
             TimeoutError: If it does not take the frame in time.
         """
-        size = sum(map(len, pieces))
-        waiting: List[Any] = [_HEADER.pack(_MARK, kind, size)]
+        packed = b"" if head is None else json.dumps(head).encode("ascii")
+        size = 0
+        for piece in pieces:
+            size += len(piece)
+        count = 0 if descriptor is None else 1
+        header = _HEADER.pack(_MARK, kind, count, len(packed), size)
+        waiting: List[Any] = [header + packed]
         waiting += [piece for piece in pieces if len(piece)]
-        with self._lock:
+        ancillary: Any = ()
+        if descriptor is not None:
+            ancillary = _ancillary(descriptor)
+        with self._sending:
             while waiting:
                 try:
-                    written = os.writev(self._target, waiting[:_MOST_PIECES])
+                    written = self._socket.sendmsg(waiting[:_MOST_PIECES], ancillary)
                 except BlockingIOError:
-                    self._wait(self._target, select.POLLOUT, deadline)
+                    self._wait(select.POLLOUT, deadline)
                     continue
                 except OSError as error:
+                    if error.errno == errno.ENOBUFS:  # macOS, when its memory is full
+                        self._wait(select.POLLOUT, deadline)
+                        continue
                     raise EOFError("the other end is gone") from error
+                ancillary = ()
                 while waiting and written >= len(waiting[0]):
                     written -= len(waiting[0])
                     del waiting[0]
@@ -110,7 +194,8 @@ class Channel:
             deadline: When to give up, on the clock of `time.monotonic`.
 
         Returns:
-            Its kind and its content.
+            Its kind, its head, its content, and the file that came along, which belongs
+            to the caller.
 
         Raises:
             EOFError: If the other end is gone.
@@ -118,44 +203,126 @@ class Channel:
             ProtocolError: If there is something else than a frame.
         """
         header = self._take(_HEADER.size, deadline)
-        mark, kind, size = _HEADER.unpack(header)
-        if mark != _MARK or not GREETING <= kind <= FAREWELL:
+        mark, kind, count, head_size, size = _HEADER.unpack(header)
+        if (
+            mark != _MARK
+            or not GREETING <= kind <= FAREWELL
+            or count > 1
+            or head_size > _LARGEST_HEAD
+        ):
             raise ProtocolError(
-                "The pipe between two interpreters holds something else than their "
-                f"frames, beginning with {bytes(header)!r}. A task has written into a "
-                "descriptor that it did not open."
+                "The channel between two interpreters holds something else than their "
+                f"frames, beginning with {bytes(header)!r}. Something has written into "
+                "a descriptor that it did not open."
             )
-        from typing import cast
-
-        return cast("Frame", (kind, self._take(size, deadline)))
+        head = self._take_head(head_size, deadline) if head_size else {}
+        content = self._take(size, deadline)
+        if count and not self._descriptors:
+            raise ProtocolError("The file of a frame has not come along.")
+        descriptor = self._descriptors.pop(0) if count else None
+        return (kind, head, content, descriptor)  # type: ignore[return-value]
 
     def _take(self, size: int, deadline: Optional[float]) -> memoryview:
         received = self._received
         while len(received) < size:
-            missing = size - len(received)
+            # Waiting in the read itself is faster by far.
+            if self._watched or deadline is not None:
+                self._wait(select.POLLIN, deadline)
+            if size - len(received) > _READ_SIZE:
+                return self._take_large(size, deadline)
             try:
-                piece = os.read(self._source, max(missing, _READ_SIZE))
+                piece, ancillary, _, _ = self._socket.recvmsg(
+                    _READ_SIZE, _SPACE_FOR_DESCRIPTOR, _CLOSE_ON_EXEC
+                )
             except BlockingIOError:
-                self._wait(self._source, select.POLLIN, deadline)
+                if self._is_alive is None and not received:
+                    raise TimeoutError from None
+                self._use_the_time()
+                self._wait(select.POLLIN, deadline)
                 continue
             except OSError as error:
                 raise EOFError("the other end is gone") from error
+            if ancillary:
+                self._keep_descriptors(ancillary)
             if not piece:
                 raise EOFError("the other end is gone")
             received += piece
         self._received = received[size:]
         return memoryview(received)[:size]
 
-    def _wait(self, descriptor: int, event: int, deadline: Optional[float]) -> None:
-        """Wait until a descriptor is ready, as long as the other end lives."""
-        ready = select.poll()
-        ready.register(descriptor, event)
-        while not ready.poll(int(1000 * self._patience(deadline))):
-            if self._is_alive is not None and not self._is_alive():
-                # What it has written before it died is still to be read.
-                if ready.poll(0):
-                    return
+    def _take_head(self, size: int, deadline: Optional[float]) -> Dict[str, Any]:
+        content = bytes(self._take(size, deadline))
+        try:
+            head = json.loads(content.decode("ascii"))
+        except ValueError as error:
+            raise ProtocolError(f"The head of a frame is not JSON: {error}") from error
+        if not isinstance(head, dict):
+            raise ProtocolError(f"The head of a frame is no dict: {content!r}")
+        return head
+
+    def _take_large(self, size: int, deadline: Optional[float]) -> memoryview:
+        """Read the rest of a large frame into its place, and nothing behind it."""
+        try:
+            content = memoryview(bytearray(size))
+        except (MemoryError, OverflowError) as error:
+            raise ProtocolError(f"A frame claims to have {size} bytes.") from error
+        filled = len(self._received)
+        content[:filled] = self._received
+        self._received = bytearray()
+        while filled < size:
+            if self._watched or deadline is not None:
+                self._wait(select.POLLIN, deadline)
+            try:
+                count = self._socket.recv_into(content[filled:])
+            except BlockingIOError:
+                self._wait(select.POLLIN, deadline)
+                continue
+            except OSError as error:
+                raise EOFError("the other end is gone") from error
+            if not count:
                 raise EOFError("the other end is gone")
+            filled += count
+        return content
+
+    def _keep_descriptors(self, ancillary: List[Tuple[int, int, bytes]]) -> None:
+        for level, kind, data in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                descriptors = array.array("i")
+                descriptors.frombytes(data[: len(data) // 4 * 4])
+                self._descriptors.extend(descriptors)
+
+    def _wait(self, event: int, deadline: Optional[float]) -> None:
+        """Wait until the socket is ready, as long as the other end lives.
+
+        What is watched is looked after meanwhile.
+        """
+        ready = self._ready
+        if event != select.POLLIN:
+            ready.modify(self._descriptor, event)
+        try:
+            while True:
+                found = ready.poll(1000 * self._patience(deadline))
+                for descriptor, _ in found:
+                    if descriptor == self._descriptor:
+                        return
+                    callback = self._watched.get(descriptor)
+                    if callback is not None:
+                        callback()
+                if not found:
+                    self._use_the_time()
+                if not found and self._is_alive is not None and not self._is_alive():
+                    # What it has written before it died is still to be read.
+                    if any(fd == self._descriptor for fd, _ in ready.poll(0)):
+                        return
+                    raise EOFError("the other end is gone")
+        finally:
+            if event != select.POLLIN:
+                ready.modify(self._descriptor, select.POLLIN)
+
+    def _use_the_time(self) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
 
     @staticmethod
     def _patience(deadline: Optional[float]) -> float:
@@ -167,8 +334,13 @@ class Channel:
         return min(left + 0.001, _INTERVAL)
 
     def close(self) -> None:
-        """Close both descriptors; again does no harm."""
-        source, self._source = self._source, -1
-        target, self._target = self._target, -1
-        for descriptor in {source, target} - {-1}:
-            os.close(descriptor)
+        """Close the socket, and the files that nobody has taken; again does no harm."""
+        with contextlib.suppress(OSError):  # A task may have closed its descriptor.
+            self._socket.close()
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+
+def _ancillary(descriptor: int) -> Any:
+    """Return what hands a descriptor over together with the bytes of a frame."""
+    return ((_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [descriptor])),)

@@ -1,95 +1,135 @@
-"""A fresh interpreter process on this machine for each job."""
+"""A fresh interpreter process on this machine for each job, the next one started ahead.
+
+While a job is done, or just afterwards when that was quick, the process for the next
+one is started. It imports what that will need, and waits.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
+import threading
+import weakref
 
-from .._lifeline import Lifeline
-from ..exceptions import InterpreterDiedError, InterpreterStartError
-from ._streams import OutputStreams
-from .base import Job, Transport, runner_arguments
+from .._session_frames import SessionFrames
+from ..exceptions import InterpreterStartError
+from ._beside import run_beside
+from ._endings import HasLeft
+from .base import Job, Transport
+from .conditions import Conditions
+from .parcels import Parcel
+from .worker import Worker
 
-# How long a process that has to go may take for it, in seconds.
-_GRACE = 0.5
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
 
 
 class ProcessTransport(Transport):
-    """Starts an interpreter process, which ends when its job is done.
+    """Starts an interpreter process for each job, which ends when its job is done.
 
     The process finds the environment, the working directory and the standard streams of
     this one, but for an empty standard input. It never outlives this process.
+
+    Args:
+        starts_ahead: Whether to start the process of the next job while one is done.
+        idle_timeout: How long a process that was started ahead waits, in seconds.
     """
 
-    def run(self, job: Job) -> None:
-        """Have a job done by a new process."""
-        executable = job.interpreter.executable
-        with Lifeline() as lifeline:
-            settings = job.write_settings(lifeline=lifeline.settings)
-            command = [executable, job.archive.directory]
-            command += runner_arguments(
-                str(job.input), str(job.output), job.run_id, str(settings)
-            )
-            with OutputStreams() as streams:
+    def __init__(self, starts_ahead: bool = True, idle_timeout: float = 60.0) -> None:
+        self._starts_ahead = starts_ahead
+        self._idle_timeout = idle_timeout
+        self._lock = threading.Lock()
+        self._spare: Optional[Worker] = None
+        _transports.add(self)
+
+    def run(self, job: Job) -> SessionFrames:
+        """Have a job done by a process that has done none before."""
+        form = SessionFrames()
+        job.save_to(form)
+        conditions = Conditions(job)
+        with Parcel(form) as parcel:
+            del form
+            spare = self._take_spare(conditions)
+            if spare is not None:
                 try:
-                    process = subprocess.Popen(
-                        command,
-                        env=job.interpreter.process_environment(),
-                        stdin=subprocess.DEVNULL,
-                        stdout=streams.stdout,
-                        stderr=streams.stderr,
-                        pass_fds=[lifeline.descriptor],
-                        # A Ctrl-C is for this process, which then ends its child.
-                        start_new_session=True,
-                    )
-                except OSError as error:
-                    raise InterpreterStartError(
-                        f"Interpreter {executable} cannot be started: {error}"
-                    ) from error
-                status = _wait(process, job)
-        if not job.output.exists():
-            # Whatever the process has started there cannot be told any more to end.
-            _signal_group(process.pid, signal.SIGKILL)
-            raise InterpreterDiedError(
-                f"Interpreter {executable} {_describe_end(status)} without an answer."
-            )
+                    return self._run(spare, job, parcel, conditions)
+                except HasLeft:
+                    pass
+            return self._run(self._start(job, conditions), job, parcel, conditions)
 
+    def _run(
+        self, worker: Worker, job: Job, parcel: Parcel, conditions: Conditions
+    ) -> SessionFrames:
+        if not self._starts_ahead:
+            answer = worker.run(job, parcel)
+            worker.retire()
+            return answer
+        # Starting a process holds up all threads. So a quick answer comes first.
+        ahead = _Once(lambda: self._start_ahead(job, conditions))
+        answer = worker.run(job, parcel, meanwhile=ahead)
+        worker.retire()
+        run_beside(ahead)
+        return answer
 
-def _wait(process: subprocess.Popen[bytes], job: Job) -> int:
-    job.cancellation.call(lambda: _end(process))
-    try:
-        return process.wait()
-    except BaseException:
-        _end(process)
-        raise
+    def _start(self, job: Job, conditions: Conditions) -> Worker:
+        return Worker(conditions, job.choose_directory(), self._idle_timeout)
 
+    def _take_spare(self, conditions: Conditions) -> Optional[Worker]:
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is None:
+            return None
+        if spare.conditions == conditions and spare.is_alive():
+            return spare
+        # It has not worked, so nothing waits for a proper end.
+        spare.kill()
+        return None
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and everything in its process group."""
-    if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
+    def _start_ahead(self, job: Job, conditions: Conditions) -> None:
+        with self._lock:
+            if self._spare is not None and self._spare.is_alive():
+                return
         try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            pass
-    if process.poll() is None:
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
+            spare = self._start(job, conditions)
+        except (InterpreterStartError, OSError):
+            return  # The next call tries it again, and says why.
+        spare.prepare(job)
+        with self._lock:
+            superfluous, self._spare = self._spare, spare
+        if superfluous is not None:
+            superfluous.kill()
+
+    def close(self) -> None:
+        """End the process that was started ahead."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.kill()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._spare = None
 
 
-def _signal_group(pid: int, number: int) -> None:
-    try:
-        os.killpg(pid, number)
-    except (PermissionError, ProcessLookupError):
-        pass  # Nobody, or only somebody who has become another user, is left there.
+class _Once:
+    """Calls something the first time that it is called itself."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Optional[Callable[[], None]] = function
+
+    def __call__(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()
 
 
-def _describe_end(status: int) -> str:
-    if status >= 0:
-        return f"exited with status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    return f"was killed by {name}"
+_transports: weakref.WeakSet[ProcessTransport] = weakref.WeakSet()
+
+
+def _forget_in_forked_child() -> None:
+    for transport in list(_transports):
+        transport._forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_forked_child)

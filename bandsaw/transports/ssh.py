@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, Optional
 
+    from .._session_members import SavedForm
     from ..advices.ssh import Remote, SshBackend
 
 # How ssh itself ends when it has no connection, or lost the process at its other end.
@@ -76,7 +77,7 @@ class SshTransport(Transport):
         self._remote = remote
         self._name = f"{remote.user}@{remote.host} (port {remote.port})"
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Job) -> SavedForm:
         """Have a job done by a new process on the other machine."""
         directory = self._choose_directory()
         with Lifeline() as lifeline:
@@ -99,6 +100,7 @@ class SshTransport(Transport):
             raise left if isinstance(left, UnreachableError) else died
         if left is not None:
             warnings.warn(f"{directory} was not removed: {left}", stacklevel=2)
+        return job.read_output()
 
     def _choose_directory(self) -> Path:
         parent = Path(_below_home(str(self._remote.directory)))

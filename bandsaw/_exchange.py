@@ -1,0 +1,246 @@
+"""How a session is continued in another interpreter, and what comes back.
+
+Both ends of the exchange are on this page: `continue_session` runs in the other
+interpreter and writes an answer, `receive_answer` reads it where the session came from.
+An answer is either a saved session or a report of why there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+
+from . import exceptions
+from ._session_members import TRACEBACK
+from .exceptions import (
+    AdviceError,
+    BandsawError,
+    InterpreterError,
+    InterpreterStartError,
+    InvalidSessionError,
+    RemoteTraceback,
+    SerializationError,
+)
+from .modules import allow_imports
+from .result import Result
+from .run import join_run
+from .session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, ContextManager, Dict, Optional
+
+    from ._session_members import SavedForm
+
+_REPORT = "failure.json"
+_EXCEPTION = "exception.dat"
+
+#: What the far end was about when it failed.
+RESTORING, WALKING, SAVING = "restoring", "walking", "saving"
+
+
+def continue_session(
+    source: SavedForm,
+    target: SavedForm,
+    surround: Callable[[Session], ContextManager[object]] = contextlib.nullcontext,
+    deliver: Optional[Callable[[], None]] = None,
+) -> None:
+    """Restore a session, walk on with it, and write an answer.
+
+    Args:
+        source: The saved session.
+        target: Where the answer is written.
+        surround: Gives the context in which the session walks.
+        deliver: Is called when the answer is written, and what it refers to, the files
+            of the session, is still there.
+    """
+    session = Session()
+    phase = RESTORING
+    try:
+        session.restore_from(source)
+        join_run(session.run)
+        mover = session.step
+        phase = WALKING
+        with surround(session):
+            session.proceed()
+        _check_stop(session, mover)
+        phase = SAVING
+        _save_answer(session, target)
+        if deliver is not None:
+            deliver()
+    except BaseException as error:
+        target.clear()
+        write_report(target, phase, error, session)
+        if deliver is not None:
+            deliver()
+    finally:
+        session.remove_temp_dir()
+
+
+def _check_stop(session: Session, mover: int) -> None:
+    walk = session.walk
+    # What was moved on the way back has only the end before it.
+    stop = walk.after(mover) if mover < walk.task else walk.end
+    if session.step != stop:
+        raise AdviceError(
+            f"Not all advice has been applied. {walk.describe(session.step)} of chain "
+            f"{session.advice_chain!r} returned without proceed() or conclude(), in "
+            f"the interpreter that {walk.describe(mover)} has moved the session to."
+        )
+
+
+def _save_answer(session: Session, target: SavedForm) -> None:
+    try:
+        _check_exception(session)
+        _save_changes(session, target)
+    except SerializationError as error:
+        # The value of the task cannot travel; that is what its caller has to know.
+        target.clear()
+        session.result = Result(exception=error)
+        _save_changes(session, target)
+
+
+def _save_changes(session: Session, target: SavedForm) -> None:
+    exception = _exception_of(session)
+    extra = {} if exception is None else {TRACEBACK: _format(exception).encode("utf-8")}
+    session.save_changes_to(target, extra)
+
+
+def _exception_of(session: Session) -> Optional[BaseException]:
+    # A user's own task object may execute to anything.
+    exception = getattr(session.result, "exception", None)
+    return exception if isinstance(exception, BaseException) else None
+
+
+def _format(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _describe(error: BaseException) -> str:
+    # Unlike `str()`, this bears with exceptions that cannot be described.
+    import traceback
+
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def _check_exception(session: Session) -> None:
+    """Refuse an exception that the serializer writes but does not give back."""
+    exception = _exception_of(session)
+    if exception is None:
+        return
+    try:
+        stream = io.BytesIO()
+        session.serializer.serialize(exception, stream)
+        stream.seek(0)
+        session.serializer.deserialize(stream)
+    except Exception as error:
+        raise SerializationError(
+            "The task raised an exception that cannot be given to its caller "
+            f"({_describe(error)}). It was {_describe(exception)}"
+        ) from exception
+
+
+def write_report(
+    target: SavedForm,
+    phase: str,
+    error: BaseException,
+    session: Optional[Session] = None,
+) -> None:
+    """Write the answer that there is none, and why.
+
+    Args:
+        target: Where to write it; nothing was written there before.
+        phase: What failed: `RESTORING`, `WALKING` or `SAVING`.
+        error: Why.
+        session: The session, as far as it was restored.
+    """
+    report = {
+        "phase": phase,
+        "error": type(error).__name__,
+        "message": str(error) if isinstance(error, BandsawError) else _describe(error),
+        "traceback": _format(error),
+    }
+    with target.write(None) as answer:
+        answer.write_json(_REPORT, report)
+        if session is not None and session.configuration is not None:
+            stream = io.BytesIO()
+            try:
+                session.serializer.serialize(error, stream)
+            except Exception:
+                return  # It arrives as text.
+            answer.write_bytes(_EXCEPTION, stream.getvalue())
+
+
+def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
+    """Carry on with a session that was continued in another interpreter.
+
+    Args:
+        session: The session that was saved, it takes over what has changed.
+        answer: The answer.
+
+    Returns:
+        `None`, or why the session cannot be carried on.
+
+    Raises:
+        BaseException: Whatever an advice raised in the other interpreter.
+    """
+    try:
+        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK))
+        if _REPORT in members:
+            report = json.loads(members[_REPORT].decode("utf-8"))
+            return _failure(session, report, members.get(_EXCEPTION))
+        session.restore_from(answer)
+    except (InvalidSessionError, SerializationError) as error:
+        return error
+    exception = _exception_of(session)
+    if exception is not None and TRACEBACK in members:
+        _give_cause(exception, members[TRACEBACK].decode("utf-8"))
+    return None
+
+
+def _failure(
+    session: Session, report: Dict[str, str], written: Optional[bytes]
+) -> Exception:
+    error = _exception_of_ours(report)
+    _give_cause(error, report["traceback"])
+    if report["phase"] == WALKING:
+        raised = _read_exception(session, written)
+        if raised is None:
+            raise error
+        _give_cause(raised, report["traceback"])
+        raise raised
+    return error
+
+
+def _give_cause(error: BaseException, text: str) -> None:
+    """Tell where an exception was raised, which does not travel with it."""
+    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+
+
+def _read_exception(
+    session: Session, written: Optional[bytes]
+) -> Optional[BaseException]:
+    if written is None:
+        return None
+    try:
+        with allow_imports():
+            error = session.serializer.deserialize(io.BytesIO(written))
+    except Exception:
+        return None
+    return error if isinstance(error, BaseException) else None
+
+
+def _exception_of_ours(report: Dict[str, str]) -> Exception:
+    kind = getattr(exceptions, report["error"], None)
+    if isinstance(kind, type) and issubclass(kind, BandsawError):
+        return kind(report["message"])
+    text = (
+        f"The other interpreter failed while {report['phase']} the session: "
+        f"{report['message']}"
+    )
+    if report["phase"] == RESTORING:
+        return InterpreterStartError(text)
+    return InterpreterError(text)

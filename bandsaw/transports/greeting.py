@@ -1,0 +1,53 @@
+"""What two interpreters tell each other first: which versions they are."""
+
+from __future__ import annotations
+
+import sys
+
+from ..exceptions import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+#: Both ends have to speak the same one.
+PROTOCOL = 1
+
+
+def make_greeting(**more: Any) -> Dict[str, Any]:
+    """Return what this interpreter tells of itself.
+
+    Args:
+        **more: What the other one has to know besides.
+    """
+    return {
+        "protocol": PROTOCOL,
+        "bandsaw": _version(),
+        "python": list(sys.version_info[:3]),
+        **more,
+    }
+
+
+def check_greeting(greeting: Dict[str, Any], name: str) -> None:
+    """Refuse an interpreter that speaks another protocol.
+
+    Args:
+        greeting: What it has told of itself.
+        name: What it is called.
+
+    Raises:
+        ProtocolError: If it does.
+    """
+    protocol = greeting.get("protocol")
+    if protocol != PROTOCOL:
+        raise ProtocolError(
+            f"{name} runs bandsaw {greeting.get('bandsaw')}, which speaks protocol "
+            f"{protocol}. This is bandsaw {_version()}, which speaks protocol "
+            f"{PROTOCOL}."
+        )
+
+
+def _version() -> str:
+    # A floor that this one does not import has it, and is always there.
+    version: str = sys.modules["bandsaw"].__version__
+    return version

@@ -1,0 +1,141 @@
+"""Resident interpreter processes on this machine that all threads share."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+
+from .._session_frames import SessionFrames
+from ..exceptions import InterpreterError
+from ._endings import HasLeft
+from .base import Job, Transport
+from .conditions import Conditions
+from .parcels import Parcel
+from .worker import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional
+
+# How often somebody who waits for a process looks if the job was cancelled, in seconds.
+_INTERVAL = 0.1
+
+
+class PoolTransport(Transport):
+    """Keeps interpreter processes, each of which does one job after the other.
+
+    A process that dies is replaced by the next job that needs one. So is one whose
+    environment, working directory or code are not those of this process any more.
+
+    Args:
+        workers: How many processes there are at most.
+        tasks_per_worker: After how many jobs a process ends. Left out, it stays.
+        idle_timeout: After how many seconds without a job a process ends.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        tasks_per_worker: Optional[int] = None,
+        idle_timeout: float = 60.0,
+    ) -> None:
+        self._workers = workers
+        self._tasks_per_worker = tasks_per_worker
+        self._idle_timeout = idle_timeout
+        self._changed = threading.Condition()
+        self._idle: List[Worker] = []
+        self._count = 0
+        _transports.add(self)
+
+    def run(self, job: Job) -> SessionFrames:
+        """Have a job done by the first process that is free."""
+        form = SessionFrames()
+        job.save_to(form)
+        conditions = Conditions(job)
+        with Parcel(form) as parcel:
+            del form
+            while True:
+                worker = self._take(job, conditions)
+                try:
+                    answer = worker.run(job, parcel)
+                except HasLeft:
+                    self._give_up_place()
+                    continue
+                except BaseException:
+                    self._give_up_place()
+                    raise
+                self._put_back(worker)
+                return answer
+
+    def _take(self, job: Job, conditions: Conditions) -> Worker:
+        with self._changed:
+            while True:
+                worker = self._take_idle(conditions)
+                if worker is not None:
+                    return worker
+                if self._count == self._workers and self._idle:
+                    # Those that are left are of no use for this job.
+                    self._idle.pop(0).retire()
+                    self._count -= 1
+                if self._count < self._workers:
+                    self._count += 1
+                    break
+                if job.cancellation.is_requested:
+                    raise InterpreterError("The call was cancelled.")
+                self._changed.wait(_INTERVAL)
+        try:
+            return Worker(conditions, job.choose_directory(), self._idle_timeout)
+        except BaseException:
+            self._give_up_place()
+            raise
+
+    def _take_idle(self, conditions: Conditions) -> Optional[Worker]:
+        """Take the process that was used last, if there is one."""
+        for worker in self._idle[::-1]:
+            if worker.conditions == conditions:
+                self._idle.remove(worker)
+                if worker.is_alive():
+                    return worker
+                self._count -= 1
+                worker.retire()
+        return None
+
+    def _put_back(self, worker: Worker) -> None:
+        if worker.jobs == self._tasks_per_worker:
+            worker.retire()
+            self._give_up_place()
+            return
+        with self._changed:
+            self._idle.append(worker)
+            self._changed.notify()
+
+    def _give_up_place(self) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Let the processes that are idle end."""
+        with self._changed:
+            idle, self._idle = self._idle, []
+            self._count -= len(idle)
+        for worker in idle:
+            worker.retire()
+
+    def _forget(self) -> None:
+        self._changed = threading.Condition()
+        self._idle = []
+        self._count = 0
+
+
+_transports: weakref.WeakSet[PoolTransport] = weakref.WeakSet()
+
+
+def _forget_in_forked_child() -> None:
+    for transport in list(_transports):
+        transport._forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_forked_child)

@@ -1,0 +1,400 @@
+"""An interpreter process on this machine that continues sessions, seen from its parent.
+
+The process greets, takes jobs over a channel, and answers each. It never outlives this
+process, and a process that this one forks neither uses it nor keeps it alive.
+
+The state of the process is `_workers`, all of them that have not ended yet.
+"""
+
+from __future__ import annotations
+
+import _socket
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from _thread import start_new_thread
+from functools import partial
+
+from .._lifeline import Lifeline
+from .._temporary import TemporaryDirectory
+from ..exceptions import (
+    InterpreterDiedError,
+    InterpreterError,
+    InterpreterStartError,
+    TaskTimeoutError,
+)
+from . import frames
+from ._beside import wait_for_all_beside
+from ._endings import GRACE, HasLeft, describe_end, end_group, signal_group
+from ._streams import ChildStream
+from .frames import Channel
+from .greeting import check_greeting, make_greeting
+from .parcels import open_parcel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List, Optional, Set
+
+    from .._session_frames import SessionFrames
+    from .base import Job
+    from .conditions import Conditions
+    from .parcels import Parcel
+
+# How long an interpreter may take to start; on a busy cluster that may be minutes.
+_TIME_TO_START = 300.0
+
+# How long the end of the program waits for processes that end by themselves.
+_TIME_TO_LEAVE = 10.0
+
+
+class Worker:
+    """An interpreter process.
+
+    Args:
+        conditions: What it is started with.
+        parent_directory: Where to make the directory for its temporary files.
+        idle_timeout: How long it waits for a job, in seconds.
+
+    Attributes:
+        conditions: What it was started with.
+        jobs: How many jobs it was given.
+
+    Raises:
+        InterpreterStartError: If the executable cannot be started.
+    """
+
+    def __init__(
+        self,
+        conditions: Conditions,
+        parent_directory: str,
+        idle_timeout: float,
+    ) -> None:
+        self.conditions = conditions
+        self.jobs = 0
+        self._executable = conditions.interpreter.executable
+        self._has_greeted = False
+        self._is_leaving = False
+        self._lock = threading.Lock()
+        self._job: Optional[Job] = None
+        # What the process was last told of the log records that are wanted here
+        self._levels: Optional[Dict[str, int]] = None
+        os.makedirs(parent_directory, exist_ok=True)
+        self._directory = TemporaryDirectory(parent_directory, "worker-")
+        self._streams = [
+            ChildStream(name) if is_piped else None
+            for name, is_piped in zip(("stdout", "stderr"), conditions.piped)
+        ]
+        self._lifeline = Lifeline()
+        own, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            self._process = self._start(theirs.fileno())
+        except BaseException as error:
+            own.close()
+            self._lifeline.__exit__(None, None, None)
+            for stream in filter(None, self._streams):
+                stream.close()
+            self._directory.remove()
+            if isinstance(error, OSError):
+                raise InterpreterStartError(
+                    f"Interpreter {self._executable} cannot be started: {error}"
+                ) from error
+            raise
+        finally:
+            theirs.close()
+        self._channel = Channel(own.detach(), self.is_alive)
+        _workers.add(self)
+        _end_at_exit()
+        for stream in filter(None, self._streams):
+            stream.watch(self._channel)
+        settings = {
+            **conditions.settings,
+            "lifeline": self._lifeline.settings,
+            "temporary_directory": self._directory.path,
+        }
+        self._lifeline.release_descriptor()
+        try:
+            greeting = make_greeting(
+                run=conditions.run.to_json(),
+                idle_timeout=idle_timeout,
+                settings=settings,
+            )
+            self._channel.send(frames.GREETING, greeting)
+        except EOFError:
+            pass  # Whoever waits for its greeting learns why.
+
+    def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
+        main = os.path.join(self.conditions.archive, "__main__.py")
+        stdout, stderr = (
+            None if stream is None else stream.target for stream in self._streams
+        )
+        process = subprocess.Popen(
+            [self._executable, main, "--channel", str(descriptor)],
+            env=self.conditions.interpreter.process_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=[descriptor, self._lifeline.descriptor],
+            # A Ctrl-C is for this process, which then ends its child.
+            start_new_session=True,
+        )
+        for stream in filter(None, self._streams):
+            stream.close_target()
+        return process
+
+    def is_alive(self) -> bool:
+        """Tell if the process has not ended."""
+        return self._process.poll() is None
+
+    def prepare(self, job: Job) -> None:
+        """Have modules imported before they are needed.
+
+        Args:
+            job: A job like those that will follow.
+        """
+        try:
+            self._channel.send(frames.PREPARE, job.modules_needed())
+        except EOFError:
+            pass  # Whoever gives it a job learns why.
+
+    def run(
+        self,
+        job: Job,
+        parcel: Parcel,
+        meanwhile: Optional[Callable[[], None]] = None,
+    ) -> SessionFrames:
+        """Have a job done.
+
+        Args:
+            job: The job.
+            parcel: The session of the job.
+            meanwhile: Is called once, should the answer take its time.
+
+        Returns:
+            The answer.
+
+        Raises:
+            HasLeft: If the process has ended by itself before.
+            InterpreterError: If there is no answer. The process is gone then.
+        """
+        for stream, original in zip(self._streams, (sys.stdout, sys.stderr)):
+            if stream is not None:
+                stream.lead_to(original, job.output_to)
+        self.jobs += 1
+        with self._lock:
+            self._job = job
+        cancel = partial(self._cancel, job)
+        job.cancellation.call(cancel)
+        try:
+            self._await_greeting()
+            self._channel.meanwhile = meanwhile
+            answer = self._exchange(job, parcel)
+            for stream in filter(None, self._streams):
+                stream.drain()
+            return answer
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            job.cancellation.forget(cancel)
+            with self._lock:
+                self._job = None
+
+    def _cancel(self, job: Job) -> None:
+        with self._lock:
+            is_mine = self._job is job
+        if is_mine:
+            end_group(self._process)
+
+    def _await_greeting(self) -> None:
+        if self._has_greeted:
+            return
+        try:
+            kind, head, _, _ = self._channel.receive(time.monotonic() + _TIME_TO_START)
+        except EOFError:
+            raise self._death() from None
+        except TimeoutError:
+            raise InterpreterStartError(
+                f"Interpreter {self._executable} has not started within "
+                f"{_TIME_TO_START:g} seconds."
+            ) from None
+        check_greeting(
+            head if kind == frames.GREETING else {}, f"Interpreter {self._executable}"
+        )
+        self._has_greeted = True
+
+    def _exchange(self, job: Job, parcel: Parcel) -> SessionFrames:
+        timeout = job.timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
+        head = parcel.head
+        if job.levels != self._levels:
+            head["levels"] = self._levels = job.levels
+        if job.memory_limit is not None:
+            head["memory_limit"] = job.memory_limit
+        try:
+            try:
+                self._channel.send(
+                    frames.JOB, head, parcel.pieces, parcel.descriptor, deadline
+                )
+            except EOFError:
+                pass  # Perhaps it has said farewell before.
+            # The child maps the file by now, or will never.
+            return self._await_answer(job, deadline)
+        except EOFError:
+            raise self._death(job) from None
+        except TimeoutError:
+            raise TaskTimeoutError(
+                f"The call took longer than its timeout of {timeout:g} seconds in "
+                f"interpreter {self._executable}, which was ended."
+            ) from None
+
+    def _await_answer(self, job: Job, deadline: Optional[float]) -> SessionFrames:
+        while True:
+            kind, head, content, descriptor = self._channel.receive(deadline)
+            if kind == frames.ANSWER:
+                return open_parcel(head, content, descriptor)
+            if kind == frames.FAREWELL:
+                raise HasLeft
+            if kind in frames.TOLD_BY_JOBS and job.observe is not None:
+                job.observe(frames.TOLD_BY_JOBS[kind], head)
+
+    def _death(self, job: Optional[Job] = None) -> InterpreterError:
+        """Find out how the process has ended."""
+        process = self._process
+        if process.poll() is None:
+            # It lives, and has closed its end, or is just about to be gone.
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                end_group(process)
+                return InterpreterDiedError(
+                    f"Interpreter {self._executable} has closed its channel, and was "
+                    "ended."
+                )
+        for stream in filter(None, self._streams):
+            stream.drain()
+        text = (
+            f"Interpreter {self._executable} {describe_end(process.returncode)} "
+            "without an answer."
+        )
+        if job is not None and job.memory_limit is not None:
+            text += f" Its memory was limited to {job.memory_limit} bytes."
+        stderr = self._streams[1]
+        if stderr is not None and stderr.tail:
+            text += " It wrote last:\n" + "\n".join(stderr.tail)
+        return InterpreterDiedError(text)
+
+    def end(self) -> None:
+        """End the process and everything that it has started."""
+        end_group(self._process)
+        # Whatever the process has started there cannot be told any more to end.
+        signal_group(self._process.pid, signal.SIGKILL)
+        self._close()
+
+    def kill(self) -> None:
+        """End the process without a chance to clean up; it has not worked yet."""
+        signal_group(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._close()
+
+    def retire(self) -> None:
+        """Let the process end by itself, and do not wait; again does no harm."""
+        if self._is_leaving:
+            return
+        self._is_leaving = True
+        try:
+            self._channel.send(frames.FAREWELL, deadline=time.monotonic() + GRACE)
+        except (EOFError, TimeoutError):
+            pass
+        start_new_thread(self._see_off, ())
+
+    def _see_off(self) -> None:
+        if not any(self._streams):
+            self._process.wait()
+        while self._process.poll() is None:
+            for stream in filter(None, self._streams):
+                stream.wait(0.05)
+        for stream in filter(None, self._streams):
+            stream.drain()
+        self._close()
+
+    def await_end(self, deadline: float) -> None:
+        """Wait until the process has ended by itself, or end it.
+
+        Args:
+            deadline: When to end it, on the clock of `time.monotonic`.
+        """
+        try:
+            self._process.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            self.end()
+        self._close()
+
+    def _close(self) -> None:
+        # At the end of the program another thread may do the same, and be stopped.
+        self._channel.close()
+        self._lifeline.__exit__(None, None, None)
+        for stream in filter(None, self._streams):
+            stream.close()
+        self._directory.remove()
+        _workers.discard(self)
+
+    def forget(self) -> None:
+        """Let go of the process in a forked child: it is its parent's."""
+        self._lock = threading.Lock()
+        self._process.returncode = 0
+        self._channel.close()
+        for stream in filter(None, self._streams):
+            stream.close()
+
+
+_workers: Set[Worker] = set()
+_ends_at_exit = False
+
+
+def _end_at_exit() -> None:
+    """End the processes before their directories are removed.
+
+    What was registered last is called first, and the directory of a process was made
+    before.
+    """
+    global _ends_at_exit
+    if not _ends_at_exit:
+        _ends_at_exit = True
+        atexit.register(reset)
+        if "multiprocessing.process" in sys.modules:
+            # Its children end with `os._exit`, which runs no handler but these.
+            from multiprocessing import util
+
+            util.Finalize(None, reset, exitpriority=-50)
+
+
+def reset() -> None:
+    """End all processes; at the end of the program, and for tests."""
+    deadline = time.monotonic() + _TIME_TO_LEAVE
+    # What is just being started has to end, too.
+    wait_for_all_beside(_TIME_TO_LEAVE)
+    leaving: List[Worker] = []
+    for worker in list(_workers):
+        if worker.jobs == 0:
+            worker.kill()
+            continue
+        worker.retire()
+        leaving.append(worker)
+    for worker in leaving:
+        worker.await_end(deadline)
+
+
+def _forget_in_forked_child() -> None:
+    global _ends_at_exit
+    _ends_at_exit = False
+    for worker in _workers:
+        worker.forget()
+    _workers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_forked_child)

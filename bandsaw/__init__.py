@@ -66,6 +66,9 @@ if TYPE_CHECKING:
         modules as modules,
     )
     from . import (
+        reporting as reporting,
+    )
+    from . import (
         result as result,
     )
     from . import (
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     )
     from .files import File
     from .fingerprint import register_fingerprint
+    from .reporting import progress
     from .serialization import JsonSerializer, PickleSerializer
 
 __version__ = "0.4.0"
@@ -117,6 +121,7 @@ __all__ = [
     "get_configuration",
     "get_run_id",
     "identifier_from_string",
+    "progress",
     "register_fingerprint",
     "set_run_id",
     "task",
@@ -133,6 +138,7 @@ __getattr__, __dir__ = load_on_access(
     "fingerprint",
     "infos",
     "io",
+    "reporting",
     "runner",
     "session",
     "stores",
@@ -143,5 +149,6 @@ __getattr__, __dir__ = load_on_access(
     File="files",
     JsonSerializer="serialization",
     PickleSerializer="serialization",
+    progress="reporting",
     register_fingerprint="fingerprint",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .config import Configuration
+    from .reporting import Progress
     from .session import Session
 
 
@@ -44,4 +45,11 @@ class Extension:
 
         Args:
             session: The session. Its result is not set yet.
+        """
+
+    def on_progress(self, progress: Progress) -> None:
+        """Called when a task tells its progress, in the script that has called it.
+
+        Args:
+            progress: How far the task has come.
         """

@@ -172,6 +172,12 @@ def hide_from(session: Session) -> Iterator[None]:
         _logs_of_context.reset(token)
 
 
+def lowest_level() -> Optional[int]:
+    """Return from which level on a log of this context wants all records."""
+    levels = [log.level for log in _current_logs() if log.level is not None]
+    return min(levels, default=None)
+
+
 def find_log(session: Session, owner: object) -> Optional[SessionLog]:
     """Return the open log that an advice keeps of a session.
 

@@ -172,13 +172,13 @@ class LoggingAdvice(Advice):
         record = _make_record(moment, session, sys._getframe(1))
         # The session's own log has the line whatever the loggers are enabled for.
         log.write(record, session)
-        record.__dict__["session"] = _SessionIds(session)
+        record.__dict__["session"] = SessionIds(session)
         with hide_from(session):
             if logger.isEnabledFor(record.levelno):
                 logger.handle(record)
 
 
-class _SessionIds:
+class SessionIds:
     """Stands for a session in records that the user's handlers get.
 
     They may keep or pickle them, which must not concern the arguments of the call.
@@ -192,7 +192,7 @@ class _SessionIds:
         self.session_id = ids.session_id
 
     @property
-    def ids(self) -> _SessionIds:
+    def ids(self) -> SessionIds:
         """The ids, where a session has them."""
         return self
 

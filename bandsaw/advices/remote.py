@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
-import tempfile
-from asyncio import CancelledError
-from pathlib import Path
 
 from .._advice import Advice
-from .._session_file import SessionFile
-from .._temporary import open_private
+from .._exchange import continue_session, receive_answer
+from .._relay import handle_record, wanted_levels
 from ..exceptions import (
     InterpreterError,
     NotMovableError,
     SerializationError,
 )
-from ..modules import script_module_name
+from ..modules import importable_module_name, script_module_name
+from ..reporting import report
 from ..result import Result
-from ..runner import receive_answer
-from ..transports.base import Job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Optional, Union
+    from pathlib import Path
+    from typing import Any, Callable, ContextManager, Dict, Optional, Union
 
     from ..interpreter import Interpreter
     from ..session import Session
-    from ..transports.base import Transport
+    from ..transports.base import Job, Transport
 
 
 # What a caller may want to answer with another try, or another argument; an `OSError`
@@ -49,16 +45,20 @@ class RemoteAdvice(Advice):
 
     Args:
         directory: Where to keep the files of the exchange while it takes place. By
-            default the temporary directory of the session.
+            default the directory for temporary files of the configuration.
 
     Attributes:
-        directory: The directory, `None` for the session's.
+        directory: The directory, `None` for that of the configuration.
     """
 
     directory: Optional[Path]
 
     def __init__(self, directory: Union[str, Path, None] = None) -> None:
-        self.directory = None if directory is None else Path(directory)
+        if directory is not None:
+            from pathlib import Path
+
+            directory = Path(directory)
+        self.directory = directory
 
     def interpreter_for(self, session: Session) -> Interpreter:
         """Choose the interpreter that continues a session.
@@ -82,7 +82,38 @@ class RemoteAdvice(Advice):
         Args:
             session: The session.
         """
-        return {"script": script_module_name(), "arguments": sys.argv}
+        return {"script": script_module_name(), "arguments": sys.argv[:]}
+
+    def timeout_for(self, session: Session) -> Optional[float]:
+        """Say how long a session may take there, in seconds; `None` for any time.
+
+        Args:
+            session: The session.
+        """
+        return None
+
+    def memory_limit_for(self, session: Session) -> Optional[int]:
+        """Say how many bytes a session may take there beyond those of its arguments.
+
+        Args:
+            session: The session.
+        """
+        return None
+
+    def output_for(
+        self, session: Session
+    ) -> ContextManager[Optional[Callable[[str, str], None]]]:
+        """Choose what takes what the session writes to its standard streams.
+
+        Args:
+            session: The session.
+
+        Returns:
+            A context manager around the move of the session. It gives a function of the
+            name of the stream, `stdout` or `stderr`, and the text; `None` if it is
+            written where this process writes.
+        """
+        return contextlib.nullcontext()
 
     def environment_for(self, session: Session) -> Optional[str]:
         """Say what is known of the environment in which the session is continued.
@@ -111,34 +142,65 @@ class RemoteAdvice(Advice):
         """End the walk in the other interpreter; `before` goes on with it."""
 
     def _move(self, session: Session) -> Optional[Exception]:
-        with self._exchange_directory(session) as directory:
-            job = Job(
-                directory,
-                session.distribution_archive,
-                self.interpreter_for(session),
-                session.run_id,
-                self.settings_for(session),
-                session.cancellation,
-            )
+        with self.output_for(session) as output, self._job(session, output) as job:
             try:
-                with open(job.input, "xb", opener=open_private) as stream:
-                    session.save(stream)
-                self.transport_for(session).run(job)
+                answer = self.transport_for(session).run(job)
             except _FAILURES as error:
                 failure: Optional[Exception] = error
             else:
-                with open(job.output, "rb") as stream:
-                    failure = receive_answer(session, SessionFile(stream))
-            if session.cancellation.is_requested:
-                raise CancelledError
-            return failure
+                failure = receive_answer(session, answer)
+        if session.cancellation.is_requested:
+            from asyncio import CancelledError
 
-    @contextlib.contextmanager
-    def _exchange_directory(self, session: Session) -> Iterator[Path]:
-        parent = self.directory or session.temp_dir
-        parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix="exchange-", dir=str(parent)))
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
+            raise CancelledError
+        return failure
+
+    def _job(
+        self, session: Session, output: Optional[Callable[[str, str], None]]
+    ) -> Job:
+        # A process that only continues sessions does without what this needs.
+        from ..transports.base import Job
+
+        def choose_directory() -> str:
+            return str(self.directory or session.configuration.temporary_directory)
+
+        return Job(
+            session.save_to,
+            session.distribution_archive,
+            self.interpreter_for(session),
+            session.run,
+            self.settings_for(session),
+            session.cancellation,
+            choose_directory,
+            continue_session,
+            lambda: _modules_of(session),
+            timeout=self.timeout_for(session),
+            memory_limit=self.memory_limit_for(session),
+            levels=_wanted_levels(),
+            observe=lambda kind, facts: _observe(session, kind, facts),
+            output=output,
+        )
+
+
+def _wanted_levels() -> Optional[Dict[str, int]]:
+    # Whoever keeps logs of sessions has loaded it.
+    records = sys.modules.get(f"{__package__}._records")
+    return wanted_levels(None if records is None else records.lowest_level())
+
+
+def _observe(session: Session, kind: str, facts: Dict[str, Any]) -> None:
+    """Take part in what a session tells from elsewhere."""
+    if kind == "progress":
+        report(session, facts)
+    else:
+        from .log import SessionIds
+
+        handle_record(facts, SessionIds(session))
+
+
+def _modules_of(session: Session) -> Dict[str, Any]:
+    """Name what another interpreter has to import for such a session."""
+    function = getattr(session.task, "function", None)
+    modules = [] if function is None else [importable_module_name(function.__module__)]
+    name = importable_module_name(session.configuration.module_name)
+    return {"configuration": name, "modules": modules}

@@ -2,51 +2,206 @@
 
 from __future__ import annotations
 
+import contextlib
+from _thread import allocate_lock
+
+from ..exceptions import ConfigurationError
 from ..interpreter import Interpreter
-from ..transports.process import ProcessTransport
 from .remote import RemoteAdvice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Dict, Optional, Union
+    from typing import Any, Callable, ContextManager, Dict, Mapping, Optional, Union
 
     from ..session import Session
+    from ..transports.base import Transport
 
 
 class SubprocessAdvice(RemoteAdvice):
-    """Continues each session in a fresh interpreter process.
+    """Continues sessions in interpreter processes on this machine.
 
     Args:
-        directory: Where to keep the files of the exchange while it takes place. By
-            default the temporary directory of the session.
+        directory: Where to keep temporary files of the processes. By default the
+            directory for temporary files of the configuration.
         interpreter: The interpreter; by default the one that runs this process.
+        workers: How many processes there are at most, each of which continues one
+            session after the other. Left out, each session has a fresh one.
+        tasks_per_worker: After how many sessions such a process ends.
+        idle_timeout: After how many seconds without a session a process ends.
+        timeout: How long a session may take, in seconds. Its process is ended then.
+        memory_limit: How many bytes a session may take beyond those of its arguments.
+            Counts on Linux only.
+        output: Where it goes what a session writes to its standard output and error:
+            `inherit` where this process writes; `capture` into the attachments
+            ``stdout.txt`` and ``stderr.txt``; a function is called with the name of the
+            stream, `stdout` or `stderr`, and the text.
+        start_ahead: Whether the fresh process of the next session is started while one
+            is continued. It has imported the configuration and the task's module then.
+
+    A task chooses with the parameter ``subprocess={"interpreter": name, "timeout":
+    seconds, "memory_limit": bytes}``, each of which may be left out.
 
     Attributes:
-        interpreter: The interpreter.
+        interpreters: The interpreters by name. What was given here is the one that is
+            called `default`.
+        timeout: The timeout.
+        memory_limit: The limit.
     """
 
     def __init__(
         self,
         directory: Union[str, Path, None] = None,
         interpreter: Optional[Interpreter] = None,
+        *,
+        workers: Optional[int] = None,
+        tasks_per_worker: Optional[int] = None,
+        idle_timeout: float = 60.0,
+        timeout: Optional[float] = None,
+        memory_limit: Optional[int] = None,
+        output: Union[str, Callable[[str, str], None]] = "inherit",
+        start_ahead: bool = True,
     ) -> None:
         super().__init__(directory)
-        self.interpreter = Interpreter() if interpreter is None else interpreter
-        self._transport = ProcessTransport()
+        _check_positive("workers", workers, int)
+        _check_positive("tasks_per_worker", tasks_per_worker, int)
+        _check_positive("idle_timeout", idle_timeout, float)
+        _check_limits({"timeout": timeout, "memory_limit": memory_limit})
+        if output not in ("inherit", "capture") and not callable(output):
+            raise ConfigurationError(
+                "SubprocessAdvice needs output='inherit', 'capture' or a function, and "
+                f"not {output!r}."
+            )
+        self.interpreters: Dict[str, Interpreter] = {
+            "default": Interpreter() if interpreter is None else interpreter
+        }
+        self._output = output
+        self.timeout = timeout
+        self.memory_limit = memory_limit
+        self._workers = workers
+        self._tasks_per_worker = tasks_per_worker
+        self._idle_timeout = idle_timeout
+        self._start_ahead = start_ahead
+        self._transport: Optional[Transport] = None
+        self._lock = allocate_lock()
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The interpreter that is called `default`."""
+        return self.interpreters["default"]
+
+    def add_interpreter(
+        self, interpreter: Interpreter, name: str = "default"
+    ) -> SubprocessAdvice:
+        """Add an interpreter.
+
+        Args:
+            interpreter: The interpreter.
+            name: The name by which tasks choose it.
+
+        Returns:
+            This advice, so that calls chain.
+        """
+        self.interpreters[name] = interpreter
+        return self
 
     def interpreter_for(self, session: Session) -> Interpreter:
-        """Return the interpreter that was given."""
-        return self.interpreter
+        """Return the interpreter that the task of a session has chosen.
 
-    def transport_for(self, session: Session) -> ProcessTransport:
+        Args:
+            session: The session.
+
+        Raises:
+            ConfigurationError: If there is none of this name.
+        """
+        name = _parameters_of(session).get("interpreter", "default")
+        if name not in self.interpreters:
+            known = ", ".join(map(repr, self.interpreters))
+            raise ConfigurationError(
+                f"Unknown interpreter {name!r} of task {session.task}. Known are: "
+                f"{known}."
+            )
+        return self.interpreters[name]
+
+    def transport_for(self, session: Session) -> Transport:
         """Return the transport to a process on this machine."""
-        return self._transport
+        transport = self._transport
+        if transport is None:
+            with self._lock:
+                transport = self._transport or self._make_transport()
+                self._transport = transport
+        return transport
+
+    def _make_transport(self) -> Transport:
+        # A process that only continues sessions does without what these need.
+        if self._workers is None:
+            from ..transports.process import ProcessTransport
+
+            return ProcessTransport(self._start_ahead, self._idle_timeout)
+        from ..transports.pool import PoolTransport
+
+        return PoolTransport(self._workers, self._tasks_per_worker, self._idle_timeout)
 
     def settings_for(self, session: Session) -> Dict[str, Any]:
-        """Add where the process finds modules, and where it may make files."""
+        """Add where the process finds modules."""
         return {
             **super().settings_for(session),
-            "path": self.interpreter.import_path(),
-            "temporary_directory": str(session.temp_dir),
+            "path": list(self.interpreter_for(session).import_path()),
         }
+
+    def timeout_for(self, session: Session) -> Optional[float]:
+        """Return the timeout of the task, else the one that was given."""
+        timeout: Optional[float] = _parameters_of(session).get("timeout", self.timeout)
+        return timeout
+
+    def memory_limit_for(self, session: Session) -> Optional[int]:
+        """Return the limit of the task, else the one that was given."""
+        limit: Optional[int] = _parameters_of(session).get(
+            "memory_limit", self.memory_limit
+        )
+        return limit
+
+    def output_for(
+        self, session: Session
+    ) -> ContextManager[Optional[Callable[[str, str], None]]]:
+        """Return what was chosen for the output."""
+        if callable(self._output):
+            return contextlib.nullcontext(self._output)
+        if self._output == "capture":
+            from ._captured import captured
+
+            return captured(session)
+        return contextlib.nullcontext()
+
+
+_PARAMETERS = ("interpreter", "timeout", "memory_limit")
+
+
+def _parameters_of(session: Session) -> Dict[str, Any]:
+    # A task object of the user's own may have no parameters.
+    parameters = getattr(session.task, "advice_parameters", _NONE).get("subprocess")
+    if parameters is None:
+        return _NONE
+    if not isinstance(parameters, dict) or not set(parameters).issubset(_PARAMETERS):
+        raise ConfigurationError(
+            "The task's parameter subprocess has to be like {'interpreter': 'default', "
+            f"'timeout': 60, 'memory_limit': 2**30}}, and not {parameters!r}."
+        )
+    _check_limits(parameters)
+    return parameters
+
+
+_NONE: Dict[str, Any] = {}
+
+
+def _check_limits(limits: Mapping[str, Any]) -> None:
+    _check_positive("timeout", limits.get("timeout"), float)
+    _check_positive("memory_limit", limits.get("memory_limit"), int)
+
+
+def _check_positive(name: str, value: Any, kind: type) -> None:
+    is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if value is not None and not (is_number and value > 0):
+        raise ConfigurationError(
+            f"SubprocessAdvice needs a positive number as {name}, and not {value!r}."
+        )

@@ -153,6 +153,7 @@ def _reset_bandsaw() -> None:
         "bandsaw.remembered",
         "bandsaw.run",
         "bandsaw.stores.flights",
+        "bandsaw.transports.worker",
     ):
         module: Any = sys.modules.get(name)
         if module is not None:

@@ -15,7 +15,7 @@ ROOMS = {
     "front": ["bandsaw", "__main__", "advice", "cli"],
     "users": ["decorator", "_asking", "_coroutines", "futures"],
     "advices": ["advices"],
-    "engine": ["session", "_session_parts", "_freezing", "runner"],
+    "engine": ["session", "_session_parts", "_freezing", "_exchange", "runner"],
     "wings": ["transports", "environments", "stores", "tracking", "distribution"],
     "values": [
         "tasks",
@@ -31,6 +31,8 @@ ROOMS = {
         "fingerprint",
         "_walk",
         "_session_file",
+        "reporting",
+        "_session_frames",
         "_session_members",
     ],
     "ground": [
@@ -40,6 +42,8 @@ ROOMS = {
         "_cancellation",
         "_lazy",
         "_lifeline",
+        "_memory_limit",
+        "_relay",
         "_temporary",
         "extensions",
         "exceptions",

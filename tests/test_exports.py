@@ -24,6 +24,7 @@ EXPORTED = [
     "get_configuration",
     "get_run_id",
     "identifier_from_string",
+    "progress",
     "register_fingerprint",
     "set_run_id",
     "task",

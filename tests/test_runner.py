@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator, Optional
 import pytest
 
 from bandsaw import Advice, Configuration
+from bandsaw._exchange import continue_session, receive_answer
 from bandsaw._session_file import SessionFile
 from bandsaw.exceptions import (
     AdviceError,
@@ -22,7 +23,7 @@ from bandsaw.exceptions import (
 )
 from bandsaw.execution import Execution
 from bandsaw.result import Result
-from bandsaw.runner import continue_session, main, receive_answer
+from bandsaw.runner import main
 from bandsaw.session import Session
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration

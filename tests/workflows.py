@@ -23,6 +23,16 @@ configuration = bandsaw.Configuration().add_advice_chain(SubprocessAdvice())
 configuration.add_advice_chain(name="here")
 """
 
+# The same, but no process is started before it is needed.
+MOVING_WITHOUT_SPARE = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration().add_advice_chain(
+    SubprocessAdvice(start_ahead=False)
+)
+"""
+
 # No script of a test takes nearly as long, not even on a busy machine.
 SECONDS = 120
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.advices.scripts import HEAD, run
-from tests.workflows import run_workflow
+from tests.workflows import MOVING_WITHOUT_SPARE, run_workflow
 
 
 def test_a_task_runs_in_another_process(tmp_path: Path) -> None:
@@ -44,6 +44,7 @@ if __name__ == "__main__":
     import workflow
     print(workflow.make is make, workflow is sys.modules["__main__"])
 """,
+        config=MOVING_WITHOUT_SPARE,
     )
     assert output == "True\nTrue True\n"
     assert (tmp_path / "loaded.txt").read_text() == "__main__\nworkflow\n"
@@ -147,6 +148,7 @@ if __name__ == "__main__":
     session = Session(Task.create_task(make), Execution("e"), configuration)
     print(type(session.initiate().value) is Value)
 """,
+        config=MOVING_WITHOUT_SPARE,
     )
     assert output == "True\n"
     assert (tmp_path / "loaded.txt").read_text() == "__main__\nworkflow\n"

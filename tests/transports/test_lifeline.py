@@ -123,6 +123,7 @@ def test_an_interrupted_call_leaves_nothing_and_the_next_one_works(start: Any) -
         HANGING
         + """
 from pathlib import Path
+from bandsaw.transports import worker
 
 @bandsaw.task
 def add(a, b):
@@ -131,12 +132,17 @@ def add(a, b):
 if __name__ == "__main__":
     add(0, 0)
     directory = bandsaw.get_configuration().temporary_directory
-    before = sorted(directory.rglob("*")), os.listdir("/dev/fd")
+
+    def state():
+        worker.reset()
+        return sorted(directory.rglob("*")), os.listdir("/dev/fd")
+
+    before = state()
     try:
         hang()
     except KeyboardInterrupt:
         print("interrupted")
-    print((sorted(directory.rglob("*")), os.listdir("/dev/fd")) == before)
+    print(state() == before)
     print(add(1, 2))
 """
     )

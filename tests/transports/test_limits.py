@@ -1,0 +1,200 @@
+"""A call that takes too long, or too much memory, ends; its process does, too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.advices.scripts import run
+
+CONFIG = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
+configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
+configuration.add_advice_chain(SubprocessAdvice(timeout=0.5), name="short")
+"""
+
+CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
+
+
+@CHAINS
+def test_a_call_that_takes_too_long_ends_with_all_that_it_has_started(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import signal
+import subprocess
+import time
+
+@bandsaw.task(chain="{chain}", subprocess={{"timeout": 0.5}})
+def hang(seconds, path):
+    if seconds:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen(["sleep", "600"])
+        with open(path, "w") as file:
+            file.write(str(child.pid))
+        time.sleep(seconds)
+    return "in time"
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+if __name__ == "__main__":
+    try:
+        hang(600, "pid")
+    except TimeoutError as error:
+        print(type(error).__name__, "timeout of 0.5 seconds" in str(error))
+    deadline = time.monotonic() + 60
+    pid = int(open("pid").read())
+    # Whoever takes over its children may need a moment.
+    while is_there(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    print(is_there(pid), hang(0, None))
+""",
+        config=CONFIG,
+    )
+    assert output == "TaskTimeoutError True\nFalse in time\n"
+
+
+def test_the_advice_has_a_timeout_for_tasks_without_one(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+import time
+
+@bandsaw.task(chain="short")
+def hang():
+    time.sleep(600)
+
+@bandsaw.task(chain="short", subprocess={"timeout": None})
+def unhurried():
+    time.sleep(1)
+    return "in time"
+
+if __name__ == "__main__":
+    print(text_of(hang).partition(":")[0], unhurried())
+""",
+        config=CONFIG,
+    )
+    assert output == "TaskTimeoutError in time\n"
+
+
+def test_a_call_that_took_too_long_is_the_result_of_its_session(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+import time
+
+@bandsaw.task
+def sleep(seconds):
+    time.sleep(seconds)
+    return seconds
+
+if __name__ == "__main__":
+    print(sleep(600))
+""",
+        config="""
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+class AskAgain(bandsaw.Advice):
+    def after(self, session):
+        if isinstance(session.result.exception, TimeoutError):
+            session.conclude(bandsaw.result.Result("too long"))
+        else:
+            session.proceed()
+
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(AskAgain(), SubprocessAdvice(timeout=0.3))
+""",
+    )
+    assert output == "too long\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits memory")
+@CHAINS
+def test_a_task_that_takes_too_much_memory_gets_an_error(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+MEGABYTE = 1 << 20
+
+@bandsaw.task(chain="{chain}", subprocess={{"memory_limit": 64 * MEGABYTE}})
+def take(megabytes):
+    return len(bytearray(megabytes * MEGABYTE))
+
+@bandsaw.task(chain="{chain}")
+def take_unlimited(megabytes):
+    return len(bytearray(megabytes * MEGABYTE))
+
+if __name__ == "__main__":
+    print(take(1) // MEGABYTE)
+    try:
+        take(500)
+    except MemoryError as error:
+        print(type(error).__name__, error)
+        print("MemoryError" in str(error.__cause__))
+    print(take(1) // MEGABYTE, take_unlimited(100) // MEGABYTE)
+""",
+        config=CONFIG,
+    )
+    assert output == (
+        "1\n"
+        "TaskMemoryError The task wanted more memory than its limit of 67108864 "
+        "bytes.\nTrue\n1 100\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits memory")
+def test_the_arguments_do_not_count_as_memory_of_the_task(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    output = run(
+        tmp_path,
+        """
+import numpy
+
+@bandsaw.task(chain="pool", subprocess={"memory_limit": 32 << 20})
+def size(array):
+    return array.nbytes >> 20
+
+if __name__ == "__main__":
+    print(size(numpy.zeros(200 << 17)))
+""",
+        config=CONFIG,
+    )
+    assert output == "200\n"
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["3", '{"timeout": 0}', '{"memory_limit": "much"}', '{"deadline": 3}'],
+)
+def test_a_bad_parameter_of_a_task_is_refused(tmp_path: Path, parameter: str) -> None:
+    output = run(
+        tmp_path,
+        f"""
+@bandsaw.task(chain="pool", subprocess={parameter})
+def work():
+    return 1
+
+if __name__ == "__main__":
+    print(text_of(work).partition(":")[0])
+""",
+        config=CONFIG,
+    )
+    assert output == "ConfigurationError\n"

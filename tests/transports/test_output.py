@@ -1,0 +1,353 @@
+"""What a task writes, logs and tells on its way arrives where it was called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.advices.scripts import run
+from tests.workflows import run_workflow
+
+CONFIG = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+class Keep(bandsaw.Advice):
+    kept = {}
+
+    def before(self, session):
+        session.proceed()
+
+    def after(self, session):
+        for name, attachment in session.attachments.items():
+            with attachment.open() as file:
+                self.kept[name] = file.read().decode("utf-8")
+        session.proceed()
+
+lines = []
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
+configuration.add_advice_chain(SubprocessAdvice(workers=2), name="pool")
+configuration.add_advice_chain(
+    Keep(), SubprocessAdvice(output="capture"), name="captured"
+)
+configuration.add_advice_chain(
+    SubprocessAdvice(workers=1, output=lambda *told: lines.append(told)),
+    name="taken",
+)
+"""
+
+CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
+
+
+def test_what_is_captured_is_attached_and_not_shown(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+from bandsaw_config import Keep
+
+@bandsaw.task(chain="captured")
+def talk(fails):
+    print("ä line")
+    os.system("echo of a program")
+    print("an error", file=sys.stderr)
+    if fails:
+        os._exit(3)
+
+if __name__ == "__main__":
+    talk(False)
+    print(Keep.kept)
+    Keep.kept.clear()
+    print(text_of(talk, True).partition(":")[0], sorted(Keep.kept))
+""",
+        config=CONFIG,
+    )
+    assert output == (
+        "{'stdout.txt': 'of a program\\nä line\\n', 'stderr.txt': 'an error\\n'}\n"
+        "InterpreterDiedError ['stderr.txt', 'stdout.txt']\n"
+    ) or output == (
+        "{'stdout.txt': 'ä line\\nof a program\\n', 'stderr.txt': 'an error\\n'}\n"
+        "InterpreterDiedError ['stderr.txt', 'stdout.txt']\n"
+    )
+
+
+def test_a_function_takes_what_is_written(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+from bandsaw_config import lines
+
+@bandsaw.task(chain="taken")
+def talk(text):
+    print(text, end="")
+    sys.stdout.flush()
+    print("complaint", file=sys.stderr)
+
+if __name__ == "__main__":
+    for text in "one\\n", "two without an end":
+        talk(text)
+    for stream in "stdout", "stderr":
+        print("".join(text for name, text in lines if name == stream))
+""",
+        config=CONFIG,
+    )
+    assert output == "one\ntwo without an end\ncomplaint\ncomplaint\n\n"
+
+
+@CHAINS
+def test_lines_of_several_children_do_not_mix(tmp_path: Path, chain: str) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+@bandsaw.task(chain="{chain}")
+def talk(letter):
+    for _ in range(50):
+        for _ in range(20):
+            os.write(1, letter.encode())
+        os.write(1, b"\\n")
+
+if __name__ == "__main__":
+    stdout, sys.stdout = sys.stdout, io.StringIO()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(talk, "ab"))
+    text, sys.stdout = sys.stdout.getvalue(), stdout
+    print(sorted({{*text.splitlines()}}), len(text.splitlines()))
+""",
+        config=CONFIG,
+    )
+    assert output == f"['{'a' * 20}', '{'b' * 20}'] 100\n"
+
+
+@CHAINS
+def test_what_a_dying_child_has_written_last_is_in_the_error(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import io
+
+@bandsaw.task(chain="{chain}")
+def die():
+    print("first words", file=sys.stderr)
+    print("last words", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), 11)
+
+if __name__ == "__main__":
+    stderr, sys.stderr = sys.stderr, io.StringIO()
+    text = text_of(die)
+    sys.stderr = stderr
+    print(text)
+""",
+        config=CONFIG,
+    )
+    assert output.endswith(
+        "was killed by SIGSEGV without an answer. It wrote last:\n"
+        "first words\nlast words\n"
+    )
+
+
+@CHAINS
+def test_a_grandchild_that_keeps_the_streams_open_delays_nothing(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import io
+import subprocess
+import time
+
+@bandsaw.task(chain="{chain}")
+def leave_a_child():
+    print("said")
+    return subprocess.Popen(["sleep", "60"]).pid
+
+if __name__ == "__main__":
+    stdout, sys.stdout = sys.stdout, io.StringIO()
+    start = time.monotonic()
+    pid = leave_a_child()
+    text, sys.stdout = sys.stdout.getvalue(), stdout
+    os.kill(pid, 9)
+    print(repr(text), time.monotonic() - start < 50)
+""",
+        config=CONFIG,
+    )
+    assert output == "'said\\n' True\n"
+
+
+LOGGING = """
+import logging
+import warnings
+
+@bandsaw.task(chain=CHAIN)
+def work(depth=0):
+    log = logging.getLogger("project.work")
+    log.debug("not wanted")
+    log.info("%s of %s", "one", 2, extra={"number": 3})
+    logging.getLogger("quiet.one").warning("not wanted either")
+    try:
+        raise LookupError("lost")
+    except LookupError:
+        log.exception("it failed")
+    if depth:
+        work(depth - 1)
+
+class Lines(logging.Handler):
+    def emit(self, record):
+        text = self.format(record)
+        print(record.name, record.levelname, record.getMessage(), record.funcName)
+        print(record.process != os.getpid(), record.session.ids.task_id == TASK_ID)
+        if record.exc_text:
+            print(text.splitlines()[-1])
+
+if __name__ == "__main__":
+    TASK_ID = work.bandsaw_task.task_id
+    logging.basicConfig(level=logging.INFO, handlers=[Lines()])
+    logging.getLogger("quiet").setLevel(logging.ERROR)
+"""
+
+LOGGED = """\
+project.work INFO one of 2 work
+True True
+project.work ERROR it failed work
+True True
+LookupError: lost
+"""
+
+
+@CHAINS
+@pytest.mark.parametrize("depth", [0, 1])
+def test_records_are_handled_where_the_task_was_called(
+    tmp_path: Path, chain: str, depth: int
+) -> None:
+    output = run(
+        tmp_path,
+        LOGGING.replace("CHAIN", repr(chain)) + f"    work({depth})\n",
+        config=CONFIG,
+    )
+    assert output == LOGGED * (depth + 1)
+
+
+@CHAINS
+def test_a_level_that_changes_counts_for_the_next_call(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import logging
+
+@bandsaw.task(chain="{chain}")
+def work():
+    logging.getLogger("project").info("said")
+
+class Print(logging.Handler):
+    def emit(self, record):
+        print(record.getMessage(), record.levelname)
+
+if __name__ == "__main__":
+    logging.getLogger().addHandler(Print())
+    work()
+    logging.getLogger().setLevel(logging.INFO)
+    work()
+    logging.disable(logging.INFO)
+    work()
+    logging.disable(logging.NOTSET)
+    work()
+""",
+        config=CONFIG,
+    )
+    assert output == "said INFO\nsaid INFO\n"
+
+
+def test_what_nobody_here_wants_the_handlers_there_get(tmp_path: Path) -> None:
+    completed = run_workflow(
+        tmp_path,
+        """
+        import bandsaw
+
+        @bandsaw.task(chain="fresh")
+        def work():
+            import logging
+
+            logging.getLogger("project").setLevel(logging.DEBUG)
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("there: %(message)s"))
+            logging.getLogger("project").addHandler(handler)
+            logging.getLogger("project").debug("a detail")
+
+        if __name__ == "__main__":
+            work()
+        """,
+        config=CONFIG,
+    )
+    assert completed.stderr == "there: a detail\n"
+
+
+PROGRESS = """
+@bandsaw.task(chain=CHAIN)
+def work(depth=0):
+    if depth:
+        return work(depth - 1)
+    for step in range(3):
+        bandsaw.progress(step + 1, 3, message=f"step {step}")
+    bandsaw.progress(0.5)
+
+if __name__ == "__main__":
+    from bandsaw_config import told
+    work(DEPTH)
+    for progress in told:
+        print(progress.task, progress.done, progress.total, progress.message)
+    print(progress.session.task is work.bandsaw_task)
+"""
+
+TOLD = """\
+work 1 3 step 0
+work 2 3 step 1
+work 3 3 step 2
+work 0.5 None None
+True
+"""
+
+
+@pytest.mark.parametrize("chain", ["fresh", "pool", "here"])
+@pytest.mark.parametrize("depth", [0, 1])
+def test_progress_is_told_where_the_task_was_called(
+    tmp_path: Path, chain: str, depth: int
+) -> None:
+    output = run(
+        tmp_path,
+        PROGRESS.replace("CHAIN", repr(chain)).replace("DEPTH", str(depth)),
+        config=CONFIG
+        + """
+from bandsaw.reporting import ProgressExtension
+
+told = []
+configuration.add_extension(ProgressExtension(told.append))
+configuration.add_advice_chain(name="here")
+""",
+    )
+    assert output == TOLD
+
+
+def test_progress_that_nobody_wants_to_know_is_no_error(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+@bandsaw.task(chain="pool")
+def work():
+    bandsaw.progress(1, 2)
+    return "done"
+
+if __name__ == "__main__":
+    bandsaw.progress(1)
+    print(work(), work.__wrapped__())
+""",
+        config=CONFIG,
+    )
+    assert output == "done done\n"

@@ -12,7 +12,8 @@ import io
 import json
 
 from . import exceptions
-from ._session_members import TRACEBACK
+from ._chained import restore_chain, write_chain
+from ._session_members import CHAIN, TRACEBACK
 from .exceptions import (
     AdviceError,
     BandsawError,
@@ -103,7 +104,12 @@ def _save_answer(session: Session, target: SavedForm) -> None:
 
 def _save_changes(session: Session, target: SavedForm) -> None:
     exception = _exception_of(session)
-    extra = {} if exception is None else {TRACEBACK: _format(exception).encode("utf-8")}
+    extra: Dict[str, bytes] = {}
+    if exception is not None:
+        extra[TRACEBACK] = _format(exception).encode("utf-8", "backslashreplace")
+        chain = write_chain(exception, session.serializer)
+        if chain is not None:
+            extra[CHAIN] = chain
     session.save_changes_to(target, extra)
 
 
@@ -188,7 +194,7 @@ def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
         BaseException: Whatever an advice raised in the other interpreter.
     """
     try:
-        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK))
+        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN))
         if _REPORT in members:
             report = json.loads(members[_REPORT].decode("utf-8"))
             return _failure(session, report, members.get(_EXCEPTION))
@@ -197,6 +203,8 @@ def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
         return error
     exception = _exception_of(session)
     if exception is not None and TRACEBACK in members:
+        if CHAIN in members:
+            restore_chain(exception, members[CHAIN], session.serializer)
         _give_cause(exception, members[TRACEBACK].decode("utf-8"))
     return None
 
@@ -216,8 +224,13 @@ def _failure(
 
 
 def _give_cause(error: BaseException, text: str) -> None:
-    """Tell where an exception was raised, which does not travel with it."""
-    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+    """Tell where an exception was raised, which does not travel with it.
+
+    Its own cause is the cause of that.
+    """
+    traceback = RemoteTraceback(f'\n"""\n{text}"""')
+    traceback.__cause__ = error.__cause__
+    error.__cause__ = traceback
 
 
 def _read_exception(

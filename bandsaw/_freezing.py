@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from ._session_members import (
     CONTEXT,
     EXECUTION,
@@ -14,7 +16,7 @@ from ._session_members import (
 from ._walk import NOT_STARTED
 from .config import get_configuration
 from .context import Context
-from .exceptions import InvalidSessionError
+from .exceptions import InvalidSessionError, SerializationError
 from .execution import Execution
 from .identifier import Ids
 from .modules import allow_imports, importable_module_name
@@ -22,7 +24,7 @@ from .run import Run, get_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Mapping, Optional
+    from typing import Any, Callable, Mapping, Optional
 
     from ._session_members import SavedForm, SessionWriter
     from .attachments import Attachment
@@ -131,7 +133,7 @@ def _write_whole(
     if known is None or known.task is not session.task:
         writer.write_task(session.task)
     if known is None or known.execution is not session.execution:
-        writer.write_value(EXECUTION, session.execution)
+        _write_execution(session, writer, session.execution)
     writer.write_value(CONTEXT, session.context or Context())
     writer.write_value(RESULT, session.result)
     writer.write_value(MODERATOR, {"step": session.step})
@@ -147,11 +149,38 @@ def _write_compactly(
         writer.write_task(session.task)
     execution = session.execution
     if execution is not None and (known is None or known.execution is not execution):
-        writer.write_value(EXECUTION, execution.to_move())
+        _write_execution(session, writer, execution.to_move())
     if session.context:
         writer.write_value(CONTEXT, session.context)
     if session.result is not None:
         writer.write_value(RESULT, session.result)
+
+
+def _write_execution(session: FrozenSession, writer: SessionWriter, value: Any) -> None:
+    try:
+        writer.write_value(EXECUTION, value)
+    except SerializationError as error:
+        name = _unwritable_argument(session)
+        if name is None:
+            raise
+        _, _, reason = str(error).partition(" of the session cannot")
+        raise SerializationError(
+            f"Argument {name!r} of {session.task} cannot{reason}"
+        ) from error.__cause__
+
+
+def _unwritable_argument(session: FrozenSession) -> Optional[str]:
+    """Find the argument that the serializer cannot write on its own."""
+    execution, configuration = session.execution, session.configuration
+    bind = getattr(session.task, "bind", None)
+    if execution is None or configuration is None or bind is None:
+        return None
+    for name, value in (bind(execution.args, execution.kwargs) or {}).items():
+        try:
+            configuration.serializer.serialize(value, BytesIO())
+        except Exception:
+            return str(name)
+    return None
 
 
 def read(

@@ -33,9 +33,11 @@ RESULT = "result.dat"
 MODERATOR = "moderator.dat"
 # Where the exception of a result comes from, as text; only in a runner's answer.
 TRACEBACK = "traceback.txt"
+# What led to that exception; only there.
+CHAIN = "chain.dat"
 
 _MEMBERS = frozenset(
-    (SESSION, RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR, TRACEBACK)
+    (SESSION, RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR, TRACEBACK, CHAIN)
 )
 
 

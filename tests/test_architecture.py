@@ -15,7 +15,14 @@ ROOMS = {
     "front": ["bandsaw", "__main__", "advice", "cli"],
     "users": ["decorator", "_asking", "_coroutines", "futures"],
     "advices": ["advices"],
-    "engine": ["session", "_session_parts", "_freezing", "_exchange", "runner"],
+    "engine": [
+        "session",
+        "_session_parts",
+        "_freezing",
+        "_chained",
+        "_exchange",
+        "runner",
+    ],
     "wings": ["transports", "environments", "stores", "tracking", "distribution"],
     "values": [
         "tasks",

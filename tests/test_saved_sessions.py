@@ -294,7 +294,7 @@ def test_an_argument_that_can_not_be_written_is_named(
 ) -> None:
     session = session_of(configuration, value=threading.Lock())
 
-    with pytest.raises(SerializationError, match=r"execution.*lock"):
+    with pytest.raises(SerializationError, match=r"Argument .value. of .*lock"):
         saved(session)
 
 

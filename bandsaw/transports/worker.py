@@ -138,8 +138,7 @@ class Worker:
             stdout=stdout,
             stderr=stderr,
             pass_fds=[descriptor, self._lifeline.descriptor],
-            # A Ctrl-C is for this process, which then ends its child.
-            start_new_session=True,
+            start_new_session=True,  # A Ctrl-C is for this process, which ends it.
         )
         for stream in filter(None, self._streams):
             stream.close_target()
@@ -158,7 +157,7 @@ class Worker:
         try:
             self._channel.send(frames.PREPARE, job.modules_needed())
         except EOFError:
-            pass  # Whoever gives it a job learns why.
+            pass
 
     def run(
         self,

@@ -107,8 +107,8 @@ if __name__ == "__main__":
 """
 
 EXPECTED = """\
-argument written, error: SerializationError: The execution of the session cannot be \
-written by PickleSerializer: LookupError: boom
+argument written, error: SerializationError: Argument 'value' of workflow.work cannot \
+be written by PickleSerializer: LookupError: boom
 result read, error: SerializationError: The result of the session cannot be read by \
 PickleSerializer: LookupError: boom
 argument read, error: SerializationError: The execution of the session cannot be read \

@@ -1,0 +1,95 @@
+"""The exceptions that led to another one, which a serializer leaves behind."""
+
+from __future__ import annotations
+
+import io
+
+from .exceptions import BandsawError
+from .modules import allow_imports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+    from .serialization import Serializer
+
+# Nobody reads more of them.
+_MOST = 100
+
+
+def write_chain(exception: BaseException, serializer: Serializer) -> Optional[bytes]:
+    """Write what led to an exception: causes and contexts, and what led to these.
+
+    Args:
+        exception: The exception. It is not written itself.
+        serializer: What writes the others. One that it cannot write becomes text.
+
+    Returns:
+        What was written, `None` if nothing led to it.
+    """
+    chain: List[BaseException] = [exception]
+    links: List[List[Any]] = []
+    for one in chain:
+        links.append(
+            [
+                _place(chain, one.__cause__),
+                _place(chain, one.__context__),
+                one.__suppress_context__,
+            ]
+        )
+    if len(chain) == 1:
+        return None
+    written = [_writable(one, serializer) for one in chain[1:]]
+    stream = io.BytesIO()
+    serializer.serialize({"links": links, "exceptions": written}, stream)
+    return stream.getvalue()
+
+
+def _place(
+    chain: List[BaseException], exception: Optional[BaseException]
+) -> Optional[int]:
+    if exception is None:
+        return None
+    for place, other in enumerate(chain):
+        if other is exception:
+            return place
+    if len(chain) == _MOST:
+        return None
+    chain.append(exception)
+    return len(chain) - 1
+
+
+def _writable(exception: BaseException, serializer: Serializer) -> BaseException:
+    stream = io.BytesIO()
+    try:
+        serializer.serialize(exception, stream)
+        stream.seek(0)
+        serializer.deserialize(stream)
+    except Exception:
+        import traceback
+
+        lines = traceback.format_exception_only(type(exception), exception)
+        return BandsawError("".join(lines).strip())
+    return exception
+
+
+def restore_chain(
+    exception: BaseException, written: bytes, serializer: Serializer
+) -> None:
+    """Give an exception back what led to it.
+
+    Args:
+        exception: The exception.
+        written: What `write_chain` has returned.
+        serializer: What reads it. What it cannot read is left out.
+    """
+    try:
+        with allow_imports():
+            read: Dict[str, Any] = serializer.deserialize(io.BytesIO(written))
+        chain = [exception, *read["exceptions"]]
+        for one, (cause, context, suppresses) in zip(chain, read["links"]):
+            one.__cause__ = None if cause is None else chain[cause]
+            one.__context__ = None if context is None else chain[context]
+            one.__suppress_context__ = suppresses
+    except Exception:
+        return  # They are in the text of the traceback.

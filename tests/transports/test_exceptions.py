@@ -1,0 +1,208 @@
+"""What a task raises arrives with all that led to it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.advices.scripts import run
+from tests.workflows import run_workflow
+
+CONFIG = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
+configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
+configuration.add_advice_chain(name="here")
+"""
+
+CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
+
+
+@CHAINS
+def test_causes_and_contexts_are_kept(tmp_path: Path, chain: str) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import threading
+
+class Unwritable(Exception):
+    def __init__(self, text):
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+@bandsaw.task(chain="{chain}")
+def fail():
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise Unwritable("second")
+    except Unwritable as error:
+        try:
+            raise ValueError("third") from error
+        except ValueError:
+            raise RuntimeError("last") from None
+
+def chain_of(error):
+    while error is not None:
+        text = str(error).splitlines()
+        yield f"{{type(error).__name__}} {{text[-1] if text else text}}"
+        error = error.__cause__ or error.__context__
+
+if __name__ == "__main__":
+    try:
+        fail()
+    except RuntimeError as error:
+        print(type(error.__cause__).__name__, error.__suppress_context__)
+        print(*chain_of(error.__context__), sep="\\n")
+""",
+        config=CONFIG,
+    )
+    assert output == (
+        "RemoteTraceback True\n"
+        "ValueError third\n"
+        "BandsawError Unwritable: second\n"
+        "KeyError 'first'\n"
+    ) or output == (
+        "RemoteTraceback True\n"
+        "ValueError third\n"
+        "BandsawError workflow.Unwritable: second\n"
+        "KeyError 'first'\n"
+    )
+
+
+@CHAINS
+def test_the_cause_of_an_exception_is_behind_its_traceback(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+@bandsaw.task(chain="{chain}")
+def fail():
+    raise ValueError("it") from KeyError("why")
+
+if __name__ == "__main__":
+    try:
+        fail()
+    except ValueError as error:
+        print("in fail" in str(error.__cause__), repr(error.__cause__.__cause__))
+""",
+        config=CONFIG,
+    )
+    assert output == "True KeyError('why')\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups are new in Python 3.11")
+@CHAINS
+def test_notes_and_groups_are_kept(tmp_path: Path, chain: str) -> None:
+    output = run(
+        tmp_path,
+        f"""
+@bandsaw.task(chain="{chain}")
+def fail():
+    error = ValueError("one")
+    error.add_note("a note")
+    raise ExceptionGroup("several", [error, ExceptionGroup("more", [KeyError(2)])])
+
+if __name__ == "__main__":
+    try:
+        fail()
+    except* ValueError as group:
+        print(group.exceptions, group.exceptions[0].__notes__)
+    except* KeyError as group:
+        print(group.exceptions)
+""",
+        config=CONFIG,
+    )
+    assert output == (
+        "(ValueError('one'),) ['a note']\n(ExceptionGroup('more', [KeyError(2)]),)\n"
+    )
+
+
+@CHAINS
+def test_an_uncaught_exception_shows_where_it_was_raised(
+    tmp_path: Path, chain: str
+) -> None:
+    completed = run_workflow(
+        tmp_path,
+        f"""
+        import bandsaw
+
+        @bandsaw.task(chain="{chain}")
+        def fail():
+            raise ValueError("far away")
+
+        if __name__ == "__main__":
+            fail()
+        """,
+        config=CONFIG,
+        status=1,
+    )
+    assert completed.stderr.count('raise ValueError("far away")') == 1
+    assert completed.stderr.endswith("ValueError: far away\n")
+
+
+@pytest.mark.parametrize("value", ["None", "0", "3", "'a text'"])
+@CHAINS
+def test_a_task_that_exits_does_what_it_does_here(
+    tmp_path: Path, chain: str, value: str
+) -> None:
+    ends = []
+    for name in chain, "here":
+        completed = run_workflow(
+            tmp_path / name,
+            f"""
+            import sys
+            import bandsaw
+
+            @bandsaw.task(chain="{name}")
+            def leave():
+                sys.exit({value})
+
+            if __name__ == "__main__":
+                leave()
+                print("still there")
+            """,
+            config=CONFIG,
+            status=None,
+        )
+        ends.append((completed.returncode, completed.stdout))
+        assert completed.stderr.endswith("a text\n" if value == "'a text'" else "")
+    assert ends[0] == ends[1]
+
+
+@CHAINS
+def test_the_argument_that_can_not_be_written_is_named(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import threading
+
+@bandsaw.task(chain="{chain}")
+def work(data, *more, lock=None, **options):
+    return 1
+
+if __name__ == "__main__":
+    lock = threading.Lock()
+    print(text_of(work, 1, lock))
+    print(text_of(lambda: work(1, lock=lock)))
+    print(text_of(lambda: work(1, other=lock)))
+    print(work(1))
+""",
+        config=CONFIG,
+    )
+    lines = output.splitlines()
+    assert [line.split(" cannot")[0] for line in lines[:3]] == [
+        "SerializationError: Argument 'more' of workflow.work",
+        "SerializationError: Argument 'lock' of workflow.work",
+        "SerializationError: Argument 'options' of workflow.work",
+    ]
+    assert lines[3] == "1"

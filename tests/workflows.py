@@ -66,6 +66,7 @@ def run_python(
     environment: Optional[Mapping[str, str]] = None,
     input: Optional[str] = None,
     status: Optional[int] = 0,
+    timeout: float = SECONDS,
 ) -> subprocess.CompletedProcess[str]:
     """Runs an interpreter, and asserts that it ends with a status.
 
@@ -76,6 +77,7 @@ def run_python(
         environment: Variables to set in addition.
         input: What it reads from its standard input.
         status: How it ends; `None` if it does not matter.
+        timeout: How long it may take, in seconds.
     """
     completed = subprocess.run(
         [str(python or sys.executable), *map(str, arguments)],
@@ -84,7 +86,7 @@ def run_python(
         input=input or "",
         capture_output=True,
         encoding="utf-8",
-        timeout=SECONDS,
+        timeout=timeout,
     )
     if status is not None and completed.returncode != status:
         raise AssertionError(

@@ -6,12 +6,22 @@ import os
 import signal
 import subprocess
 
+from ..exceptions import InterpreterError
+
 #: How long a process that has to go may take for it, in seconds.
 GRACE = 0.5
 
 
 class HasLeft(Exception):
-    """A process has ended by itself before it took the job; another one can."""
+    """A process has ended before it took the job; another one can.
+
+    Args:
+        death: How it has ended.
+    """
+
+    def __init__(self, death: InterpreterError) -> None:
+        super().__init__(death)
+        self.death = death
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -31,7 +31,8 @@ class Job:
         cancellation: The wish to have the job ended.
         choose_directory: Says where to make directories for the job.
         continue_session: What the other interpreter does: continues the session in one
-            form and writes its answer in another one.
+            form, writes its answer in another one, and calls the argument `deliver`
+            while the files that the answer refers to are there.
         modules_needed: Names what the other interpreter will have to import: the
             `configuration` and other `modules`.
         timeout: How long the session may take there, in seconds.
@@ -51,7 +52,7 @@ class Job:
         settings: Dict[str, Any],
         cancellation: Cancellation,
         choose_directory: Callable[[], str],
-        continue_session: Callable[[SavedForm, SavedForm], None],
+        continue_session: Callable[..., None],
         modules_needed: Callable[[], Dict[str, Any]],
         timeout: Optional[float] = None,
         memory_limit: Optional[int] = None,

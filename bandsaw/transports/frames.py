@@ -76,6 +76,10 @@ _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 _INTERVAL = 0.1
 
 
+class Unread(EOFError):
+    """The other end is gone and has not read all that it was sent."""
+
+
 class Channel:
     """One end of a pair of sockets.
 
@@ -198,7 +202,7 @@ class Channel:
             to the caller.
 
         Raises:
-            EOFError: If the other end is gone.
+            EOFError: If the other end is gone; `Unread` if it has not read all.
             TimeoutError: If it does not come in time.
             ProtocolError: If there is something else than a frame.
         """
@@ -225,11 +229,11 @@ class Channel:
     def _take(self, size: int, deadline: Optional[float]) -> memoryview:
         received = self._received
         while len(received) < size:
+            if size - len(received) > _READ_SIZE:
+                return self._take_large(size, deadline)
             # Waiting in the read itself is faster by far.
             if self._watched or deadline is not None:
                 self._wait(select.POLLIN, deadline)
-            if size - len(received) > _READ_SIZE:
-                return self._take_large(size, deadline)
             try:
                 piece, ancillary, _, _ = self._socket.recvmsg(
                     _READ_SIZE, _SPACE_FOR_DESCRIPTOR, _CLOSE_ON_EXEC
@@ -240,6 +244,8 @@ class Channel:
                 self._use_the_time()
                 self._wait(select.POLLIN, deadline)
                 continue
+            except ConnectionResetError as error:
+                raise Unread("the other end is gone") from error
             except OSError as error:
                 raise EOFError("the other end is gone") from error
             if ancillary:

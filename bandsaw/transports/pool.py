@@ -57,11 +57,14 @@ class PoolTransport(Transport):
             del form
             while True:
                 worker = self._take(job, conditions)
+                is_new = not worker.jobs
                 try:
                     answer = worker.run(job, parcel)
-                except HasLeft:
+                except HasLeft as left:
                     self._give_up_place()
-                    continue
+                    if is_new:
+                        raise left.death from None
+                    continue  # Nobody has begun with the job.
                 except BaseException:
                     self._give_up_place()
                     raise

@@ -54,8 +54,11 @@ class ProcessTransport(Transport):
                 try:
                     return self._run(spare, job, parcel, conditions)
                 except HasLeft:
-                    pass
-            return self._run(self._start(job, conditions), job, parcel, conditions)
+                    pass  # Nobody has begun with the job.
+            try:
+                return self._run(self._start(job, conditions), job, parcel, conditions)
+            except HasLeft as left:
+                raise left.death from None
 
     def _run(
         self, worker: Worker, job: Job, parcel: Parcel, conditions: Conditions

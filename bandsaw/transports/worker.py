@@ -176,7 +176,7 @@ class Worker:
             The answer.
 
         Raises:
-            HasLeft: If the process has ended by itself before.
+            HasLeft: If the process has ended before it took the job.
             InterpreterError: If there is no answer. The process is gone then.
         """
         for stream, original in zip(self._streams, (sys.stdout, sys.stderr)):
@@ -242,6 +242,8 @@ class Worker:
                 pass  # Perhaps it has said farewell before.
             # The child maps the file by now, or will never.
             return self._await_answer(job, deadline)
+        except frames.Unread:
+            raise HasLeft(self._death(job)) from None
         except EOFError:
             raise self._death(job) from None
         except TimeoutError:
@@ -256,7 +258,7 @@ class Worker:
             if kind == frames.ANSWER:
                 return open_parcel(head, content, descriptor)
             if kind == frames.FAREWELL:
-                raise HasLeft
+                raise frames.Unread
             if kind in frames.TOLD_BY_JOBS and job.observe is not None:
                 job.observe(frames.TOLD_BY_JOBS[kind], head)
 
@@ -294,7 +296,7 @@ class Worker:
         self._close()
 
     def kill(self) -> None:
-        """End the process without a chance to clean up; it has not worked yet."""
+        """End the process at once; it has not worked yet."""
         signal_group(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._close()
@@ -355,11 +357,8 @@ _ends_at_exit = False
 
 
 def _end_at_exit() -> None:
-    """End the processes before their directories are removed.
-
-    What was registered last is called first, and the directory of a process was made
-    before.
-    """
+    # What was registered last is called first. So the processes have ended when their
+    # directories, which were made before, are removed.
     global _ends_at_exit
     if not _ends_at_exit:
         _ends_at_exit = True

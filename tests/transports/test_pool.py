@@ -10,6 +10,7 @@ import pytest
 from bandsaw.advices.subprocess import SubprocessAdvice
 from bandsaw.exceptions import ConfigurationError
 from tests.advices.scripts import run
+from tests.workflows import run_workflow
 
 CONFIG = """
 import bandsaw
@@ -323,6 +324,153 @@ if __name__ == "__main__":
         environment={"TMPDIR": str(tmp_path)},
     )
     assert output == "ended\n"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "pass",
+        "sys.exit(3)",
+        "os._exit(3)",
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        "os.kill(os.getpid(), signal.SIGTERM)",
+        "os.kill(os.getpid(), signal.SIGINT)",
+        "raise LookupError",
+    ],
+)
+def test_no_process_outlives_the_script(tmp_path: Path, end: str) -> None:
+    # That nothing is left is asserted after every test.
+    completed = run_workflow(
+        tmp_path,
+        f"""
+        import os
+        import signal
+        import sys
+        import bandsaw
+
+        @bandsaw.task
+        def resident():
+            return os.getpid()
+
+        @bandsaw.task(chain="fresh")
+        def fresh():
+            return os.getpid()
+
+        if __name__ == "__main__":
+            print(resident() != fresh(), flush=True)
+            {end}
+        """,
+        config=config()
+        + """
+configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
+""",
+        status=None,
+        # A script that is killed leaves its files.
+        environment={"TMPDIR": str(tmp_path)},
+    )
+    assert completed.stdout == "True\n"
+
+
+KILLING = """
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from bandsaw.exceptions import InterpreterDiedError
+
+@bandsaw.task
+def work(number, pause):
+    time.sleep(pause)
+    return os.getpid(), number, bytes([number % 256]) * 2000
+
+def call(number):
+    pid, same, content = work(number, 0.001 * (number % 3))
+    assert same == number and content == bytes([number % 256]) * 2000
+    pids.add(pid)
+
+def call_until_it_works(number):
+    failures = 0
+    while True:
+        try:
+            call(number)
+            return failures
+        except InterpreterDiedError as error:
+            assert "SIGKILL" in str(error), error
+            failures += 1
+
+def kill(ended):
+    chance = random.Random(0)
+    while not ended.wait(chance.uniform(0, 0.1)):
+        for pid in chance.sample(sorted(pids), min(1, len(pids))):
+            pids.discard(pid)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+def descriptors():
+    return len(os.listdir("/dev/fd"))
+
+if __name__ == "__main__":
+    pids = set()
+    call(0)
+    before = descriptors()
+    ended = threading.Event()
+    killer = threading.Thread(target=kill, args=(ended,))
+    killer.start()
+    with ThreadPoolExecutor(8) as pool:
+        failures = list(pool.map(call_until_it_works, range(CALLS)))
+    ended.set()
+    killer.join()
+    print(len(failures), sum(failures) > 0)
+    from bandsaw.transports import worker
+    worker.reset()
+    print(descriptors() - before <= 0)
+"""
+
+
+@pytest.mark.parametrize("calls", [300, pytest.param(10_000, marks=pytest.mark.stress)])
+def test_no_call_is_lost_or_wrong_when_processes_are_killed(
+    tmp_path: Path, calls: int
+) -> None:
+    output = run(
+        tmp_path, KILLING.replace("CALLS", str(calls)), config=config(4), timeout=1200
+    )
+    assert output == f"{calls} True\nTrue\n"
+
+
+@pytest.mark.parametrize(
+    "calls", [1000, pytest.param(10_000, marks=pytest.mark.stress)]
+)
+def test_neither_end_grows(tmp_path: Path, calls: int) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import resource
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+@bandsaw.task
+def work(data):
+    return data, peak()
+
+if __name__ == "__main__":
+    data = bytes(100_000)
+    for _ in range(100):
+        _, there = work(data)
+    here = peak()
+    for _ in range({calls}):
+        _, later = work(data)
+    # In kilobytes; on macOS in bytes.
+    unit = 1024 if sys.platform == "darwin" else 1
+    print(peak() - here < 4000 * unit, later - there < 4000 * unit)
+""",
+        config=config(),
+        timeout=1200,
+    )
+    assert output == "True True\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""The process of the next call, which is started while one runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.advices.scripts import run
+from tests.workflows import MOVING_WITHOUT_SPARE
+
+# Waits until the process that was started ahead has imported the script.
+HEAD = """
+import time
+from bandsaw.transports import worker
+
+with open("imports.txt", "a") as file:
+    file.write(f"{os.getpid()}\\n")
+
+@bandsaw.task
+def pid():
+    return os.getpid()
+
+def pids_that_import():
+    with open("imports.txt") as file:
+        return [int(line) for line in file]
+
+def wait_for_imports(count):
+    deadline = time.monotonic() + 60
+    while len(pids_that_import()) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+"""
+
+
+def test_the_next_call_has_the_process_that_was_started_ahead(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        HEAD
+        + """
+if __name__ == "__main__":
+    first = pid()
+    wait_for_imports(3)
+    second = pid()
+    print(pids_that_import()[:3] == [os.getpid(), first, second])
+""",
+    )
+    assert output == "True\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ['os.environ["NEW"] = "value"', 'os.chdir("/tmp")', "sys.path.append('/nothing')"],
+)
+def test_it_is_thrown_away_when_something_has_changed(
+    tmp_path: Path, change: str
+) -> None:
+    output = run(
+        tmp_path,
+        HEAD.replace('"imports.txt"', repr(str(tmp_path / "imports.txt")))
+        + f"""
+@bandsaw.task
+def state():
+    return os.getpid(), os.environ.get("NEW"), os.getcwd(), "/nothing" in sys.path
+
+if __name__ == "__main__":
+    first = state()
+    wait_for_imports(3)
+    {change}
+    second = state()
+    print(second[0] != pids_that_import()[2], first[1:] != second[1:])
+""",
+    )
+    assert output == "True True\n"
+
+
+def test_it_is_thrown_away_when_another_module_was_imported(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        HEAD
+        + """
+@bandsaw.task
+def value():
+    import other
+    return other.VALUE, os.getpid()
+
+if __name__ == "__main__":
+    pid()
+    wait_for_imports(3)
+    import other
+    print(value()[0], value()[1] != pids_that_import()[2])
+""",
+        files={"other.py": "VALUE = 42"},
+    )
+    assert output == "42 True\n"
+
+
+def test_it_can_be_switched_off(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        HEAD
+        + """
+if __name__ == "__main__":
+    pid()
+    print(len(worker._workers) <= 1)
+    worker.reset()
+    print(len(pids_that_import()))
+""",
+        config=MOVING_WITHOUT_SPARE,
+    )
+    assert output == "True\n2\n"
+
+
+def test_one_that_was_killed_is_not_missed(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        HEAD
+        + """
+if __name__ == "__main__":
+    pid()
+    wait_for_imports(3)
+    spare = pids_that_import()[2]
+    os.kill(spare, 9)
+    print(pid() != spare)
+""",
+    )
+    assert output == "True\n"

@@ -13,10 +13,18 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import List, Optional
 
-# How long an archive is kept that nobody uses, in seconds.
+# How long an archive is kept that nobody uses, in seconds, and how many bytes all of
+# them may have.
 _KEPT = 30 * 24 * 60 * 60
+_LARGEST = 1 << 30
+
+# How long a process may run from an archive without another one being started, in
+# seconds.
+_IN_USE = 24 * 60 * 60
+
+_REMOVING = ".removing-"
 
 
 def home_directory() -> str:
@@ -53,7 +61,7 @@ def unpack(archive: str, digest: Optional[str] = None) -> str:
     parent = _make_archives_directory()
     directory = os.path.join(parent, digest)
     if _is_trusted(parent) and _is_trusted(directory):
-        _note_use(directory)
+        note_use(directory)
         return directory
     import shutil
     import tempfile
@@ -69,7 +77,7 @@ def unpack(archive: str, digest: Optional[str] = None) -> str:
         # Somebody else may have been faster.
         if not isinstance(error, OSError) or not _is_trusted(directory):
             raise
-    _remove_unused(parent)
+    prune_archives(parent=parent)
     return directory
 
 
@@ -89,25 +97,107 @@ def _make_archives_directory() -> str:
     return directory
 
 
-def _note_use(directory: str) -> None:
+def note_use(directory: str) -> None:
+    """Note that an archive is used, so that it is not removed.
+
+    Args:
+        directory: The directory that holds its content.
+    """
     try:
         os.utime(directory)
     except OSError:
         pass  # A home that can only be read is never cleaned up either.
 
 
-def _remove_unused(parent: str) -> None:
-    """Remove what nobody has used for long; every change of the code adds to it."""
-    import shutil
-    import time
+class UnpackedArchive:
+    """An archive that is unpacked in the home directory.
 
-    for entry in list(os.scandir(parent)):
+    Args:
+        path: Its directory.
+
+    Attributes:
+        path: Its directory.
+        last_use: When it was used last, in seconds since the epoch.
+        size: The bytes of its files.
+        count: How many files there are.
+
+    Raises:
+        OSError: If it is not there any more.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.last_use = os.lstat(path).st_mtime
+        self.size = self.count = 0
+        for parent, _, names in os.walk(path):
+            for name in names:
+                self.size += os.lstat(os.path.join(parent, name)).st_size
+                self.count += 1
+
+    def remove(self) -> bool:
+        """Remove it, and tell if nobody else has done so before."""
+        import shutil
+
+        # Nobody must find half of it.
+        parent, name = os.path.split(self.path)
+        beside = os.path.join(parent, f"{_REMOVING}{os.urandom(8).hex()}-{name}")
         try:
-            last_use = entry.stat(follow_symlinks=False).st_mtime
+            os.rename(self.path, beside)
+        except OSError:
+            return False
+        shutil.rmtree(beside, ignore_errors=True)
+        return True
+
+
+def find_archives(parent: Optional[str] = None) -> List[UnpackedArchive]:
+    """Return the archives that are unpacked, the least recently used ones first.
+
+    Args:
+        parent: Their directory; by default the one in the home directory.
+    """
+    archives = []
+    parent = parent or _make_archives_directory()
+    for name in os.listdir(parent):
+        try:
+            archives.append(UnpackedArchive(os.path.join(parent, name)))
         except OSError:
             continue  # Somebody else has removed it.
-        if last_use < time.time() - _KEPT:
-            shutil.rmtree(entry.path, ignore_errors=True)
+    return sorted(archives, key=lambda archive: archive.last_use)
+
+
+def prune_archives(
+    largest: Optional[int] = None,
+    kept: float = _KEPT,
+    in_use: float = _IN_USE,
+    parent: Optional[str] = None,
+) -> List[UnpackedArchive]:
+    """Remove archives that nobody has used for long; every change of code adds one.
+
+    Args:
+        largest: How many bytes all of them may have; by default a gibibyte. What is
+            beyond that goes, the least recently used ones first.
+        kept: How long one may stay that nobody uses, in seconds.
+        in_use: How long one stays after its last use in any case, in seconds, because
+            a process may still run from it.
+        parent: Their directory; by default the one in the home directory.
+
+    Returns:
+        Those that were removed.
+    """
+    import time
+
+    archives = find_archives(parent)
+    size = sum(archive.size for archive in archives)
+    removed = []
+    for archive in archives:
+        age = time.time() - archive.last_use
+        is_left_over = os.path.basename(archive.path).startswith(".")
+        is_too_much = size > (_LARGEST if largest is None else largest)
+        if age > in_use and (age > kept or is_too_much or is_left_over):
+            size -= archive.size
+            if archive.remove():
+                removed.append(archive)
+    return removed
 
 
 def _is_trusted(directory: str) -> bool:

@@ -23,7 +23,7 @@ from .exceptions import (
     RemoteTraceback,
     SerializationError,
 )
-from .modules import allow_imports
+from .modules import allow_imports, explain_missing_module
 from .result import Result
 from .run import join_run
 from .session import Session
@@ -163,10 +163,11 @@ def write_report(
         error: Why.
         session: The session, as far as it was restored.
     """
+    message = str(error) if isinstance(error, BandsawError) else _describe(error)
     report = {
         "phase": phase,
         "error": type(error).__name__,
-        "message": str(error) if isinstance(error, BandsawError) else _describe(error),
+        "message": message + explain_missing_module(error),
         "traceback": _format(error),
     }
     with target.write(None) as answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 import warnings
 import zipfile
 from _thread import RLock
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 LARGEST_DATA_FILE = 16 * 1024 * 1024
 #: Nor does what goes beyond this, in bytes, of all the data files of a package.
 LARGEST_PACKAGE_DATA = 64 * 1024 * 1024
+
+# How often it is noted that an archive is in use, in seconds.
+_NOTE_USE_AFTER = 3600
 
 _MAIN = "__main__"
 _NEVER = ("__pycache__", "node_modules")
@@ -50,6 +54,7 @@ class DistributionArchive:
         self.modules = modules
         self._archive_id: Optional[str] = None
         self._directory: Optional[str] = None
+        self._noted = 0.0
         self._lock = RLock()
 
     @property
@@ -67,10 +72,16 @@ class DistributionArchive:
     def directory(self) -> str:
         """The private directory in which the content of the archive is unpacked."""
         with self._lock:
-            if self._directory is None or not os.path.isdir(self._directory):
+            directory = self._directory
+            if directory is None or not os.path.isdir(directory):
                 self.build()
-                self._directory = _bootstrap.unpack(str(self._path), self._archive_id)
-            return self._directory
+                directory = _bootstrap.unpack(str(self._path), self._archive_id)
+                self._directory, self._noted = directory, time.monotonic()
+            elif time.monotonic() - self._noted > _NOTE_USE_AFTER:
+                # Nobody must take it for one that is not used any more.
+                _bootstrap.note_use(directory)
+                self._noted = time.monotonic()
+            return directory
 
     def build(self) -> None:
         """Write the archive, unless that was done before.

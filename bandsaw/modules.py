@@ -322,3 +322,40 @@ def allow_imports() -> Iterator[None]:
         yield
     finally:
         _imports_allowed.reset(token)
+
+
+def explain_missing_module(error: Optional[BaseException]) -> str:
+    """Say why a module is missing that is there, compiled for another Python.
+
+    Args:
+        error: What has failed, perhaps because of an import.
+
+    Returns:
+        A sentence, or nothing if that is not the reason.
+    """
+    while error is not None and not isinstance(error, ImportError):
+        error = error.__cause__
+    name = getattr(error, "name", None)
+    if not name:
+        return ""
+    from importlib.machinery import EXTENSION_SUFFIXES
+
+    directory, _, module = name.replace(".", os.sep).rpartition(os.sep)
+    for entry in sys.path:
+        try:
+            files = os.listdir(os.path.join(entry, directory))
+        except OSError:
+            continue
+        for file in sorted(files):
+            suffix = file[len(module) :]
+            if (
+                file.startswith(f"{module}.")
+                and suffix.endswith((".so", ".pyd"))
+                and suffix not in EXTENSION_SUFFIXES
+            ):
+                version = ".".join(map(str, sys.version_info[:3]))
+                return (
+                    f" The module {name} is compiled for another Python ({file}), and "
+                    f"this is Python {version}. Compile it for that, too."
+                )
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .archives import archives
 from .cache import cache
 
 __all__ = ["main"]
@@ -14,4 +15,5 @@ def main() -> None:
     """Look at what bandsaw keeps, and tidy it up."""
 
 
+main.add_command(archives)
 main.add_command(cache)

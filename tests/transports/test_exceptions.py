@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from tests.advices.scripts import run
+from tests.interpreters import installed_pythons
 from tests.workflows import run_workflow
 
 CONFIG = """
@@ -206,3 +210,62 @@ if __name__ == "__main__":
         "SerializationError: Argument 'options' of workflow.work",
     ]
     assert lines[3] == "1"
+
+
+EXTENSION = """
+#include <Python.h>
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "fast", NULL, -1, NULL};
+
+PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&definition); }
+"""
+
+
+def test_a_module_that_is_compiled_for_another_python_is_named(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if compiler is None or not header.exists():
+        pytest.skip("there is no compiler of C, or no header of Python")
+    others = {
+        version: path
+        for version, path in installed_pythons().items()
+        if version != "{}.{}".format(*sys.version_info[:2])
+    }
+    if not others:
+        pytest.skip("there is no other Python")
+    version, other = sorted(others.items())[0]
+    (tmp_path / "fast.c").write_text(EXTENSION)
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+    subprocess.run(
+        [
+            *(compiler, "-shared", "-fPIC", f"-I{header.parent}", *undefined),
+            *("-o", f"fast{suffix}", "fast.c"),
+        ],
+        cwd=str(tmp_path),
+        check=True,
+    )
+    output = run(
+        tmp_path,
+        """
+import fast
+
+@bandsaw.task
+def work():
+    return 1
+
+if __name__ == "__main__":
+    print(text_of(work))
+""",
+        config=f"""
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration().add_advice_chain(
+    SubprocessAdvice(interpreter=bandsaw.Interpreter(executable={str(other)!r}))
+)
+""",
+    )
+    assert "No module named 'fast'" in output
+    assert f"The module fast is compiled for another Python (fast{suffix})" in output
+    assert f"this is Python {version}." in output

@@ -1,9 +1,9 @@
-"""The main module of a distribution archive: puts its code in place, starts it.
+"""Unpacks distribution archives, once each, and removes those that nobody uses.
 
-It is stored in the archive as ``__main__.py`` and runs before anything of bandsaw can
-be imported, so it knows the standard library only. An archive that is a zip file is
-unpacked once into a private directory that is named by its content, so that its modules
-have files and their bytecode is kept.
+A copy of it lies beside the main module of an archive and runs before anything of
+bandsaw can be imported, so it knows the standard library only. An archive that is a zip
+file is unpacked into a private directory that is named by its content, so that its
+modules have files and their bytecode is kept.
 """
 
 from __future__ import annotations
@@ -212,21 +212,3 @@ def _is_trusted(directory: str) -> bool:
             "the environment variable BANDSAW_HOME name another directory."
         )
     return True
-
-
-def main() -> None:
-    """Continue sessions with the code of the archive that this module belongs to."""
-    archive = os.path.dirname(os.path.abspath(__file__))
-    if getattr(sys.flags, "safe_path", False):
-        # Python has not put the archive there; what is there has to stay.
-        sys.path.insert(0, archive)
-    if not os.path.isdir(archive):
-        archive = unpack(archive)
-    sys.path[0] = archive
-    from bandsaw.runner import main as run
-
-    run(sys.argv[1:])
-
-
-if __name__ == "__main__":
-    main()

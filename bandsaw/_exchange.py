@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 
 from . import exceptions
 from ._chained import restore_chain, write_chain
@@ -197,6 +196,8 @@ def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
     try:
         members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN))
         if _REPORT in members:
+            import json
+
             report = json.loads(members[_REPORT].decode("utf-8"))
             return _failure(session, report, members.get(_EXCEPTION))
         session.restore_from(answer)

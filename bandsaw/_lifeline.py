@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import select
-import signal
+from _signal import SIGKILL  # type: ignore[import-not-found]
 from _thread import allocate_lock, start_new_thread
 
 TYPE_CHECKING = False
@@ -143,7 +143,7 @@ def _watch(
     group = os.getpgrp()
     if remove is not None:
         _end_and_remove(group, remove)
-    os.killpg(group, signal.SIGKILL)
+    os.killpg(group, SIGKILL)
 
 
 def _is_there(parent: int, is_child: bool) -> bool:

@@ -180,14 +180,22 @@ def _name_of(logger: Any) -> str:
     return "" if logger.parent is None else str(logger.name)
 
 
+def _plain(value: Any) -> Any:
+    """Return the plain data that is nearest to a value, e.g. to a member of an enum."""
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return repr(value)
+
+
 def _facts_of(record: Any) -> Dict[str, Any]:
     """Return what a record says, as plain data."""
     facts: Dict[str, Any] = {}
     for name, value in record.__dict__.items():
         if name in _LEFT_OUT:
             continue
-        facts[name] = value if isinstance(value, _PLAIN) else repr(value)
-    facts["msg"] = record.getMessage()
+        facts[name] = value if type(value) in _PLAIN else _plain(value)
+    facts["msg"] = str(record.getMessage())
     if record.exc_info and not record.exc_text:
         import traceback
 

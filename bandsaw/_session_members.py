@@ -6,7 +6,6 @@ same; a form says where their bytes are.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 
 from .attachments import DIRECTORY, Attachments, attachment_name
@@ -107,6 +106,8 @@ class SessionWriter(ABC):
 
     def write_json(self, member: str, value: Any) -> None:
         """Write a member of plain data."""
+        import json
+
         self.write_bytes(member, json.dumps(value).encode("ascii"))
 
     def write_value(self, member: str, value: Any) -> None:
@@ -187,6 +188,8 @@ class SessionReader(ABC):
 
     def read_json(self, member: str) -> Any:
         """Read a member of plain data."""
+        import json
+
         content = self._read(member)
         try:
             return json.loads(content.decode("utf-8"))

@@ -11,7 +11,7 @@ import zipfile
 from _thread import RLock
 from pathlib import Path
 
-from . import _bootstrap
+from . import _archive_main, _bootstrap
 from ._temporary import TemporaryDirectory, open_private
 from .config import Configuration
 from .exceptions import ConfigurationError
@@ -116,7 +116,8 @@ class DistributionArchive:
                 files.update(_files_of_package(name, path))
             else:
                 files[name] = path
-        files["__main__.py"] = _bootstrap.__file__
+        files["__main__.py"] = _archive_main.__file__
+        files["_bandsaw_bootstrap.py"] = _bootstrap.__file__
         return files
 
     def __repr__(self) -> str:

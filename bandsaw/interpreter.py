@@ -57,7 +57,9 @@ class Interpreter(SerializableValue):
     @property
     def is_this_python(self) -> bool:
         """Whether it is the very interpreter that runs this process."""
-        return _spelled_out(self.executable) == _spelled_out(sys.executable)
+        if self.executable == sys.executable:
+            return True
+        return _is_same_executable(self.executable, sys.executable, os.getcwd())
 
     def import_path(self) -> Tuple[str, ...]:
         """Return the absolute directories that another process is to look in first."""
@@ -166,6 +168,18 @@ def _library_roots() -> Tuple[str, ...]:
     roots.add(os.path.dirname(os.path.abspath(os.__file__)))
     roots.update([os.path.realpath(root) for root in roots])
     return tuple(roots)
+
+
+@functools.lru_cache(maxsize=16)
+def _is_same_executable(executable: str, other: str, directory: str) -> bool:
+    """Tell if two paths spell the same executable.
+
+    Args:
+        executable: A path.
+        other: Another one.
+        directory: The working directory, of which relative ones depend.
+    """
+    return _spelled_out(executable) == _spelled_out(other)
 
 
 def _spelled_out(executable: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from functools import partial
@@ -51,6 +50,7 @@ def continue_file(args: Sequence[str]) -> None:
         args: The words of the command line, without the program.
     """
     import argparse
+    import json
 
     from ._session_file import SessionFile
 

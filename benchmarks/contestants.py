@@ -20,8 +20,8 @@ LIBRARY = Path(__file__).parent.parent
 
 # The arguments of some calls are arrays.
 REQUIREMENTS = ("numpy",)
-# What caches are compared with, in the same process.
-PEERS = ("diskcache", "joblib")
+# What caches and processes are compared with, in the same process.
+PEERS = ("diskcache", "execnet", "joblib", "loky")
 ORIGINAL = "bandsaw==0.3"
 
 

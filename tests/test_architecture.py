@@ -45,6 +45,7 @@ ROOMS = {
     "ground": [
         "_advice",
         # What runs in an archive before anything else can be imported
+        "_archive_main",
         "_bootstrap",
         "_cancellation",
         "_lazy",
@@ -79,7 +80,7 @@ KNOWS = {
 KNOWS_MORE = {"bandsaw.advices.remote": {"engine"}}
 
 # The main module of an archive imports the runner where it is unpacked, never here.
-ELSEWHERE = {("bandsaw._bootstrap", "bandsaw.runner")}
+ELSEWHERE = {("bandsaw._archive_main", "bandsaw.runner")}
 
 FLOORS = {room: floor for floor, rooms in ROOMS.items() for room in rooms}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=None)
 def _pickler_class() -> Type[Pickler]:
-    from pickle import Pickler
+    from _pickle import Pickler
 
     from ._exceptions import reduce_exception
 
@@ -112,7 +112,7 @@ class PickleSerializer(Serializer):
         stand_ins: Dict[int, Tuple[bytearray, memoryview]] = {}
 
         def hand_over(buffer: memoryview) -> Any:
-            from pickle import PickleBuffer
+            from _pickle import PickleBuffer
 
             if buffer.nbytes < _SMALLEST_BUFFER:
                 return PickleBuffer(bytearray(buffer.tobytes()))
@@ -140,7 +140,7 @@ class PickleSerializer(Serializer):
     def _dump(pickler: Pickler, value: Any) -> None:
         # Importing pickle takes longer than all of bandsaw. A script whose sessions
         # never leave the process does not pay for it.
-        from pickle import PicklingError
+        from _pickle import PicklingError
 
         try:
             pickler.dump(value)
@@ -166,7 +166,7 @@ class PickleSerializer(Serializer):
         Returns:
             The value.
         """
-        from pickle import load
+        from _pickle import load
 
         return load(stream)
 
@@ -184,7 +184,7 @@ class PickleSerializer(Serializer):
         """
         global _loads
         if _loads is None:
-            from pickle import loads
+            from _pickle import loads
 
             _loads = loads
         return _loads(content, buffers=buffers) if buffers else _loads(content)

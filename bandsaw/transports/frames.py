@@ -1,9 +1,10 @@
 """The frames that two interpreters exchange over two sockets, seen from both ends.
 
 A frame is a header, a head and a content. The header begins with a mark, by which bytes
-that somebody else has written into the socket are recognized. The head is plain data;
-it says what the content is made of. A frame may bring a file along: its descriptor is
-handed over by the system, so the file needs no name that could be left behind.
+that somebody else has written into the socket are recognized. The head is plain data,
+written by `marshal`, which needs no import; it says what the content is made of. A
+frame may bring a file along: its descriptor is handed over by the system, so the file
+needs no name that could be left behind.
 
 The first frame of each end is a greeting that says which versions it speaks.
 """
@@ -11,15 +12,14 @@ The first frame of each end is a greeting that says which versions it speaks.
 from __future__ import annotations
 
 import _socket
-import array
 import contextlib
 import errno
-import json
 import os
 import select
 import struct
 import time
 from _thread import RLock
+from marshal import dumps, loads
 
 from ..exceptions import ProtocolError
 
@@ -64,10 +64,14 @@ _MOST_PIECES = 512
 # What one read asks for, and from which size on the rest of a frame is read in place.
 _READ_SIZE = 1 << 16
 
+# What every Python reads, and writes in the same way.
+_MARSHAL_VERSION = 2
+
 # A head that claims to be larger is garbage.
 _LARGEST_HEAD = 1 << 26
 
-_SPACE_FOR_DESCRIPTOR = _socket.CMSG_SPACE(array.array("i", [0]).itemsize)
+_DESCRIPTOR = struct.Struct("i")
+_SPACE_FOR_DESCRIPTOR = _socket.CMSG_SPACE(_DESCRIPTOR.size)
 
 # A program that another thread starts meanwhile must not inherit a file.
 _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
@@ -161,7 +165,7 @@ class Channel:
             EOFError: If the other end is gone.
             TimeoutError: If it does not take the frame in time.
         """
-        packed = b"" if head is None else json.dumps(head).encode("ascii")
+        packed = b"" if head is None else dumps(head, _MARSHAL_VERSION)
         size = 0
         for piece in pieces:
             size += len(piece)
@@ -257,13 +261,13 @@ class Channel:
         return memoryview(received)[:size]
 
     def _take_head(self, size: int, deadline: Optional[float]) -> Dict[str, Any]:
-        content = bytes(self._take(size, deadline))
+        content = self._take(size, deadline)
         try:
-            head = json.loads(content.decode("ascii"))
-        except ValueError as error:
-            raise ProtocolError(f"The head of a frame is not JSON: {error}") from error
-        if not isinstance(head, dict):
-            raise ProtocolError(f"The head of a frame is no dict: {content!r}")
+            head = loads(content)
+        except (EOFError, TypeError, ValueError) as error:
+            raise ProtocolError(f"The head of a frame is damaged: {error}") from error
+        if type(head) is not dict:
+            raise ProtocolError(f"The head of a frame is no dict: {bytes(content)!r}")
         return head
 
     def _take_large(self, size: int, deadline: Optional[float]) -> memoryview:
@@ -293,9 +297,9 @@ class Channel:
     def _keep_descriptors(self, ancillary: List[Tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-                descriptors = array.array("i")
-                descriptors.frombytes(data[: len(data) // 4 * 4])
-                self._descriptors.extend(descriptors)
+                whole = data[: len(data) // _DESCRIPTOR.size * _DESCRIPTOR.size]
+                for (descriptor,) in _DESCRIPTOR.iter_unpack(whole):
+                    self._descriptors.append(descriptor)
 
     def _wait(self, event: int, deadline: Optional[float]) -> None:
         """Wait until the socket is ready, as long as the other end lives.
@@ -349,4 +353,5 @@ class Channel:
 
 def _ancillary(descriptor: int) -> Any:
     """Return what hands a descriptor over together with the bytes of a frame."""
-    return ((_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [descriptor])),)
+    data = _DESCRIPTOR.pack(descriptor)
+    return ((_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data),)

@@ -28,6 +28,18 @@ def make_greeting(**more: Any) -> Dict[str, Any]:
     }
 
 
+def plain_data(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Return values as JSON has them, without the classes that users may have chosen.
+
+    Args:
+        values: The values.
+    """
+    import json
+
+    plain: Dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
 def check_greeting(greeting: Dict[str, Any], name: str) -> None:
     """Refuse an interpreter that speaks another protocol.
 

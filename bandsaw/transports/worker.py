@@ -32,7 +32,7 @@ from ._beside import wait_for_all_beside
 from ._endings import GRACE, HasLeft, describe_end, end_group, signal_group
 from ._streams import ChildStream
 from .frames import Channel
-from .greeting import check_greeting, make_greeting
+from .greeting import check_greeting, make_greeting, plain_data
 from .parcels import open_parcel
 
 TYPE_CHECKING = False
@@ -118,9 +118,9 @@ class Worker:
         self._lifeline.release_descriptor()
         try:
             greeting = make_greeting(
-                run=conditions.run.to_json(),
+                run=plain_data(conditions.run.to_json()),
                 idle_timeout=idle_timeout,
-                settings=settings,
+                settings=plain_data(settings),
             )
             self._channel.send(frames.GREETING, greeting)
         except EOFError:

@@ -1,0 +1,32 @@
+"""The main module of a distribution archive, of which it is the ``__main__.py``.
+
+Python compiles it each time, so it is short.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Continue sessions with the code of the archive that this module belongs to."""
+    archive = os.path.dirname(os.path.abspath(__file__))
+    if getattr(sys.flags, "safe_path", False):
+        # Python has not put the archive there; what is there has to stay.
+        sys.path.insert(0, archive)
+    if not os.path.isdir(archive):
+        from _bandsaw_bootstrap import unpack
+
+        archive = unpack(archive)
+    sys.path[0] = archive
+    # The bytecode of bandsaw is kept in any case: the directory is bandsaw's own.
+    writes_no_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    from bandsaw.runner import main as run
+
+    sys.dont_write_bytecode = writes_no_bytecode
+    run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Measures calls in other interpreters.
+
+``python transports.py WHAT SECONDS PEER...``: what is one of the functions of this
+script, a peer is `bare`, `copy`, `execnet`, `executor` or `loky`; bandsaw takes part
+anyway.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Callable, Dict, List
+
+from timing import compare, summary
+
+import bandsaw
+
+SHARED_MEMORY = "/dev/shm"
+MEGABYTE = 1_000_000
+SIZE = int(os.environ.get("ARRAY_SIZE", 100 * MEGABYTE))
+
+Functions = Dict[str, Callable[[Any], Any]]
+
+
+def task(chain: str) -> Any:
+    return bandsaw.task(config="transports_config", chain=chain)
+
+
+def same(x):
+    return x
+
+
+def size_of(array):
+    return array.nbytes
+
+
+@functools.lru_cache(maxsize=1)
+def array_of(size):
+    import numpy
+
+    return numpy.ones(size // 8)
+
+
+@task("resident")
+def same_resident(x):
+    return x
+
+
+@task("fresh")
+def same_fresh(x):
+    return x
+
+
+@task("ahead")
+def same_ahead(x):
+    return x
+
+
+@task("resident")
+def size_of_resident(array):
+    return array.nbytes
+
+
+@task("resident")
+def array_of_resident(size):
+    return array_of(size)
+
+
+def bare_interpreter(_: object) -> None:
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+
+
+def one_copy(array: Any) -> None:
+    """Writes an array into a new file on shared memory."""
+    place = SHARED_MEMORY if os.path.isdir(SHARED_MEMORY) else None
+    with tempfile.TemporaryFile(dir=place, buffering=0) as file:
+        content = memoryview(array).cast("B")
+        while content:
+            content = content[file.write(content) or 0 :]
+
+
+def peers_calling(function: Callable[[Any], Any], names: List[str]) -> Functions:
+    """Returns what calls a function with each of the peers."""
+    found: Functions = {}
+    for name in names:
+        if name == "bare":
+            found[name] = bare_interpreter
+        elif name == "copy":
+            found[name] = one_copy
+        elif name == "execnet":
+            found[name] = _echo()
+        else:
+            found[name] = functools.partial(_submit, _executor(name), function)
+    return found
+
+
+def _echo() -> Callable[[Any], Any]:
+    import execnet
+
+    gateway = execnet.makegateway("popen")
+    channel = gateway.remote_exec("for x in channel: channel.send(x)")
+    return lambda x: (channel.send(x), channel.receive())
+
+
+def _executor(name: str) -> Any:
+    if name == "executor":
+        return ProcessPoolExecutor(1)
+    import loky
+
+    return loky.get_reusable_executor(max_workers=1, timeout=1000)
+
+
+def _submit(executor: Any, function: Callable[[Any], Any], argument: object) -> Any:
+    return executor.submit(function, argument).result()
+
+
+def warm(seconds: float, peers: List[str]) -> Any:
+    functions = {"bandsaw": same_resident, **peers_calling(same, peers)}
+    return compare(functions, 1, seconds)
+
+
+def fresh(seconds: float, peers: List[str]) -> Any:
+    functions = {"bandsaw": same_fresh, **peers_calling(same, peers)}
+    return compare(functions, 1, seconds)
+
+
+def ahead(seconds: float, peers: List[str]) -> Any:
+    same_ahead(1)
+    samples = []
+    for _ in range(2 + int(5 * seconds)):
+        time.sleep(min(1.0, 3 * seconds))
+        start = time.perf_counter()
+        same_ahead(1)
+        samples.append(time.perf_counter() - start)
+    return {"bandsaw": summary(samples)}
+
+
+def argument(seconds: float, peers: List[str]) -> Any:
+    functions = {"bandsaw": size_of_resident, **peers_calling(size_of, peers)}
+    return compare(functions, array_of(SIZE), seconds)
+
+
+def large_argument(seconds: float, peers: List[str]) -> Any:
+    functions = {"bandsaw": size_of_resident, **peers_calling(size_of, peers)}
+    return compare(functions, array_of(10 * SIZE), seconds)
+
+
+def large_result(seconds: float, peers: List[str]) -> Any:
+    # It is made once there, and once here.
+    array = array_of(10 * SIZE)
+    functions = {
+        "bandsaw": lambda size: array_of_resident(size),
+        "copy": lambda size: one_copy(array),
+    }
+    return compare(functions, 10 * SIZE, seconds)
+
+
+def memory(seconds: float, peers: List[str]) -> Any:
+    import numpy
+
+    base = numpy.ones(10 * SIZE // 8, dtype="i8")
+    arrays = {
+        "contiguous": base,
+        "strided": base[::2],
+        "dates": base.view("M8[s]"),
+    }
+    growth = {}
+    for name, array in arrays.items():
+        size_of_resident(array[:100_000])
+        before = _peak()
+        size_of_resident(array)
+        growth[name] = _peak() - before
+    return growth
+
+
+def _peak() -> float:
+    """Returns the most memory that this process has had, in megabytes."""
+    with open("/proc/self/status") as file:
+        found = re.search(r"VmHWM:\s*(\d+) kB", file.read())
+    assert found is not None
+    return int(found.group(1)) * 1024 / MEGABYTE
+
+
+def main():
+    what, seconds, *peers = sys.argv[1:]
+    directory = tempfile.mkdtemp(prefix="benchmark-")
+    os.environ["BANDSAW_HOME"] = directory
+    try:
+        print(json.dumps(globals()[what](float(seconds), peers)))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

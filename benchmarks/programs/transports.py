@@ -20,58 +20,24 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Callable, Dict, List
 
 from timing import compare, summary
+from transports_tasks import (
+    array_of,
+    array_of_resident,
+    same,
+    same_ahead,
+    same_fresh,
+    same_resident,
+    size_of,
+    size_of_resident,
+)
 
-import bandsaw
+from bandsaw.transports import worker
 
 SHARED_MEMORY = "/dev/shm"
 MEGABYTE = 1_000_000
 SIZE = int(os.environ.get("ARRAY_SIZE", 100 * MEGABYTE))
 
 Functions = Dict[str, Callable[[Any], Any]]
-
-
-def task(chain: str) -> Any:
-    return bandsaw.task(config="transports_config", chain=chain)
-
-
-def same(x):
-    return x
-
-
-def size_of(array):
-    return array.nbytes
-
-
-@functools.lru_cache(maxsize=1)
-def array_of(size):
-    import numpy
-
-    return numpy.ones(size // 8)
-
-
-@task("resident")
-def same_resident(x):
-    return x
-
-
-@task("fresh")
-def same_fresh(x):
-    return x
-
-
-@task("ahead")
-def same_ahead(x):
-    return x
-
-
-@task("resident")
-def size_of_resident(array):
-    return array.nbytes
-
-
-@task("resident")
-def array_of_resident(size):
-    return array_of(size)
 
 
 def bare_interpreter(_: object) -> None:
@@ -196,6 +162,7 @@ def main():
     try:
         print(json.dumps(globals()[what](float(seconds), peers)))
     finally:
+        worker.reset()
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -48,13 +48,14 @@ with open("pythons.json") as file:
     pythons = json.load(file)
 for version, executable in pythons.items():
     interpreter = bandsaw.Interpreter(executable=executable)
-    configuration.add_advice_chain(
-        Check(),
-        SubprocessAdvice(interpreter=interpreter),
-        LoggingAdvice(),
-        Attach(),
-        name=version,
-    )
+    for kind, workers in ("fresh", None), ("resident", 1):
+        configuration.add_advice_chain(
+            Check(),
+            SubprocessAdvice(interpreter=interpreter, workers=workers),
+            LoggingAdvice(),
+            Attach(),
+            name=f"{kind} {version}",
+        )
 """
 
 SCRIPT = """
@@ -112,8 +113,9 @@ def exchange(values, *, add):
 def fail(code):
     raise Problem(code, reason="on purpose")
 
-def check(version):
-    moved = bandsaw.task(exchange, chain=version)
+def check(kind, version):
+    chain = f"{kind} {version}"
+    moved = bandsaw.task(exchange, chain=chain)
     there, values, path, pid = moved(VALUES, add=Point(2))
     assert there == tuple(map(int, version.split("."))), there
     assert values == VALUES + [Point(2)], values
@@ -133,7 +135,7 @@ def check(version):
     assert ids["here"] == ids["there"], ids
 
     try:
-        bandsaw.task(fail, chain=version)(7)
+        bandsaw.task(fail, chain=chain)(7)
     except Problem as error:
         assert error.args == ("on purpose",)
         assert (error.code, error.point) == (7, Point(7))
@@ -144,7 +146,8 @@ def check(version):
 
 if __name__ == "__main__":
     for version in pythons:
-        check(version)
+        for kind in "fresh", "resident":
+            check(kind, version)
         print(version)
 """
 

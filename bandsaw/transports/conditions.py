@@ -25,7 +25,7 @@ class Conditions:
 
     def __init__(self, job: Job) -> None:
         self.interpreter = job.interpreter
-        self.archive = job.archive.directory
+        self.archive = job.archive
         self.settings = job.settings
         self.run = job.run
         is_taken = job.output_to is not None
@@ -34,11 +34,13 @@ class Conditions:
             is_taken or not is_inherited(sys.stderr, 2),
         )
         self._parts = (
-            self.archive,
+            # Another one was made when another module was imported.
+            id(self.archive),
             self.piped,
             _working_directory(),
             self.settings,
-            self.interpreter.serialized(),
+            self.interpreter.executable,
+            self.interpreter.environment,
             # What is known of the run does not travel with every session.
             (id(self.run), repr(self.run.meta) if self.run.meta else ""),
             _environment(),
@@ -48,7 +50,7 @@ class Conditions:
         return isinstance(other, Conditions) and self._parts == other._parts
 
     def __hash__(self) -> int:
-        return hash((self.archive, self.piped))
+        return hash((id(self.archive), self.piped))
 
 
 def _working_directory() -> Optional[str]:

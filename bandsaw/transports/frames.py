@@ -18,7 +18,7 @@ import os
 import select
 import struct
 import time
-from _thread import RLock
+from _thread import RLock, allocate_lock
 from marshal import dumps, loads
 
 from ..exceptions import ProtocolError
@@ -78,6 +78,11 @@ _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 
 # How often somebody who waits looks whether the other end is still alive, in seconds.
 _INTERVAL = 0.1
+
+# How long somebody who waits does so actively. With a single processor the other end
+# could not work meanwhile.
+_SECONDS_TO_SPIN = 0.0002 if (os.cpu_count() or 1) > 1 else 0.0
+_spinning = allocate_lock()
 
 
 class Unread(EOFError):
@@ -238,6 +243,8 @@ class Channel:
             # Waiting in the read itself is faster by far.
             if self._watched or deadline is not None:
                 self._wait(select.POLLIN, deadline)
+            else:
+                self._spin()
             try:
                 piece, ancillary, _, _ = self._socket.recvmsg(
                     _READ_SIZE, _SPACE_FOR_DESCRIPTOR, _CLOSE_ON_EXEC
@@ -259,6 +266,22 @@ class Channel:
             received += piece
         self._received = received[size:]
         return memoryview(received)[:size]
+
+    def _spin(self) -> None:
+        """Look again and again for a moment before the thread goes to sleep.
+
+        To be woken up, and to go on with cold caches, takes longer than all the rest of
+        a short call. One thread at a time, so that they do not hinder each other.
+        """
+        if not _spinning.acquire(False):
+            return
+        try:
+            poll = self._ready.poll
+            end = time.monotonic() + _SECONDS_TO_SPIN
+            while not poll(0) and time.monotonic() < end:
+                pass
+        finally:
+            _spinning.release()
 
     def _take_head(self, size: int, deadline: Optional[float]) -> Dict[str, Any]:
         content = self._take(size, deadline)
@@ -355,3 +378,12 @@ def _ancillary(descriptor: int) -> Any:
     """Return what hands a descriptor over together with the bytes of a frame."""
     data = _DESCRIPTOR.pack(descriptor)
     return ((_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data),)
+
+
+def _renew_lock_in_forked_child() -> None:
+    global _spinning
+    _spinning = allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)

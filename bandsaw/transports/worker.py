@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import _socket
 import atexit
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from _thread import start_new_thread
 from functools import partial
 
 from .._lifeline import Lifeline
@@ -28,7 +28,7 @@ from ..exceptions import (
     TaskTimeoutError,
 )
 from . import frames
-from ._beside import wait_for_all_beside
+from ._beside import run_beside, wait_for_all_beside
 from ._endings import GRACE, HasLeft, describe_end, end_group, signal_group
 from ._streams import ChildStream
 from .frames import Channel
@@ -37,7 +37,7 @@ from .parcels import open_parcel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List, Optional, Set
+    from typing import Callable, Dict, Optional, Set
 
     from .._session_frames import SessionFrames
     from .base import Job
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0
+
+# How often somebody who waits for the end of a process looks around, in seconds.
+_INTERVAL = 0.05
 
 # How long the end of the program waits for processes that end by themselves.
 _TIME_TO_LEAVE = 10.0
@@ -64,7 +67,7 @@ class Worker:
         jobs: How many jobs it was given.
 
     Raises:
-        InterpreterStartError: If the executable cannot be started.
+        InterpreterStartError: If it cannot be started.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Worker:
             ChildStream(name) if is_piped else None
             for name, is_piped in zip(("stdout", "stderr"), conditions.piped)
         ]
+        self._pumped = [stream for stream in self._streams if stream is not None]
         self._lifeline = Lifeline()
         own, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
@@ -95,7 +99,7 @@ class Worker:
         except BaseException as error:
             own.close()
             self._lifeline.__exit__(None, None, None)
-            for stream in filter(None, self._streams):
+            for stream in self._pumped:
                 stream.close()
             self._directory.remove()
             if isinstance(error, OSError):
@@ -108,7 +112,7 @@ class Worker:
         self._channel = Channel(own.detach(), self.is_alive)
         _workers.add(self)
         _end_at_exit()
-        for stream in filter(None, self._streams):
+        for stream in self._pumped:
             stream.watch(self._channel)
         settings = {
             **conditions.settings,
@@ -127,7 +131,7 @@ class Worker:
             pass  # Whoever waits for its greeting learns why.
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
-        main = os.path.join(self.conditions.archive, "__main__.py")
+        main = os.path.join(self.conditions.archive.directory, "__main__.py")
         stdout, stderr = (
             None if stream is None else stream.target for stream in self._streams
         )
@@ -140,7 +144,7 @@ class Worker:
             pass_fds=[descriptor, self._lifeline.descriptor],
             start_new_session=True,  # A Ctrl-C is for this process, which ends it.
         )
-        for stream in filter(None, self._streams):
+        for stream in self._pumped:
             stream.close_target()
         return process
 
@@ -154,10 +158,8 @@ class Worker:
         Args:
             job: A job like those that will follow.
         """
-        try:
+        with contextlib.suppress(EOFError):
             self._channel.send(frames.PREPARE, job.modules_needed())
-        except EOFError:
-            pass
 
     def run(
         self,
@@ -191,7 +193,7 @@ class Worker:
             self._await_greeting()
             self._channel.meanwhile = meanwhile
             answer = self._exchange(job, parcel)
-            for stream in filter(None, self._streams):
+            for stream in self._pumped:
                 stream.drain()
             return answer
         except BaseException:
@@ -265,17 +267,15 @@ class Worker:
     def _death(self, job: Optional[Job] = None) -> InterpreterError:
         """Find out how the process has ended."""
         process = self._process
-        if process.poll() is None:
-            # It lives, and has closed its end, or is just about to be gone.
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                end_group(process)
-                return InterpreterDiedError(
-                    f"Interpreter {self._executable} has closed its channel, and was "
-                    "ended."
-                )
-        for stream in filter(None, self._streams):
+        if self.is_alive():
+            # It has closed its end, or is just about to be gone.
+            self._wait(GRACE)
+        if self.is_alive():
+            end_group(process)
+            return InterpreterDiedError(
+                f"Interpreter {self._executable} has closed its channel, and was ended."
+            )
+        for stream in self._pumped:
             stream.drain()
         text = (
             f"Interpreter {self._executable} {describe_end(process.returncode)} "
@@ -302,43 +302,46 @@ class Worker:
         self._close()
 
     def retire(self) -> None:
-        """Let the process end by itself, and do not wait; again does no harm."""
+        """Let the process end by itself, and do not wait for it."""
+        self.say_farewell()
+        run_beside(self.see_off)
+
+    def say_farewell(self) -> None:
+        """Tell the process to end when its job is done; again does no harm."""
         if self._is_leaving:
             return
         self._is_leaving = True
-        try:
+        with contextlib.suppress(EOFError, TimeoutError):
             self._channel.send(frames.FAREWELL, deadline=time.monotonic() + GRACE)
-        except (EOFError, TimeoutError):
-            pass
-        start_new_thread(self._see_off, ())
 
-    def _see_off(self) -> None:
-        if not any(self._streams):
-            self._process.wait()
-        while self._process.poll() is None:
-            for stream in filter(None, self._streams):
-                stream.wait(0.05)
-        for stream in filter(None, self._streams):
+    def see_off(self, deadline: Optional[float] = None) -> None:
+        """Wait until the process has ended by itself.
+
+        Args:
+            deadline: When to end it, on the clock of `time.monotonic`. Without, it may
+                take as long as it likes.
+        """
+        while self.is_alive():
+            if deadline is not None and time.monotonic() > deadline:
+                self.end()
+                return
+            for stream in self._pumped:
+                stream.wait(_INTERVAL)
+            if not self._pumped:
+                self._wait(None if deadline is None else _INTERVAL)
+        for stream in self._pumped:
             stream.drain()
         self._close()
 
-    def await_end(self, deadline: float) -> None:
-        """Wait until the process has ended by itself, or end it.
-
-        Args:
-            deadline: When to end it, on the clock of `time.monotonic`.
-        """
-        try:
-            self._process.wait(max(deadline - time.monotonic(), 0))
-        except subprocess.TimeoutExpired:
-            self.end()
-        self._close()
+    def _wait(self, seconds: Optional[float]) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
 
     def _close(self) -> None:
         # At the end of the program another thread may do the same, and be stopped.
         self._channel.close()
         self._lifeline.__exit__(None, None, None)
-        for stream in filter(None, self._streams):
+        for stream in self._pumped:
             stream.close()
         self._directory.remove()
         _workers.discard(self)
@@ -348,7 +351,7 @@ class Worker:
         self._lock = threading.Lock()
         self._process.returncode = 0
         self._channel.close()
-        for stream in filter(None, self._streams):
+        for stream in self._pumped:
             stream.close()
 
 
@@ -373,17 +376,16 @@ def _end_at_exit() -> None:
 def reset() -> None:
     """End all processes; at the end of the program, and for tests."""
     deadline = time.monotonic() + _TIME_TO_LEAVE
-    # What is just being started has to end, too.
-    wait_for_all_beside(_TIME_TO_LEAVE)
-    leaving: List[Worker] = []
     for worker in list(_workers):
-        if worker.jobs == 0:
+        if worker.jobs:
+            worker.say_farewell()
+    # Those that are seen off already, and what is just being started
+    wait_for_all_beside(_TIME_TO_LEAVE)
+    for worker in list(_workers):
+        if worker.jobs:
+            worker.see_off(deadline)
+        else:
             worker.kill()
-            continue
-        worker.retire()
-        leaving.append(worker)
-    for worker in leaving:
-        worker.await_end(deadline)
 
 
 def _forget_in_forked_child() -> None:

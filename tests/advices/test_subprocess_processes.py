@@ -264,6 +264,8 @@ if __name__ == "__main__":
     print((directory / "of the parent").is_dir())
     print(work(1)[2])
 """,
+        # Python does not like forks while a thread starts the next process.
+        environment={"PYTHONWARNINGS": "ignore::DeprecationWarning"},
     )
     assert output == "0\nTrue\n2\n"
 

@@ -120,15 +120,14 @@ class Worker:
             "temporary_directory": self._directory.path,
         }
         self._lifeline.release_descriptor()
-        try:
-            greeting = make_greeting(
-                run=plain_data(conditions.run.to_json()),
-                idle_timeout=idle_timeout,
-                settings=plain_data(settings),
-            )
+        greeting = make_greeting(
+            run=plain_data(conditions.run.to_json()),
+            idle_timeout=idle_timeout,
+            settings=plain_data(settings),
+        )
+        # Should it be gone, whoever waits for its greeting learns why.
+        with contextlib.suppress(EOFError):
             self._channel.send(frames.GREETING, greeting)
-        except EOFError:
-            pass  # Whoever waits for its greeting learns why.
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
         main = os.path.join(self.conditions.archive.directory, "__main__.py")

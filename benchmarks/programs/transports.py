@@ -77,6 +77,13 @@ def _echo() -> Callable[[Any], Any]:
     return lambda x: (channel.send(x), channel.receive())
 
 
+def _end_gateways() -> None:
+    """Ends them before the interpreter does, when no more threads can be started."""
+    import execnet
+
+    execnet.default_group.terminate(timeout=10)
+
+
 def _executor(name: str) -> Any:
     if name == "executor":
         return ProcessPoolExecutor(1)
@@ -174,6 +181,8 @@ def main():
         print(json.dumps(globals()[what](float(seconds), peers)))
     finally:
         worker.reset()
+        if "execnet" in peers:
+            _end_gateways()
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
         distribution as distribution,
     )
     from . import (
+        environments as environments,
+    )
+    from . import (
         exceptions as exceptions,
     )
     from . import (
@@ -134,6 +137,7 @@ __getattr__, __dir__ = load_on_access(
     "advices",
     "datetime",
     "distribution",
+    "environments",
     "files",
     "fingerprint",
     "infos",

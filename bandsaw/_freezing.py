@@ -251,7 +251,7 @@ def _read(
     moderator = header if is_compact else reader.read_value(MODERATOR, serializer)
     try:
         step = moderator["step"]
-        if not NOT_STARTED <= step <= chain.walk.end:
+        if not NOT_STARTED <= step <= chain.for_task(task).walk.end:
             raise ValueError(f"chain {advice_chain!r} has no step {step}")
     except _WRONG as error:
         raise _refusal(MODERATOR, error) from error

@@ -10,14 +10,14 @@ from . import _temporary
 from ._temporary import TemporaryDirectory
 from ._walk import Walk
 from .exceptions import ConfigurationError
-from .modules import import_module, importable_module_name
+from .modules import import_module, importable_module_name, source_directory
 from .run import add_environment_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
-    from typing import Dict, List, Optional, Tuple, Union
+    from typing import Any, Dict, List, Optional, Tuple, Union
 
     from ._advice import Advice
     from .extensions import Extension
@@ -45,10 +45,12 @@ class AdviceChain:
         idle: Whether there is nothing to do but to call the function.
     """
 
-    __slots__ = ("extensions", "idle", "name", "walk")
+    __slots__ = ("_longer", "extensions", "idle", "name", "walk")
 
     def __init__(self, name: str, extensions: Tuple[Extension, ...]) -> None:
         self.name = name
+        # The chains that tasks make of this one, by the steps that they add.
+        self._longer: Dict[Tuple[Advice, ...], AdviceChain] = {}
         self.replace((), extensions)
 
     def replace(
@@ -58,6 +60,24 @@ class AdviceChain:
         self.walk = Walk(advices)
         self.extensions = extensions
         self.idle = not advices and not extensions
+        for steps, chain in self._longer.items():
+            chain.replace((*advices, *steps), extensions)
+
+    def for_task(self, task: Any) -> AdviceChain:
+        """Return the chain of a task's calls: this one, and the steps the task adds.
+
+        Args:
+            task: The task. One of the user's own needs not know of steps.
+        """
+        steps: Tuple[Advice, ...] = getattr(task, "steps", ())
+        if not steps:
+            return self
+        with _state.lock:
+            chain = self._longer.get(steps)
+            if chain is None:
+                chain = self._longer[steps] = AdviceChain(self.name, self.extensions)
+                chain.replace((*self.walk.advices, *steps), self.extensions)
+            return chain
 
 
 if TYPE_CHECKING:
@@ -101,6 +121,7 @@ class Configuration:
         self._directory: Optional[str] = None
         self._made_directory: Optional[TemporaryDirectory] = None
         self._process = os.getpid()
+        self._source: Optional[str] = None
         self.add_advice_chain()
 
     def add_advice_chain(
@@ -204,6 +225,16 @@ class Configuration:
         return self
 
     @property
+    def directory(self) -> str:
+        """The directory of the file of its module, where the user keeps it.
+
+        A module without a file is in the working directory.
+        """
+        if self._source is None:
+            self._source = source_directory(self.module_name)
+        return os.getcwd() if self._source is None else self._source
+
+    @property
     def temporary_directory(self) -> Path:
         """The directory for temporary files; it exists, and only the user can write.
 
@@ -299,6 +330,14 @@ def get_configuration(configuration_module: Optional[str] = None) -> Configurati
             _state.configurations.pop(name, None)
         raise
     return configuration
+
+
+def directory_of_default_configuration() -> str:
+    """Return the directory of the file of the default configuration's module.
+
+    The module needs not be loaded. Without a file, it is the working directory.
+    """
+    return source_directory(_default_module_name()) or os.getcwd()
 
 
 def _default_module_name() -> str:

@@ -150,7 +150,9 @@ def task(
         config: The name of the configuration's module, as in `get_configuration`.
         chain: The name of the advice chain; `"default"` when left out.
         **advice_parameters: What the advices want to know of this task, e.g. `version`,
-            `cache`, `ssh`, `metrics`, `tracking`.
+            `cache`, `ssh`, `subprocess`, `metrics`, `tracking`. And `environment`: an
+            `Environment` in which the function is executed, or ``"inline"`` for the one
+            that the metadata of its script describes.
 
     Returns:
         The `TaskFunction`, or a decorator when there was no function.
@@ -189,6 +191,12 @@ def _task_function(
     task = Task.create_task(function, advice_parameters)
     reserve_run_id()
     reserve_pool_directory()
+    environment = advice_parameters.get("environment")
+    if environment is not None:
+        from .advices.environment import environment_step
+
+        task.steps = (environment_step(task, environment, configuration),)
+    chain = chain.for_task(task)
     wrap = _wrap_coroutine_function if task.is_coroutine_function else _wrap_function
     wrapper = wrap(task, configuration, chain)
     if script_is_not_imported_yet():

@@ -8,8 +8,12 @@ in its place, so that existing ``except`` clauses keep working.
     BandsawError
     ├── ConfigurationError (ValueError)
     │   │       mend the configuration or the call
-    │   └── MissingExtraError (ImportError)
-    │           install the extra that the message names
+    │   ├── MissingExtraError (ImportError)
+    │   │       install the extra that the message names
+    │   ├── PythonNotFoundError
+    │   │       install the Python, or name another one
+    │   └── EnvironmentLockError
+    │           lock the environment anew, or take the change back
     ├── AdviceError (RuntimeError)
     │       mend the advice: a step forgotten or done twice
     ├── SerializationError (TypeError, ValueError)
@@ -35,7 +39,9 @@ in its place, so that existing ``except`` clauses keep working.
     │   ├── InterpreterDiedError
     │   │       it ended without an answer
     │   ├── InterpreterStartError
-    │   │       it could not be started, or not restore the session
+    │   │   │   it could not be started, or not restore the session
+    │   │   └── EnvironmentBuildError
+    │   │           a package could not be found, built or installed: look why
     │   ├── TaskTimeoutError (TimeoutError)
     │   │       the call took too long and was ended: give it more time
     │   ├── TaskMemoryError (MemoryError)
@@ -64,6 +70,14 @@ class MissingExtraError(ConfigurationError, ImportError):
 
     The message names the extra that brings it, e.g. ``bandsaw[multimeter]``.
     """
+
+
+class PythonNotFoundError(ConfigurationError):
+    """No Python on this machine is the one that an environment asks for."""
+
+
+class EnvironmentLockError(ConfigurationError):
+    """What is locked for an environment is not what it asks for, or cannot be read."""
 
 
 class AdviceError(BandsawError, RuntimeError):
@@ -119,6 +133,13 @@ class InterpreterDiedError(InterpreterError):
 
 class InterpreterStartError(InterpreterError):
     """The other interpreter could not be started or could not restore the session."""
+
+
+class EnvironmentBuildError(InterpreterStartError):
+    """An environment that could not be made; the message quotes what has failed.
+
+    Nothing is left of it, and the next use tries again.
+    """
 
 
 class TaskTimeoutError(InterpreterError, TimeoutError):

@@ -8,6 +8,7 @@ import os
 import sys
 from types import ModuleType
 
+from ._bootstrap import home_directory
 from .exceptions import MainGuardError, NotMovableError
 
 TYPE_CHECKING = False
@@ -136,11 +137,14 @@ def get_loaded_module_name_by_path(file_path: str) -> Optional[str]:
     return None
 
 
-def find_module(module_name: str) -> Optional[ModuleSpec]:
+def find_module(
+    module_name: str, search_path: Optional[List[str]] = None
+) -> Optional[ModuleSpec]:
     """Find a module from the outermost package inwards, importing nothing.
 
     Args:
         module_name: The absolute name of the module.
+        search_path: Where to look for it; by default, where Python does.
 
     Returns:
         Where it is, or `None` if the search path does not lead to such a module.
@@ -148,7 +152,6 @@ def find_module(module_name: str) -> Optional[ModuleSpec]:
     from importlib.machinery import PathFinder
 
     spec = None
-    search_path: Optional[List[str]] = None
     parts = module_name.split(".")
     for depth in range(1, len(parts) + 1):
         spec = PathFinder.find_spec(".".join(parts[:depth]), search_path)
@@ -156,6 +159,29 @@ def find_module(module_name: str) -> Optional[ModuleSpec]:
             return None
         search_path = list(spec.submodule_search_locations or ())
     return spec
+
+
+def source_directory(module_name: str) -> Optional[str]:
+    """Return the directory in which the user keeps the file of a module.
+
+    A process that continues a session has a copy of it, but what lies beside the file,
+    and what is written there, is the user's.
+
+    Args:
+        module_name: The name of the module, which needs not be loaded.
+
+    Returns:
+        The absolute path, or `None` if there is no such file.
+    """
+    copies = os.path.join(home_directory(), "archives", "")
+    places = [path for path in sys.path if not os.path.abspath(path).startswith(copies)]
+    name = importable_module_name(module_name)
+    for search_path in (places, None):
+        spec = find_module(name, search_path)
+        if spec is not None and spec.origin is not None and spec.has_location:
+            return os.path.dirname(os.path.abspath(spec.origin))
+    path = getattr(sys.modules.get(module_name), "__file__", None)
+    return None if path is None else os.path.dirname(os.path.abspath(path))
 
 
 def import_object(object_name: str, module_name: str) -> Any:

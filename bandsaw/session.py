@@ -143,6 +143,7 @@ class Session(SessionParts):
         if configuration is None:
             self._check("configuration")
         chain: AdviceChain = configuration.chains[self.advice_chain]
+        chain = chain.for_task(self.task)
         self.walk = chain.walk
         self._extensions = chain.extensions
 

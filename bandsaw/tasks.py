@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import inspect
     from typing import Any, Callable, Coroutine, Dict, Mapping, Optional, Tuple
 
+    from ._advice import Advice
     from .execution import Execution
 
 
@@ -38,6 +39,7 @@ class Task(SerializableValue):
         callable: What a call of the task executes: the function, and the decorators
             between it and `@task`.
         function: The function itself, without any decorator.
+        steps: What the parameters ask for beside the chain, as innermost steps.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Task(SerializableValue):
         self.callable = function
         self.function: FunctionType = unwrap(function)
         self._advice_parameters = dict(advice_parameters or {})
+        self.steps: Tuple[Advice, ...] = ()
         self._is_coroutine_function = bool(function.__code__.co_flags & _COROUTINE)
         self._task_id: Optional[str] = None
         self._parameters: Optional[_Parameters] = None
@@ -186,12 +189,15 @@ class Task(SerializableValue):
         Raises:
             NotMovableError: If another interpreter would not find it.
         """
-        return {
+        values: Dict[str, Any] = {
             "name": self.function.__qualname__,
             "module": self._importable_module(),
             "advice_parameters": self._advice_parameters,
             "task_id": self.task_id,
         }
+        if self.steps:
+            values["steps"] = self.steps
+        return values
 
     @classmethod
     def deserialize(cls, values: Dict[str, Any]) -> Task:
@@ -203,6 +209,7 @@ class Task(SerializableValue):
         function = target if decorated is None else decorated.callable
         task = cls(function, values["advice_parameters"])
         task.task_id = values["task_id"]
+        task.steps = tuple(values.get("steps", ()))
         return task
 
     def __reduce__(self) -> Tuple[Any, ...]:

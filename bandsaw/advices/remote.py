@@ -142,18 +142,26 @@ class RemoteAdvice(Advice):
         """End the walk in the other interpreter; `before` goes on with it."""
 
     def _move(self, session: Session) -> Optional[Exception]:
-        with self.output_for(session) as output, self._job(session, output) as job:
+        with self.output_for(session) as output:
             try:
-                answer = self.transport_for(session).run(job)
-            except _FAILURES as error:
+                job = self._job(session, output)
+            except InterpreterError as error:  # Its environment could not be made.
                 failure: Optional[Exception] = error
             else:
-                failure = receive_answer(session, answer)
+                with job:
+                    failure = self._ship(session, job)
         if session.cancellation.is_requested:
             from asyncio import CancelledError
 
             raise CancelledError
         return failure
+
+    def _ship(self, session: Session, job: Job) -> Optional[Exception]:
+        try:
+            answer = self.transport_for(session).run(job)
+        except _FAILURES as error:
+            return error
+        return receive_answer(session, answer)
 
     def _job(
         self, session: Session, output: Optional[Callable[[str, str], None]]

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Callable, ContextManager, Dict, Mapping, Optional, Union
 
+    from ..environments import Environment
     from ..session import Session
     from ..transports.base import Transport
+
+    AnyInterpreter = Union[Interpreter, Environment]
 
 
 class SubprocessAdvice(RemoteAdvice):
@@ -24,7 +27,8 @@ class SubprocessAdvice(RemoteAdvice):
     Args:
         directory: Where to keep temporary files of the processes. By default the
             directory for temporary files of the configuration.
-        interpreter: The interpreter; by default the one that runs this process.
+        interpreter: The interpreter, or an environment that has one; by default the
+            interpreter that runs this process.
         workers: How many processes there are at most, each of which continues one
             session after the other. Left out, each session has a fresh one.
         tasks_per_worker: After how many sessions such a process ends.
@@ -43,8 +47,8 @@ class SubprocessAdvice(RemoteAdvice):
     seconds, "memory_limit": bytes}``, each of which may be left out.
 
     Attributes:
-        interpreters: The interpreters by name. What was given here is the one that is
-            called `default`.
+        interpreters: The interpreters and environments by name. What was given here is
+            the one that is called `default`.
         timeout: The timeout.
         memory_limit: The limit.
     """
@@ -52,7 +56,7 @@ class SubprocessAdvice(RemoteAdvice):
     def __init__(
         self,
         directory: Union[str, Path, None] = None,
-        interpreter: Optional[Interpreter] = None,
+        interpreter: Optional[AnyInterpreter] = None,
         *,
         workers: Optional[int] = None,
         tasks_per_worker: Optional[int] = None,
@@ -72,7 +76,7 @@ class SubprocessAdvice(RemoteAdvice):
                 "SubprocessAdvice needs output='inherit', 'capture' or a function, and "
                 f"not {output!r}."
             )
-        self.interpreters: Dict[str, Interpreter] = {
+        self.interpreters: Dict[str, AnyInterpreter] = {
             "default": Interpreter() if interpreter is None else interpreter
         }
         self._output = output
@@ -86,17 +90,17 @@ class SubprocessAdvice(RemoteAdvice):
         self._lock = allocate_lock()
 
     @property
-    def interpreter(self) -> Interpreter:
-        """The interpreter that is called `default`."""
+    def interpreter(self) -> AnyInterpreter:
+        """The interpreter, or environment, that is called `default`."""
         return self.interpreters["default"]
 
     def add_interpreter(
-        self, interpreter: Interpreter, name: str = "default"
+        self, interpreter: AnyInterpreter, name: str = "default"
     ) -> SubprocessAdvice:
         """Add an interpreter.
 
         Args:
-            interpreter: The interpreter.
+            interpreter: The interpreter, or an environment that has one.
             name: The name by which tasks choose it.
 
         Returns:
@@ -112,8 +116,24 @@ class SubprocessAdvice(RemoteAdvice):
             session: The session.
 
         Raises:
-            ConfigurationError: If there is none of this name.
+            ConfigurationError: If there is none of this name, or if its environment is
+                none that can be made.
+            EnvironmentBuildError: If its environment cannot be made.
         """
+        chosen = self._chosen(session)
+        if isinstance(chosen, Interpreter):
+            return chosen
+        return chosen.at(session.configuration.directory).interpreter()
+
+    def environment_for(self, session: Session) -> Optional[str]:
+        """Say what is known of the environment, as it is locked."""
+        chosen = self._chosen(session)
+        if isinstance(chosen, Interpreter):
+            return super().environment_for(session)
+        return chosen.at(session.configuration.directory).resolution().identity
+
+    def _chosen(self, session: Session) -> AnyInterpreter:
+        """Return the interpreter, or environment, that a task has chosen."""
         name = _parameters_of(session).get("interpreter", "default")
         if name not in self.interpreters:
             known = ", ".join(map(repr, self.interpreters))

@@ -1,0 +1,177 @@
+"""Commands that make environments: bounded, shown, and quoted when they fail."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+
+from ..exceptions import EnvironmentBuildError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List, Optional, Sequence
+
+# How long a command may take, in seconds. Compiling a package may take long.
+_LONGEST = 3600.0
+
+# How often somebody who waits for one looks around, in seconds.
+_INTERVAL = 0.5
+
+# How many of its last lines are quoted.
+_LINES_KEPT = 20
+
+# How long it may take to end when it is told to, in seconds.
+_GRACE = 5.0
+
+# The part of a URL that says who somebody is.
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+# What would lead a command to another Python, or its packages to another place.
+_NOT_FOR_COMMANDS = (
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "__PYVENV_LAUNCHER__",
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_TARGET",
+    "PIP_USER",
+)
+
+
+class Commands:
+    """Runs the commands of one build.
+
+    Args:
+        name: What is built.
+        directory: The working directory of the commands, so that no project's
+            configuration is found.
+        show: Is told what is done now, and each line that a command writes.
+    """
+
+    def __init__(
+        self, name: str, directory: str, show: Callable[[str, str], None]
+    ) -> None:
+        self._name = name
+        self._directory = directory
+        self._show = show
+
+    def run(
+        self,
+        stage: str,
+        words: Sequence[str],
+        variables: Optional[Dict[str, str]] = None,
+    ) -> str:
+        """Run a command and return what it writes.
+
+        Args:
+            stage: What it is good for, in a few words.
+            words: Its words.
+            variables: Environment variables for it.
+
+        Raises:
+            EnvironmentBuildError: If it fails, or takes too long.
+        """
+        self._show(stage, "")
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in _NOT_FOR_COMMANDS
+        }
+        environment.update(variables or {})
+        try:
+            process = subprocess.Popen(
+                words,
+                cwd=self._directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise self._error(stage, words, f"could not be started: {error}") from error
+        lines: List[str] = []
+        try:
+            is_in_time = self._read(process, stage, lines)
+        except BaseException:
+            _end(process)
+            raise
+        if not is_in_time:
+            _end(process)
+            reason = f"took longer than {_LONGEST:g} seconds"
+            raise self._error(stage, words, reason, lines)
+        if process.returncode:
+            reason = f"failed with status {process.returncode}"
+            raise self._error(stage, words, reason, lines)
+        return "\n".join(lines)
+
+    def _read(
+        self, process: subprocess.Popen[bytes], stage: str, lines: List[str]
+    ) -> bool:
+        """Read what a command writes until it has ended, or until it takes too long."""
+        assert process.stdout is not None
+        deadline = time.monotonic() + _LONGEST
+        rest = b""
+        with process.stdout as stream:
+            descriptor = stream.fileno()
+            while True:
+                if not select.select([descriptor], [], [], _INTERVAL)[0]:
+                    if time.monotonic() > deadline:
+                        return False
+                    if process.poll() is None:
+                        continue
+                    # What it has started keeps the stream open, and is not waited for.
+                    break
+                piece = os.read(descriptor, 1 << 16)
+                *whole, rest = (rest + piece).split(b"\n")
+                if not piece and rest:
+                    whole, rest = [rest], b""
+                for line in whole:
+                    text = without_credentials(line.decode("utf-8", "replace").rstrip())
+                    lines.append(text)
+                    self._show(stage, text)
+                if not piece:
+                    break
+        process.wait()
+        return True
+
+    def _error(
+        self, stage: str, words: Sequence[str], reason: str, lines: Sequence[str] = ()
+    ) -> EnvironmentBuildError:
+        import shlex
+
+        command = without_credentials(" ".join(map(shlex.quote, words)))
+        text = f"Environment {self._name!r}: {stage} {reason}.\n  Command: {command}"
+        last = [line for line in lines if line][-_LINES_KEPT:]
+        if last:
+            text += "\n  It wrote last:" + "".join(f"\n    {line}" for line in last)
+        return EnvironmentBuildError(text)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and everything that it has started."""
+    for number in signal.SIGTERM, signal.SIGKILL:
+        try:
+            os.killpg(process.pid, number)
+        except (PermissionError, ProcessLookupError):
+            pass  # Nobody is left.
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def without_credentials(text: str) -> str:
+    """Return a text whose URLs do not say who somebody is.
+
+    Args:
+        text: A URL, or a text with URLs in it.
+    """
+    return _CREDENTIALS.sub("", text)

@@ -1,0 +1,233 @@
+"""What a task needs to run: a Python and packages, as a value that can be compared."""
+
+from __future__ import annotations
+
+import os
+
+from ..config import directory_of_default_configuration
+from ..exceptions import ConfigurationError
+from ..serialization import SerializableValue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, Dict, NoReturn, Optional, Sequence, Tuple, Union
+
+    from ..interpreter import Interpreter
+    from .resolution import Resolution
+
+# How long what an environment is called may be that has no name.
+_LONGEST_LABEL = 100
+
+
+class Environment(SerializableValue):
+    """A Python and the packages it has; made when it is first used, and kept.
+
+    It is accepted wherever an `Interpreter` is::
+
+        old = Environment("3.8", ["scikit-learn ==1.0.2", "numpy <2"], name="old")
+
+    What was chosen for the requirements is written to a lock file, by which the
+    environment is made again from then on, on this machine and on others. Relative
+    paths begin in the directory of the configuration's file.
+
+    Args:
+        python: A version like ``3.8``, versions like ``>=3.8,<3.10``, of which the
+            newest is taken, or an executable. By default the interpreter that runs this
+            process.
+        requirements: What to install, as in PEP 508, and projects on this machine as
+            paths: ``./mylib``, ``./mylib[plot]``.
+        requirements_file: A file with more requirements, one a line.
+        constraints: Requirements that count only for what something else wants to
+            have, or a file with them.
+        lock: The lock file; by default ``bandsaw.lock``.
+        index_url: The address of an index of packages in place of the usual one. What
+            it says of a user and a password is written down nowhere.
+        find_links: Directories or pages where files of packages are.
+        name: What the environment is called on the command line and in the lock file.
+            Its requirements may change, and the lock file is checked against them.
+            Without a name, other requirements are another environment.
+
+    Attributes:
+        label: What the environment is called: its name, else what it is asked to hold.
+        directory: Where relative paths begin, `None` for the directory of the default
+            configuration's file.
+
+    Raises:
+        ConfigurationError: If an argument is not what it should be.
+    """
+
+    __slots__ = (
+        "constraints",
+        "directory",
+        "find_links",
+        "index_url",
+        "label",
+        "lock",
+        "name",
+        "python",
+        "requirements",
+        "requirements_file",
+    )
+
+    python: Optional[str]
+    requirements: Tuple[str, ...]
+    requirements_file: Optional[str]
+    constraints: Tuple[str, ...]
+    lock: Optional[str]
+    index_url: Optional[str]
+    find_links: Tuple[str, ...]
+    name: Optional[str]
+    label: str
+    directory: Optional[str]
+
+    def __init__(
+        self,
+        python: Union[str, Path, None] = None,
+        requirements: Sequence[str] = (),
+        *,
+        requirements_file: Union[str, Path, None] = None,
+        constraints: Union[str, Path, Sequence[str], None] = None,
+        lock: Union[str, Path, None] = None,
+        index_url: Optional[str] = None,
+        find_links: Sequence[Union[str, Path]] = (),
+        name: Optional[str] = None,
+    ) -> None:
+        if constraints is None:
+            constraints = ()
+        elif isinstance(constraints, (str, os.PathLike)):
+            constraints = (os.fspath(constraints),)
+        self._set(
+            python=_text("python", python),
+            requirements=_texts("requirements", requirements),
+            requirements_file=_text("requirements_file", requirements_file),
+            constraints=_texts("constraints", constraints),
+            lock=_text("lock", lock),
+            index_url=_text("index_url", index_url),
+            find_links=_texts("find_links", find_links),
+            name=_text("name", name),
+            directory=None,
+        )
+        self._set(label=self.name or self._content())
+
+    def _set(self, **values: Any) -> None:
+        for attribute, value in values.items():
+            object.__setattr__(self, attribute, value)
+
+    def _content(self) -> str:
+        parts = [
+            f"python {self.python}" if self.python else "python",
+            *self.requirements,
+        ]
+        if self.requirements_file is not None:
+            parts.append(self.requirements_file)
+        parts += [f"{text} (constraint)" for text in self.constraints]
+        from .commands import without_credentials
+
+        label = without_credentials(", ".join(parts))
+        if len(label) > _LONGEST_LABEL:
+            from hashlib import sha256
+
+            digest = sha256(label.encode("utf-8")).hexdigest()[:8]
+            label = f"{label[:_LONGEST_LABEL]}... {digest}"
+        return label
+
+    @property
+    def environment(self) -> Environment:
+        """The environment itself, as one that is described elsewhere has it, too."""
+        return self
+
+    def interpreter(self) -> Interpreter:
+        """Return the interpreter of the environment, which is made if it is not there.
+
+        Returns:
+            A new `Interpreter`, whose environment variables may be set.
+
+        Raises:
+            PythonNotFoundError: If there is no such Python on this machine.
+            EnvironmentBuildError: If a package cannot be found, built or installed.
+            EnvironmentLockError: If the lock file does not satisfy the requirements.
+        """
+        from ..interpreter import Interpreter
+
+        return Interpreter(executable=self.resolution().executable())
+
+    def resolution(self) -> Resolution:
+        """Return what exactly the environment holds, which is locked if it was not."""
+        from .resolution import resolve
+
+        return resolve(self)
+
+    def at(self, directory: str) -> Environment:
+        """Return the same environment with relative paths in a directory.
+
+        Args:
+            directory: The directory.
+        """
+        if self.directory is not None:
+            return self
+        other = Environment.__new__(Environment)
+        other._set(**self.serialized(), label=self.label)
+        other._set(directory=os.path.abspath(directory))
+        return other
+
+    @property
+    def place(self) -> str:
+        """The directory in which relative paths begin."""
+        return self.directory or directory_of_default_configuration()
+
+    def serialized(self) -> Dict[str, Any]:
+        """Return what a serializer writes of the environment."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "label"}
+
+    @classmethod
+    def deserialize(cls, values: Dict[str, Any]) -> Environment:
+        """Make an environment of what a serializer has read."""
+        values = dict(values)
+        directory = values.pop("directory")
+        environment = cls(**values)
+        return environment if directory is None else environment.at(directory)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return Environment.deserialize, (self.serialized(),)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"An Environment cannot be changed, not even its {name}.")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"An Environment cannot lose its {name}.")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Environment):
+            return NotImplemented
+        return self.serialized() == other.serialized()
+
+    def __hash__(self) -> int:
+        return hash((self.label, self.directory, self.requirements))
+
+    def __repr__(self) -> str:
+        from .commands import without_credentials
+
+        arguments = [
+            f"{name}={without_credentials(value) if name == 'index_url' else value!r}"
+            for name, value in sorted(self.serialized().items())
+            if value and name != "directory"
+        ]
+        return f"Environment({', '.join(arguments)})"
+
+
+def _text(name: str, value: Any) -> Optional[str]:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    raise ConfigurationError(f"Environment: {name}={value!r} is not a text.")
+
+
+def _texts(name: str, values: Any) -> Tuple[str, ...]:
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise ConfigurationError(
+            f"Environment: {name}={values!r} is not a sequence of texts. Give [...]."
+        )
+    texts = tuple(_text(name, value) for value in values)
+    return tuple(text for text in texts if text is not None)

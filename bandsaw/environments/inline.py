@@ -1,0 +1,161 @@
+"""What a script says of the environment it needs, in a comment, as PEP 723 has it."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ..exceptions import ConfigurationError, MissingExtraError
+from ..modules import importable_module_name
+from .environment import Environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FunctionType
+    from typing import Any, Dict, Optional
+
+# The regular expression of the specification
+_BLOCK = re.compile(
+    r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+)
+
+
+class InlineEnvironment:
+    """The environment that a script asks for in its metadata, read on first use.
+
+    Where a session is only continued, what reads it is often not installed.
+
+    Args:
+        path: The path of the script, or of another module.
+        name: What the environment is called.
+        directory: Where relative paths begin.
+    """
+
+    def __init__(self, path: str, name: str, directory: str) -> None:
+        self._key = (path, name, directory)
+        self._environment: Optional[Environment] = None
+
+    @classmethod
+    def of(cls, function: FunctionType, directory: str) -> InlineEnvironment:
+        """Return the environment that the module of a function asks for.
+
+        Args:
+            function: The function.
+            directory: Where relative paths begin.
+        """
+        path = os.path.abspath(function.__code__.co_filename)
+        name = importable_module_name(function.__module__ or "__main__")
+        if name == "__main__":
+            name = os.path.basename(path)
+        return cls(path, name, directory)
+
+    @property
+    def environment(self) -> Environment:
+        """The environment.
+
+        Raises:
+            ConfigurationError: If there is no such metadata, or it makes no sense.
+        """
+        if self._environment is None:
+            path, name, directory = self._key
+            self._environment = read_environment(path, name).at(directory)
+        return self._environment
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, InlineEnvironment):
+            return NotImplemented
+        return self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"<InlineEnvironment of {self._key[0]}>"
+
+
+def read_environment(path: str, name: str) -> Environment:
+    """Return the environment that a script asks for in its metadata.
+
+    Of the table `tool.bandsaw` it may say more: `constraints`, `index-url`,
+    `find-links`, `lock`.
+
+    Args:
+        path: The path of the script, or of another module.
+        name: What the environment is called.
+
+    Raises:
+        ConfigurationError: If there is no such metadata, or it makes no sense.
+
+    References:
+        PEP 723, https://packaging.python.org/specifications/inline-script-metadata/
+    """
+    metadata = _metadata_of(path)
+    tools = metadata.get("tool", {}).get("bandsaw", {})
+    known = {"constraints", "find-links", "index-url", "lock"}
+    if not isinstance(tools, dict) or not known.issuperset(tools):
+        raise ConfigurationError(
+            f"{path}: the table tool.bandsaw of the script's metadata knows "
+            f"{', '.join(sorted(known))}, and not {tools!r}."
+        )
+    more: Dict[str, Any] = {key.replace("-", "_"): tools[key] for key in tools}
+    return Environment(
+        metadata.get("requires-python"),
+        metadata.get("dependencies", []),
+        name=name,
+        **more,
+    )
+
+
+def _metadata_of(path: str) -> Dict[str, Any]:
+    try:
+        # Not only in UTF-8: what it is written in says the file itself.
+        import tokenize
+
+        with tokenize.open(path) as file:
+            text = file.read()
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"The metadata of {path} cannot be read: {error}"
+        ) from error
+    blocks = [
+        match.group("content")
+        for match in _BLOCK.finditer(text)
+        if match.group("type") == "script"
+    ]
+    if len(blocks) != 1:
+        found = "more than one block" if blocks else "no block"
+        raise ConfigurationError(
+            f"A task of {path} asks for its inline environment, but there is {found} "
+            "of metadata like:\n# /// script\n# requires-python = '>=3.8'\n"
+            "# dependencies = ['numpy <2']\n# ///"
+        )
+    lines = [
+        line[2:] if line.startswith("# ") else line[1:]
+        for line in blocks[0].splitlines()
+    ]
+    toml = _toml()
+    try:
+        metadata: Dict[str, Any] = toml.loads("\n".join(lines))
+    except toml.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"The metadata of {path} is not TOML: {error}"
+        ) from error
+    return metadata
+
+
+def _toml() -> Any:
+    try:
+        import tomllib
+
+        return tomllib
+    except ImportError:
+        pass
+    try:
+        import tomli
+
+        return tomli
+    except ImportError:
+        raise MissingExtraError(
+            "The inline environment of a script needs tomli on this Python. Install "
+            "bandsaw[environments]."
+        ) from None

@@ -1,0 +1,250 @@
+"""Where environments are kept, each made once and published whole.
+
+Below `BANDSAW_HOME` an environment is a directory, and a link to it that is named by
+what the environment is made of. The scripts of an environment hold its path, so it
+cannot be moved; the link is what appears at once, when all is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+
+from .._bootstrap import home_directory
+from .._temporary import open_private
+from ..exceptions import EnvironmentBuildError, UntrustedDirectoryError
+from ..stores.flights import flights_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, ContextManager, Dict, List, Optional
+
+_RECORD = "bandsaw-environment.json"
+
+# How long to wait for somebody else who makes the same environment, in seconds.
+_LONGEST_WAIT = 2 * 3600.0
+
+# How often it is noted that an environment is used, in seconds.
+_NOTE_USE_AFTER = 3600.0
+
+
+class KeptEnvironment:
+    """An environment that is there.
+
+    Args:
+        link: The path under which it was published.
+
+    Attributes:
+        path: The path under which it was published.
+        facts: What was written down of it: `label`, `digest`, `python`, `platform`,
+            `packages`, `created`, `lock`, `tool`.
+
+    Raises:
+        OSError: If it is not there.
+        ValueError: If it is damaged.
+    """
+
+    def __init__(self, link: str) -> None:
+        self.path = link
+        with open(os.path.join(link, _RECORD), encoding="utf-8") as file:
+            self.facts: Dict[str, Any] = json.load(file)
+
+    @property
+    def label(self) -> str:
+        """What the environment is called."""
+        return str(self.facts["label"])
+
+    @property
+    def digest(self) -> str:
+        """What it is made of, as hex digits."""
+        return os.path.basename(self.path)
+
+    @property
+    def executable(self) -> str:
+        """Its interpreter."""
+        return executable_of(self.path)
+
+    @property
+    def last_use(self) -> float:
+        """When it was used last, to the hour, in seconds since the epoch."""
+        return os.stat(os.path.join(self.path, _RECORD)).st_mtime
+
+    @property
+    def size(self) -> int:
+        """The bytes of its files, those that it shares with others included."""
+        total = 0
+        for parent, _, names in os.walk(os.path.realpath(self.path)):
+            for name in names:
+                total += os.lstat(os.path.join(parent, name)).st_size
+        return total
+
+    def remove(self) -> bool:
+        """Remove it, and tell if nobody else has done so before."""
+        directory = os.path.realpath(self.path)
+        try:
+            os.unlink(self.path)  # From now on nobody finds half of it.
+        except FileNotFoundError:
+            return False
+        shutil.rmtree(directory, ignore_errors=True)
+        return True
+
+
+def executable_of(path: str) -> str:
+    """Return the path of the interpreter of an environment.
+
+    Args:
+        path: The path of the environment.
+    """
+    return os.path.join(path, "bin", "python")
+
+
+def environments_directory() -> str:
+    """Return the directory of all environments, which only the user can write.
+
+    Raises:
+        UntrustedDirectoryError: If somebody else could have written there.
+    """
+    directory = os.path.join(home_directory(), "environments")
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    status = os.lstat(directory)
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise UntrustedDirectoryError(
+            f"{directory} could have been written by somebody else. Remove it, or let "
+            "the environment variable BANDSAW_HOME name another directory."
+        )
+    return directory
+
+
+def find(digest: str) -> Optional[str]:
+    """Return the path of an environment, `None` if it is not there or does not work.
+
+    Args:
+        digest: What it is made of.
+    """
+    path = os.path.join(environments_directory(), digest)
+    record = os.path.join(path, _RECORD)
+    try:
+        used = os.stat(record).st_mtime
+        os.stat(executable_of(path))  # Its Python may have been removed.
+    except OSError:
+        return None
+    if time.time() - used > _NOTE_USE_AFTER:
+        try:
+            os.utime(record)
+        except OSError:
+            pass  # A home that can only be read is never cleaned up either.
+    return path
+
+
+def alone(name: str) -> ContextManager[bool]:
+    """Be the only one on this machine who deals with a name below `BANDSAW_HOME`.
+
+    Args:
+        name: The name.
+
+    Returns:
+        A context manager, which gives `False` if somebody else took too long.
+    """
+    locks = flights_of(os.path.join(environments_directory(), ".locks"))
+    # Whoever computes a result under the lock of a cache may need an environment. The
+    # tilde comes after all names that a cache has, as the order of locks demands.
+    return locks.alone(f"~{name}", _LONGEST_WAIT)
+
+
+def make(digest: str, label: str, fill: Callable[[str, str], Dict[str, Any]]) -> str:
+    """Make an environment, unless somebody else does so meanwhile.
+
+    Args:
+        digest: What it is made of.
+        label: What it is called.
+        fill: Fills the directory that is its first argument, with the help of the
+            private directory that is its second, and returns what is written down.
+
+    Returns:
+        The path of the environment.
+
+    Raises:
+        EnvironmentBuildError: If it cannot be made. Nothing is left of it.
+    """
+    with alone(f"environment/{digest}") as is_alone:
+        if not is_alone:
+            raise EnvironmentBuildError(
+                f"Environment {label!r}: somebody else has been making it for "
+                f"{_LONGEST_WAIT:g} seconds."
+            )
+        path = find(digest)
+        if path is not None:
+            return path
+        return _make(digest, label, fill)
+
+
+def _make(digest: str, label: str, fill: Callable[[str, str], Dict[str, Any]]) -> str:
+    parent = environments_directory()
+    link = os.path.join(parent, digest)
+    # Nobody else is at it, so what is there is left over from somebody who was killed.
+    for name in os.listdir(parent):
+        if name.startswith(f"{digest}-"):
+            shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+    directory = f"{link}-{os.urandom(4).hex()}"
+    scratch = f"{directory}-scratch"
+    try:
+        os.mkdir(scratch, 0o700)
+        facts = fill(directory, scratch)
+        record = {**facts, "label": label, "digest": digest, "created": time.time()}
+        path = os.path.join(directory, _RECORD)
+        with open(path, "w", encoding="utf-8", opener=open_private) as file:
+            json.dump(record, file, indent=2)
+        _link(os.path.basename(directory), link)
+    except BaseException as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise EnvironmentBuildError(
+                f"Environment {label!r} cannot be made in {parent}: {error}"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return link
+
+
+def _link(target: str, link: str) -> None:
+    beside = f"{link}-link-{os.urandom(4).hex()}"
+    os.symlink(target, beside)
+    os.replace(beside, link)
+
+
+def kept() -> List[KeptEnvironment]:
+    """Return all environments that are there, the least recently used ones first."""
+    parent = environments_directory()
+    found = []
+    for name in sorted(os.listdir(parent)):
+        path = os.path.join(parent, name)
+        if os.path.islink(path) and "-" not in name:
+            try:
+                found.append(KeptEnvironment(path))
+            except (OSError, ValueError):
+                continue  # Somebody else has just removed it.
+    return sorted(found, key=lambda environment: environment.last_use)
+
+
+def remove_left_overs() -> int:
+    """Remove what builds have left over that were killed, and count it."""
+    parent = environments_directory()
+    count = 0
+    for name in os.listdir(parent):
+        digest, dash, _ = name.partition("-")
+        if not dash:
+            continue
+        locks = flights_of(os.path.join(parent, ".locks"))
+        with locks.alone(f"~environment/{digest}", 0) as is_alone:
+            path = os.path.join(parent, name)
+            link = os.path.join(parent, digest)
+            if is_alone and os.path.realpath(link) != os.path.realpath(path):
+                if os.path.islink(path):
+                    os.unlink(path)
+                else:
+                    shutil.rmtree(path, ignore_errors=True)
+                count += 1
+    return count

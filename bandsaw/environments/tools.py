@@ -1,0 +1,356 @@
+"""What makes environments: uv where it is installed, else venv and pip.
+
+Both do the same four things: make a directory that holds an interpreter, build a
+project of this machine, choose packages, and install exactly what was chosen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+
+from .._temporary import open_private
+from ..exceptions import EnvironmentBuildError
+from .commands import Commands, without_credentials
+from .locks import Package
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Optional, Sequence
+
+    from .pythons import Python
+
+# The first release of pip that says what it would install.
+_OLDEST_PIP = (22, 2)
+
+_VERSION_CONTROL = re.compile(r"(git|hg|svn|bzr)\+")
+
+
+class Index:
+    """Where packages come from, beside what uv or pip were told by their own settings.
+
+    Args:
+        url: The address of an index in place of the usual one, with its credentials.
+        find_links: Directories, or addresses of pages, with files of packages.
+    """
+
+    def __init__(self, url: Optional[str], find_links: Sequence[str]) -> None:
+        self.url = url
+        self.find_links = find_links
+
+    @property
+    def options(self) -> List[str]:
+        """The lines of a file with requirements that say so."""
+        lines = [] if self.url is None else [f"--index-url {self.url}"]
+        return lines + [f"--find-links {_quoted(link)}" for link in self.find_links]
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text
+
+
+class Tool:
+    """Makes an environment, and chooses what is in it.
+
+    Args:
+        commands: Runs the commands.
+        python: The interpreter that the environment gets.
+        directory: The environment.
+        scratch: A private directory for files that are needed meanwhile.
+        index: Where packages come from.
+
+    Attributes:
+        name: What does it.
+    """
+
+    name = ""
+
+    def __init__(
+        self,
+        commands: Commands,
+        python: Python,
+        directory: str,
+        scratch: str,
+        index: Index,
+    ) -> None:
+        self._commands = commands
+        self._python = python
+        self._directory = directory
+        self._scratch = scratch
+        self._index = index
+
+    @property
+    def executable(self) -> str:
+        """The interpreter of the environment."""
+        return os.path.join(self._directory, "bin", "python")
+
+    def make(self) -> None:
+        """Make the environment; it holds nothing yet."""
+        raise NotImplementedError
+
+    def build(self, project: str) -> str:
+        """Build a project.
+
+        Args:
+            project: Its path.
+
+        Returns:
+            The path of its wheel.
+        """
+        if project.endswith(".whl"):
+            return project
+        number = len(os.listdir(self._scratch))
+        directory = os.path.join(self._scratch, f"wheel-{number}")
+        os.mkdir(directory)
+        self._build(project, directory)
+        for name in os.listdir(directory):
+            if name.endswith(".whl"):
+                return os.path.join(directory, name)
+        raise EnvironmentBuildError(f"The project {project} was built into no wheel.")
+
+    def choose(
+        self, requirements: Sequence[str], constraints: Sequence[str]
+    ) -> List[Package]:
+        """Choose packages that satisfy requirements.
+
+        Args:
+            requirements: The requirements.
+            constraints: Requirements that count for what others want to have.
+
+        Returns:
+            All packages that have to be installed.
+        """
+        if not requirements:
+            return []
+        source = self._write("requirements.in", [*self._index.options, *requirements])
+        limits = self._write("constraints.txt", constraints)
+        return self._choose(source, limits)
+
+    def install(self, packages: Iterable[Package], wheels: Sequence[str]) -> None:
+        """Install exactly these packages.
+
+        Args:
+            packages: The packages. One from an index, or a file, has the hash that was
+                locked, or is refused.
+            wheels: What asks for the wheels that were built of projects.
+        """
+        hashed, others = [], list(wheels)
+        for package in packages:
+            if package.hashes:
+                hashes = "".join(f" --hash={value}" for value in package.hashes)
+                hashed.append(f"{package}{hashes}")
+            else:
+                others.append(str(package))
+        if hashed:
+            path = self._write("hashed.txt", [*self._index.options, *hashed])
+            self._install("installing packages", path, ["--require-hashes"])
+        if others:
+            path = self._write("others.txt", [*self._index.options, *others])
+            self._install("installing projects", path, [])
+
+    def _build(self, project: str, directory: str) -> None:
+        raise NotImplementedError
+
+    def _choose(self, source: str, limits: str) -> List[Package]:
+        raise NotImplementedError
+
+    def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def _write(self, name: str, lines: Sequence[str]) -> str:
+        # In a file, as everybody can read the words of a command.
+        path = os.path.join(self._scratch, name)
+        with open(path, "w", encoding="utf-8", opener=open_private) as file:
+            file.writelines(f"{line}\n" for line in lines)
+        return path
+
+
+class Uv(Tool):
+    """Makes environments with uv."""
+
+    name = "uv"
+
+    def __init__(
+        self,
+        executable: str,
+        commands: Commands,
+        python: Python,
+        directory: str,
+        scratch: str,
+        index: Index,
+    ) -> None:
+        super().__init__(commands, python, directory, scratch, index)
+        self._uv = executable
+
+    def make(self) -> None:
+        """Make the environment; it holds nothing yet."""
+        self._run(
+            "making", "venv", "--python", self._python.executable, self._directory
+        )
+
+    def _build(self, project: str, directory: str) -> None:
+        self._run(
+            f"building {os.path.basename(project)}",
+            *("build", "--wheel", "--out-dir", directory),
+            *("--python", self._python.executable, project),
+        )
+
+    def _choose(self, source: str, limits: str) -> List[Package]:
+        target = os.path.join(self._scratch, "requirements.txt")
+        self._run(
+            "choosing packages",
+            *("pip", "compile", "--python", self._python.executable),
+            *("--generate-hashes", "--no-header", "--no-annotate"),
+            "--no-emit-index-url",
+            *("--constraint", limits, "--output-file", target, source),
+        )
+        with open(target, encoding="utf-8") as file:
+            return _packages_of(file.read())
+
+    def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
+        self._run(
+            stage,
+            *("pip", "install", "--python", self.executable, "--no-deps"),
+            *("--compile-bytecode", *options, "-r", path),
+        )
+
+    def _run(self, stage: str, *words: str) -> None:
+        variables = {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        if self._index.url is not None:
+            # Its own variables would win over what is in the files.
+            for name in "UV_DEFAULT_INDEX", "UV_INDEX_URL":
+                variables[name] = self._index.url
+        self._commands.run(stage, [self._uv, *words], variables)
+
+
+def _packages_of(text: str) -> List[Package]:
+    """Return the packages in a file with requirements and hashes."""
+    packages = []
+    for line in text.replace("\\\n", " ").splitlines():
+        words = line.split("#", 1)[0] if line.startswith("#") else line
+        words, *hashes = re.split(r"\s--hash=", words.strip())
+        requirement = words.partition(" ; ")[0].strip()
+        if not requirement or requirement.startswith("-"):
+            continue
+        name, at, url = requirement.partition(" @ ")
+        if at:
+            packages.append(_from_url(name, None, url.strip(), hashes))
+        else:
+            name, _, version = requirement.partition("==")
+            packages.append(Package(name, version, [one.strip() for one in hashes]))
+    return packages
+
+
+def _from_url(
+    name: str, version: Optional[str], url: str, hashes: Sequence[str]
+) -> Package:
+    is_fixed = not _VERSION_CONTROL.match(url)
+    return Package(
+        name,
+        version,
+        [one.strip() for one in hashes] if is_fixed else (),
+        without_credentials(url),
+    )
+
+
+class Pip(Tool):
+    """Makes environments with the modules venv and pip."""
+
+    name = "pip"
+
+    def make(self) -> None:
+        """Make the environment; it holds pip."""
+        words = [self._python.executable, "-I", "-m", "venv", self._directory]
+        self._commands.run("making", words)
+        version = self._pip("looking at pip", "--version").split()[1]
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) < _OLDEST_PIP:
+            path = self._write("pip.txt", [*self._index.options, "pip >=22.2"])
+            self._pip("renewing pip", "install", "--upgrade", "-r", path)
+
+    def _build(self, project: str, directory: str) -> None:
+        path = self._write("project.txt", [*self._index.options, project])
+        self._pip(
+            f"building {os.path.basename(project)}",
+            *("wheel", "--no-deps", "--wheel-dir", directory, "-r", path),
+        )
+
+    def _choose(self, source: str, limits: str) -> List[Package]:
+        target = os.path.join(self._scratch, "report.json")
+        self._pip(
+            "choosing packages",
+            *("install", "--dry-run", "--ignore-installed", "--report", target),
+            *("--constraint", limits, "-r", source),
+        )
+        with open(target, encoding="utf-8") as file:
+            report = json.load(file)
+        return [_package_of(item) for item in report["install"]]
+
+    def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
+        self._pip(
+            stage, "install", "--no-deps", "--ignore-installed", *options, "-r", path
+        )
+
+    def _pip(self, stage: str, *words: str) -> str:
+        variables = {
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_INPUT": "1",
+            "PIP_NO_WARN_SCRIPT_LOCATION": "1",
+        }
+        if not os.path.exists(self.executable):
+            self.make()
+        command = [self.executable, "-I", "-m", "pip", *words]
+        return self._commands.run(stage, command, variables)
+
+
+def _package_of(item: Dict[str, Any]) -> Package:
+    """Return the package of an item in a report of pip."""
+    name, version = item["metadata"]["name"], item["metadata"]["version"]
+    source = item["download_info"]
+    archive = source.get("archive_info", {})
+    hashes = [f"{kind}:{value}" for kind, value in archive.get("hashes", {}).items()]
+    if not hashes and archive.get("hash"):
+        hashes = [archive["hash"].replace("=", ":", 1)]
+    if not item.get("is_direct"):
+        return Package(name, version, hashes)
+    url, control = source["url"], source.get("vcs_info")
+    if control is not None:
+        url = f"{control['vcs']}+{url}@{control['commit_id']}"
+    return _from_url(name, version, url, hashes)
+
+
+def choose_tool(
+    commands: Commands, python: Python, directory: str, scratch: str, index: Index
+) -> Tool:
+    """Choose what makes an environment, of what this machine has.
+
+    Args:
+        commands: Runs the commands.
+        python: The interpreter that the environment gets.
+        directory: The environment.
+        scratch: A private directory for files that are needed meanwhile.
+        index: Where packages come from.
+    """
+    uv = find_uv()
+    if uv is not None:
+        return Uv(uv, commands, python, directory, scratch, index)
+    if not python.has_pip:
+        raise EnvironmentBuildError(
+            f"Python {python.version} ({python.executable}) has no module ensurepip, "
+            "which makes environments. Install it (Debian calls it python3-venv), or "
+            "install bandsaw[environments], which brings uv."
+        )
+    return Pip(commands, python, directory, scratch, index)
+
+
+def find_uv() -> Optional[str]:
+    """Return the path of uv: that of the extra, else the one on the `PATH`."""
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        return shutil.which("uv")
+    try:
+        return str(find_uv_bin())
+    except FileNotFoundError:
+        return shutil.which("uv")

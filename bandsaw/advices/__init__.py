@@ -10,6 +10,9 @@ if TYPE_CHECKING:
         cache as cache,
     )
     from . import (
+        environment as environment,
+    )
+    from . import (
         log as log,
     )
     from . import (
@@ -29,5 +32,13 @@ if TYPE_CHECKING:
     )
 
 __getattr__, __dir__ = load_on_access(
-    __name__, "cache", "log", "logging", "metrics", "remote", "ssh", "subprocess"
+    __name__,
+    "cache",
+    "environment",
+    "log",
+    "logging",
+    "metrics",
+    "remote",
+    "ssh",
+    "subprocess",
 )

@@ -7,14 +7,22 @@ import json
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
-from . import caching, calls, imports, memory, tracking, transports
+from . import caching, calls, environments, imports, memory, tracking, transports
 from .contestants import contestants, version_of
 from .measure import QUICK, THOROUGH, Row
 from .table import as_json, as_text
 
 ROWS: Dict[str, Row] = {
     row.name: row
-    for module in (calls, imports, memory, tracking, caching, transports)
+    for module in (
+        calls,
+        imports,
+        memory,
+        tracking,
+        caching,
+        transports,
+        environments,
+    )
     for row in module.ROWS
 }
 

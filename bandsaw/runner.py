@@ -90,6 +90,7 @@ def _apply_settings(settings: Dict[str, Any]) -> None:
     lifeline = settings.get("lifeline")
     if lifeline is not None:
         end_with_parent(**lifeline)
+    _write_whole_lines()
     os.environ.update(settings.get("environment", {}))
     set_parent_directory(settings.get("temporary_directory"))
     # Behind the archive, before what this Python has of its own.
@@ -98,6 +99,20 @@ def _apply_settings(settings: Dict[str, Any]) -> None:
     sys.path[1:] = [entry for entry in path if entry != sys.path[0]] + own
     sys.argv = settings.get("arguments", sys.argv[:1])
     continue_script(settings.get("script"))
+
+
+def _write_whole_lines() -> None:
+    """Let each line that is printed leave this process at once.
+
+    Python keeps what leads to no terminal until there is a lot of it, before 3.9 of the
+    standard error, too. Whoever waits for a task wants to see what it prints when it
+    prints it, and what it has said last when it dies, whichever Python that is.
+    """
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):
+            pass  # There is none, or this Python was made to have another one.
 
 
 def serve(descriptor: int) -> None:

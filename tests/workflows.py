@@ -51,8 +51,11 @@ def environment_of(**variables: str) -> Dict[str, str]:
     own = (
         str(ROOT) if python_path is None else os.pathsep.join((python_path, str(ROOT)))
     )
+    inherited = dict(os.environ)
+    # Hides what is written too late, from those in whose shell it is set.
+    inherited.pop("PYTHONUNBUFFERED", None)
     return {
-        **os.environ,
+        **inherited,
         "PYTHONPATH": own,
         "PYTHONIOENCODING": "utf-8",
         **variables,

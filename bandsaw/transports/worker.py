@@ -235,12 +235,10 @@ class Worker:
         if job.memory_limit is not None:
             head["memory_limit"] = job.memory_limit
         try:
-            try:
+            with contextlib.suppress(EOFError):  # Perhaps it has said farewell before.
                 self._channel.send(
                     frames.JOB, head, parcel.pieces, parcel.descriptor, deadline
                 )
-            except EOFError:
-                pass  # Perhaps it has said farewell before.
             # The child maps the file by now, or will never.
             return self._await_answer(job, deadline)
         except frames.Unread:

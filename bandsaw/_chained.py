@@ -20,6 +20,8 @@ _MOST = 100
 def write_chain(exception: BaseException, serializer: Serializer) -> Optional[bytes]:
     """Write what led to an exception: causes and contexts, and what led to these.
 
+    So also for those that it groups.
+
     Args:
         exception: The exception. It is not written itself.
         serializer: What writes the others. One that it cannot write becomes text.
@@ -32,9 +34,12 @@ def write_chain(exception: BaseException, serializer: Serializer) -> Optional[by
     for one in chain:
         links.append(
             [
-                _place(chain, one.__cause__),
-                _place(chain, one.__context__),
-                one.__suppress_context__,
+                [
+                    _place(chain, member.__cause__),
+                    _place(chain, member.__context__),
+                    member.__suppress_context__,
+                ]
+                for member in _members_of(one)
             ]
         )
     if len(chain) == 1:
@@ -43,6 +48,18 @@ def write_chain(exception: BaseException, serializer: Serializer) -> Optional[by
     stream = io.BytesIO()
     serializer.serialize({"links": links, "exceptions": written}, stream)
     return stream.getvalue()
+
+
+def _members_of(exception: BaseException) -> List[BaseException]:
+    """Return an exception and, if it is a group, those that it groups."""
+    members = [exception]
+    for one in members:
+        # Also of the groups that a package brings to an old Python
+        grouped = getattr(one, "exceptions", None)
+        if isinstance(grouped, (list, tuple)):
+            members += [m for m in grouped if isinstance(m, BaseException)]
+            del members[_MOST:]
+    return members
 
 
 def _place(
@@ -87,9 +104,10 @@ def restore_chain(
         with allow_imports():
             read: Dict[str, Any] = serializer.deserialize(io.BytesIO(written))
         chain = [exception, *read["exceptions"]]
-        for one, (cause, context, suppresses) in zip(chain, read["links"]):
-            one.__cause__ = None if cause is None else chain[cause]
-            one.__context__ = None if context is None else chain[context]
-            one.__suppress_context__ = suppresses
+        for one, places in zip(chain, read["links"]):
+            for member, (cause, context, suppresses) in zip(_members_of(one), places):
+                member.__cause__ = None if cause is None else chain[cause]
+                member.__context__ = None if context is None else chain[context]
+                member.__suppress_context__ = suppresses
     except Exception:
         return  # They are in the text of the traceback.

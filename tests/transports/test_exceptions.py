@@ -129,6 +129,45 @@ if __name__ == "__main__":
     )
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups are new in Python 3.11")
+@CHAINS
+def test_what_led_to_the_members_of_a_group_is_kept(tmp_path: Path, chain: str) -> None:
+    output = run(
+        tmp_path,
+        f"""
+def raised(number):
+    try:
+        try:
+            raise KeyError(number)
+        except KeyError as error:
+            raise ValueError(number) from error
+    except ValueError as error:
+        return error
+
+@bandsaw.task(chain="{chain}")
+def fail():
+    inner = ExceptionGroup("inner", [raised(1), LookupError()])
+    raise ExceptionGroup("outer", [inner, raised(2)]) from OSError("why")
+
+if __name__ == "__main__":
+    try:
+        fail()
+    except ExceptionGroup as group:
+        inner, second = group.exceptions
+        for error in inner.exceptions + (second,):
+            print(repr(error), repr(error.__cause__), repr(error.__context__))
+        print(repr(group.__cause__.__cause__))
+""",
+        config=CONFIG,
+    )
+    assert output == (
+        "ValueError(1) KeyError(1) KeyError(1)\n"
+        "LookupError() None None\n"
+        "ValueError(2) KeyError(2) KeyError(2)\n"
+        "OSError('why')\n"
+    )
+
+
 @CHAINS
 def test_an_uncaught_exception_shows_where_it_was_raised(
     tmp_path: Path, chain: str

@@ -8,6 +8,10 @@ import subprocess
 
 from ..exceptions import InterpreterError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Tuple
+
 #: How long a process that has to go may take for it, in seconds.
 GRACE = 0.5
 
@@ -25,20 +29,78 @@ class HasLeft(Exception):
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and everything in its process group.
+    """End a process, everything in its process group, and what these have started.
+
+    On Linux that includes what has left the group for a session of its own. A daemon,
+    whose parent has ended, is nobody's.
 
     Args:
         process: The process, the leader of the group.
     """
-    if process.poll() is None:
-        signal_group(process.pid, signal.SIGTERM)
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            pass
-    if process.poll() is None:
+    if process.poll() is not None:
+        return
+    # When it has ended, nobody knows any more what it has started.
+    outside = _descendants_outside(process.pid)
+    signal_group(process.pid, signal.SIGTERM)
+    _signal_all(outside, signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        outside.update(_descendants_outside(process.pid))
         signal_group(process.pid, signal.SIGKILL)
         process.wait()
+    _signal_all(outside, signal.SIGKILL)
+
+
+def _descendants_outside(pid: int) -> Dict[int, str]:
+    """Find the descendants of the leader of a process group that are not in the group.
+
+    Args:
+        pid: Its process id.
+
+    Returns:
+        When they were started, by their process ids.
+    """
+    children: Dict[int, List[Tuple[int, int, str]]] = {}
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return {}
+    for other in map(int, filter(str.isdigit, names)):
+        facts = _facts_of(other)
+        if facts is not None:
+            parent, group, start = facts
+            children.setdefault(parent, []).append((other, group, start))
+    found: Dict[int, str] = {}
+    parents = [pid]
+    for parent in parents:
+        for child, group, start in children.get(parent, ()):
+            parents.append(child)
+            if group != pid:
+                found[child] = start
+    return found
+
+
+def _facts_of(pid: int) -> Optional[Tuple[int, int, str]]:
+    """Return the parent of a process, its group, and when it was started."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name of the program, in parentheses before that, may hold anything.
+            words = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return int(words[1]), int(words[2]), words[19].decode("ascii")
+
+
+def _signal_all(starts: Dict[int, str], number: int) -> None:
+    for pid, start in starts.items():
+        facts = _facts_of(pid)
+        # Another one may have got its id meanwhile.
+        if facts is not None and facts[2] == start:
+            try:
+                os.kill(pid, number)
+            except (PermissionError, ProcessLookupError):
+                pass  # It has become another user's, or has just ended.
 
 
 def signal_group(pid: int, number: int) -> None:

@@ -67,6 +67,66 @@ if __name__ == "__main__":
     assert output == "TaskTimeoutError True\nFalse in time\n"
 
 
+# Holds the pipe, and starts one that does, too; it ignores what is polite.
+STUBBORN = """
+import signal
+import subprocess
+import sys
+import time
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen(["sleep", "600"], pass_fds=[int(sys.argv[1])], start_new_session=True)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not tell what a process started"
+)
+@CHAINS
+def test_what_has_a_session_of_its_own_ends_with_the_process_that_is_ended(
+    tmp_path: Path, chain: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import select
+import subprocess
+import time
+
+@bandsaw.task(chain="{chain}")
+def leave_the_channel():
+    gate = os.open("gate", os.O_WRONLY)
+    subprocess.Popen(
+        [sys.executable, "stubborn.py", str(gate)],
+        pass_fds=[gate],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ).stdout.readline()
+    os.write(gate, b"all are there")
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        try:
+            if os.readlink(f"/proc/self/fd/{{descriptor}}").startswith("socket:"):
+                os.close(descriptor)
+        except FileNotFoundError:
+            pass
+    time.sleep(600)
+
+if __name__ == "__main__":
+    os.mkfifo("gate")
+    gate = os.open("gate", os.O_RDONLY | os.O_NONBLOCK)
+    print(text_of(leave_the_channel).rpartition(" ")[2])
+    # It reads as ended when nobody has it any more.
+    for _ in range(2):
+        print(select.select([gate], [], [], 60)[0] == [gate], os.read(gate, 100))
+""",
+        config=CONFIG,
+        files={"stubborn.py": STUBBORN},
+    )
+    assert output == "ended.\nTrue b'all are there'\nTrue b''\n"
+
+
 def test_the_advice_has_a_timeout_for_tasks_without_one(tmp_path: Path) -> None:
     output = run(
         tmp_path,

@@ -117,15 +117,19 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def describe_end(status: int) -> str:
-    """Say how a process has ended.
+    """Say how a process has ended that should have given an answer.
 
     Args:
         status: Its return code, as `subprocess` has it.
     """
     if status >= 0:
-        return f"exited with status {status}"
+        return f"exited with status {status} without an answer."
     try:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    return f"was killed by {name}"
+    text = f"was killed by {name} without an answer."
+    if -status == signal.SIGKILL:
+        # It leaves no other trace that a program without privileges could read.
+        text += " If nobody else did it, the system has, because memory had run out."
+    return text

@@ -274,10 +274,7 @@ class Worker:
             )
         for stream in self._pumped:
             stream.drain()
-        text = (
-            f"Interpreter {self._executable} {describe_end(process.returncode)} "
-            "without an answer."
-        )
+        text = f"Interpreter {self._executable} {describe_end(process.returncode)}"
         if job is not None and job.memory_limit is not None:
             text += f" Its memory was limited to {job.memory_limit} bytes."
         stderr = self._streams[1]

@@ -287,7 +287,7 @@ class _TemporaryArchive(DistributionArchive):
         self._configuration = configuration
         self._temporary: Optional[TemporaryDirectory] = None
         self._loaded = 0
-        self._own: Set[str] = set()
+        self._own: Dict[str, object] = {}
 
     def build(self) -> None:
         with self._lock:
@@ -296,18 +296,27 @@ class _TemporaryArchive(DistributionArchive):
                 self._temporary = TemporaryDirectory(parent, "distribution-")
                 self._path = Path(self._temporary.path, "archive.pyz")
                 self._loaded = len(sys.modules)
-                self._own = set(_own_modules())
+                self._own = {name: _spec_of(name) for name in _own_modules()}
             super().build()
 
     @property
     def is_current(self) -> bool:
-        """Whether it holds, or will hold, all that is imported by now."""
-        if self._archive_id is None or self._loaded == len(sys.modules):
+        """Whether it holds, or will hold, all that is imported by now, as it is."""
+        if self._archive_id is None:
             return True
-        if not self._own.issuperset(_own_modules()):
+        if any(_spec_of(name) is not spec for name, spec in self._own.items()):
+            return False
+        if self._loaded == len(sys.modules):
+            return True
+        if not self._own.keys() >= _own_modules().keys():
             return False
         self._loaded = len(sys.modules)
         return True
+
+
+def _spec_of(name: str) -> object:
+    """Return what a module was loaded by; a reload finds another one."""
+    return getattr(sys.modules.get(name), "__spec__", None)
 
 
 _archives: Dict[str, _TemporaryArchive] = {}

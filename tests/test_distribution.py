@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import signal
 import subprocess
@@ -273,6 +274,25 @@ def test_what_is_imported_later_makes_a_new_archive(
     second = get_distribution_archive(configuration)
     assert names_of(second) - names_of(first) == {"later_of_archive.py"}
     assert first.path.exists()
+
+
+def test_what_is_reloaded_makes_a_new_archive(project: Path) -> None:
+    write_files(
+        project, {"config_of_reload.py": MOVING, "edited_of_archive.py": "before = 1"}
+    )
+    configuration = bandsaw.get_configuration("config_of_reload")
+    configuration.set_temp_directory(project / "temporary")
+    module = importlib.import_module("edited_of_archive")
+    first = get_distribution_archive(configuration)
+    first.build()
+    write_files(project, {"edited_of_archive.py": "after = 'another size'"})
+    assert get_distribution_archive(configuration) is first
+
+    importlib.reload(module)
+
+    second = get_distribution_archive(configuration)
+    with zipfile.ZipFile(second.path) as zip_file:
+        assert zip_file.read("edited_of_archive.py") == b"after = 'another size'"
     bandsaw.distribution.reset()
 
 

@@ -94,6 +94,31 @@ if __name__ == "__main__":
     assert output == "42 True\n"
 
 
+def test_it_is_thrown_away_when_a_module_was_reloaded(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        HEAD
+        + """
+import importlib
+import other
+
+@bandsaw.task
+def value():
+    return other.VALUE
+
+if __name__ == "__main__":
+    print(value())
+    wait_for_imports(3)
+    with open("other.py", "w") as file:
+        file.write("VALUE = 'another one'")
+    importlib.reload(other)
+    print(value())
+""",
+        files={"other.py": "VALUE = 42"},
+    )
+    assert output == "42\nanother one\n"
+
+
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     output = run(
         tmp_path,

@@ -12,6 +12,7 @@ import io
 
 from . import exceptions
 from ._chained import restore_chain, write_chain
+from ._freezing import name_argument, read_alone
 from ._session_members import CHAIN, TRACEBACK
 from .exceptions import (
     AdviceError,
@@ -215,6 +216,12 @@ def _failure(
     session: Session, report: Dict[str, str], written: Optional[bytes]
 ) -> Exception:
     error = _exception_of_ours(report)
+    if report["phase"] == RESTORING and isinstance(error, SerializationError):
+        # Only here each argument is at hand on its own.
+        with allow_imports():
+            error = name_argument(
+                error, session.task, session.execution, session.serializer, read_alone
+            )
     _give_cause(error, report["traceback"])
     if report["phase"] == WALKING:
         raised = _read_exception(session, written)

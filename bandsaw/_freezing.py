@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .attachments import Attachment
     from .config import Configuration
     from .result import Result
+    from .serialization import Serializer
     from .tasks import Task
 
 
@@ -160,27 +161,58 @@ def _write_execution(session: FrozenSession, writer: SessionWriter, value: Any) 
     try:
         writer.write_value(EXECUTION, value)
     except SerializationError as error:
-        name = _unwritable_argument(session)
-        if name is None:
-            raise
-        _, _, reason = str(error).partition(" of the session cannot")
-        raise SerializationError(
-            f"Argument {name!r} of {session.task} cannot{reason}"
+        assert session.configuration is not None
+        raise name_argument(
+            error,
+            session.task,
+            session.execution,
+            session.configuration.serializer,
+            _write_alone,
         ) from error.__cause__
 
 
-def _unwritable_argument(session: FrozenSession) -> Optional[str]:
-    """Find the argument that the serializer cannot write on its own."""
-    execution, configuration = session.execution, session.configuration
-    bind = getattr(session.task, "bind", None)
-    if execution is None or configuration is None or bind is None:
-        return None
+def _write_alone(value: Any, serializer: Serializer) -> BytesIO:
+    stream = BytesIO()
+    serializer.serialize(value, stream)
+    stream.seek(0)
+    return stream
+
+
+def read_alone(value: Any, serializer: Serializer) -> None:
+    """Write a value and read it again."""
+    serializer.deserialize(_write_alone(value, serializer))
+
+
+def name_argument(
+    error: SerializationError,
+    task: Any,
+    execution: Optional[Execution],
+    serializer: Serializer,
+    attempt: Callable[[Any, Serializer], object],
+) -> SerializationError:
+    """Say which argument it was that could not be written, or read elsewhere.
+
+    Args:
+        error: What was said of all arguments together.
+        task: The task.
+        execution: The arguments.
+        serializer: What writes and reads them.
+        attempt: Does that with a single one.
+
+    Returns:
+        What is to be said; the error itself if it is about something else, or if each
+        argument alone can.
+    """
+    bind = getattr(task, "bind", None)
+    about, _, reason = str(error).partition(" of the session cannot")
+    if execution is None or bind is None or about != "The execution":
+        return error
     for name, value in (bind(execution.args, execution.kwargs) or {}).items():
         try:
-            configuration.serializer.serialize(value, BytesIO())
+            attempt(value, serializer)
         except Exception:
-            return str(name)
-    return None
+            return SerializationError(f"Argument {name!r} of {task} cannot{reason}")
+    return error
 
 
 def read(

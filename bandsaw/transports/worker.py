@@ -215,7 +215,7 @@ class Worker:
         try:
             kind, head, _, _ = self._channel.receive(time.monotonic() + _TIME_TO_START)
         except EOFError:
-            raise self._death() from None
+            raise HasLeft(self._death()) from None
         except TimeoutError:
             raise InterpreterStartError(
                 f"Interpreter {self._executable} has not started within "
@@ -234,17 +234,20 @@ class Worker:
             head["levels"] = self._levels = job.levels
         if job.memory_limit is not None:
             head["memory_limit"] = job.memory_limit
+        is_sent = False
         try:
             with contextlib.suppress(EOFError):  # Perhaps it has said farewell before.
                 self._channel.send(
                     frames.JOB, head, parcel.pieces, parcel.descriptor, deadline
                 )
+                is_sent = True
             # The child maps the file by now, or will never.
             return self._await_answer(job, deadline)
-        except frames.Unread:
-            raise HasLeft(self._death(job)) from None
-        except EOFError:
-            raise self._death(job) from None
+        except EOFError as error:
+            death = self._death(job)
+            if is_sent and not isinstance(error, frames.Unread):
+                raise death from None
+            raise HasLeft(death) from None
         except TimeoutError:
             raise TaskTimeoutError(
                 f"The call took longer than its timeout of {timeout:g} seconds in "

@@ -149,3 +149,33 @@ if __name__ == "__main__":
 """,
     )
     assert output == "True\n"
+
+
+def test_one_that_has_closed_its_channel_is_not_missed(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        HEAD
+        + """
+import stat
+
+# The process that is started ahead imports the script as the third one.
+if len(pids_that_import()) == 3:
+    for descriptor in range(3, 50):
+        try:
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+        except OSError:
+            pass
+    open("closed", "w").close()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    pid()
+    deadline = time.monotonic() + 60
+    while not os.path.exists("closed") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    spare = pids_that_import()[2]
+    print(pid() not in (spare, os.getpid()))
+""",
+    )
+    assert output == "True\n"

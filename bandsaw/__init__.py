@@ -107,7 +107,7 @@ if TYPE_CHECKING:
     from .files import File
     from .fingerprint import register_fingerprint
     from .reporting import progress
-    from .serialization import JsonSerializer, PickleSerializer
+    from .serialization import JsonSerializer, Opaque, PickleSerializer
 
 __version__ = "0.4.0"
 
@@ -118,6 +118,7 @@ __all__ = [
     "File",
     "Interpreter",
     "JsonSerializer",
+    "Opaque",
     "PickleSerializer",
     "SerializableValue",
     "__version__",
@@ -152,6 +153,7 @@ __getattr__, __dir__ = load_on_access(
     "user",
     File="files",
     JsonSerializer="serialization",
+    Opaque="serialization",
     PickleSerializer="serialization",
     progress="reporting",
     register_fingerprint="fingerprint",

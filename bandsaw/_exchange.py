@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import sys
 
 from . import exceptions
 from ._chained import restore_chain, write_chain
 from ._freezing import name_argument, read_alone
-from ._session_members import CHAIN, TRACEBACK
+from ._session_members import CHAIN, TRACEBACK, VERSIONS
+from ._versions import differences, versions_of, write_versions
 from .exceptions import (
     AdviceError,
     BandsawError,
@@ -23,14 +26,16 @@ from .exceptions import (
     RemoteTraceback,
     SerializationError,
 )
+from .inventory import importable_modules
 from .modules import allow_imports, explain_missing_module
 from .result import Result
 from .run import join_run
+from .serialization.readers import Reader, current_reader, writing_for
 from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, ContextManager, Dict, Optional
+    from typing import Any, Callable, ContextManager, Dict, Optional, Sequence
 
     from ._session_members import SavedForm
 
@@ -91,7 +96,26 @@ def _check_stop(session: Session, mover: int) -> None:
         )
 
 
+_reader: Optional[Reader] = None
+
+
+def answer_for(modules: Optional[Sequence[str]]) -> None:
+    """Write answers for an interpreter from now on.
+
+    Args:
+        modules: The outermost modules that it could import, `None` for one that has all
+            that this one has.
+    """
+    global _reader
+    _reader = None if modules is None else Reader(modules)
+
+
 def _save_answer(session: Session, target: SavedForm) -> None:
+    with writing_for(_reader):
+        _write_answer(session, target)
+
+
+def _write_answer(session: Session, target: SavedForm) -> None:
     try:
         _check_exception(session)
         _save_changes(session, target)
@@ -103,13 +127,20 @@ def _save_answer(session: Session, target: SavedForm) -> None:
 
 
 def _save_changes(session: Session, target: SavedForm) -> None:
-    exception = _exception_of(session)
-    extra: Dict[str, bytes] = {}
-    if exception is not None:
-        extra[TRACEBACK] = _format(exception).encode("utf-8", "backslashreplace")
-        chain = write_chain(exception, session.serializer)
-        if chain is not None:
-            extra[CHAIN] = chain
+    def extra() -> Dict[str, bytes]:
+        members: Dict[str, bytes] = {}
+        exception = _exception_of(session)
+        if exception is not None:
+            text = _format(exception)
+            members[TRACEBACK] = text.encode("utf-8", "backslashreplace")
+            chain = write_chain(exception, session.serializer)
+            if chain is not None:
+                members[CHAIN] = chain
+        if reader is not None and reader.met:
+            members[VERSIONS] = write_versions(reader.met)
+        return members
+
+    reader = current_reader()
     session.save_changes_to(target, extra)
 
 
@@ -164,12 +195,17 @@ def write_report(
         session: The session, as far as it was restored.
     """
     message = str(error) if isinstance(error, BandsawError) else _describe(error)
-    report = {
+    report: Dict[str, Any] = {
         "phase": phase,
         "error": type(error).__name__,
         "message": message + explain_missing_module(error),
         "traceback": _format(error),
     }
+    if phase == RESTORING:
+        if _is_of_missing_module(error):
+            report["modules"] = importable_modules()
+        # Those that were imported for what was read
+        report["versions"] = versions_of(sys.modules)
     with target.write(None) as answer:
         answer.write_json(_REPORT, report)
         if session is not None and session.configuration is not None:
@@ -179,6 +215,28 @@ def write_report(
             except Exception:
                 return  # It arrives as text.
             answer.write_bytes(_EXCEPTION, stream.getvalue())
+
+
+def _is_of_missing_module(error: Optional[BaseException]) -> bool:
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    return error is not None
+
+
+def modules_of_reader(answer: SavedForm) -> Optional[Sequence[str]]:
+    """Return what the other interpreter could import, if a module was missing there.
+
+    Args:
+        answer: Its answer.
+
+    Returns:
+        The names of its outermost modules; `None` if it missed nothing.
+    """
+    report = answer.peek((_REPORT,)).get(_REPORT)
+    if report is None:
+        return None
+    modules: Optional[Sequence[str]] = json.loads(report).get("modules")
+    return modules
 
 
 def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
@@ -195,14 +253,14 @@ def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
         BaseException: Whatever an advice raised in the other interpreter.
     """
     try:
-        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN))
+        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN, VERSIONS))
         if _REPORT in members:
-            import json
-
             report = json.loads(members[_REPORT].decode("utf-8"))
             return _failure(session, report, members.get(_EXCEPTION))
         session.restore_from(answer)
-    except (InvalidSessionError, SerializationError) as error:
+    except SerializationError as error:
+        return _with_versions(error, json.loads(members.get(VERSIONS, b"{}")))
+    except InvalidSessionError as error:
         return error
     exception = _exception_of(session)
     if exception is not None and TRACEBACK in members:
@@ -212,8 +270,18 @@ def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
     return None
 
 
+def _with_versions(error: SerializationError, theirs: Any) -> SerializationError:
+    """Add which versions differ, which may be why something could not be read."""
+    text = differences(theirs)
+    if not text:
+        return error
+    described = type(error)(f"{error}.{text}")
+    described.__cause__ = error.__cause__
+    return described
+
+
 def _failure(
-    session: Session, report: Dict[str, str], written: Optional[bytes]
+    session: Session, report: Dict[str, Any], written: Optional[bytes]
 ) -> Exception:
     error = _exception_of_ours(report)
     if report["phase"] == RESTORING and isinstance(error, SerializationError):
@@ -222,6 +290,7 @@ def _failure(
             error = name_argument(
                 error, session.task, session.execution, session.serializer, read_alone
             )
+        error = _with_versions(error, report.get("versions", {}))
     _give_cause(error, report["traceback"])
     if report["phase"] == WALKING:
         raised = _read_exception(session, written)
@@ -255,7 +324,7 @@ def _read_exception(
     return error if isinstance(error, BaseException) else None
 
 
-def _exception_of_ours(report: Dict[str, str]) -> Exception:
+def _exception_of_ours(report: Dict[str, Any]) -> Exception:
     kind = getattr(exceptions, report["error"], None)
     if isinstance(kind, type) and issubclass(kind, BandsawError):
         return kind(report["message"])

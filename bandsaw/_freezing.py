@@ -92,7 +92,7 @@ def write(
     session: FrozenSession,
     form: SavedForm,
     known: Optional[FrozenSession] = None,
-    extra: Optional[Mapping[str, bytes]] = None,
+    extra: Optional[Callable[[], Mapping[str, bytes]]] = None,
 ) -> None:
     """Write the parts of a session.
 
@@ -100,7 +100,7 @@ def write(
         session: The session. It has a configuration and a run.
         form: Where to write them.
         known: What the reader has already and does not get again.
-        extra: More members by name.
+        extra: Gives more members by name, when all others are written.
     """
     assert session.configuration is not None
     assert session.run is not None
@@ -116,8 +116,8 @@ def write(
         else:
             writer.write_json(SESSION, header)
             _write_whole(session, writer, known)
-        if extra:
-            for member, content in extra.items():
+        if extra is not None:
+            for member, content in extra().items():
                 writer.write_bytes(member, content)
         if session.attachments:
             for name, attachment in session.attachments.items():

@@ -149,6 +149,9 @@ class _Reader(SessionReader):
     def _deserialize(self, member: str, serializer: Serializer) -> Any:
         return serializer.deserialize(io.BytesIO(self._read(member)))
 
+    def _unreadable_part(self, member: str, serializer: Serializer) -> str:
+        return serializer.unreadable_part(self._read(member), ())
+
     def extract_attachments(self, directory: str) -> Attachments:
         """Copy the attachments into files, piece by piece."""
         import shutil

@@ -228,6 +228,10 @@ class _Reader(SessionReader):
             raise InvalidSessionError(f"{member} of the saved session is a file.")
         return serializer.deserialize_with_buffers(content, buffers)  # type: ignore[arg-type]
 
+    def _unreadable_part(self, member: str, serializer: Serializer) -> str:
+        content, buffers = self._contents[member]
+        return serializer.unreadable_part(content, buffers)  # type: ignore[arg-type]
+
     def extract_attachments(self, directory: str) -> Attachments:
         """Write the attachments into files."""
         from tempfile import mkdtemp

@@ -34,9 +34,22 @@ MODERATOR = "moderator.dat"
 TRACEBACK = "traceback.txt"
 # What led to that exception; only there.
 CHAIN = "chain.dat"
+# The versions of what the values are made of; only there.
+VERSIONS = "versions.json"
 
 _MEMBERS = frozenset(
-    (SESSION, RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR, TRACEBACK, CHAIN)
+    (
+        SESSION,
+        RUN,
+        TASK,
+        EXECUTION,
+        CONTEXT,
+        RESULT,
+        MODERATOR,
+        TRACEBACK,
+        CHAIN,
+        VERSIONS,
+    )
 )
 
 
@@ -179,6 +192,10 @@ class SessionReader(ABC):
         """Return the value that a member is."""
 
     @abstractmethod
+    def _unreadable_part(self, member: str, serializer: Serializer) -> str:
+        """Say which part of a member it is that cannot be read."""
+
+    @abstractmethod
     def extract_attachments(self, directory: str) -> Attachments:
         """Put the attachments into files.
 
@@ -216,14 +233,36 @@ class SessionReader(ABC):
                 error, SerializationError
             ):
                 raise
+            path = _place(member, self._unreadable_part(member, serializer))
+            place = f" (at {path})" if path else ""
             raise SerializationError(
                 f"The {_part(member)} of the session cannot be read by "
-                f"{type(serializer).__name__}: {_text(error)}"
+                f"{type(serializer).__name__}: {_text(error)}{place}"
             ) from error
 
     def _require(self, member: str) -> None:
         if member not in self.members:
             raise InvalidSessionError(f"{member} of the saved session is missing.")
+
+
+def _place(member: str, path: str) -> str:
+    """Say in the user's words where in a member something is."""
+    for beginning, meaning in _BEGINNINGS.get(member, {}).items():
+        if path.startswith(beginning):
+            return meaning + path[len(beginning) :]
+    return f"{_part(member)}{path}" if path else ""
+
+
+# How the parts of a member that users know are reached.
+_BEGINNINGS = {
+    RESULT: {".value": "result"},
+    EXECUTION: {
+        "['args']": "args",
+        "['kwargs']": "kwargs",
+        ".args": "args",
+        ".kwargs": "kwargs",
+    },
+}
 
 
 def _text(error: Exception) -> str:

@@ -20,6 +20,8 @@ in its place, so that existing ``except`` clauses keep working.
     │   │       this value cannot be written or read: replace it
     │   └── SignatureError
     │           somebody else may have written it: do not use it
+    ├── OpaqueValueError (ImportError)
+    │       this value's class is not installed here: pass it on
     ├── UnstableValueError (TypeError)
     │   │       give the value an identity, or leave it out
     │   └── UnreadableFileError (OSError)
@@ -90,6 +92,13 @@ class SerializationError(BandsawError, TypeError, ValueError):
 
 class SignatureError(SerializationError):
     """A value whose signature is missing, or does not fit."""
+
+
+class OpaqueValueError(BandsawError, ImportError):
+    """An `Opaque` was used whose class is not installed here.
+
+    Its attribute `name` is the module that is missing.
+    """
 
 
 class UnstableValueError(BandsawError, TypeError):

@@ -11,7 +11,7 @@ import os
 import sys
 from functools import partial
 
-from ._exchange import RESTORING, continue_session, write_report
+from ._exchange import RESTORING, answer_for, continue_session, write_report
 from ._lifeline import end_with_parent
 from ._relay import relay_records
 from ._temporary import open_private, set_parent_directory
@@ -82,7 +82,8 @@ def _apply_settings(settings: Dict[str, Any]) -> None:
 
     Args:
         settings: `path`: directories to look for modules in first; `environment`:
-            variables to set; `script`: the module name of the workflow's script;
+            variables to set; `modules`: what the other process could import, if it is
+            another Python; `script`: the module name of the workflow's script;
             `arguments`: the words on its command line, as it finds them in `sys.argv`;
             `temporary_directory`: where to make temporary files; `lifeline`: what ends
             when this process has to end, as `end_with_parent` takes it.
@@ -91,6 +92,7 @@ def _apply_settings(settings: Dict[str, Any]) -> None:
     if lifeline is not None:
         end_with_parent(**lifeline)
     _write_whole_lines()
+    answer_for(settings.get("modules"))
     os.environ.update(settings.get("environment", {}))
     set_parent_directory(settings.get("temporary_directory"))
     # Behind the archive, before what this Python has of its own.

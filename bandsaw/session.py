@@ -274,14 +274,15 @@ class Session(SessionParts):
         write(self._frozen(with_ids=not form.is_compact), form)
 
     def save_changes_to(
-        self, form: SavedForm, extra: Optional[Mapping[str, bytes]] = None
+        self, form: SavedForm, extra: Optional[Callable[[], Mapping[str, bytes]]] = None
     ) -> None:
         """Write what has changed since the session was restored.
 
         Args:
             form: Where to write it. Restoring it into the session that was saved first
                 keeps there what is left out here.
-            extra: More members by name, which belong to no session.
+            extra: Gives more members by name, which belong to no session, when all
+                others are written.
         """
         from ._freezing import write
 

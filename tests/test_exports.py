@@ -18,6 +18,7 @@ EXPORTED = [
     "File",
     "Interpreter",
     "JsonSerializer",
+    "Opaque",
     "PickleSerializer",
     "SerializableValue",
     "__version__",

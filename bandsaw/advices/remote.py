@@ -6,22 +6,25 @@ import contextlib
 import sys
 
 from .._advice import Advice
-from .._exchange import continue_session, receive_answer
+from .._exchange import continue_session, modules_of_reader, receive_answer
 from .._relay import handle_record, wanted_levels
 from ..exceptions import (
     InterpreterError,
     NotMovableError,
     SerializationError,
 )
+from ..inventory import importable_modules
 from ..modules import importable_module_name, script_module_name
 from ..reporting import report
 from ..result import Result
+from ..serialization.readers import Reader, writing_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Callable, ContextManager, Dict, Optional, Union
 
+    from .._session_members import SavedForm
     from ..interpreter import Interpreter
     from ..session import Session
     from ..transports.base import Job, Transport
@@ -150,6 +153,10 @@ class RemoteAdvice(Advice):
             else:
                 with job:
                     failure = self._ship(session, job)
+                if isinstance(failure, _LacksModules):
+                    # The task has not begun. What is lacking there is closed this time.
+                    with self._job(session, output) as job:
+                        failure = self._ship(session, job)
         if session.cancellation.is_requested:
             from asyncio import CancelledError
 
@@ -161,6 +168,11 @@ class RemoteAdvice(Advice):
             answer = self.transport_for(session).run(job)
         except _FAILURES as error:
             return error
+        executable = job.interpreter.executable
+        modules = modules_of_reader(answer)
+        if modules is not None and executable not in _readers:
+            _readers[executable] = Reader(modules)
+            return _LacksModules()
         return receive_answer(session, answer)
 
     def _job(
@@ -172,12 +184,20 @@ class RemoteAdvice(Advice):
         def choose_directory() -> str:
             return str(self.directory or session.configuration.temporary_directory)
 
+        def save_to(form: SavedForm) -> None:
+            with writing_for(_readers.get(interpreter.executable)):
+                session.save_to(form)
+
+        interpreter = self.interpreter_for(session)
+        settings = self.settings_for(session)
+        if not interpreter.is_this_python:
+            settings["modules"] = importable_modules()
         return Job(
-            session.save_to,
+            save_to,
             session.distribution_archive,
-            self.interpreter_for(session),
+            interpreter,
             session.run,
-            self.settings_for(session),
+            settings,
             session.cancellation,
             choose_directory,
             continue_session,
@@ -188,6 +208,14 @@ class RemoteAdvice(Advice):
             observe=lambda kind, facts: _observe(session, kind, facts),
             output=output,
         )
+
+
+# What other interpreters have that lacked a module, by their executables.
+_readers: Dict[str, Reader] = {}
+
+
+class _LacksModules(Exception):
+    """Another interpreter lacks the module of a value, which is news."""
 
 
 def _wanted_levels() -> Optional[Dict[str, int]]:

@@ -179,9 +179,9 @@ def _ask(path: str) -> Any:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         timeout=_PATIENCE,
-        check=True,
     )
-    return json.loads(answer.stdout.decode("utf-8"))
+    # That one does not answer, a Python 2 for example, is worth remembering, too.
+    return {} if answer.returncode else json.loads(answer.stdout.decode("utf-8"))
 
 
 def installed_pythons() -> Iterator[Python]:

@@ -1,7 +1,7 @@
 """Serializers write values to streams and give them back.
 
-`PickleSerializer` is the default. `JsonSerializer`, `SignedSerializer` and what only
-they need are loaded when they are asked for.
+`PickleSerializer` is the default. `JsonSerializer`, `SignedSerializer`, `Opaque` and
+what only they need are loaded when they are asked for.
 """
 
 from __future__ import annotations
@@ -17,31 +17,33 @@ if TYPE_CHECKING:
     from . import json as json
     from . import values as values
     from .json import JsonSerializer
+    from .opaque import Opaque
     from .signed import SignedSerializer
 
 __all__ = [
     "JsonSerializer",
+    "Opaque",
     "PickleSerializer",
     "SerializableValue",
     "Serializer",
     "SignedSerializer",
 ]
 
-_LAZY_MODULES = ("json", "signed", "values")
+_LAZY_MODULES = ("json", "opaque", "signed", "values")
+# The modules of what is loaded when it is asked for.
+_LAZY_CLASSES = {
+    "JsonSerializer": "json",
+    "Opaque": "opaque",
+    "SignedSerializer": "signed",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "JsonSerializer":
-        from .json import JsonSerializer
+    from importlib import import_module
 
-        return JsonSerializer
-    if name == "SignedSerializer":
-        from .signed import SignedSerializer
-
-        return SignedSerializer
+    if name in _LAZY_CLASSES:
+        return getattr(import_module(f"{__name__}.{_LAZY_CLASSES[name]}"), name)
     if name in _LAZY_MODULES:
-        from importlib import import_module
-
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

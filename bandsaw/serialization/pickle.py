@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from io import BytesIO
 
 from ..exceptions import BandsawError, SerializationError
+from .readers import current_reader
 from .serializer import Serializer
 
 TYPE_CHECKING = False
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
         Union,
     )
 
+    from .readers import Reader
+
 
 @lru_cache(maxsize=None)
 def _pickler_class() -> Type[Pickler]:
@@ -31,12 +35,36 @@ def _pickler_class() -> Type[Pickler]:
     from ._exceptions import reduce_exception
 
     class ExceptionPickler(Pickler):
+        reader: Optional[Reader] = None
+
         def reducer_override(self, value: Any) -> Any:
             if isinstance(value, BaseException):
                 return reduce_exception(value)
+            if self.reader is not None:
+                module = self.reader.lacks(value)
+                if module is not None:
+                    return _closed(value, module)
             return NotImplemented
 
     return ExceptionPickler
+
+
+def _is_renamed(error: ModuleNotFoundError) -> bool:
+    from ._renamed import is_renamed
+
+    return is_renamed(error)
+
+
+def _closed(value: Any, module: str) -> Tuple[Any, ...]:
+    """Return what stands for a value whose reader lacks its module."""
+    from .opaque import Opaque, close
+
+    if isinstance(value, Opaque):
+        return value.__reduce__()
+    stream = BytesIO()
+    # What is in it is closed with it, however it was to be read.
+    _pickler_class()(stream, _PROTOCOL).dump(value)
+    return close(value, module, stream.getvalue())
 
 
 @lru_cache(maxsize=None)
@@ -49,7 +77,9 @@ def _buffering_pickler_class() -> Type[Pickler]:
         hand_over: Callable[[memoryview], Any]
 
         def reducer_override(self, value: Any) -> Any:
-            if is_array(type(value)):
+            if is_array(type(value)) and (
+                self.reader is None or self.reader.lacks(value) is None
+            ):
                 return reduce_array(value, self.hand_over)
             return exception_pickler.reducer_override(self, value)
 
@@ -88,7 +118,9 @@ class PickleSerializer(Serializer):
         Raises:
             SerializationError: If the value, or something in it, cannot be pickled.
         """
-        self._dump(_pickler_class()(stream, _PROTOCOL), value)
+        pickler: Any = _pickler_class()(stream, _PROTOCOL)
+        pickler.reader = current_reader()
+        self._dump(pickler, value)
 
     def serialize_with_buffers(
         self, value: Any, stream: IO[bytes]
@@ -133,6 +165,7 @@ class PickleSerializer(Serializer):
             stream, _PROTOCOL, buffer_callback=keep_in_stream
         )
         pickler.hand_over = hand_over
+        pickler.reader = current_reader()
         self._dump(pickler, value)
         return buffers
 
@@ -168,7 +201,16 @@ class PickleSerializer(Serializer):
         """
         from _pickle import load
 
-        return load(stream)
+        start = stream.tell() if stream.seekable() else None
+        try:
+            return load(stream)
+        except ModuleNotFoundError as error:
+            if start is None or not _is_renamed(error):
+                raise
+        from ._renamed import load_renamed
+
+        stream.seek(start)
+        return load_renamed(stream)
 
     def deserialize_with_buffers(
         self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
@@ -187,4 +229,27 @@ class PickleSerializer(Serializer):
             from _pickle import loads
 
             _loads = loads
-        return _loads(content, buffers=buffers) if buffers else _loads(content)
+        try:
+            return _loads(content, buffers=buffers) if buffers else _loads(content)
+        except ModuleNotFoundError as error:
+            if not _is_renamed(error):
+                raise
+        from ._renamed import load_renamed
+
+        return load_renamed(BytesIO(content), buffers)
+
+    def unreadable_part(
+        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+    ) -> str:
+        """Say which part of a value it is that cannot be read, to explain an error.
+
+        Args:
+            content: What was written.
+            buffers: The buffers that were left out.
+
+        Returns:
+            The path to it, empty if it is the value itself.
+        """
+        from ._diagnosis import unreadable_part
+
+        return unreadable_part(content, buffers)

@@ -77,6 +77,20 @@ class Serializer(ABC):
 
         return self.deserialize(BytesIO(content))
 
+    def unreadable_part(
+        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+    ) -> str:
+        """Say which part of a value it is that cannot be read, to explain an error.
+
+        Args:
+            content: What `serialize_with_buffers` has written.
+            buffers: The buffers that were left out.
+
+        Returns:
+            The path to it, like ``['model'].trees[0]``; empty if it cannot be told.
+        """
+        return ""
+
     def bound_to(self, subject: str) -> Serializer:
         """Return the serializer for the values that belong to something.
 

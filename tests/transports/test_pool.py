@@ -420,10 +420,13 @@ if __name__ == "__main__":
     killer = threading.Thread(target=kill, args=(ended,))
     killer.start()
     with ThreadPoolExecutor(8) as pool:
-        failures = list(pool.map(call_until_it_works, range(CALLS)))
+        failures = []
+        # Until the killer has met a process that was working
+        while sum(failures) == 0:
+            failures += pool.map(call_until_it_works, range(CALLS))
     ended.set()
     killer.join()
-    print(len(failures), sum(failures) > 0)
+    print(len(failures) % CALLS)
     from bandsaw.transports import worker
     worker.reset()
     print(descriptors() - before <= 0)
@@ -437,7 +440,7 @@ def test_no_call_is_lost_or_wrong_when_processes_are_killed(
     output = run(
         tmp_path, KILLING.replace("CALLS", str(calls)), config=config(4), timeout=1200
     )
-    assert output == f"{calls} True\nTrue\n"
+    assert output == "0\nTrue\n"
 
 
 @pytest.mark.parametrize(

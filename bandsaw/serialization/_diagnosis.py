@@ -1,0 +1,170 @@
+"""Finds out where in a pickled value it is that cannot be read.
+
+The value is read once more, by the unpickler that is written in Python, which can be
+made to go on after a failure. That takes long, and is done only to explain an error.
+"""
+
+from __future__ import annotations
+
+import pickle
+from io import BytesIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import (
+        Any,
+        Callable,
+        ClassVar,
+        Dict,
+        Iterator,
+        List,
+        Sequence,
+        Set,
+        Tuple,
+        Union,
+    )
+
+# How many parts of a value are looked at.
+_MOST_PARTS = 200_000
+
+
+class _Unreadable:
+    """Stands for a part of the value that cannot be read."""
+
+    def __init__(self, *state: Any) -> None:
+        self.state = state
+
+
+class _UnreadableClass:
+    """Stands for a class that is not there; what is made of it is unreadable."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> _Unreadable:
+        return _Unreadable(args, kwargs)
+
+
+# The one that is written in Python is not public, but in every Python.
+_Unpickler: Any = pickle._Unpickler
+
+
+class _LenientUnpickler(_Unpickler):  # type: ignore[misc]
+    stack: List[Any]
+    dispatch: ClassVar[Dict[int, Callable[[Any], None]]] = dict(_Unpickler.dispatch)
+
+    def find_class(self, module_name: str, name: str) -> Any:
+        try:
+            return super().find_class(module_name, name)
+        except Exception:
+            return _UnreadableClass()
+
+    def _reduce(self) -> None:
+        args = self.stack.pop()
+        function = self.stack.pop()
+        self._make(args, function, *args)
+
+    def _new(self) -> None:
+        args = self.stack.pop()
+        self._make_new(self.stack.pop(), args, {})
+
+    def _new_with_names(self) -> None:
+        kwargs, args = self.stack.pop(), self.stack.pop()
+        self._make_new(self.stack.pop(), args, kwargs)
+
+    def _make_new(self, kind: Any, args: Any, kwargs: Any) -> None:
+        if isinstance(kind, _UnreadableClass):
+            self.stack.append(_Unreadable(args, kwargs))
+        else:
+            self._make((args, kwargs), kind.__new__, kind, *args, **kwargs)
+
+    def _make(self, state: Any, function: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            self.stack.append(function(*args, **kwargs))
+        except Exception:
+            self.stack.append(_Unreadable(state))
+
+    def _build(self) -> None:
+        state = self.stack[-1]
+        if isinstance(self.stack[-2], _Unreadable):
+            self.stack[-2].state += (self.stack.pop(),)
+            return
+        try:
+            _Unpickler.load_build(self)
+        except Exception:
+            if self.stack and self.stack[-1] is state:
+                self.stack.pop()
+            self.stack[-1] = _Unreadable(state)
+
+    dispatch[pickle.REDUCE[0]] = _reduce
+    dispatch[pickle.NEWOBJ[0]] = _new
+    dispatch[pickle.NEWOBJ_EX[0]] = _new_with_names
+    dispatch[pickle.BUILD[0]] = _build
+
+
+def unreadable_part(
+    content: Union[bytes, memoryview], buffers: Sequence[Any] = ()
+) -> str:
+    """Return the path to the innermost part of a value that cannot be read.
+
+    Args:
+        content: The pickled value.
+        buffers: The buffers that stand beside it.
+
+    Returns:
+        A path like ``['model'].trees[0]``; empty if it is the value itself, or if that
+        cannot be told.
+    """
+    try:
+        unpickler = _LenientUnpickler(BytesIO(content), buffers=list(buffers) or None)
+        value = unpickler.load()
+    except Exception:
+        return ""
+    return _path_in(value)
+
+
+def _path_in(value: Any) -> str:
+    waiting: List[Tuple[Any, str]] = [(value, "")]
+    seen: Set[int] = set()
+    best = None
+    while waiting and len(seen) < _MOST_PARTS:
+        part, path = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, _Unreadable) and (best is None or path.startswith(best)):
+            best = path
+        # The first part comes first.
+        waiting.extend(reversed(list(_parts(part, path))))
+    return best or ""
+
+
+def _parts(value: Any, path: str) -> Iterator[Tuple[Any, str]]:
+    if isinstance(value, _Unreadable):
+        for state in value.state:
+            if isinstance(state, dict):
+                yield from ((part, f"{path}.{name}") for name, part in state.items())
+            else:
+                yield from ((part, path) for part in _items(state))
+        return
+    if isinstance(value, dict):
+        yield from ((part, f"{path}[{key!r}]") for key, part in value.items())
+    elif isinstance(value, (list, tuple)):
+        yield from ((part, f"{path}[{index}]") for index, part in enumerate(value))
+    attributes = getattr(value, "__dict__", None)
+    if isinstance(attributes, dict) and not isinstance(value, type):
+        yield from ((part, f"{path}.{name}") for name, part in attributes.items())
+    for kind in type(value).__mro__:
+        for name in _texts(kind.__dict__.get("__slots__", ())):
+            if hasattr(value, name):
+                yield getattr(value, name), f"{path}.{name}"
+
+
+def _items(state: Any) -> Iterator[Any]:
+    if isinstance(state, (list, tuple)):
+        for part in state:
+            # The arguments of a call are no part that has a name.
+            yield from _items(part) if isinstance(part, (list, tuple)) else (part,)
+    else:
+        yield state
+
+
+def _texts(slots: Any) -> Tuple[str, ...]:
+    return (slots,) if isinstance(slots, str) else tuple(slots)

@@ -61,6 +61,11 @@ class Interpreter(SerializableValue):
             return True
         return _is_same_executable(self.executable, sys.executable, os.getcwd())
 
+    @property
+    def has_the_same_modules(self) -> bool:
+        """Whether what can be imported here can be imported there, and no more."""
+        return self._path is None and self.is_this_python
+
     def import_path(self) -> Tuple[str, ...]:
         """Return the absolute directories that another process is to look in first."""
         path = self.path

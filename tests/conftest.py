@@ -148,8 +148,12 @@ class _State:
 
 def _reset_bandsaw() -> None:
     for name in (
+        "bandsaw.advices.remote",
         "bandsaw.config",
         "bandsaw.distribution",
+        "bandsaw.environments.pythons",
+        "bandsaw.environments.resolution",
+        "bandsaw.inventory",
         "bandsaw.remembered",
         "bandsaw.run",
         "bandsaw.stores.flights",

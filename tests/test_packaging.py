@@ -89,6 +89,7 @@ def test_the_metadata_names_version_python_and_extras(built: Dict[str, Path]) ->
     assert extras == {
         "cli",
         "docs",
+        "environments",
         "examples",
         "fsspec",
         "metrics",

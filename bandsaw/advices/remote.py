@@ -190,7 +190,7 @@ class RemoteAdvice(Advice):
 
         interpreter = self.interpreter_for(session)
         settings = self.settings_for(session)
-        if not interpreter.is_this_python:
+        if not interpreter.has_the_same_modules:
             settings["modules"] = importable_modules()
         return Job(
             save_to,
@@ -212,6 +212,11 @@ class RemoteAdvice(Advice):
 
 # What other interpreters have that lacked a module, by their executables.
 _readers: Dict[str, Reader] = {}
+
+
+def reset() -> None:
+    """Forget what other interpreters have; for tests."""
+    _readers.clear()
 
 
 class _LacksModules(Exception):

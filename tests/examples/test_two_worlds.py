@@ -84,7 +84,7 @@ def test_without_python_3_8_the_oldest_is_taken(
 def test_the_pythons_of_this_machine_are_found(
     example: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("TWO_WORLDS_PYTHONS", raising=False)
+    monkeypatch.setenv("TWO_WORLDS_PYTHONS", "")
     worlds = load("worlds", example / "worlds.py")
 
     versions = worlds.installed_versions()

@@ -1,0 +1,345 @@
+"""Values whose class is installed on one side only, and those of other versions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Dict
+
+import pytest
+
+from ..workflows import run_workflow
+
+# A library, as it is installed: with its metadata, and not the user's own.
+FOREST = """
+class Tree:
+    def __init__(self, height):
+        self.height = height
+
+class Forest(dict):
+    def __init__(self, *heights):
+        self.trees = [Tree(height) for height in heights]
+
+    def __repr__(self):
+        return f"Forest of {len(self.trees)}"
+
+    def total(self):
+        return sum(tree.height for tree in self.trees)
+
+def measure(tree):
+    return tree.height
+"""
+
+# Another version, which does not understand what the one above has written.
+GROWN_FOREST = FOREST.replace(
+    "self.height = height",
+    """self.height = height
+
+    def __setstate__(self, state):
+        self.rings = state["rings"]""",
+)
+
+CONFIG = """
+import os
+import bandsaw
+from bandsaw import Interpreter
+from bandsaw.advices.cache import CachingAdvice
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.tracking.filesystem import FileSystemBackend
+from bandsaw.tracking.tracker import TrackerExtension
+
+here = os.path.dirname(os.path.abspath(__file__))
+
+def place(name, **options):
+    path = [here, os.path.join(here, name, "site-packages")]
+    return SubprocessAdvice(interpreter=Interpreter(path=path), **options)
+
+configuration = bandsaw.Configuration()
+for name in "with_forest", "with_other_forest", "without":
+    configuration.add_advice_chain(place(name, start_ahead=False), name=name)
+configuration.add_advice_chain(place("with_forest", workers=1), name="resident")
+configuration.add_advice_chain(
+    CachingAdvice(os.path.join(here, "cache")),
+    place("with_forest", start_ahead=False),
+    name="cached",
+)
+configuration.add_extension(
+    TrackerExtension(FileSystemBackend(os.path.join(here, "tracked")))
+)
+"""
+
+TASKS = """
+import sys
+import bandsaw
+from bandsaw.exceptions import OpaqueValueError, SerializationError
+
+@bandsaw.task(chain="with_forest")
+def plant(*heights):
+    from forest import Forest
+    forest = Forest(*heights)
+    return {"forest": forest, "same": forest, "count": len(heights)}
+
+@bandsaw.task(chain="with_forest")
+def total(forest):
+    return forest.total()
+
+def identity(value):
+    return type(value).__name__, value
+
+there = bandsaw.task(identity, chain="with_forest")
+elsewhere = bandsaw.task(identity, chain="without")
+"""
+
+
+def installed(text: str, version: str) -> Dict[str, str]:
+    """The files of the library, in a directory of installed packages."""
+    return {
+        "site-packages/forest/__init__.py": text,
+        f"site-packages/forest-{version}.dist-info/METADATA": (
+            f"Metadata-Version: 2.1\nName: Forest\nVersion: {version}\n"
+        ),
+        f"site-packages/forest-{version}.dist-info/RECORD": "forest/__init__.py,,\n",
+    }
+
+
+FILES = {
+    **{f"with_forest/{name}": text for name, text in installed(FOREST, "1.0").items()},
+    **{
+        f"with_other_forest/{name}": text
+        for name, text in installed(GROWN_FOREST, "2.0").items()
+    },
+}
+
+
+def run(directory: Path, script: str) -> str:
+    """Runs a script with the tasks above, and returns what it prints."""
+    done = run_workflow(directory, TASKS + script, files=FILES, config=CONFIG)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_only_what_the_caller_lacks_is_opaque_and_arrives_as_the_value(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+if __name__ == "__main__":
+    found = plant(1, 2)
+    opaque = found["forest"]
+    print(found["count"], type(opaque) is bandsaw.Opaque, found["same"] is opaque)
+    print(opaque.type_name, opaque.module, opaque.text, opaque.size > 50)
+    print("Python" in opaque.origin, sys.executable in opaque.origin)
+    print(total(opaque), there(opaque)[0], elsewhere(opaque)[0])
+    print(total(elsewhere(elsewhere(opaque)[1])[1]))
+    print("forest" in sys.modules)
+""",
+    )
+
+    assert output == (
+        "2 True True\n"
+        "forest.Forest forest Forest of 2 True\n"
+        "True True\n"
+        "3 Forest Opaque\n"
+        "3\n"
+        "False\n"
+    )
+
+
+def test_a_resident_process_answers_the_same(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+plant = bandsaw.task(plant.__wrapped__, chain="resident")
+total = bandsaw.task(total.__wrapped__, chain="resident")
+
+if __name__ == "__main__":
+    for number in range(3):
+        found = plant(number, 2)
+        print(type(found["forest"]).__name__, total(found["forest"]))
+""",
+    )
+
+    assert output == "Opaque 2\nOpaque 3\nOpaque 4\n"
+
+
+def test_an_opaque_value_refuses_only_what_needs_its_class(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+import copy
+import pickle
+
+if __name__ == "__main__":
+    opaque, other = plant(1)["forest"], plant(2)["forest"]
+    assert opaque == plant(1)["forest"] and opaque != other and opaque != 1
+    assert len({opaque, other, plant(2)["forest"]}) == 2
+    assert pickle.loads(pickle.dumps(opaque)) == opaque
+    assert copy.deepcopy([opaque])[0] is opaque and copy.copy(opaque) is opaque
+    assert "forest.Forest" in repr(opaque) and "forest.Forest" in f"{opaque!s}"
+    assert not hasattr(opaque, "__array__") and not hasattr(opaque, "_repr_html_")
+    for use in (
+        lambda: opaque.total, lambda: opaque(), lambda: len(opaque),
+        lambda: bool(opaque), lambda: list(opaque), lambda: opaque["a"],
+        lambda: opaque + 1, lambda: 1 + opaque, lambda: opaque < other,
+        lambda: "a" in opaque, lambda: float(opaque),
+    ):
+        try:
+            print("It can be used:", use())
+        except OpaqueValueError as error:
+            assert isinstance(error, ImportError) and error.name == "forest"
+            assert "'forest' is not installed" in str(error), error
+""",
+    )
+
+    assert output == ""
+
+
+def test_an_argument_that_is_not_installed_there_is_opaque_there(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+import os
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path.append(os.path.join(here, "with_forest", "site-packages"))
+    import forest
+
+    value = forest.Forest(1, 2)
+    for _ in range(2):
+        name, back = elsewhere([value, 1][0])
+        print(name, back.total())
+    name, back = elsewhere(forest.measure)
+    print(name, back is forest.measure)
+    # Without a class that is missing, nothing is closed.
+    tree = value.trees[0]
+    print(there([tree, tree])[1][0].height)
+""",
+    )
+
+    assert output == "Opaque 3\nOpaque 3\nOpaque True\n1\n"
+
+
+def test_what_is_missing_for_the_task_itself_is_said_once(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+@bandsaw.task(chain="without")
+def fail():
+    import forest
+
+if __name__ == "__main__":
+    try:
+        fail()
+    except ModuleNotFoundError as error:
+        print(error.name)
+    import os
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path.append(os.path.join(here, "with_forest", "site-packages"))
+    import forest
+    class Own(forest.Tree):
+        pass
+    Own.__module__, Own.__qualname__ = "forest.hidden", "Own"
+    try:
+        elsewhere(Own(1))
+    except SerializationError as error:
+        print("cannot be written" in str(error) or str(error))
+""",
+    )
+
+    assert output == "forest\nTrue\n"
+
+
+def test_a_cache_keeps_opaque_values_and_takes_them_as_arguments(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+import os
+
+@bandsaw.task(chain="cached")
+def grow(forest, by):
+    from forest import Forest
+    return Forest(*(tree.height + by for tree in forest.trees)), os.getpid()
+
+if __name__ == "__main__":
+    opaque = plant(1, 2)["forest"]
+    first, second = grow(opaque, 1), grow(opaque, 1)
+    print(first == second, total(first[0]), grow.is_cached(plant(1, 2)["forest"], 1))
+    print(grow.is_cached(plant(1)["forest"], 1))
+""",
+    )
+
+    assert output == "True 5 True\nFalse\n"
+
+
+def test_an_opaque_value_is_tracked_as_what_it_is(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+if __name__ == "__main__":
+    print(total(plant(1, 2)["forest"]))
+""",
+    )
+
+    (info,) = [
+        json.loads(path.read_text())["execution"]["arguments"]
+        for path in (tmp_path / "tracked").rglob("execution-info.json")
+        if "total" in json.loads(path.read_text())["task"]["definition"]
+    ]
+    assert (info[0]["type"], info[0]["value"]) == ("Forest", "Forest of 2")
+    assert info[0]["opaque"]["type"] == "forest.Forest"
+
+
+@pytest.mark.parametrize("direction", ["result", "argument"])
+def test_other_versions_are_named_with_the_place_in_the_value(
+    tmp_path: Path, direction: str
+) -> None:
+    output = run(
+        tmp_path,
+        f"""
+import os
+
+@bandsaw.task(chain="with_other_forest")
+def keep(value):
+    return None
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    name = "with_other_forest" if {direction == "result"} else "with_forest"
+    sys.path.append(os.path.join(here, name, "site-packages"))
+    try:
+        if {direction == "result"}:
+            plant(1, 2)
+        else:
+            import forest
+            keep({{"a": [forest.Forest(1)]}})
+    except SerializationError as error:
+        print(error)
+""",
+    )
+
+    place = (
+        "result['forest'].trees[0]"
+        if direction == "result"
+        else "args[0]['a'][0].trees[0]"
+    )
+    assert "KeyError: 'rings'" in output
+    assert f"(at {place})" in output
+    theirs, ours = ("1.0", "2.0") if direction == "result" else ("2.0", "1.0")
+    assert f"Forest is {theirs} there and {ours} here" in output
+
+
+def test_names_of_numpy_2_are_read_by_every_numpy() -> None:
+    pytest.importorskip("numpy", reason="numpy is not installed")
+    from bandsaw import PickleSerializer
+
+    written = b"cnumpy._core.multiarray\n_reconstruct\n."
+
+    read = PickleSerializer().deserialize_with_buffers(written, ())
+
+    assert read.__name__ == "_reconstruct"

@@ -31,7 +31,7 @@ ROWS = [
         "first-environment",
         "the first look-up in a process, imports included",
         "ms",
-        1,
+        20,
         _milliseconds("first"),
     ),
 ]

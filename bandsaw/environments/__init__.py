@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from . import environment as environment
     from . import inline as inline
     from . import locks as locks
+    from . import making as making
     from . import progress as progress
     from . import pythons as pythons
     from . import requirements as requirements
     from . import resolution as resolution
+    from . import specification as specification
     from . import store as store
     from . import tools as tools
     from . import wheels as wheels
@@ -27,10 +29,12 @@ __getattr__, __dir__ = load_on_access(
     "commands",
     "inline",
     "locks",
+    "making",
     "progress",
     "pythons",
     "requirements",
     "resolution",
+    "specification",
     "store",
     "tools",
     "wheels",

@@ -4,80 +4,61 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from hashlib import sha256
 
 from . import store
-from .commands import Commands, without_credentials
-from .locks import FILE_NAME, LockFile, Package, Section, check, outdated
-from .progress import Progress
-from .pythons import find_python
-from .requirements import Requirements, files_of, unsatisfied
-from .tools import Index, choose_tool
-from .wheels import Wheel
+from .requirements import files_of
+from .specification import Specification
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, ContextManager, Dict, List, Optional, Tuple
 
     from .environment import Environment
-    from .pythons import Python
-    from .tools import Tool
+    from .locks import Section
 
 
 class Resolution:
     """What exactly an environment holds.
 
     Args:
-        environment: The environment.
+        specification: What was asked for.
+        section: What was chosen for that.
 
     Attributes:
-        label: What the environment is called.
-        python: Its Python.
-        section: The packages, as they are locked.
-        digest: What it is made of, as hex digits.
+        section: What was chosen.
+        digest: What the environment is made of, as hex digits.
     """
 
-    def __init__(self, environment: Environment) -> None:
-        place = environment.place
-        self.label = environment.label
-        self.python: Python = find_python(environment.python, place)
-        self._index = Index(
-            environment.index_url,
-            [_link(link, place) for link in environment.find_links],
-        )
-        self._requirements = Requirements(
-            environment.requirements,
-            environment.requirements_file,
-            environment.constraints,
-            place,
-        )
-        self.lock = LockFile(os.path.join(place, environment.lock or FILE_NAME))
-        self.section = self._locked() or self._lock()
+    def __init__(self, specification: Specification, section: Section) -> None:
+        self.specification = specification
+        self.section = section
         self._projects = {
-            project.text: project.digest() for project in self._requirements.projects
+            project.text: project.digest()
+            for project in specification.requirements.projects
         }
         self.digest = _digest(
-            self.python.exact_platform,
-            self._requirements.shown,
-            self.section.to_json(),
+            specification.python.exact_platform,
+            specification.requirements.shown,
+            section.to_json(),
             self._projects,
         )
 
     @property
     def identity(self) -> str:
         """What tells results that were computed in it from those of another one."""
-        packages = [str(package) for package in self.section.packages.values()]
-        return f"{self.python.platform} {_digest(sorted(packages), self._projects)}"
+        packages = sorted(str(package) for package in self.section.packages.values())
+        platform = self.specification.python.platform
+        return f"{platform} {_digest(packages, self._projects)}"
 
     @property
     def facts(self) -> Dict[str, Any]:
         """What is written down of the environment: plain data."""
+        python = self.specification.python
         return {
-            "name": self.label,
-            "python": self.python.version,
-            "platform": self.python.platform,
+            "name": self.specification.label,
+            "python": python.version,
+            "platform": python.platform,
             "packages": {
                 name: package.version or package.url
                 for name, package in sorted(self.section.packages.items())
@@ -86,129 +67,69 @@ class Resolution:
         }
 
     def executable(self) -> str:
-        """Return the path of its interpreter, which is made if it is not there."""
-        path = store.find(self.digest)
-        if path is None:
-            path = store.make(self.digest, self.label, self._fill)
-        return store.executable_of(path)
-
-    def _locked(self) -> Optional[Section]:
-        section = self.lock.section(self.label, self.python.platform)
-        if section is not None:
-            check(
-                section,
-                self._requirements,
-                self.python.version,
-                self.label,
-                self.lock.path,
-            )
-        return section
-
-    def _lock(self) -> Section:
-        """Choose packages, unless somebody else does so meanwhile, and lock them."""
-        platform = self.python.platform
-        with store.alone(f"choice/{_digest(self.lock.path, self.label, platform)}"):
-            section = self._locked()
-            if section is None:
-                section = self.choose()
-                with store.alone(f"lock/{_digest(self.lock.path)}"):
-                    self.lock.put(self.label, platform, section)
-            return section
-
-    def choose(self) -> Section:
-        """Choose packages anew, whatever is locked.
+        """Return the path of its interpreter, which is made if it is not there.
 
         Raises:
-            EnvironmentBuildError: If there are no packages that fit.
+            EnvironmentBuildError: If it cannot be made.
         """
-        requirements = self._requirements
-        scratch = tempfile.mkdtemp(
-            prefix=".scratch-", dir=store.environments_directory()
-        )
-        try:
-            with Progress(self.label, "has its packages chosen") as progress:
-                commands = Commands(self.label, scratch, progress.show)
-                directory = os.path.join(scratch, "environment")
-                tool = choose_tool(
-                    commands, self.python, directory, scratch, self._index
-                )
-                if not (requirements.lines or requirements.projects):
-                    return Section(requirements.shown, [], {})
-                wheels = self._wheels(tool)
-                packages = tool.choose(
-                    [*requirements.lines, *(wheel.requirement for wheel in wheels)],
-                    requirements.constraints,
-                )
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        built = {wheel.name for wheel in wheels}
-        return Section(
-            requirements.shown,
-            [package for package in packages if package.name not in built],
-            {wheel.project: wheel.requirements for wheel in wheels},
-        )
+        path = store.find(self.digest)
+        if path is None:
+            path = store.make(self.digest, self.specification.label, self._fill)
+        return store.executable_of(path)
 
     def _fill(self, directory: str, scratch: str) -> Dict[str, Any]:
-        """Make the environment in a directory, and return what is written of it."""
-        with Progress(self.label, "is there") as progress:
-            commands = Commands(self.label, scratch, progress.show)
-            tool = choose_tool(commands, self.python, directory, scratch, self._index)
-            tool.make()
-            wheels = self._wheels(tool)
-            for wheel in wheels:
-                self._check_project(wheel)
-            tool.install(
-                self._with_credentials(), [wheel.requirement for wheel in wheels]
-            )
-        return {**self.facts, "tool": tool.name, "lock": self.lock.path}
+        # Most processes only find what is there.
+        from . import making
 
-    def _wheels(self, tool: Tool) -> List[Wheel]:
-        return [
-            Wheel(tool.build(project.path), project.text, project.extras)
-            for project in self._requirements.projects
-        ]
+        tool = making.make(self.specification, self.section, directory, scratch)
+        return {**self.facts, "tool": tool, "lock": self.specification.lock.path}
 
-    def _check_project(self, wheel: Wheel) -> None:
-        """Refuse a project that wants to have what was not chosen for it."""
-        before = self.section.projects.get(wheel.project, [])
-        if before == wheel.requirements:
-            return
-        wrong = unsatisfied(
-            wheel.requirements,
-            self.section.packages,
-            self.python.version,
-            wheel.extras,
+
+def lock(specification: Specification) -> Section:
+    """Choose packages and lock them, unless somebody else does so meanwhile.
+
+    Args:
+        specification: What is asked for.
+
+    Returns:
+        What was chosen.
+    """
+    with _alone_with(specification) as scratch:
+        return specification.locked() or _choose(specification, scratch)
+
+
+def lock_anew(specification: Specification) -> Section:
+    """Choose packages and lock them, whatever is locked.
+
+    Args:
+        specification: What is asked for.
+
+    Returns:
+        What was chosen.
+    """
+    with _alone_with(specification) as scratch:
+        return _choose(specification, scratch)
+
+
+def _alone_with(specification: Specification) -> ContextManager[str]:
+    return store.building(
+        _digest(
+            specification.lock.path, specification.label, specification.python.platform
+        ),
+        specification.label,
+    )
+
+
+def _choose(specification: Specification, scratch: str) -> Section:
+    from . import making
+
+    section = making.choose(specification, scratch)
+    # Another environment may be locked at the same time.
+    with store.alone(f"lock/{_digest(specification.lock.path)}"):
+        specification.lock.put(
+            specification.label, specification.python.platform, section
         )
-        if wrong:
-            lines = [f"  {wheel.project}: {text}" for text in wrong]
-            raise outdated(self.label, self.lock.path, lines)
-
-    def _with_credentials(self) -> List[Package]:
-        """Return the packages; an address as it was given, not as it was written."""
-        given = {}
-        for line in self._requirements.lines:
-            _, _, url = line.partition(" ; ")[0].partition("@ ")
-            given[without_credentials(url.strip())] = url.strip()
-        return [
-            package
-            if package.url is None
-            else Package(
-                package.name,
-                package.version,
-                package.hashes,
-                given.get(package.url, package.url),
-            )
-            for package in self.section.packages.values()
-        ]
-
-    @property
-    def signature(self) -> Tuple[Any, ...]:
-        """What is different when a project has changed."""
-        return tuple(project.signature for project in self._requirements.projects)
-
-
-def _link(link: str, place: str) -> str:
-    return link if "://" in link else os.path.join(place, os.path.expanduser(link))
+    return section
 
 
 def _digest(*parts: Any) -> str:
@@ -220,30 +141,34 @@ class _Known:
     """A resolution, and the files that tell if it still holds."""
 
     def __init__(self, environment: Environment) -> None:
-        place = environment.place
         self._files = files_of(
-            environment.requirements_file, environment.constraints, place
+            environment.requirements_file, environment.constraints, environment.place
         )
         before = self._statuses()
-        self.resolution = Resolution(environment)
-        # The resolution may have written the lock file itself.
-        self._lock = self.resolution.lock.path
-        self._state = (before, _status(self._lock), self.resolution.signature)
+        specification = Specification(environment)
+        section = specification.locked() or lock(specification)
+        self.resolution = Resolution(specification, section)
+        self._lock = specification.lock.path
+        # What was changed meanwhile is seen the next time; the lock file may have been
+        # written by this process.
+        self._state = (before, _status(self._lock), self._signature())
         self._path = os.environ.get("PATH")
-        self._home = os.environ.get("BANDSAW_HOME")
 
     def _statuses(self) -> List[Any]:
         return [_status(path) for path in self._files]
+
+    def _signature(self) -> Tuple[Any, ...]:
+        requirements = self.resolution.specification.requirements
+        return tuple(project.signature for project in requirements.projects)
 
     @property
     def is_current(self) -> bool:
         """Whether nothing has changed since."""
         return (
             self._path == os.environ.get("PATH")
-            and self._home == os.environ.get("BANDSAW_HOME")
-            and os.path.exists(self.resolution.python.executable)
+            and os.path.exists(self.resolution.specification.python.executable)
             and self._state
-            == (self._statuses(), _status(self._lock), self.resolution.signature)
+            == (self._statuses(), _status(self._lock), self._signature())
         )
 
 
@@ -269,6 +194,19 @@ def resolve(environment: Environment) -> Resolution:
     if known is None or not known.is_current:
         known = _known[key] = _Known(environment)
     return known.resolution
+
+
+def known_resolution(environment: Environment) -> Optional[Resolution]:
+    """Return what this process has found out about an environment.
+
+    Args:
+        environment: The environment.
+
+    Returns:
+        What it holds, `None` if nobody has asked for that yet.
+    """
+    known = _known.get((environment, environment.place))
+    return None if known is None else known.resolution
 
 
 def reset() -> None:

@@ -7,6 +7,7 @@ cannot be moved; the link is what appears at once, when all is done.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,9 +20,10 @@ from ..stores.flights import flights_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ContextManager, Dict, List, Optional
+    from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
 
 _RECORD = "bandsaw-environment.json"
+_LOCKS = ".locks"
 
 # How long to wait for somebody else who makes the same environment, in seconds.
 _LONGEST_WAIT = 2 * 3600.0
@@ -147,10 +149,52 @@ def alone(name: str) -> ContextManager[bool]:
     Returns:
         A context manager, which gives `False` if somebody else took too long.
     """
-    locks = flights_of(os.path.join(environments_directory(), ".locks"))
+    locks = flights_of(os.path.join(environments_directory(), _LOCKS))
+    return locks.alone(_lock_name(name), _LONGEST_WAIT)
+
+
+def _lock_name(name: str) -> str:
     # Whoever computes a result under the lock of a cache may need an environment. The
     # tilde comes after all names that a cache has, as the order of locks demands.
-    return locks.alone(f"~{name}", _LONGEST_WAIT)
+    return f"~{name}"
+
+
+@contextlib.contextmanager
+def building(digest: str, label: str) -> Iterator[str]:
+    """Be the only one on this machine who builds something.
+
+    Args:
+        digest: What it is made of.
+        label: What it is called.
+
+    Yields:
+        A private directory for files that are needed meanwhile.
+
+    Raises:
+        EnvironmentBuildError: If somebody else takes too long, or if there is no place
+            for files.
+    """
+    with alone(f"build/{digest}") as is_alone:
+        if not is_alone:
+            raise EnvironmentBuildError(
+                f"Environment {label!r}: somebody else has been making it for "
+                f"{_LONGEST_WAIT:g} seconds."
+            )
+        parent = environments_directory()
+        # Nobody else is at it, so whoever has left this over was killed.
+        for name in os.listdir(parent):
+            if name.startswith(f"{digest}-") and not _is_published(parent, name):
+                _remove(os.path.join(parent, name))
+        scratch = os.path.join(parent, f"{digest}-scratch-{os.urandom(4).hex()}")
+        try:
+            os.mkdir(scratch, 0o700)
+            yield scratch
+        except OSError as error:
+            raise EnvironmentBuildError(
+                f"Environment {label!r} cannot be made in {parent}: {error}"
+            ) from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def make(digest: str, label: str, fill: Callable[[str, str], Dict[str, Any]]) -> str:
@@ -168,45 +212,38 @@ def make(digest: str, label: str, fill: Callable[[str, str], Dict[str, Any]]) ->
     Raises:
         EnvironmentBuildError: If it cannot be made. Nothing is left of it.
     """
-    with alone(f"environment/{digest}") as is_alone:
-        if not is_alone:
-            raise EnvironmentBuildError(
-                f"Environment {label!r}: somebody else has been making it for "
-                f"{_LONGEST_WAIT:g} seconds."
-            )
-        path = find(digest)
-        if path is not None:
-            return path
-        return _make(digest, label, fill)
-
-
-def _make(digest: str, label: str, fill: Callable[[str, str], Dict[str, Any]]) -> str:
-    parent = environments_directory()
-    link = os.path.join(parent, digest)
-    # Nobody else is at it, so what is there is left over from somebody who was killed.
-    for name in os.listdir(parent):
-        if name.startswith(f"{digest}-"):
-            shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
-    directory = f"{link}-{os.urandom(4).hex()}"
-    scratch = f"{directory}-scratch"
-    try:
-        os.mkdir(scratch, 0o700)
-        facts = fill(directory, scratch)
-        record = {**facts, "label": label, "digest": digest, "created": time.time()}
-        path = os.path.join(directory, _RECORD)
-        with open(path, "w", encoding="utf-8", opener=open_private) as file:
-            json.dump(record, file, indent=2)
-        _link(os.path.basename(directory), link)
-    except BaseException as error:
-        shutil.rmtree(directory, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise EnvironmentBuildError(
-                f"Environment {label!r} cannot be made in {parent}: {error}"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    link = os.path.join(environments_directory(), digest)
+    with building(digest, label) as scratch:
+        if find(digest) is not None:
+            return link
+        directory = f"{link}-{os.urandom(4).hex()}"
+        try:
+            facts = fill(directory, scratch)
+            record = {**facts, "label": label, "digest": digest, "created": time.time()}
+            path = os.path.join(directory, _RECORD)
+            with open(path, "w", encoding="utf-8", opener=open_private) as file:
+                json.dump(record, file, indent=2)
+            _link(os.path.basename(directory), link)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
     return link
+
+
+def _is_published(parent: str, name: str) -> bool:
+    """Tell if a directory is the one that a link leads to."""
+    digest = name.partition("-")[0]
+    try:
+        return os.readlink(os.path.join(parent, digest)) == name
+    except OSError:
+        return False
+
+
+def _remove(path: str) -> None:
+    if os.path.islink(path):
+        os.unlink(path)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _link(target: str, link: str) -> None:
@@ -232,19 +269,14 @@ def kept() -> List[KeptEnvironment]:
 def remove_left_overs() -> int:
     """Remove what builds have left over that were killed, and count it."""
     parent = environments_directory()
+    locks = flights_of(os.path.join(parent, _LOCKS))
     count = 0
     for name in os.listdir(parent):
         digest, dash, _ = name.partition("-")
-        if not dash:
-            continue
-        locks = flights_of(os.path.join(parent, ".locks"))
-        with locks.alone(f"~environment/{digest}", 0) as is_alone:
-            path = os.path.join(parent, name)
-            link = os.path.join(parent, digest)
-            if is_alone and os.path.realpath(link) != os.path.realpath(path):
-                if os.path.islink(path):
-                    os.unlink(path)
-                else:
-                    shutil.rmtree(path, ignore_errors=True)
-                count += 1
+        if dash and not _is_published(parent, name):
+            with locks.alone(_lock_name(f"build/{digest}"), 0) as is_alone:
+                # Somebody may have published it in the meantime.
+                if is_alone and not _is_published(parent, name):
+                    _remove(os.path.join(parent, name))
+                    count += 1
     return count

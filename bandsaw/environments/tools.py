@@ -21,34 +21,12 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Optional, Sequence
 
     from .pythons import Python
+    from .specification import Index
 
 # The first release of pip that says what it would install.
 _OLDEST_PIP = (22, 2)
 
 _VERSION_CONTROL = re.compile(r"(git|hg|svn|bzr)\+")
-
-
-class Index:
-    """Where packages come from, beside what uv or pip were told by their own settings.
-
-    Args:
-        url: The address of an index in place of the usual one, with its credentials.
-        find_links: Directories, or addresses of pages, with files of packages.
-    """
-
-    def __init__(self, url: Optional[str], find_links: Sequence[str]) -> None:
-        self.url = url
-        self.find_links = find_links
-
-    @property
-    def options(self) -> List[str]:
-        """The lines of a file with requirements that say so."""
-        lines = [] if self.url is None else [f"--index-url {self.url}"]
-        return lines + [f"--find-links {_quoted(link)}" for link in self.find_links]
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if " " in text else text
 
 
 class Tool:

@@ -103,8 +103,10 @@ class Tool:
         if not requirements:
             return []
         source = self._write("requirements.in", [*self._index.options, *requirements])
-        limits = self._write("constraints.txt", constraints)
-        return self._choose(source, limits)
+        options: List[str] = []
+        if constraints:
+            options = ["--constraint", self._write("constraints.txt", constraints)]
+        return self._choose(source, options)
 
     def install(self, packages: Iterable[Package], wheels: Sequence[str]) -> None:
         """Install exactly these packages.
@@ -131,7 +133,7 @@ class Tool:
     def _build(self, project: str, directory: str) -> None:
         raise NotImplementedError
 
-    def _choose(self, source: str, limits: str) -> List[Package]:
+    def _choose(self, source: str, options: Sequence[str]) -> List[Package]:
         raise NotImplementedError
 
     def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
@@ -175,14 +177,14 @@ class Uv(Tool):
             *("--python", self._python.executable, project),
         )
 
-    def _choose(self, source: str, limits: str) -> List[Package]:
+    def _choose(self, source: str, options: Sequence[str]) -> List[Package]:
         target = os.path.join(self._scratch, "requirements.txt")
         self._run(
             "choosing packages",
             *("pip", "compile", "--python", self._python.executable),
             *("--generate-hashes", "--no-header", "--no-annotate"),
             "--no-emit-index-url",
-            *("--constraint", limits, "--output-file", target, source),
+            *(*options, "--output-file", target, source),
         )
         with open(target, encoding="utf-8") as file:
             return _packages_of(file.read())
@@ -254,12 +256,12 @@ class Pip(Tool):
             *("wheel", "--no-deps", "--wheel-dir", directory, "-r", path),
         )
 
-    def _choose(self, source: str, limits: str) -> List[Package]:
+    def _choose(self, source: str, options: Sequence[str]) -> List[Package]:
         target = os.path.join(self._scratch, "report.json")
         self._pip(
             "choosing packages",
             *("install", "--dry-run", "--ignore-installed", "--report", target),
-            *("--constraint", limits, "-r", source),
+            *(*options, "-r", source),
         )
         with open(target, encoding="utf-8") as file:
             report = json.load(file)

@@ -1,0 +1,220 @@
+"""Which environments there are: those that are declared, and those that are kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ..config import CONFIGURATION_MODULE_DEFAULT, get_configuration
+from ..environments import Environment, store
+from ..environments.inline import read_environment
+from ..environments.resolution import Resolution
+from ..environments.specification import Specification
+from ..exceptions import BandsawError
+from ..modules import get_module_name_by_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+    from ..config import Configuration
+    from ..environments.locks import Section
+    from ..environments.store import KeptEnvironment
+
+
+class Known:
+    """An environment that a command can be about.
+
+    Args:
+        label: What it is called.
+        environment: What is declared, `None` for one that is only kept.
+        kept: What is kept of it, `None` if it was not made.
+
+    Attributes:
+        specification: What is asked for on this machine, `None` if that is not known.
+        section: What is locked, `None` if nothing is.
+        problem: Why it cannot be made, or nothing.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        environment: Optional[Environment] = None,
+        kept: Optional[KeptEnvironment] = None,
+    ) -> None:
+        self.label = label
+        self.environment = environment
+        self.kept = kept
+        self.specification: Optional[Specification] = None
+        self.section: Optional[Section] = None
+        self.problem = ""
+        if environment is not None:
+            self._look(environment)
+
+    def _look(self, environment: Environment) -> None:
+        """Find out what is there, and make nothing."""
+        try:
+            self.specification = Specification(environment)
+            platform = self.specification.python.platform
+            self.section = self.specification.lock.section(self.label, platform)
+            self.specification.locked()
+        except BandsawError as error:
+            self.problem = str(error)
+        if self.specification is None or self.section is None or self.problem:
+            return
+        resolution = Resolution(self.specification, self.section)
+        path = store.find(resolution.digest)
+        if path is not None:
+            self.kept = store.KeptEnvironment(path)
+
+    @property
+    def state(self) -> str:
+        """How far it has come, in a word or two."""
+        if self.kept is not None:
+            return "made"
+        if self.problem:
+            return "out of date" if self.section is not None else "impossible"
+        return "locked" if self.section is not None else "not locked"
+
+    @property
+    def python(self) -> str:
+        """The version of its Python."""
+        if self.kept is not None:
+            return str(self.kept.facts["python"])
+        return "" if self.specification is None else self.specification.python.version
+
+    @property
+    def packages(self) -> Dict[str, str]:
+        """The versions of its packages by name."""
+        if self.section is not None:
+            found = self.section.packages.items()
+            return {name: str(one.version or one.url) for name, one in found}
+        return dict(self.kept.facts["packages"]) if self.kept is not None else {}
+
+    def executable(self) -> str:
+        """Return the path of its interpreter, which is made if it is not there."""
+        if self.environment is not None:
+            return self.environment.interpreter().executable
+        assert self.kept is not None
+        return self.kept.executable
+
+    def to_json(self) -> Dict[str, Any]:
+        """Return what is known of it."""
+        specification, kept = self.specification, self.kept
+        facts: Dict[str, Any] = {
+            "name": self.label,
+            "state": self.state,
+            "python": self.python,
+            "packages": self.packages,
+            "requirements": specification.requirements.shown if specification else [],
+            "lock": specification.lock.path if specification else None,
+            "problem": self.problem,
+        }
+        if kept is not None:
+            facts.update(
+                id=kept.digest,
+                path=kept.path,
+                size=kept.size,
+                made=kept.facts["created"],
+                used=kept.last_use,
+                tool=kept.facts["tool"],
+            )
+            facts["lock"] = facts["lock"] or kept.facts["lock"]
+        return facts
+
+
+def known_environments(
+    config: Optional[str] = None, scripts: Sequence[str] = ()
+) -> List[Known]:
+    """Return the environments that there are.
+
+    Args:
+        config: The configuration module that declares some; by default the one that
+            `get_configuration` takes, if it is there.
+        scripts: Scripts that declare one each, in their metadata.
+
+    Returns:
+        First those that are declared, then those that are only kept.
+    """
+    declared: Dict[str, Environment] = {}
+    for environment in _declared(config, scripts):
+        other = declared.setdefault(environment.label, environment)
+        if other != environment:
+            raise click.ClickException(
+                f"Two environments are called {environment.label!r}."
+            )
+    found = [Known(label, environment) for label, environment in declared.items()]
+    paths = {one.kept.path for one in found if one.kept is not None}
+    for kept in store.kept():
+        if kept.path not in paths:
+            found.append(Known(kept.label, kept=kept))
+    return found
+
+
+def _declared(config: Optional[str], scripts: Sequence[str]) -> Iterator[Environment]:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    configuration = _configuration(config)
+    if configuration is not None:
+        directory = configuration.directory
+        for chain in list(configuration.chains.values()):
+            for advice in chain.walk.advices:
+                interpreters = getattr(advice, "interpreters", {})
+                for one in interpreters.values():
+                    if isinstance(one, Environment):
+                        yield one.at(directory)
+        module = sys.modules[configuration.module_name]
+        for value in list(vars(module).values()):
+            if isinstance(value, Environment):
+                yield value.at(directory)
+    for script in scripts:
+        path = os.path.abspath(script)
+        name = get_module_name_by_path(path) or os.path.basename(path)
+        environment = read_environment(path, name)
+        yield environment if configuration is None else environment.at(directory)
+
+
+def _configuration(name: Optional[str]) -> Optional[Configuration]:
+    try:
+        return get_configuration(name)
+    except ModuleNotFoundError as error:
+        if name is None and error.name == CONFIGURATION_MODULE_DEFAULT:
+            return None  # What is kept can be looked at all the same.
+        raise _cannot_be_loaded(error) from error
+    except (LookupError, TypeError) as error:
+        raise _cannot_be_loaded(error) from error
+
+
+def _cannot_be_loaded(error: Exception) -> click.ClickException:
+    return click.ClickException(f"The configuration cannot be loaded: {error}")
+
+
+def choose(known: Sequence[Known], names: Sequence[str]) -> List[Known]:
+    """Return the environments that are named.
+
+    Args:
+        known: All of them.
+        names: Labels, or unambiguous beginnings of labels or ids.
+    """
+    return [one for name in names for one in _named(known, name)]
+
+
+def _named(known: Sequence[Known], name: str) -> List[Known]:
+    exact = [one for one in known if one.label == name]
+    if exact:
+        return exact
+    found = [
+        one
+        for one in known
+        if one.label.startswith(name)
+        or (one.kept is not None and one.kept.digest.startswith(name))
+    ]
+    if len(found) == 1:
+        return found
+    listed = "".join(f"\n  {one.label}" for one in found or known)
+    problem = "More than one environment is" if found else "No environment is"
+    raise click.ClickException(
+        f"{problem} called {name!r}:{listed or ' there is none'}"
+    )

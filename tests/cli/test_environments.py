@@ -1,0 +1,257 @@
+"""Commands that look at environments, given to a real interpreter."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+from ..wheels import write_wheel
+from ..workflows import run_python, write_files
+
+CONFIG = """
+import os
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.environments import Environment
+
+here = os.path.dirname(os.path.abspath(__file__))
+index = {"find_links": ["packages"], "index_url": f"file://{here}/empty"}
+
+first = Environment(requirements=["tool ==1.0"], name="first tool", **index)
+any_tool = Environment(requirements=["tool"], name="any tool", **index)
+empty = Environment(name="empty")
+
+configuration = bandsaw.Configuration().add_advice_chain(
+    SubprocessAdvice(interpreter=any_tool).add_interpreter(first, "first")
+)
+"""
+
+TOOL = """
+def main():
+    print("tool", __version__)
+"""
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path) -> Path:
+    """A project whose configuration declares three environments."""
+    project = tmp_path / "a project"
+    write_files(project, {"bandsaw_config.py": CONFIG})
+    (project / "empty").mkdir()
+    write_wheel(project / "packages", "tool", "1.0", text=TOOL)
+    return project
+
+
+def env(project: Path, *words: str, **options: Any) -> Any:
+    return run_python("-m", "bandsaw", "env", *words, directory=project, **options)
+
+
+def listed(project: Path, *words: str) -> List[Any]:
+    found: List[Any] = json.loads(env(project, "list", "--json", *words).stdout)
+    return found
+
+
+def test_declared_environments_are_listed_before_and_after_they_are_made(
+    project: Path,
+) -> None:
+    before = listed(project)
+    env(project, "lock", "first")
+    env(project, "create", "empty")
+    after = {one["name"]: one for one in listed(project)}
+
+    assert [one["name"] for one in before] == ["any tool", "first tool", "empty"]
+    assert {one["state"] for one in before} == {"not locked"}
+    assert after["any tool"]["state"] == "not locked"
+    assert after["first tool"]["state"] == "locked"
+    assert after["first tool"]["packages"] == {"tool": "1.0"}
+    assert after["empty"]["state"] == "made"
+    assert after["empty"]["size"] > 0
+    lines = env(project, "list").stdout.splitlines()
+    assert lines[0] == "name\tstate\tpython\tpackages\tsize\tmade\tused"
+    assert len(lines) == 4
+
+
+def test_show_tells_all_of_an_environment_by_the_beginning_of_its_name(
+    project: Path,
+) -> None:
+    env(project, "create", "first tool")
+
+    (facts,) = json.loads(env(project, "show", "fir", "--json").stdout)
+    text = env(project, "show", "first tool").stdout
+    by_id = env(project, "show", facts["id"][:10]).stdout
+
+    assert facts["requirements"] == ["tool ==1.0"]
+    assert facts["packages"] == {"tool": "1.0"}
+    assert facts["lock"] == str(project / "bandsaw.lock")
+    assert Path(facts["path"]).is_dir()
+    assert "tool\t1.0" in text
+    assert by_id.splitlines()[:3] == text.splitlines()[:3]
+
+
+def test_create_makes_what_it_says(project: Path) -> None:
+    made = json.loads(env(project, "create", "--json").stdout)
+
+    assert set(made) == {"any tool", "first tool", "empty"}
+    for executable in made.values():
+        done = run_python("-c", "print(1)", directory=project, python=executable)
+        assert done.stdout == "1\n"
+
+
+def test_lock_keeps_what_is_locked_until_it_is_told_to_choose_anew(
+    project: Path,
+) -> None:
+    first = env(project, "lock", "any tool").stdout
+    write_wheel(project / "packages", "tool", "2.0")
+
+    again = env(project, "lock", "any tool").stdout
+    upgraded = env(project, "lock", "--upgrade").stdout
+
+    assert first == "any tool:\n  tool absent -> 1.0\n"
+    assert again == "any tool: nothing has changed\n"
+    assert upgraded == (
+        "any tool:\n  tool 1.0 -> 2.0\n"
+        "first tool:\n  tool absent -> 1.0\n"
+        "empty: nothing has changed\n"
+    )
+
+
+def test_an_outdated_lock_is_refused_and_mended(project: Path) -> None:
+    env(project, "lock", "first tool")
+    write_wheel(project / "packages", "tool", "2.0")
+    config = project / "bandsaw_config.py"
+    config.write_text(config.read_text().replace("tool ==1.0", "tool ==2.0"))
+
+    refused = env(project, "lock", "first tool", status=1)
+    (one,) = [one for one in listed(project) if one["name"] == "first tool"]
+    mended = env(project, "lock", "--upgrade", "first tool")
+
+    assert "- tool ==1.0" in refused.stderr
+    assert "+ tool ==2.0" in refused.stderr
+    assert (one["state"], one["problem"]) == ("out of date", one["problem"])
+    assert "tool ==2.0" in one["problem"]
+    assert "tool 1.0 -> 2.0" in mended.stdout
+
+
+def test_run_is_the_command_in_the_environment(project: Path) -> None:
+    code = "import tool, sys, os; tool.main(); print(sys.argv[1:], sys.stdin.read())"
+    code += "; print(os.environ['VIRTUAL_ENV'] == sys.prefix); sys.exit(5)"
+
+    done = env(
+        project, "run", "first tool", "--", "python", "-c", code, "-x", input="hi",
+        status=5,
+    )  # fmt: skip
+
+    assert done.stdout == "tool 1.0\n['-x'] hi\nTrue\n"
+
+
+def test_run_ends_as_its_command_does(project: Path) -> None:
+    killed = env(project, "run", "empty", "--", "sh", "-c", "kill -9 $$", status=None)
+    missing = env(project, "run", "empty", "no-such-command", status=127)
+
+    assert killed.returncode == -9
+    assert "no-such-command cannot be run: No such file" in missing.stderr
+
+
+def test_removed_and_pruned_environments_are_gone_and_the_lock_stays(
+    project: Path,
+) -> None:
+    env(project, "create", "first tool", "empty")
+    lock = (project / "bandsaw.lock").read_text()
+    home = Path(os.environ["BANDSAW_HOME"], "environments")
+    left_over = home / f"{'0' * 32}-1234"
+    left_over.mkdir()
+
+    asked = env(project, "remove", "empty", input="n\n", status=1)
+    removed = env(project, "remove", "empty", "--yes").stdout
+    states = {one["name"]: one["state"] for one in listed(project)}
+    (first,) = [one for one in listed(project) if one["name"] == "first tool"]
+    then = time.time() - 40 * 86400
+    os.utime(Path(first["path"], "bandsaw-environment.json"), (then, then))
+    pruned = env(project, "prune", "--max-age", "30 days").stdout
+
+    assert "Remove empty?" in asked.stdout
+    assert removed.startswith("Removed 1 environments")
+    assert (states["empty"], states["first tool"]) == ("locked", "made")
+    assert "Removed 1 left-overs" in pruned
+    assert "Removed 1 environments" in pruned
+    assert [path.name for path in home.iterdir()] == [".locks"]
+    assert (project / "bandsaw.lock").read_text() == lock
+
+
+def test_prune_keeps_the_most_recently_used_ones(project: Path) -> None:
+    env(project, "create", "first tool", "empty")
+    kept = {one["name"]: one for one in listed(project) if one["state"] == "made"}
+    for age, name in enumerate(["empty", "first tool"]):
+        record = Path(kept[name]["path"], "bandsaw-environment.json")
+        os.utime(record, (time.time() - 100 - age,) * 2)
+
+    size = str(kept["empty"]["size"] + 1)
+    pruned = json.loads(env(project, "prune", "--max-size", size, "--json").stdout)
+
+    assert pruned == {"removed": 1, "size": kept["first tool"]["size"]}
+    states = {one["name"]: one["state"] for one in listed(project)}
+    assert (states["empty"], states["first tool"]) == ("made", "locked")
+
+
+def test_a_script_declares_one_in_its_metadata(project: Path) -> None:
+    script = project / "script.py"
+    script.write_text("# /// script\n# dependencies = []\n# ///\n")
+
+    made = json.loads(env(project, "create", "--script", "script.py", "--json").stdout)
+
+    assert set(made) == {"any tool", "first tool", "empty", "script"}
+
+
+def test_kept_environments_need_no_configuration(project: Path, tmp_path: Path) -> None:
+    env(project, "create", "empty")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    found = listed(elsewhere)
+    done = env(elsewhere, "run", "empty", "--", "python", "-c", "print(2)")
+    refused = env(elsewhere, "create", status=1)
+
+    assert [(one["name"], one["state"]) for one in found] == [("empty", "made")]
+    assert done.stdout == "2\n"
+    assert "No environment is declared" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["show", "nothing"], "No environment is called 'nothing'"),
+        (["show", "nothing", "--config", "absent"], "No module named 'absent'"),
+        (["prune", "--max-age", "soon"], "soon"),
+    ],
+)
+def test_a_wrong_word_is_named(project: Path, words: List[str], reason: str) -> None:
+    done = env(project, *words, status=1)
+
+    assert done.stderr.startswith("Error: ")
+    assert reason in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_name_that_means_several_lists_them(project: Path) -> None:
+    config = project / "bandsaw_config.py"
+    config.write_text(config.read_text() + 'other = Environment(name="first two")\n')
+
+    done = env(project, "show", "first", status=1)
+
+    assert "first tool" in done.stderr
+    assert "first two" in done.stderr
+    assert "any tool" not in done.stderr
+
+
+def test_the_running_python_is_the_one_of_an_environment_without_one(
+    project: Path,
+) -> None:
+    (empty,) = [one for one in listed(project) if one["name"] == "empty"]
+
+    assert empty["python"] == ".".join(map(str, sys.version_info[:3]))

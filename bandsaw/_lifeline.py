@@ -14,6 +14,7 @@ import os
 import select
 from _signal import SIGKILL  # type: ignore[import-not-found]
 from _thread import allocate_lock, start_new_thread
+from time import sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,9 +138,15 @@ def _watch(
     interval = None if parent is None else _INTERVAL
     is_child = os.getppid() == parent
     while parent is None or _is_there(parent, is_child):
-        ready = select.select([descriptor], [], [], interval)[0]
-        if ready and not os.read(descriptor, 1):
-            break
+        try:
+            ready = select.select([descriptor], [], [], interval)[0]
+            if ready and not os.read(descriptor, 1):
+                break
+        except OSError:
+            # The program has closed it. That the parent is there can still be seen.
+            if interval is None:
+                return
+            sleep(interval)
     group = os.getpgrp()
     if remove is not None:
         _end_and_remove(group, remove)

@@ -249,7 +249,9 @@ def _place(member: str, path: str) -> str:
     """Say in the user's words where in a member something is."""
     for beginning, meaning in _BEGINNINGS.get(member, {}).items():
         if path.startswith(beginning):
-            return meaning + path[len(beginning) :]
+            path = path[len(beginning) :]
+            # That it is the result itself was said already.
+            return meaning + path if path else ""
     return f"{_part(member)}{path}" if path else ""
 
 

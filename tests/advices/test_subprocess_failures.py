@@ -418,13 +418,13 @@ if __name__ == "__main__":
     print(size(Data(b"fits")))
     # Files that grow beyond this fail to be written, as on a full disk.
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, limits[1]))
     try:
-        size(Data(bytes(1_000_000)))
+        size(Data(bytes(10_000_000)))
     except OSError as error:
         print("refused", error.errno is not None)
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    print(size(Data(bytes(1_000_000))))
+    print(size(Data(bytes(10_000_000))))
 """,
         config="""
 import bandsaw
@@ -446,5 +446,5 @@ configuration = bandsaw.Configuration().add_advice_chain(
         "after OSError",
         "refused True",
         "after NoneType",
-        "1000000",
+        "10000000",
     ]

@@ -112,7 +112,7 @@ be written by PickleSerializer: LookupError: boom
 result read, error: SerializationError: The result of the session cannot be read by \
 PickleSerializer: LookupError: boom
 argument read, error: SerializationError: Argument 'value' of workflow.work cannot be \
-read by PickleSerializer: LookupError: boom
+read by PickleSerializer: LookupError: boom (at args[2])
 argument read, exit0: InterpreterDiedError: Interpreter PYTHON exited with status 0 \
 without an answer.
 argument read, exit3: InterpreterDiedError: Interpreter PYTHON exited with status 3 \

@@ -8,7 +8,9 @@ from .environment import Environment
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import commands as commands
+    from . import credentials as credentials
     from . import environment as environment
+    from . import index as index
     from . import inline as inline
     from . import locks as locks
     from . import making as making
@@ -27,6 +29,8 @@ __all__ = ["Environment"]
 __getattr__, __dir__ = load_on_access(
     __name__,
     "commands",
+    "credentials",
+    "index",
     "inline",
     "locks",
     "making",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 import subprocess
 import time
 
+from .._lifeline import Lifeline
 from ..exceptions import EnvironmentBuildError
+from .credentials import without_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +28,14 @@ _LINES_KEPT = 20
 # How long it may take to end when it is told to, in seconds.
 _GRACE = 5.0
 
-# The part of a URL that says who somebody is.
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+# Starts a command, which ends with this process, whatever ends this one: a lock that
+# is given up may not leave anybody behind who still writes. Standard input is a pipe
+# of which the other end is kept open here.
+_ENDING_WITH_PARENT = """
+exec 3<&0 </dev/null
+{ read -r _ <&3; kill -s KILL -- "-$$"; } >/dev/null 2>&1 &
+exec "$@" 3<&-
+"""
 
 # What would lead a command to another Python, or its packages to another place.
 _NOT_FOR_COMMANDS = (
@@ -84,24 +91,27 @@ class Commands:
             if name not in _NOT_FOR_COMMANDS
         }
         environment.update(variables or {})
-        try:
-            process = subprocess.Popen(
-                words,
-                cwd=self._directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise self._error(stage, words, f"could not be started: {error}") from error
         lines: List[str] = []
-        try:
-            is_in_time = self._read(process, stage, lines)
-        except BaseException:
-            _end(process)
-            raise
+        with Lifeline() as lifeline:
+            try:
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", _ENDING_WITH_PARENT, "sh", *words],
+                    cwd=self._directory,
+                    env=environment,
+                    stdin=lifeline.descriptor,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                reason = f"could not be started: {error}"
+                raise self._error(stage, words, reason) from error
+            lifeline.release_descriptor()
+            try:
+                is_in_time = self._read(process, stage, lines)
+            except BaseException:
+                _end(process)
+                raise
         if not is_in_time:
             _end(process)
             reason = f"took longer than {_LONGEST:g} seconds"
@@ -166,12 +176,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             continue
     process.wait()
-
-
-def without_credentials(text: str) -> str:
-    """Return a text whose URLs do not say who somebody is.
-
-    Args:
-        text: A URL, or a text with URLs in it.
-    """
-    return _CREDENTIALS.sub("", text)

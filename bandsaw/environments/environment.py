@@ -95,8 +95,11 @@ class Environment(SerializableValue):
     ) -> None:
         if constraints is None:
             constraints = ()
-        elif isinstance(constraints, (str, os.PathLike)):
-            constraints = (os.fspath(constraints),)
+        elif isinstance(constraints, str):
+            constraints = (constraints,)
+        elif isinstance(constraints, os.PathLike):
+            # Whatever it is called, it is not taken for a requirement.
+            constraints = (os.path.join(os.curdir, os.fspath(constraints)),)
         self._set(
             python=_text("python", python),
             requirements=_texts("requirements", requirements),
@@ -122,7 +125,7 @@ class Environment(SerializableValue):
         if self.requirements_file is not None:
             parts.append(self.requirements_file)
         parts += [f"{text} (constraint)" for text in self.constraints]
-        from .commands import without_credentials
+        from .credentials import without_credentials
 
         label = without_credentials(", ".join(parts))
         if len(label) > _LONGEST_LABEL:
@@ -206,14 +209,14 @@ class Environment(SerializableValue):
         return hash((self.label, self.directory, self.requirements))
 
     def __repr__(self) -> str:
-        from .commands import without_credentials
+        from .credentials import without_credentials
 
         arguments = [
-            f"{name}={without_credentials(value) if name == 'index_url' else value!r}"
+            f"{name}={value!r}"
             for name, value in sorted(self.serialized().items())
             if value and name != "directory"
         ]
-        return f"Environment({', '.join(arguments)})"
+        return without_credentials(f"Environment({', '.join(arguments)})")
 
 
 def _text(name: str, value: Any) -> Optional[str]:

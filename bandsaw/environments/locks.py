@@ -181,10 +181,14 @@ class LockFile:
         except (OSError, ValueError) as error:
             raise self._damaged(error) from error
         version = content.get("version") if isinstance(content, dict) else None
-        if version != _VERSION or not isinstance(content.get("environments"), dict):
+        if version != _VERSION:
             raise self._damaged(f"it has version {version}, not {_VERSION}")
-        environments: Dict[str, Any] = content["environments"]
-        return environments
+        environments = content.get("environments")
+        if not isinstance(environments, dict) or not all(
+            isinstance(sections, dict) for sections in environments.values()
+        ):
+            raise self._damaged("it does not list environments")
+        return dict(environments)
 
     def _write(self, environments: Dict[str, Any]) -> None:
         content = {
@@ -192,13 +196,14 @@ class LockFile:
             "version": _VERSION,
             "environments": environments,
         }
-        beside = f"{self.path}.{os.urandom(8).hex()}"
+        path = os.path.realpath(self.path)  # A link to it stays one.
+        beside = f"{path}.{os.urandom(8).hex()}"
         try:
             # It is the user's own file, with the permissions of any other.
             with open(beside, "x", encoding="utf-8") as file:
                 json.dump(content, file, indent=2, sort_keys=True, ensure_ascii=False)
                 file.write("\n")
-            os.replace(beside, self.path)
+            os.replace(beside, path)
         except OSError as error:
             try:
                 os.unlink(beside)
@@ -238,7 +243,7 @@ def check(
     before, now = section.requirements, requirements.shown
     if before == now:
         return
-    unsatisfied = requirements.unsatisfied(section.packages, python_version)
+    unsatisfied = requirements.unsatisfied(section.packages, python_version, before)
     texts = {project.text for project in requirements.projects}
     unsatisfied += [
         f"{text} (not locked)" for text in sorted(texts - section.projects.keys())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from .commands import Commands, without_credentials
+from .commands import Commands
+from .credentials import with_credentials
 from .locks import Package, Section, outdated
 from .progress import Progress
 from .requirements import unsatisfied
@@ -120,10 +121,7 @@ def _check_project(
 
 def _with_credentials(specification: Specification, section: Section) -> List[Package]:
     """Return the packages; an address as it was given, not as it was written."""
-    given = {}
-    for line in specification.requirements.lines:
-        _, _, url = line.partition(" ; ")[0].partition("@ ")
-        given[without_credentials(url.strip())] = url.strip()
+    given = specification.requirements.lines
     return [
         package
         if package.url is None
@@ -131,7 +129,7 @@ def _with_credentials(specification: Specification, section: Section) -> List[Pa
             package.name,
             package.version,
             package.hashes,
-            given.get(package.url, package.url),
+            with_credentials(package.url, given),
         )
         for package in section.packages.values()
     ]

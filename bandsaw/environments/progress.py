@@ -34,7 +34,7 @@ class Progress:
         self._status: Optional[Any] = None
 
     def __enter__(self) -> Progress:
-        self._status = _status_on_terminal(f"Environment {self._label}")
+        self._status = _status_on_terminal()
         if self._status is not None:
             self._status.start()
         return self
@@ -55,8 +55,8 @@ class Progress:
         if self._status is not None:
             from rich.markup import escape
 
-            text = f"Environment {self._label}: {stage} [dim]{escape(line[:_WIDTH])}"
-            self._status.update(text)
+            text = escape(f"Environment {self._label}: {stage} ")
+            self._status.update(f"{text}[dim]{escape(line[:_WIDTH])}")
         elif line:
             logger.debug("Environment %r, %s: %s", self._label, stage, line)
         elif stage != self._stage:
@@ -64,7 +64,7 @@ class Progress:
         self._stage = stage
 
 
-def _status_on_terminal(text: str) -> Optional[Any]:
+def _status_on_terminal() -> Optional[Any]:
     """Return a line that moves, `None` where nobody would see it."""
     try:
         if not sys.stderr.isatty():
@@ -72,4 +72,4 @@ def _status_on_terminal(text: str) -> Optional[Any]:
         from rich.console import Console
     except (AttributeError, ImportError, ValueError):
         return None
-    return Console(stderr=True).status(text)
+    return Console(stderr=True).status("")

@@ -82,6 +82,12 @@ class Python:
         """The platform with the whole version, e.g. ``cpython-3.8.18-linux-x86_64``."""
         return f"{self.implementation}-{self.version}-{self._system}"
 
+    @property
+    def can_run_bandsaw(self) -> bool:
+        """Whether it is one of those that are taken without being named."""
+        version = parse_version(self.version)
+        return self.implementation == "cpython" and version >= (3, 8)
+
     def __repr__(self) -> str:
         return f"<Python {self.version} {self.executable}>"
 
@@ -162,7 +168,10 @@ def _python_at(path: str) -> Optional[Python]:
     path = os.path.abspath(path)
     try:
         status = os.stat(path)
-        facts = remembered(_KIND, path, status, lambda: _ask(path))
+        if _is_script(path):  # What it starts depends on more than the file.
+            facts = _ask(path)
+        else:
+            facts = remembered(_KIND, path, status, lambda: _ask(path))
         base = facts["base"]
         # An environment must not depend on another one, which may be removed.
         return Python(base if os.path.exists(base) else path, facts)
@@ -197,8 +206,7 @@ def installed_pythons() -> Iterator[Python]:
             continue
         seen.add(real)
         python = _python_at(path)
-        # What is older cannot run bandsaw.
-        if python is not None and parse_version(python.version) >= (3, 8):
+        if python is not None and python.can_run_bandsaw:
             seen.add(os.path.realpath(python.executable))
             yield python
 

@@ -7,11 +7,11 @@ import os
 import re
 
 from ..exceptions import ConfigurationError
-from .commands import without_credentials
+from .credentials import without_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
     from .locks import Package
 
@@ -51,7 +51,8 @@ class Project:
         """Return the SHA-256 of its files, as hex digits."""
         whole = hashlib.sha256()
         for name, _ in self._files():
-            with open(os.path.join(self.path, name), "rb") as file:
+            path = os.path.join(self.path, name) if name else self.path
+            with open(path, "rb") as file:
                 content = hashlib.sha256(file.read()).hexdigest()
             whole.update(f"{name}\0{content}\n".encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
@@ -112,18 +113,25 @@ class Requirements:
         for text in requirements:
             self._add(text.strip(), directory)
         if requirements_file is not None:
-            for text, place in _lines_of(requirements_file, directory):
-                self._add(text, place)
+            for line in _lines_of(requirements_file, directory):
+                if line.is_constraint:
+                    self.constraints.append(line.text)
+                else:
+                    self._add(line.text, line.directory)
         for text in constraints:
             if _is_path(text):
-                self.constraints += [line for line, _ in _lines_of(text, directory)]
+                self._add_constraints(text, directory)
             else:
-                self.constraints.append(text.strip())
+                self.constraints.append(_checked(text.strip()))
+
+    def _add_constraints(self, name: str, directory: str) -> None:
+        for line in _lines_of(name, directory):
+            self.constraints.append(line.text)
 
     def _add(self, text: str, directory: str) -> None:
         match = _PROJECT.match(text)
         if match is None:
-            self.lines.append(text)
+            self.lines.append(_checked(text))
             return
         path = match.group("path")
         if path.startswith("file:"):
@@ -144,27 +152,61 @@ class Requirements:
         return [
             *sorted(map(without_credentials, self.lines)),
             *sorted(project.text for project in self.projects),
-            *(f"{text} (constraint)" for text in sorted(self.constraints)),
+            *(
+                f"{without_credentials(text)} (constraint)"
+                for text in sorted(self.constraints)
+            ),
         ]
 
     def unsatisfied(
-        self, packages: Dict[str, Package], python_version: str
+        self,
+        packages: Dict[str, Package],
+        python_version: str,
+        before: Sequence[str] = (),
     ) -> List[str]:
         """Return the requirements that packages do not satisfy, and why.
 
         Args:
             packages: The packages by their normalized names.
             python_version: The version of the Python that they are for.
+            before: What these were chosen for, as it is shown. They satisfy that.
         """
-        wanted = unsatisfied(self.lines, packages, python_version)
+        lines = [text for text in self.lines if without_credentials(text) not in before]
+        wanted = unsatisfied(lines, packages, python_version)
+        extras: Dict[str, Set[str]] = {}
+        for text in before:
+            if _NAME.match(text):
+                extras.setdefault(name_of(text), set()).update(_extras_of(text))
+        for text in lines:
+            # What an extra wants to have, only its package knows.
+            for extra in _extras_of(text) - extras.get(name_of(text), set()):
+                wanted.append(f"{without_credentials(text)} ({extra} is not locked)")
         return wanted + unsatisfied(
             self.constraints, packages, python_version, are_wanted=False
         )
 
 
+def _checked(text: str) -> str:
+    """Return a requirement, which may not bring others or options along."""
+    if text.startswith("-") or "\n" in text or re.search(r"\s--\w", text):
+        raise ConfigurationError(
+            f"{without_credentials(text)!r} is no requirement: options have no place "
+            "here. An index is given as Environment(index_url=...) or find_links=[...]."
+        )
+    return text
+
+
+def _extras_of(requirement: str) -> Set[str]:
+    match = re.match(rf"{_NAME.pattern}\s*\[([^]]*)\]", requirement)
+    names = match.group(1).split(",") if match is not None else []
+    return {normalized(name.strip()) for name in names}
+
+
 def _is_path(text: str) -> bool:
     """Tell if a constraint names a file instead of being one."""
-    return not re.search(r"[<>=!~]=?|@", text) and (
+    if text.startswith(("./", "../", "/", "~/")):
+        return True
+    return not re.search(r"[<>=!~@]", text) and (
         os.sep in text or text.endswith((".txt", ".in"))
     )
 
@@ -183,24 +225,37 @@ def files_of(
     named += [text for text in constraints if _is_path(text)]
     files: List[str] = []
     for name in named:
-        for _, place in _lines_of(name, directory, files):
-            del place
+        for _ in _lines_of(name, directory, files):
+            pass
     return files
 
 
+class _Line:
+    """A requirement in a file, with the directory of its file."""
+
+    def __init__(self, text: str, directory: str, is_constraint: bool) -> None:
+        self.text = text
+        self.directory = directory
+        self.is_constraint = is_constraint
+
+
 def _lines_of(
-    name: str, directory: str, seen: Optional[List[str]] = None
-) -> Iterator[Tuple[str, str]]:
-    """Yield the requirements in a file, each with the directory of its file."""
+    name: str,
+    directory: str,
+    seen: Optional[List[str]] = None,
+    is_constraint: bool = False,
+) -> Iterator[_Line]:
+    """Yield the requirements in a file, and in those that it names."""
     path = os.path.join(directory, os.path.expanduser(name))
     seen = [] if seen is None else seen
-    if path in seen:
+    real = os.path.realpath(path)  # In a circle, there is always another way to it.
+    if real in seen:
         return
-    seen.append(path)
+    seen.append(real)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             content = file.read()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"The file {name!r} of requirements cannot be read: {error}"
         ) from error
@@ -209,9 +264,14 @@ def _lines_of(
         text = re.sub(r"(^|\s)#.*$", "", line).strip()
         if not text:
             continue
-        nested = re.match(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S.*)$", text)
+        nested = re.match(r"--?([rc])(?:equirement|onstraint)?[ =]*(\S.*)$", text)
         if nested is not None:
-            yield from _lines_of(nested.group(1).strip("'\""), place, seen)
+            yield from _lines_of(
+                nested.group(2).strip("'\""),
+                place,
+                seen,
+                is_constraint or nested.group(1) == "c",
+            )
         elif text.startswith("-"):
             raise ConfigurationError(
                 f"{path}: the option {text.split()[0]!r} is not understood. An index "
@@ -220,7 +280,8 @@ def _lines_of(
             )
         else:
             # What is locked has hashes of its own.
-            yield re.sub(r"\s+--hash[= ]\S+", "", text), place
+            text = re.sub(r"\s+--hash[= ]\S+", "", text)
+            yield _Line(_checked(text), place, is_constraint)
 
 
 def normalized(name: str) -> str:

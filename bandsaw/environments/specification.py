@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
+from .index import Index
 from .locks import FILE_NAME, LockFile, check
 from .pythons import find_python
 from .requirements import Requirements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Sequence
+    from typing import Optional
 
     from .environment import Environment
     from .locks import Section
     from .pythons import Python
-
-
-class Index:
-    """Where packages come from, beside what uv or pip were told by their own settings.
-
-    Args:
-        url: The address of an index in place of the usual one, with its credentials.
-        find_links: Directories, or addresses of pages, with files of packages.
-    """
-
-    def __init__(self, url: Optional[str], find_links: Sequence[str]) -> None:
-        self.url = url
-        self.find_links = find_links
-
-    @property
-    def options(self) -> List[str]:
-        """The lines of a file with requirements that say so."""
-        lines = [] if self.url is None else [f"--index-url {self.url}"]
-        return lines + [f"--find-links {_quoted(link)}" for link in self.find_links]
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if " " in text else text
 
 
 class Specification:
@@ -93,4 +72,7 @@ class Specification:
 
 
 def _link(link: str, place: str) -> str:
-    return link if "://" in link else os.path.join(place, os.path.expanduser(link))
+    if "://" in link:
+        return link
+    # As an address, in which no character has a meaning to the tools.
+    return pathlib.Path(os.path.join(place, os.path.expanduser(link))).as_uri()

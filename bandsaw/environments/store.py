@@ -84,13 +84,18 @@ class KeptEnvironment:
 
     def remove(self) -> bool:
         """Remove it, and tell if nobody else has done so before."""
-        directory = os.path.realpath(self.path)
-        try:
-            os.unlink(self.path)  # From now on nobody finds half of it.
-        except FileNotFoundError:
-            return False
-        shutil.rmtree(directory, ignore_errors=True)
-        return True
+        return _withdraw(self.path)
+
+
+def _withdraw(link: str) -> bool:
+    """Remove an environment, and tell if it was there."""
+    directory = os.path.realpath(link)
+    try:
+        os.unlink(link)  # From now on nobody finds half of it.
+    except FileNotFoundError:
+        return False
+    shutil.rmtree(directory, ignore_errors=True)
+    return True
 
 
 def executable_of(path: str) -> str:
@@ -107,10 +112,17 @@ def environments_directory() -> str:
 
     Raises:
         UntrustedDirectoryError: If somebody else could have written there.
+        EnvironmentBuildError: If it cannot be made.
     """
     directory = os.path.join(home_directory(), "environments")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    status = os.lstat(directory)
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        status = os.lstat(directory)
+    except OSError as error:
+        raise EnvironmentBuildError(
+            f"Environments cannot be kept in {directory}: {error}. The environment "
+            "variable BANDSAW_HOME names another place."
+        ) from error
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise UntrustedDirectoryError(
             f"{directory} could have been written by somebody else. Remove it, or let "
@@ -216,6 +228,7 @@ def make(digest: str, label: str, fill: Callable[[str, str], Dict[str, Any]]) ->
     with building(digest, label) as scratch:
         if find(digest) is not None:
             return link
+        _withdraw(link)  # One that is there does not work any more.
         directory = f"{link}-{os.urandom(4).hex()}"
         try:
             facts = fill(directory, scratch)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import shutil
+import subprocess
 
 from .._temporary import open_private
 from ..exceptions import EnvironmentBuildError
-from .commands import Commands, without_credentials
+from .commands import Commands
+from .credentials import netrc_of_user, without_credentials
+from .index import Index
 from .locks import Package
 
 TYPE_CHECKING = False
@@ -21,10 +25,16 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Optional, Sequence
 
     from .pythons import Python
-    from .specification import Index
+
+# How long uv may take to say which version it is, in seconds.
+_PATIENCE = 60
 
 # The first release of pip that says what it would install.
 _OLDEST_PIP = (22, 2)
+
+# How often an index that does not answer is asked again, unless the user's own settings
+# say so. The tools' own numbers take minutes where nobody answers.
+_RETRIES = 2
 
 _VERSION_CONTROL = re.compile(r"(git|hg|svn|bzr)\+")
 
@@ -198,6 +208,8 @@ class Uv(Tool):
 
     def _run(self, stage: str, *words: str) -> None:
         variables = {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        if "UV_HTTP_RETRIES" not in os.environ:
+            variables["UV_HTTP_RETRIES"] = str(_RETRIES)
         if self._index.url is not None:
             # Its own variables would win over what is in the files.
             for name in "UV_DEFAULT_INDEX", "UV_INDEX_URL":
@@ -240,17 +252,35 @@ class Pip(Tool):
 
     name = "pip"
 
+    def __init__(
+        self,
+        commands: Commands,
+        python: Python,
+        directory: str,
+        scratch: str,
+        index: Index,
+    ) -> None:
+        # What builds a project is fetched by another pip, which gets the address of the
+        # index on its command line. So who somebody is must not be a part of that.
+        anonymous, lines = index.anonymous()
+        super().__init__(commands, python, directory, scratch, anonymous)
+        self._netrc: Optional[str] = None
+        if lines:
+            self._netrc = self._write("netrc", [netrc_of_user(), *lines])
+
     def make(self) -> None:
         """Make the environment; it holds pip."""
         words = [self._python.executable, "-I", "-m", "venv", self._directory]
         self._commands.run("making", words)
-        version = self._pip("looking at pip", "--version").split()[1]
-        if tuple(map(int, re.findall(r"\d+", version)[:2])) < _OLDEST_PIP:
+        answer = self._pip("looking at pip", "--version")
+        version = re.search(r"^pip (\d+)\.(\d+)", answer, re.MULTILINE)
+        if version is None or tuple(map(int, version.groups())) < _OLDEST_PIP:
             path = self._write("pip.txt", [*self._index.options, "pip >=22.2"])
             self._pip("renewing pip", "install", "--upgrade", "-r", path)
 
     def _build(self, project: str, directory: str) -> None:
-        path = self._write("project.txt", [*self._index.options, project])
+        address = pathlib.Path(project).as_uri()
+        path = self._write("project.txt", [*self._index.options, address])
         self._pip(
             f"building {os.path.basename(project)}",
             *("wheel", "--no-deps", "--wheel-dir", directory, "-r", path),
@@ -277,7 +307,14 @@ class Pip(Tool):
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
             "PIP_NO_WARN_SCRIPT_LOCATION": "1",
+            # Whatever the user's settings say, an environment is a place of its own.
+            "PIP_REQUIRE_VIRTUALENV": "0",
+            "PIP_USER": "0",
         }
+        if "PIP_RETRIES" not in os.environ:
+            variables["PIP_RETRIES"] = str(_RETRIES)
+        if self._netrc is not None:
+            variables["NETRC"] = self._netrc
         if not os.path.exists(self.executable):
             self.make()
         command = [self.executable, "-I", "-m", "pip", *words]
@@ -328,9 +365,25 @@ def find_uv() -> Optional[str]:
     """Return the path of uv: that of the extra, else the one on the `PATH`."""
     try:
         from uv import find_uv_bin
-    except ImportError:
-        return shutil.which("uv")
-    try:
+
         return str(find_uv_bin())
-    except FileNotFoundError:
-        return shutil.which("uv")
+    except (FileNotFoundError, ImportError):
+        pass
+    path = shutil.which("uv")
+    return path if path is not None and _answers(path) else None
+
+
+def _answers(path: str) -> bool:
+    """Tell if an executable works; a launcher is there also without what it starts."""
+    try:
+        subprocess.run(
+            [path, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True

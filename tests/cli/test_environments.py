@@ -11,7 +11,7 @@ from typing import Any, List
 
 import pytest
 
-from ..wheels import write_wheel
+from ..environments.wheels import make_wheel
 from ..workflows import run_python, write_files
 
 CONFIG = """
@@ -34,7 +34,7 @@ configuration = bandsaw.Configuration().add_advice_chain(
 
 TOOL = """
 def main():
-    print("tool", __version__)
+    print("tool 1.0")
 """
 
 
@@ -44,7 +44,7 @@ def _project(tmp_path: Path) -> Path:
     project = tmp_path / "a project"
     write_files(project, {"bandsaw_config.py": CONFIG})
     (project / "empty").mkdir()
-    write_wheel(project / "packages", "tool", "1.0", text=TOOL)
+    make_wheel(project / "packages", "tool", "1.0", code=TOOL)
     return project
 
 
@@ -107,7 +107,7 @@ def test_lock_keeps_what_is_locked_until_it_is_told_to_choose_anew(
     project: Path,
 ) -> None:
     first = env(project, "lock", "any tool").stdout
-    write_wheel(project / "packages", "tool", "2.0")
+    make_wheel(project / "packages", "tool", "2.0")
 
     again = env(project, "lock", "any tool").stdout
     upgraded = env(project, "lock", "--upgrade").stdout
@@ -123,7 +123,7 @@ def test_lock_keeps_what_is_locked_until_it_is_told_to_choose_anew(
 
 def test_an_outdated_lock_is_refused_and_mended(project: Path) -> None:
     env(project, "lock", "first tool")
-    write_wheel(project / "packages", "tool", "2.0")
+    make_wheel(project / "packages", "tool", "2.0")
     config = project / "bandsaw_config.py"
     config.write_text(config.read_text().replace("tool ==1.0", "tool ==2.0"))
 

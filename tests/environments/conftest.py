@@ -1,0 +1,126 @@
+"""What the tests of environments need: makers, packages, and an index of these."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterator, List
+
+import pytest
+
+from bandsaw.environments import Environment
+from tests.environments.wheels import PackageIndex, make_wheel, package_index
+
+
+@pytest.fixture(autouse=True)
+def _own_caches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Packages of the same name are others in the next test."""
+    cache = tmp_path_factory.getbasetemp() / "caches"
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache / "uv"))
+    monkeypatch.setenv("PIP_CACHE_DIR", str(cache / "pip"))
+
+
+def without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets nobody find uv, in this process or on the search path."""
+    monkeypatch.setitem(sys.modules, "uv", None)
+    directories = os.environ["PATH"].split(os.pathsep)
+    kept = [place for place in directories if shutil.which("uv", path=place) is None]
+    monkeypatch.setenv("PATH", os.pathsep.join(kept))
+
+
+def _use(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    if name == "uv":
+        pytest.importorskip("uv")
+    else:
+        without_uv(monkeypatch)
+    return name
+
+
+@pytest.fixture(params=["uv", pytest.param("pip", marks=pytest.mark.stress)])
+def maker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the tools that make environments; pip, which takes long, if asked for."""
+    return _use(request.param, monkeypatch)
+
+
+@pytest.fixture(params=["uv", "pip"])
+def every_maker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same, for what is essential."""
+    return _use(request.param, monkeypatch)
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A directory of wheels: `alpha` 1.0 and 2.0, `beta`, which wants `alpha`."""
+    directory = tmp_path / "wheel house"
+    make_wheel(directory, "alpha", "1.0")
+    make_wheel(directory, "alpha", "2.0", extras={"more": "gamma"})
+    make_wheel(directory, "beta", "1.0", requires=["alpha"])
+    make_wheel(directory, "gamma", "1.0")
+    return directory
+
+
+@pytest.fixture
+def index(packages: Path) -> Iterator[PackageIndex]:
+    """An index of these wheels; the only one, so that no registry is asked."""
+    with package_index(packages) as served:
+        yield served
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The directory of a configuration. There is a space in its name."""
+    directory = tmp_path / "my project"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def make(index: PackageIndex, project: Path) -> Callable[..., Environment]:
+    """Describes environments of the project, with packages of the index."""
+
+    def make(requirements: List[str], python: Any = None, **options: Any) -> Any:
+        options.setdefault("index_url", index.url())
+        return Environment(python, requirements, **options).at(str(project))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips what needs the usual index of packages where it cannot be reached."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "six==1.16"],
+        cwd=str(tmp_path_factory.mktemp("registry")),
+        env={**os.environ, "PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "15"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if answer.returncode:
+        pytest.skip("No registry can be reached, from which packages are installed.")
+
+
+def python_in(environment: Environment, code: str) -> str:
+    """What a piece of code prints in an environment."""
+    executable = environment.interpreter().executable
+    return subprocess.run(
+        [executable, "-I", "-c", code],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout.strip()
+
+
+def left_over(home: Path) -> List[str]:
+    """What lies among the environments and is none: nothing, if all went well."""
+    directory = home / "environments"
+    if not directory.is_dir():
+        return []
+    links = [path for path in directory.iterdir() if path.is_symlink()]
+    known = {path.name for path in links} | {os.readlink(str(path)) for path in links}
+    return sorted({path.name for path in directory.iterdir()} - known - {".locks"})

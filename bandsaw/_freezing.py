@@ -247,8 +247,11 @@ def _read(
     is_compact = form.is_compact
     header = form.head if is_compact else reader.read_json(SESSION)
     try:
-        module_name, advice_chain = header["configuration"], header["advice_chain"]
-        ids = None if header["ids"] is None else Ids.from_string(header["ids"])
+        module_name = _checked(header["configuration"], str)
+        advice_chain = _checked(header["advice_chain"], str)
+        ids = None
+        if header["ids"] is not None:
+            ids = Ids.from_string(_checked(header["ids"], str))
     except _WRONG as error:
         raise _refusal(SESSION, error) from error
     configuration = _configuration(module_name, known.configuration)
@@ -278,11 +281,15 @@ def _read(
                 raise _refusal(EXECUTION, error) from error
     if CONTEXT in members or not (is_compact or (is_carried_on and context)):
         context = reader.read_value(CONTEXT, serializer)
+        try:
+            _checked(context, Context)
+        except _WRONG as error:
+            raise _refusal(CONTEXT, error) from error
     if RESULT in members or not (is_compact or (is_carried_on and result)):
         result = reader.read_value(RESULT, serializer)
     moderator = header if is_compact else reader.read_value(MODERATOR, serializer)
     try:
-        step = moderator["step"]
+        step = _checked(moderator["step"], int)
         if not NOT_STARTED <= step <= chain.for_task(task).walk.end:
             raise ValueError(f"chain {advice_chain!r} has no step {step}")
     except _WRONG as error:
@@ -308,6 +315,12 @@ def _configuration(module_name: str, known: Optional[Configuration]) -> Configur
     if known is not None and importable_module_name(known.module_name) == module_name:
         return known
     return get_configuration(module_name)
+
+
+def _checked(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 # What a member raises that is not what it should be.

@@ -210,7 +210,7 @@ class SessionReader(ABC):
         content = self._read(member)
         try:
             return json.loads(content.decode("utf-8"))
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise InvalidSessionError(
                 f"{member} of the saved session is not JSON: {error}"
             ) from error

@@ -405,7 +405,20 @@ def test_directory_entries_are_skipped(content: bytes) -> None:
     session.remove_temp_dir()
 
 
-@pytest.mark.parametrize("header", [b"no json", b"[]", b"{}", b'{"configuration": 1}'])
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"no json",
+        b"[]",
+        b"{}",
+        b'{"configuration": 1}',
+        b'{"configuration": 1, "advice_chain": "default", "ids": null}',
+        b'{"configuration": "x", "advice_chain": ["default"], "ids": null}',
+        b'{"configuration": "x", "advice_chain": "default", "ids": 1}',
+        b"[" * 100_000,
+    ],
+    ids=lambda header: header[:60].decode(),
+)
 def test_a_header_that_makes_no_sense_is_refused(content: bytes, header: bytes) -> None:
     with pytest.raises(InvalidSessionError, match=r"session\.json"):
         restored(zipped({**members_of(content), "session.json": header}))
@@ -417,7 +430,9 @@ def test_a_run_that_makes_no_sense_is_refused(content: bytes, run: bytes) -> Non
         restored(zipped({**members_of(content), "run.json": run}))
 
 
-@pytest.mark.parametrize("step", [{"step": 99}, {"step": -2}, {"step": "x"}, {}, 7])
+@pytest.mark.parametrize(
+    "step", [{"step": 99}, {"step": -2}, {"step": 0.5}, {"step": "x"}, {}, 7]
+)
 def test_a_step_that_the_chain_does_not_have_is_refused(
     content: bytes, step: Any
 ) -> None:
@@ -426,6 +441,16 @@ def test_a_step_that_the_chain_does_not_have_is_refused(
     changed = {**members_of(content), "moderator.dat": stream.getvalue()}
 
     with pytest.raises(InvalidSessionError, match=r"moderator\.dat"):
+        restored(zipped(changed))
+
+
+@pytest.mark.parametrize("context", [None, 7, {}])
+def test_a_context_that_is_none_is_refused(content: bytes, context: Any) -> None:
+    stream = io.BytesIO()
+    bandsaw.PickleSerializer().serialize(context, stream)
+    changed = {**members_of(content), "context.dat": stream.getvalue()}
+
+    with pytest.raises(InvalidSessionError, match=r"context\.dat"):
         restored(zipped(changed))
 
 

@@ -166,7 +166,11 @@ class SessionRecords:
         else:
             # A task object of the user's own may give anything as its result.
             value = getattr(result, "value", result)
-            record["result"] = self._describe_result(value)
+            try:
+                record["result"] = self._describe_result(value)
+            except Exception:
+                # A container of the user's own may refuse to show its items.
+                record["result"] = {"value": self._describe(value)}
         return record
 
     def _describe_arguments(

@@ -616,11 +616,23 @@ class Awkward:
         raise ValueError("no info")
 
 
+class AwkwardDict(dict):
+    def __iter__(self):
+        raise ValueError("no keys")
+
+
+class AwkwardList(list):
+    def __len__(self):
+        raise ValueError("no length")
+
+
 @pytest.mark.parametrize(
     "value",
     [
         Awkward(),
         [Awkward()],
+        AwkwardDict(a=1),
+        AwkwardList("a"),
         {Awkward(): Awkward()},
         {1, "a", None, (1, "b"), frozenset({1}), 2.5},
         float("nan"),

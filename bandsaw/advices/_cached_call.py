@@ -45,24 +45,9 @@ CODE_CHOICES = ("reachable", "own", "version", "ignore")
 
 _PARAMETERS = frozenset(("ignore", "code", "compare_python"))
 
-# The classes of these are nobody's own.
-_PLAIN = frozenset(
-    (
-        bool,
-        bytearray,
-        bytes,
-        complex,
-        dict,
-        float,
-        frozenset,
-        int,
-        list,
-        range,
-        set,
-        str,
-        tuple,
-        type(None),
-    )
+# No code comes with these.
+_ATOMS = frozenset(
+    (bool, bytearray, bytes, complex, float, int, range, str, type(None))
 )
 
 
@@ -118,7 +103,7 @@ class Identification:
         # A user's own task may execute without a function of its own.
         function = getattr(task, "callable", None)
         self._function = function if isinstance(function, FunctionType) else None
-        self._find_code = self._choose_code()
+        self._choose_code()
         self.hidden: Container[str] = (
             names_to_hide(getattr(task, "advice_parameters", None) or {}) or ()
         )
@@ -150,8 +135,11 @@ class Identification:
                 raise execution.instability
         code = None
         if self._find_code is not None:
-            classes = _classes(execution.args, execution.kwargs)
-            code = self._find_code(self._function, classes)
+            values = self._counting_values(execution)
+            others: Tuple[Any, ...] = ()
+            if not _ATOMS.issuperset(map(type, values)):
+                others = self._find_others(values)
+            code = self._find_code(self._function, others)
         known, digest, facts = self._known
         if known is not code or not digest:
             digest = self._digest(code)
@@ -167,12 +155,29 @@ class Identification:
         call.serializer = serializer
         return call
 
-    def _choose_code(self) -> Optional[Callable[..., Code]]:
+    def _counting_values(self, execution: Execution) -> Tuple[Any, ...]:
+        if self.ignored:
+            arguments = self.task.bind(execution.args, execution.kwargs)
+            if arguments is not None:
+                return tuple(
+                    value
+                    for name, value in arguments.items()
+                    if name not in self.ignored
+                )
+        return (*execution.args, *execution.kwargs.values())
+
+    def _choose_code(self) -> None:
+        self._find_code: Optional[Callable[..., Code]] = None
+        self._find_others: Callable[..., Tuple[Any, ...]] = _none
         if self._function is None or self.code not in ("reachable", "own"):
-            return None
+            return
         from ..fingerprint import code
 
-        return code.reachable_code if self.code == "reachable" else code.own_code
+        if self.code == "own":
+            self._find_code = code.own_code
+        else:
+            self._find_code = code.reachable_code
+            self._find_others = code.code_in
 
     def _facts(self, code: Optional[Code]) -> str:
         """Return what is written down of all calls of the task with this code."""
@@ -338,18 +343,8 @@ def _text_of(value: Any) -> str:
     return repr(text) if isinstance(value, str) else text
 
 
-def _classes(args: Any, kwargs: Any) -> Tuple[type, ...]:
-    """Return the classes of the arguments, but for those of Python itself."""
-    kinds = set(map(type, args))
-    if kwargs:
-        kinds.update(map(type, kwargs.values()))
-    if kinds <= _PLAIN:
-        return ()
-    return tuple(sorted(kinds - _PLAIN, key=_name))
-
-
-def _name(kind: type) -> Tuple[str, str]:
-    return kind.__module__, kind.__qualname__
+def _none(values: Any) -> Tuple[Any, ...]:
+    return ()
 
 
 def _parameters(task: Task) -> Dict[str, Any]:

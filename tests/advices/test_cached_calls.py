@@ -74,6 +74,8 @@ def test_arguments_that_do_not_matter_are_left_out(make: Any) -> None:
     task = make(give, cache={"ignore": ["verbose"]})
 
     assert [task(1), task(1, verbose=True), task(1, threading.Lock())] == [1, 1, 1]
+    # Nor does their code.
+    assert task(1, verbose=make_variant) == 1
     assert computed == [1]
     with pytest.raises(UnstableValueError, match=r"value: _thread.lock .*ignore"):
         task(threading.Lock())
@@ -127,6 +129,62 @@ def test_variants_of_one_call_are_kept_side_by_side(make: Any, tmp_path: Path) -
     first, *others = entries(tmp_path)
     assert len(others) == 2
     assert all(path.name.startswith(f"{first.name}-") for path in others)
+
+
+APPLYING = """
+    import functools
+
+    import bandsaw
+    from bandsaw.advices.cache import CachingAdvice
+
+    import passed
+
+    configuration = bandsaw.Configuration()
+    configuration.add_advice_chain(CachingAdvice("cache"))
+
+
+    @bandsaw.task(config="applying")
+    def apply(function, settings=None):
+        return (function or settings["functions"][0])(1)
+
+
+    def calls():
+        yield apply, (passed.function,), {}
+        yield apply, (functools.partial(passed.function),), {}
+        yield apply, (passed.Model().method,), {}
+        yield apply, (None,), {"settings": {"functions": [passed.function]}}
+        yield apply, (None,), {"settings": {"functions": [passed.Model()]}}
+
+
+    if __name__ == "__main__":
+        for task, args, kwargs in calls():
+            print(task.is_cached(*args, **kwargs), task(*args, **kwargs))
+"""
+
+PASSED = """
+    def function(x):
+        return x + 10
+
+
+    class Model:
+        def method(self, x):
+            return x + 10
+
+        def __call__(self, x):
+            return self.method(x)
+"""
+
+
+def test_the_code_of_functions_that_are_arguments_counts(tmp_path: Path) -> None:
+    def apply_all() -> List[str]:
+        completed = run_python("-m", "applying", directory=tmp_path)
+        return completed.stdout.splitlines()
+
+    write_files(tmp_path, {"applying.py": APPLYING, "passed.py": PASSED})
+    assert apply_all() == ["False 11"] * 5
+    assert apply_all() == ["True 11"] * 5
+    write_files(tmp_path, {"passed.py": PASSED.replace("+ 10", "+ 100")})
+    assert apply_all() == ["False 101"] * 5
 
 
 @pytest.mark.parametrize(

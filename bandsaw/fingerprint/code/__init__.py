@@ -11,6 +11,7 @@ from types import FunctionType
 
 from ...modules import importable_module_name
 from . import packages, sources
+from .arguments import code_in
 from .index import code_digest
 from .parts import Code, Part
 from .reach import Reach
@@ -23,15 +24,18 @@ if TYPE_CHECKING:
 
     from .watching import Watch
 
-    Known = Dict[Tuple[type, ...], Tuple[Code, Watch]]
+    Known = Dict[Tuple[Any, ...], Tuple[Code, Watch]]
 
-__all__ = ["Code", "Part", "own_code", "reachable_code"]
+__all__ = ["Code", "Part", "code_in", "own_code", "reachable_code"]
+
+# So many combinations of what comes with the arguments are remembered for a function.
+_MOST_KNOWN = 100
 
 # By `id`: a weak dictionary takes longer to look into than all the rest.
 _known: Dict[int, Tuple[Any, Known]] = {}
 
 
-def reachable_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Code:
+def reachable_code(function: FunctionType, others: Tuple[Any, ...] = ()) -> Code:
     """Return the code of a function and of everything of the user's own it reaches.
 
     The functions, classes, constants and default values are followed from the names
@@ -41,7 +45,7 @@ def reachable_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Co
 
     Args:
         function: The function, with the decorators that are part of it.
-        classes: The classes of its arguments, which count like those that it names.
+        others: What `code_in` finds in its arguments, which counts like what it names.
 
     Returns:
         The code. The same object as long as nothing has changed.
@@ -49,18 +53,21 @@ def reachable_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Co
     known = _known.get(id(function))
     if known is None or known[0]() is not function:
         known = _remember(function)
-    found = known[1].get(classes)
+    found = known[1].get(others)
     if found is not None and found[1].is_current():
         return found[0]
     reach = Reach()
-    code = reach.code_of(function, classes)
+    code = reach.code_of(function, others)
     while reach.has_taken_state_for_constants:
         reach = Reach(reach.state)
-        code = reach.code_of(function, classes)
+        code = reach.code_of(function, others)
     if found is not None and found[0] == code:
         # Something was bound anew to what says the same.
         code = found[0]
-    known[1][classes] = (code, reach.watch)
+    if len(known[1]) >= _MOST_KNOWN:
+        # A lambda is another one at each call.
+        known[1].clear()
+    known[1][others] = (code, reach.watch)
     return code
 
 
@@ -74,12 +81,12 @@ def _remember(function: FunctionType) -> Tuple[Any, Known]:
     return known
 
 
-def own_code(function: FunctionType, classes: Tuple[type, ...] = ()) -> Code:
+def own_code(function: FunctionType, others: Tuple[Any, ...] = ()) -> Code:
     """Return the code of a function alone, without decorators and without what it uses.
 
     Args:
         function: The function; of what decorators made of one, that below them.
-        classes: Make no difference; `reachable_code` takes the same arguments.
+        others: Make no difference; `reachable_code` takes the same arguments.
     """
     below = getattr(function, "__wrapped__", None)
     while isinstance(below, FunctionType):

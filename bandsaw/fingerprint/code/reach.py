@@ -51,14 +51,14 @@ class Reach:
         self._namespaces: Dict[int, Namespace] = {}
         self._unloaded = Unloaded(self._graph, self.watch, self._add_package)
 
-    def code_of(self, function: FunctionType, classes: Iterable[type]) -> Code:
+    def code_of(self, function: FunctionType, others: Iterable[Any]) -> Code:
         """Return the code of a function.
 
         Args:
             function: The function, with the decorators that are part of the task.
-            classes: The classes of its arguments.
+            others: The functions and classes that come with its arguments.
         """
-        for target in (function, *classes):
+        for target in (function, *others):
             self._code_node(target)
         self._graph.grow()
         self.watch.close()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import functools
+import gc
 import linecache
 import sys
 import textwrap
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List
+from types import FunctionType
+from typing import Any, Dict, List, Set
 
 import pytest
 
+import bandsaw
 from bandsaw.fingerprint import code
 from tests.workflows import run_python, write_files
+
+configuration = bandsaw.Configuration()
 
 LIMIT = 3
 TABLE: Dict[str, List[int]] = {"a": [1]}
@@ -41,8 +47,8 @@ def takes(model: Any) -> Any:
     return model
 
 
-def digest(function: Any = task, *classes: type) -> bytes:
-    return code.reachable_code(function, classes).digest
+def digest(function: Any = task, *others: Any) -> bytes:
+    return code.reachable_code(function, others).digest
 
 
 def test_parts_are_named_and_have_texts() -> None:
@@ -97,6 +103,94 @@ def test_the_classes_of_arguments_count(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Model, "rate", 2)
 
     assert digest(takes, Model) != before
+
+
+class Holder:
+    def __init__(self, *held: Any) -> None:
+        self.held = held
+
+    def method(self) -> None:
+        """Do nothing."""
+
+
+class Slotted:
+    __slots__ = ("held",)
+
+
+class Names(Dict[str, Any]):
+    """A class of the user's own that is a container."""
+
+
+class Quiet:
+    """Says itself what counts."""
+
+    def __init__(self) -> None:
+        self.left_out = helped
+
+    def __fingerprint__(self) -> int:
+        return 1
+
+
+def slotted(held: Any) -> Slotted:
+    value = Slotted()
+    value.held = held
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (helped, {helped}),
+        (Model, {Model}),
+        (Model(), {Model}),
+        (Model().fit, {Model, Model.fit, type(Model().fit)}),
+        (functools.partial(helped, 1), {helped, functools.partial}),
+        ([{"a": (helped,)}, {Model}], {helped, Model}),
+        ({Model(): frozenset({helped})}, {helped, Model}),
+        (Holder(Holder(helped)), {Holder, helped}),
+        (slotted([helped]), {Slotted, helped}),
+        (Names(a=helped), {Names, helped}),
+        (Quiet(), {Quiet}),
+        (functools.lru_cache()(helped), {type(functools.lru_cache()(len)), helped}),
+        (bandsaw.task(helped, config=__name__), {helped}),
+        ([bandsaw.task(helped, config=__name__)], {helped}),
+        ([1, "a", (2.5, None), range(3)], set()),
+        ([functools.partial, Path("."), len], set()),
+    ],
+    ids=lambda value: None if isinstance(value, set) else type(value).__name__,
+)
+def test_code_that_arguments_hold_is_found(value: Any, expected: Set[Any]) -> None:
+    assert {inner(found) for found in code.code_in([value])} == expected
+
+
+def inner(found: Any) -> Any:
+    task = getattr(found, "bandsaw_task", None)
+    return found if task is None else task.callable
+
+
+def test_the_order_of_what_arguments_hold_does_not_count() -> None:
+    one, other = {"a": helped, "b": Model}, {"b": Model, "a": helped}
+
+    assert code.code_in([one]) == code.code_in([other])
+
+
+def test_arguments_that_hold_themselves_do_no_harm() -> None:
+    circle: List[Any] = [Model()]
+    circle.append(circle)
+
+    assert code.code_in([circle]) == (Model,)
+
+
+def test_code_of_arguments_that_are_made_anew_each_time_is_forgotten() -> None:
+    references = []
+    for _ in range(300):
+        function = FunctionType(helped.__code__, globals(), "made")
+        code.reachable_code(takes, code.code_in([function]))
+        references.append(weakref.ref(function))
+    del function
+    gc.collect()
+
+    assert sum(reference() is not None for reference in references) <= 100
 
 
 def test_what_python_itself_defines_does_not_count() -> None:

@@ -1,0 +1,108 @@
+"""Which code comes with the arguments of a call, beside that which the task names."""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType, MethodType
+
+from ..leaves import LEAVES
+from ..objects import attributes, pickles_its_own_way
+from ..registry import find_stand_in
+from .constants import below, is_code
+from .owners import OWN, owner_of_class, owner_of_namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
+
+_ATOMS = frozenset(LEAVES) | {range}
+_COLLECTIONS: Tuple[Any, ...] = (frozenset, list, set, tuple)
+_CONTAINERS = (dict, *_COLLECTIONS)
+
+
+def code_in(values: Iterable[object]) -> Tuple[Any, ...]:
+    """Return the functions and classes that a task may come to call.
+
+    Args:
+        values: The arguments of a call.
+
+    Returns:
+        Functions and classes that are arguments, the classes of the others, and those
+        of the user's own that these hold. In an order that depends on nothing but
+        where they are defined.
+    """
+    found: Dict[int, Any] = {}
+    waiting: List[object] = []
+    for value in values:
+        kind = type(value)
+        if kind not in _ATOMS:
+            waiting.append(value)
+            code = value if _has_code(value) else kind
+            if code not in _CONTAINERS:
+                found[id(code)] = code
+    seen: Set[int] = set()
+    holders: Dict[type, bool] = {}
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        code = value if _has_code(value) else type(value)
+        if _is_own(code):
+            found[id(code)] = code
+        parts = _parts(value, holders)
+        if not _ATOMS.issuperset(map(type, parts)):
+            waiting += [part for part in parts if type(part) not in _ATOMS]
+    return tuple(sorted(found.values(), key=_place))
+
+
+def _has_code(value: object) -> bool:
+    return isinstance(value, (FunctionType, type))
+
+
+def _is_own(code: Any) -> bool:
+    if isinstance(code, FunctionType):
+        return owner_of_namespace(code.__globals__) == OWN
+    return owner_of_class(code) == OWN
+
+
+def _parts(value: Any, holders: Dict[type, bool]) -> Sequence[Any]:
+    """Return what a value holds, as far as that can be seen without calling it."""
+    kind = type(value)
+    if kind in _CONTAINERS:
+        return _items(value)
+    if isinstance(value, MethodType):
+        return value.__func__, value.__self__
+    if is_code(value):
+        return [*below(value), getattr(value, "__func__", None)]
+    if kind is sys.modules["functools"].partial:
+        return value.func, value.args, value.keywords
+    holds = holders.get(kind)
+    if holds is None:
+        holds = holders[kind] = _shows_attributes(kind)
+    parts = list(attributes(value).values()) if holds else []
+    if isinstance(value, _CONTAINERS):
+        parts += _items(value)
+    return parts
+
+
+def _shows_attributes(kind: type) -> bool:
+    """Tell if all attributes count; some may be left out on purpose."""
+    return find_stand_in(kind) is None and not any(
+        map(pickles_its_own_way, kind.__mro__)
+    )
+
+
+def _items(value: Any) -> List[Any]:
+    # Not as its own class lists them: nothing of the value is called.
+    if isinstance(value, dict):
+        return [*dict.keys(value), *dict.values(value)]
+    for kind in _COLLECTIONS:
+        if isinstance(value, kind):
+            return list(kind.__iter__(value))
+    return []
+
+
+def _place(code: Any) -> Tuple[str, str, int]:
+    line = code.__code__.co_firstlineno if isinstance(code, FunctionType) else 0
+    return str(code.__module__), code.__qualname__, line

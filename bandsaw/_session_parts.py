@@ -13,10 +13,11 @@ from .run import get_run
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Optional
+    from typing import Any, Optional, Tuple
 
     from .config import Configuration
     from .distribution import DistributionArchive
+    from .environments.resolution import Resolution
     from .execution import Execution
     from .result import Result
     from .run import Run
@@ -33,6 +34,7 @@ class SessionParts:
         configuration: The configuration that has the chain.
         advice_chain: The name of the chain.
         result: What the task, or an advice in its place, has come to; `None` before.
+        environments: Those through which the session has gone from this process.
     """
 
     # What every walk needs has slots, which are faster than an instance's dict. That is
@@ -54,6 +56,7 @@ class SessionParts:
     configuration: Configuration
     result: Result
     advice_chain: str
+    environments: Tuple[Resolution, ...] = ()
     _context: Optional[Context] = None
     _attachments: Optional[Attachments] = None
     _cancellation: Optional[Cancellation] = None

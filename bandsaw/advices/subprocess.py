@@ -123,7 +123,11 @@ class SubprocessAdvice(RemoteAdvice):
         chosen = self._chosen(session)
         if isinstance(chosen, Interpreter):
             return chosen
-        return chosen.at(session.configuration.directory).interpreter()
+        resolution = chosen.at(session.configuration.directory).resolution()
+        interpreter = Interpreter(executable=resolution.executable())
+        if resolution not in session.environments:
+            session.environments += (resolution,)
+        return interpreter
 
     def environment_for(self, session: Session) -> Optional[str]:
         """Say what is known of the environment, as it is locked."""

@@ -171,6 +171,10 @@ class SessionRecords:
             except Exception:
                 # A container of the user's own may refuse to show its items.
                 record["result"] = {"value": self._describe(value)}
+        environments = session.environments
+        if environments:
+            facts = [environment.facts for environment in environments]
+            record["environments"] = self._erased(facts)
         return record
 
     def _describe_arguments(

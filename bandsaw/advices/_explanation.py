@@ -167,6 +167,15 @@ def _entries(store: Store, prefix: str) -> Iterable[Any]:
             continue
 
 
+def _without(text: str, other: str) -> Optional[str]:
+    """Return what a list has that another one has not, `None` if that is nothing.
+
+    An environment may have hundreds of packages.
+    """
+    others = other.split(", ")
+    return ", ".join(part for part in text.split(", ") if part not in others) or None
+
+
 def _differences(
     store: Store, old: Dict[str, Any], new: Dict[str, Any], parts: Parts
 ) -> List[Difference]:
@@ -177,8 +186,9 @@ def _differences(
     for fact, subject in _NAMES_OF_FACTS.items():
         is_compared = fact != "python" or new.get("compare_python")
         if is_compared and old.get(fact) != new.get(fact):
+            was, now = str(old.get(fact)), str(new.get(fact))
             found.append(
-                Difference(fact, subject, str(old.get(fact)), str(new.get(fact)))
+                Difference(fact, subject, _without(was, now), _without(now, was))
             )
     if old.get("document") != new.get("document"):
         before = _read_parts(store, old.get("document"))

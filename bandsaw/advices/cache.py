@@ -11,6 +11,7 @@ from .._advice import Advice
 from ..exceptions import (
     BandsawError,
     ConfigurationError,
+    InterpreterError,
     UnstableValueError,
     UntrustedDirectoryError,
 )
@@ -131,7 +132,11 @@ class CachingAdvice(Advice):
             UnstableValueError: If an argument has no stable identity.
             UntrustedDirectoryError: If somebody else can write to the directory.
         """
-        call = self._call_of(session)
+        try:
+            call = self._call_of(session)
+        except InterpreterError as error:  # Its environment has no packages that fit.
+            session.conclude(Result(exception=error))
+            return
         if call is None:
             session.proceed()
             return
@@ -190,7 +195,12 @@ class CachingAdvice(Advice):
         task = session.task
         known = self._identifications.get(id(task))
         if known is not None and known[0]() is task and known[1] is session.walk:
-            return known[2]
+            identification = known[2]
+            if identification is None or identification.environment is None:
+                return identification
+            # What is locked may have changed since.
+            if identification.environment == self._environment_behind(session):
+                return identification
         # A serializer that makes a difference between subjects signs.
         serializer = session.serializer
         self.store.is_signed = serializer.bound_to("any") is not serializer
@@ -209,10 +219,10 @@ class CachingAdvice(Advice):
         return identification
 
     def _environment_behind(self, session: Session) -> Optional[str]:
-        """Return what is known of where the later advices take the session."""
+        """Return what is known of where the last of the later advices takes it."""
         advices = session.walk.advices
         behind = advices[advices.index(self) + 1 :] if self in advices else ()
-        for advice in behind:
+        for advice in reversed(behind):
             find = getattr(advice, "environment_for", None)
             environment: Optional[str] = None if find is None else find(session)
             if environment is not None:

@@ -9,6 +9,7 @@ error, too.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Callable, List, Optional
 
 import bandsaw
@@ -188,5 +189,40 @@ reveal_type(bandsaw.get_run_id())  # is: str
 reveal_type(bandsaw.identifier_from_string("a"))  # is: str
 reveal_type(bandsaw.__version__)  # is: str
 bandsaw.set_run_id("my run")
+
+# Environments are accepted wherever an interpreter is.
+
+old = bandsaw.environments.Environment(
+    ">=3.8,<3.10",
+    ["six ==1.15", "./mylib[plot]"],
+    requirements_file=Path("requirements.txt"),
+    constraints=["numpy <2"],
+    lock="my.lock",
+    index_url="https://host/simple",
+    find_links=[Path("wheels"), "more"],
+    name="old",
+)
+new = bandsaw.environments.Environment(Path("/usr/bin/python3"), constraints="six<2")
+reveal_type(old.interpreter())  # is: Interpreter
+reveal_type(old.interpreter().executable)  # is: str
+reveal_type(old.label)  # is: str
+reveal_type(old == new)  # is: bool
+bandsaw.environments.Environment(3.8)  # type: ignore[arg-type]
+
+environments = bandsaw.advices.subprocess.SubprocessAdvice(interpreter=old, workers=2)
+environments.add_interpreter(new, "new")
+
+
+@bandsaw.task(environment=old)
+def in_environment(x: int) -> str:
+    return str(x)
+
+
+@bandsaw.task(environment="inline", chain="gpu")
+async def in_inline_environment(x: int) -> bytes:
+    return bytes(x)
+
+
+reveal_type(in_environment(1))  # is: str
 
 optional: Optional[str] = bandsaw.advices.cache.CachingAdvice("a").directory.name

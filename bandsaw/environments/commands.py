@@ -57,7 +57,7 @@ class Commands:
     Args:
         name: What is built.
         directory: The working directory of the commands, so that no project's
-            configuration is found.
+            configuration is found. Their temporary files are in there, too.
         show: Is told what is done now, and each line that a command writes.
     """
 
@@ -90,6 +90,8 @@ class Commands:
             for name, value in os.environ.items()
             if name not in _NOT_FOR_COMMANDS
         }
+        # What they forget to remove goes away with the directory.
+        environment["TMPDIR"] = self._directory
         environment.update(variables or {})
         lines: List[str] = []
         with Lifeline() as lifeline:

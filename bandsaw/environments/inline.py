@@ -90,7 +90,8 @@ def read_environment(path: str, name: str) -> Environment:
         PEP 723, https://packaging.python.org/specifications/inline-script-metadata/
     """
     metadata = _metadata_of(path)
-    tools = metadata.get("tool", {}).get("bandsaw", {})
+    tables = metadata.get("tool", {})
+    tools = tables.get("bandsaw", {}) if isinstance(tables, dict) else tables
     known = {"constraints", "find-links", "index-url", "lock"}
     if not isinstance(tools, dict) or not known.issuperset(tools):
         raise ConfigurationError(
@@ -98,12 +99,15 @@ def read_environment(path: str, name: str) -> Environment:
             f"{', '.join(sorted(known))}, and not {tools!r}."
         )
     more: Dict[str, Any] = {key.replace("-", "_"): tools[key] for key in tools}
-    return Environment(
-        metadata.get("requires-python"),
-        metadata.get("dependencies", []),
-        name=name,
-        **more,
-    )
+    try:
+        return Environment(
+            metadata.get("requires-python"),
+            metadata.get("dependencies", []),
+            name=name,
+            **more,
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(f"The metadata of {path}: {error}") from error
 
 
 def _metadata_of(path: str) -> Dict[str, Any]:

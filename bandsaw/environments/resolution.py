@@ -26,8 +26,11 @@ class Resolution:
         section: What was chosen for that.
 
     Attributes:
+        specification: What was asked for.
         section: What was chosen.
         digest: What the environment is made of, as hex digits.
+        identity: What tells results that were computed in it from those of another one:
+            the platform, the packages and the projects, separated by commas.
     """
 
     def __init__(self, specification: Specification, section: Section) -> None:
@@ -43,13 +46,12 @@ class Resolution:
             section.to_json(),
             self._projects,
         )
-
-    @property
-    def identity(self) -> str:
-        """What tells results that were computed in it from those of another one."""
-        packages = sorted(str(package) for package in self.section.packages.values())
-        platform = self.specification.python.platform
-        return f"{platform} {_digest(packages, self._projects)}"
+        packages = sorted(map(str, section.packages.values()))
+        projects = [
+            f"{text} {digest}" for text, digest in sorted(self._projects.items())
+        ]
+        platform = specification.python.platform
+        self.identity = ", ".join([platform, *packages, *projects])
 
     @property
     def facts(self) -> Dict[str, Any]:
@@ -194,19 +196,6 @@ def resolve(environment: Environment) -> Resolution:
     if known is None or not known.is_current:
         known = _known[key] = _Known(environment)
     return known.resolution
-
-
-def known_resolution(environment: Environment) -> Optional[Resolution]:
-    """Return what this process has found out about an environment.
-
-    Args:
-        environment: The environment.
-
-    Returns:
-        What it holds, `None` if nobody has asked for that yet.
-    """
-    known = _known.get((environment, environment.place))
-    return None if known is None else known.resolution
 
 
 def reset() -> None:

@@ -12,6 +12,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 
 from .._temporary import open_private
 from ..exceptions import EnvironmentBuildError
@@ -89,9 +90,7 @@ class Tool:
         """
         if project.endswith(".whl"):
             return project
-        number = len(os.listdir(self._scratch))
-        directory = os.path.join(self._scratch, f"wheel-{number}")
-        os.mkdir(directory)
+        directory = tempfile.mkdtemp(prefix="wheel-", dir=self._scratch)
         self._build(project, directory)
         for name in os.listdir(directory):
             if name.endswith(".whl"):

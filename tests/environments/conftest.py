@@ -121,6 +121,10 @@ def left_over(home: Path) -> List[str]:
     directory = home / "environments"
     if not directory.is_dir():
         return []
-    links = [path for path in directory.iterdir() if path.is_symlink()]
+    links = [
+        path
+        for path in directory.iterdir()
+        if path.is_symlink() and "-" not in path.name
+    ]
     known = {path.name for path in links} | {os.readlink(str(path)) for path in links}
     return sorted({path.name for path in directory.iterdir()} - known - {".locks"})

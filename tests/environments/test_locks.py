@@ -171,7 +171,7 @@ def test_a_platform_without_a_section_gets_one_and_the_others_stay(
         ('{"version": 1, "environments": {"a": []}}', "does not list environments"),
         ('{"version": 1, "environments": {"of a test": {"PLATFORM": 7}}}', "cannot be"),
         (
-            '{"version": 1, "environments": {"of a test": {"PLATFORM": []}}}',
+            '{"version": 1, "environments": {"of a test": {"PLATFORM": {"a": 7}}}}',
             "cannot be",
         ),
     ],

@@ -1,0 +1,186 @@
+"""Who somebody is, an index gets to know, and nobody else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from bandsaw.environments import Environment
+from bandsaw.environments.credentials import (
+    netrc_line,
+    with_credentials,
+    without_credentials,
+)
+from bandsaw.exceptions import EnvironmentBuildError
+from tests.environments.conftest import python_in
+from tests.environments.wheels import (
+    PackageIndex,
+    make_source_archive,
+    package_index,
+)
+
+SECRET = "tell-nobody-123"
+
+
+@pytest.fixture
+def guarded(packages: Path) -> Iterator[PackageIndex]:
+    """An index that lets in only who knows the password.
+
+    What it serves has to be built, with the help of another package that it has.
+    """
+    make_source_archive(packages, "omega", build_requires=["alpha"])
+    with package_index(packages, SECRET) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://ada:secret@host/simple", "https://host/simple"),
+        ("a @ https://token@host/a.whl, b", "a @ https://host/a.whl, b"),
+        ("https://ada:sec@ret@host/simple", "https://host/simple"),
+        ("git+https://ada:secret@host/a.git@v1", "git+https://host/a.git@v1"),
+        ("git+ssh://git@host/a.git@v1", "git+ssh://git@host/a.git@v1"),
+        ("git+ssh://git:secret@host/a.git", "git+ssh://host/a.git"),
+        ("https://host/a@b", "https://host/a@b"),
+        ("https://host?who=a@b", "https://host?who=a@b"),
+        ("ada@host", "ada@host"),
+        ("two: https://a:b@c/ https://d:e@f/", "two: https://c/ https://f/"),
+    ],
+)
+def test_addresses_are_shown_without_credentials(text: str, shown: str) -> None:
+    assert without_credentials(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://host/a.whl", "https://ada:secret@host/a.whl"),
+        ("https://host/a.whl#sha256=0", "https://ada:secret@host/a.whl#sha256=0"),
+        ("https://host/b.whl", "https://host/b.whl"),
+        ("git+https://host/a.git@1234", "git+https://token@host/a.git@1234"),
+        ("git+https://host/a.git", "git+https://token@host/a.git"),
+    ],
+)
+def test_what_was_chosen_is_fetched_with_the_credentials_of_its_place(
+    url: str, found: str
+) -> None:
+    given = [
+        "six",
+        "a @ https://ada:secret@host/a.whl ; python_version > '3'",
+        "g @ git+https://token@host/a.git@branch/b",
+    ]
+    assert with_credentials(url, given) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("https://ada:s%40c@host:80/a", "machine host login ada password s@c"),
+        ("https://token@host/a", None),
+        ("https://ada:a%20b@host/a", None),
+        ("https://ada:%5C@host/a", None),
+        ("https://host/a", None),
+    ],
+)
+def test_a_netrc_file_says_only_what_every_python_reads_alike(
+    url: str, line: Any
+) -> None:
+    assert netrc_line(url) == line
+
+
+def test_an_environment_does_not_show_them() -> None:
+    environment = Environment(
+        None,
+        [f"a @ https://ada:{SECRET}@host/a.whl"],
+        constraints=[f"b @ https://{SECRET}@host/b.whl"],
+        index_url=f"https://ada:{SECRET}@host/simple",
+        find_links=[f"https://ada:{SECRET}@host/links"],
+    )
+    assert SECRET not in repr(environment)
+    assert SECRET not in environment.label
+    assert SECRET not in str(environment)
+
+
+def test_only_the_index_gets_to_know_them(
+    every_maker: str,
+    guarded: PackageIndex,
+    project: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = guarded.url(f"ada:{SECRET}@")
+    wheel = url.replace("simple/", "files/alpha-1.0-py3-none-any.whl")
+    environment = Environment(
+        None, ["omega", f"alpha @ {wheel}", "beta"], index_url=url
+    ).at(str(project))
+
+    code = "import alpha, omega; print(alpha.version, omega.version)"
+    assert python_in(environment, code) == "1.0 1.0"
+    # What builds the distribution was fetched from there, too.
+    assert any("alpha-2.0" in path for path in guarded.asked_for)
+    assert guarded.exposed == set()
+    assert caplog.records
+    assert SECRET not in "".join(record.getMessage() for record in caplog.records)
+    assert SECRET not in (project / "bandsaw.lock").read_text()
+    home = Path(os.environ["BANDSAW_HOME"])
+    for path in home.rglob("*.json"):
+        assert SECRET not in path.read_text(), path
+    assert SECRET not in json.dumps(environment.resolution().facts)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there is no /proc")
+def test_the_index_sees_passwords_on_command_lines(
+    guarded: PackageIndex, project: Path
+) -> None:
+    # Else the test above would say nothing.
+    from tests.environments.wheels import command_lines_with
+    from tests.workflows import run_python
+
+    code = f"from tests.environments.wheels import command_lines_with as f; \
+print(len(f('{SECRET}')))"
+    assert run_python("-c", code, directory=project).stdout.strip() != "0"
+    assert command_lines_with(SECRET) == set()
+
+
+@pytest.mark.parametrize("who", ["ada:wrong-password@", ""])
+def test_an_index_that_lets_nobody_in_is_named_without_them(
+    maker: str, guarded: PackageIndex, project: Path, who: str
+) -> None:
+    environment = Environment(None, ["gamma"], index_url=guarded.url(who))
+
+    with pytest.raises(EnvironmentBuildError, match="choosing packages") as caught:
+        environment.at(str(project)).interpreter()
+    assert "wrong-password" not in str(caught.value)
+    assert "gamma" in str(caught.value)
+    assert not (project / "bandsaw.lock").exists()
+
+
+@pytest.mark.stress
+def test_the_users_own_netrc_file_still_counts(
+    guarded: PackageIndex,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tests.environments.conftest import without_uv
+
+    without_uv(monkeypatch)
+    netrc = tmp_path / "my netrc"
+    netrc.write_text(f"machine 127.0.0.1 login ada password {SECRET}\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    environment = Environment(
+        None,
+        ["gamma"],
+        index_url=guarded.url(),
+        find_links=["http://bob:other@localhost:1/"],
+    )
+
+    assert environment.at(str(project)).resolution().section.packages["gamma"]

@@ -1,4 +1,4 @@
-"""Which code comes with the arguments of a call, beside that which the task names."""
+"""Which code values hold: the arguments of a call, and what decorators have made."""
 
 from __future__ import annotations
 
@@ -54,6 +54,20 @@ def code_in(values: Iterable[object]) -> Tuple[Any, ...]:
         if not _ATOMS.issuperset(map(type, parts)):
             waiting += [part for part in parts if type(part) not in _ATOMS]
     return tuple(sorted(found.values(), key=_place))
+
+
+def functions_in(value: object, name: str) -> List[FunctionType]:
+    """Return the functions of a name that a value holds.
+
+    Args:
+        value: What a decorator may have made of a function.
+        name: The qualified name of the function.
+    """
+    return [
+        code
+        for code in code_in([value])
+        if isinstance(code, FunctionType) and code.__qualname__ == name
+    ]
 
 
 def _has_code(value: object) -> bool:

@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 
 from ...modules import importable_module_name
-from .owners import OWN, owner_of_class, owner_of_namespace
+from .owners import BANDSAW, OWN, owner_of_class, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,6 +177,26 @@ def owner_of_attribute(cls: type, name: str) -> Optional[type]:
 def is_builtin(name: str) -> bool:
     """Tell if Python itself gives a name a meaning."""
     return hasattr(builtins, name)
+
+
+def is_of_bandsaw(
+    space: Namespace, chain: str, namespace: Callable[[Mapping[str, Any]], Namespace]
+) -> bool:
+    """Tell if a dotted name leads to something that this library defines.
+
+    Args:
+        space: Where it is used.
+        chain: The name.
+        namespace: Returns the namespace of a module's `__dict__`.
+    """
+    found = follow(space, chain, namespace)
+    if found is None:
+        return False
+    value = found.value
+    if isinstance(value, ModuleType):
+        return owner_of_namespace(vars(value)) == BANDSAW
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return module is not None and owner_of_namespace(vars(module)) == BANDSAW
 
 
 def origin(

@@ -12,6 +12,7 @@ import re
 import sys
 
 from ...remembered import remembered
+from .owners import INSTALLED, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,45 @@ _KIND = "distributions-1"
 _METADATA = ((".dist-info", "METADATA"), (".egg-info", "PKG-INFO"))
 
 _known: Dict[Tuple[str, str], Optional[Distribution]] = {}
+
+
+class Packages:
+    """The installed distributions that code was found to use."""
+
+    def __init__(self) -> None:
+        self._versions: Dict[str, str] = {}
+
+    @property
+    def versions(self) -> Dict[str, str]:
+        """The versions by the names of the distributions, in the order of these."""
+        return dict(sorted(self._versions.items()))
+
+    def add_of(self, module_name: object) -> None:
+        """Add the distribution of a module, if it is loaded and belongs to one.
+
+        Args:
+            module_name: The name of the module, or something else, which has none.
+        """
+        if type(module_name) is not str:
+            return
+        root = module_name.partition(".")[0]
+        module = sys.modules.get(module_name) or sys.modules.get(root)
+        path = getattr(module, "__file__", None)
+        if module is None or not isinstance(path, str):
+            return
+        if owner_of_namespace(vars(module)) == INSTALLED:
+            self.add(module_name, path)
+
+    def add(self, module_name: str, path: str) -> None:
+        """Add the distribution of an installed module, if there is one.
+
+        Args:
+            module_name: The name of the module.
+            path: The path of its file, or of its directory.
+        """
+        distribution = distribution_of(module_name, path)
+        if distribution is not None:
+            self._versions[distribution[0]] = distribution[1]
 
 
 def distribution_of(module_name: str, path: str) -> Optional[Distribution]:

@@ -7,14 +7,22 @@ from types import FunctionType, MethodType, ModuleType
 
 from ...infos import text_of
 from ...modules import importable_module_name
+from .arguments import functions_in
 from .constants import below, describe, is_code
 from .graph import Graph
 from .index import code_digest
 from .instructions import CHANGEABLE, changes_values, names_of_code
-from .lookup import ABSENT, Namespace, absolute_name, follow, origin
+from .lookup import (
+    ABSENT,
+    Namespace,
+    absolute_name,
+    follow,
+    is_of_bandsaw,
+    origin,
+)
 from .members import is_generated, members_of
-from .owners import BANDSAW, INSTALLED, OWN, owner_of_class, owner_of_namespace
-from .packages import distribution_of
+from .owners import INSTALLED, OWN, owner_of_class, owner_of_namespace
+from .packages import Packages
 from .sources import source_of
 from .unloaded import Unloaded
 from .watching import HELD, Watch
@@ -47,9 +55,9 @@ class Reach:
         self.state: Set[str] = set(state)
         self._constants: Set[str] = set()
         self._graph = Graph()
-        self._packages: Dict[str, str] = {}
+        self._packages = Packages()
         self._namespaces: Dict[int, Namespace] = {}
-        self._unloaded = Unloaded(self._graph, self.watch, self._add_package)
+        self._unloaded = Unloaded(self._graph, self.watch, self._packages.add)
 
     def code_of(self, function: FunctionType, others: Iterable[Any]) -> Code:
         """Return the code of a function.
@@ -62,7 +70,7 @@ class Reach:
             self._code_node(target)
         self._graph.grow()
         self.watch.close()
-        return self._graph.code(dict(sorted(self._packages.items())))
+        return self._graph.code(self._packages.versions)
 
     @property
     def has_taken_state_for_constants(self) -> bool:
@@ -87,14 +95,14 @@ class Reach:
             return self._function_node(value)
         if isinstance(value, type):
             return self._class_node(value)
-        self._add_package_of(getattr(value, "__module__", None))
+        self._packages.add_of(getattr(value, "__module__", None))
         return None
 
     def _function_node(self, function: FunctionType) -> Optional[Node]:
         owner = owner_of_namespace(function.__globals__)
         if owner != OWN:
             if owner == INSTALLED:
-                self._add_package_of(function.__globals__.get("__name__"))
+                self._packages.add_of(function.__globals__.get("__name__"))
             return None
 
         def label() -> str:
@@ -139,20 +147,10 @@ class Reach:
         self, node: Node, space: Namespace, form: str, names: List[str]
     ) -> None:
         # How a task is advised is not what it does.
-        if not any(self._is_of_bandsaw(space, chain) for chain in names):
+        if not any(is_of_bandsaw(space, name, self._namespace) for name in names):
             node.content.append(form)
             for chain in names:
                 self._follow(node, space, chain, ())
-
-    def _is_of_bandsaw(self, space: Namespace, chain: str) -> bool:
-        found = follow(space, chain, self._namespace)
-        if found is None:
-            return False
-        value = found.value
-        if isinstance(value, ModuleType):
-            return owner_of_namespace(vars(value)) == BANDSAW
-        module = sys.modules.get(getattr(value, "__module__", None) or "")
-        return module is not None and owner_of_namespace(vars(module)) == BANDSAW
 
     def _follow_closure(
         self, node: Node, function: FunctionType, changed: Iterable[str]
@@ -187,7 +185,7 @@ class Reach:
         owner = owner_of_class(cls)
         if owner != OWN:
             if owner == INSTALLED:
-                self._add_package_of(cls.__module__)
+                self._packages.add_of(cls.__module__)
             return None
 
         def label() -> str:
@@ -222,10 +220,13 @@ class Reach:
                 self.watch.binding(vars(cls), name, members[name])
             if definition is not None and is_generated(value):
                 continue
-            if is_code(value):
-                self._add_edge(node, name, self._code_node(value))
-            else:
+            target = self._code_node(value) if is_code(value) else None
+            self._add_edge(node, name, target)
+            if not is_code(value):
                 self._follow_attribute(node, name, value, definition is None)
+            if target is None:
+                place = f"{cls.__qualname__}.{name}"
+                self._follow_decorated(node, name, space, place, value)
 
     def _follow_attribute(
         self, node: Node, name: str, value: object, is_without_source: bool
@@ -263,11 +264,11 @@ class Reach:
             return
         value = found.value
         if isinstance(value, ModuleType):
-            self._add_package_of(value.__name__)
+            self._packages.add_of(value.__name__)
         elif is_code(value):
             self._add_edge(node, chain, self._code_node(value))
         elif is_state:
-            self._follow_assignment(node, chain, *self._origin(found))
+            self._follow_assignment(node, chain, *self._origin(found), value)
         else:
             self._follow_constant(node, chain, found, label)
 
@@ -282,7 +283,7 @@ class Reach:
             if space is None:
                 node.content += [chain, place]
             else:
-                self._follow_assignment(node, chain, space, place)
+                self._follow_assignment(node, chain, space, place, value)
             return
         if not (description.is_fixed and isinstance(value, HELD)):
             self.watch.changeable(lambda: namespace[name], description)
@@ -311,7 +312,7 @@ class Reach:
     def _follow_value(self, node: Node, name: str, value: object, label: str) -> None:
         """Follow what a closure holds."""
         if isinstance(value, ModuleType):
-            self._add_package_of(value.__name__)
+            self._packages.add_of(value.__name__)
             return
         if is_code(value):
             self._add_edge(node, name, self._code_node(value))
@@ -337,10 +338,36 @@ class Reach:
             self._graph.node(key, "constant", lambda: label, expand, value),
         )
 
+    def _follow_decorated(
+        self, node: Node, chain: str, space: Namespace, name: str, value: object
+    ) -> None:
+        """Follow what a decorator has made an object of, like a cached property."""
+        source = space.source
+        definitions = None if source is None else source.index.definitions.get(name)
+        if source is not None and definitions is None:
+            return
+        targets = functions_in(value, name)
+        for target in targets:
+            self._add_edge(node, chain, self._code_node(target))
+        if targets or source is None:
+            return
+
+        # The object does not show what it is made of.
+        def expand(decorated: Node, _: object) -> None:
+            for definition in definitions or ():
+                decorated.content += ["form", definition.form, source.doubt]
+                self._follow_definition(decorated, space, definition)
+
+        key = ("decorated", id(space.values), name)
+        label = f"{space.name}.{name}"
+        found = self._graph.node(key, "function", lambda: label, expand, space)
+        self._add_edge(node, chain, found)
+
     def _follow_assignment(
-        self, node: Node, chain: str, space: Namespace, name: str
+        self, node: Node, chain: str, space: Namespace, name: str, value: object
     ) -> None:
         """Let a value count that is no plain data: by what its assignment says."""
+        self._follow_decorated(node, chain, space, name, value)
         source = space.source
         assignment = None if source is None else source.index.assignments.get(name)
         if source is None or assignment is None:
@@ -358,24 +385,6 @@ class Reach:
         label = f"{space.name}.{name}"
         found = self._graph.node(key, "constant", lambda: label, expand, space)
         self._add_edge(node, chain, found)
-
-    # Packages
-
-    def _add_package_of(self, module_name: object) -> None:
-        if type(module_name) is not str:
-            return
-        root = module_name.partition(".")[0]
-        module = sys.modules.get(module_name) or sys.modules.get(root)
-        path = getattr(module, "__file__", None)
-        if module is None or not isinstance(path, str):
-            return
-        if owner_of_namespace(vars(module)) == INSTALLED:
-            self._add_package(module_name, path)
-
-    def _add_package(self, module_name: str, path: str) -> None:
-        distribution = distribution_of(module_name, path)
-        if distribution is not None:
-            self._packages[distribution[0]] = distribution[1]
 
     @staticmethod
     def _add_edge(node: Node, name: str, target: Optional[Node]) -> None:

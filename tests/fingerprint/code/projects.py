@@ -25,7 +25,7 @@ PROJECT: Dict[str, str] = {
         from package import tools, exported
         from package.deep import inner
         from starred import *
-        from decorating import logged, Registry
+        from decorating import kept_elsewhere, logged, Registry, Remembering
 
         LIMIT = 10
         UNUSED = 1
@@ -53,6 +53,23 @@ PROJECT: Dict[str, str] = {
         @functools.lru_cache(maxsize=None)
         def remembered(x):
             return x + 100
+
+
+        @Remembering
+        def remembered_by_an_object(x):
+            return x + 200
+
+
+        def given_again(x):
+            return x + 300
+
+
+        given_again = Remembering(given_again)
+
+
+        @kept_elsewhere
+        def hidden(x):
+            return x + 400
 
 
         def make_adder(amount):
@@ -93,6 +110,7 @@ PROJECT: Dict[str, str] = {
             values += [remembered(x), add_three(x), nested([x])[0], recursive(x)]
             values += [PARTIAL(x), late(x), SCALE, TABLE["a"][0], Color.RED.value]
             values += [helpers.Model(x).fit(), math.floor(x)]
+            values += [remembered_by_an_object(x), given_again(x), hidden(x)]
             if x < limit:
                 return sum(values)
             raise ValueError("too much")
@@ -102,6 +120,10 @@ PROJECT: Dict[str, str] = {
             return UNUSED
         ''',
     "helpers.py": '''
+        import functools
+
+        from decorating import Remembering
+
         FACTOR = 2
 
 
@@ -146,6 +168,19 @@ PROJECT: Dict[str, str] = {
             @staticmethod
             def helper():
                 return FACTOR
+
+            @functools.cached_property
+            def area(self):
+                return 500
+
+            @functools.singledispatchmethod
+            def any(self, x):
+                return 600
+
+            @staticmethod
+            @Remembering
+            def kept(x):
+                return 700
 
 
         class Other(Base):
@@ -201,6 +236,32 @@ PROJECT: Dict[str, str] = {
 
         class Registry(dict):
             pass
+
+
+        class Remembering:
+            def __init__(self, function):
+                self.function = function
+                self.seen = {}
+
+            def __call__(self, x):
+                self.seen[x] = [x]
+                return self.function(x)
+
+
+        FUNCTIONS = []
+
+
+        class Kept:
+            def __init__(self, number):
+                self.number = number
+
+            def __call__(self, x):
+                return FUNCTIONS[self.number](x)
+
+
+        def kept_elsewhere(function):
+            FUNCTIONS.append(function)
+            return Kept(len(FUNCTIONS) - 1)
         """,
     "lazy.py": """
         print("imported lazy")

@@ -186,7 +186,7 @@ def building(digest: str, label: str) -> Iterator[str]:
         EnvironmentBuildError: If somebody else takes too long, or if there is no place
             for files.
     """
-    with alone(f"build/{digest}") as is_alone:
+    with alone(f"environment/{digest}") as is_alone:
         if not is_alone:
             raise EnvironmentBuildError(
                 f"Environment {label!r}: somebody else has been making it for "
@@ -287,7 +287,7 @@ def remove_left_overs() -> int:
     for name in os.listdir(parent):
         digest, dash, _ = name.partition("-")
         if dash and not _is_published(parent, name):
-            with locks.alone(_lock_name(f"build/{digest}"), 0) as is_alone:
+            with locks.alone(_lock_name(f"environment/{digest}"), 0) as is_alone:
                 # Somebody may have published it in the meantime.
                 if is_alone and not _is_published(parent, name):
                     _remove(os.path.join(parent, name))

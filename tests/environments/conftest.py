@@ -13,6 +13,14 @@ import pytest
 
 from bandsaw.environments import Environment
 from tests.environments.wheels import PackageIndex, make_wheel, package_index
+from tests.interpreters import is_one_of
+
+
+@pytest.fixture(autouse=True)
+def _only_with_some_pythons() -> None:
+    """Real builds take long, and hardly depend on the Python that asks for them."""
+    if not is_one_of(min, max):
+        pytest.skip("runs with the oldest and the newest Python only")
 
 
 @pytest.fixture(autouse=True)

@@ -33,21 +33,29 @@ _GRACE = 5.0
 # of which the other end is kept open here.
 _ENDING_WITH_PARENT = """
 exec 3<&0 </dev/null
-{ read -r _ <&3; kill -s KILL -- "-$$"; } >/dev/null 2>&1 &
+{ cd /; read -r _ <&3; kill -s KILL -- "-$$"; } >/dev/null 2>&1 &
 exec "$@" 3<&-
 """
 
-# What would lead a command to another Python, or its packages to another place.
+# What would lead a command to another Python, its packages to another place, or let it
+# do something else than it is told.
 _NOT_FOR_COMMANDS = (
     "PYTHONHOME",
     "PYTHONPATH",
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
     "__PYVENV_LAUNCHER__",
+    "PIP_DRY_RUN",
+    "PIP_NO_DEPS",
     "PIP_PREFIX",
+    "PIP_REPORT",
+    "PIP_REQUIRE_HASHES",
     "PIP_REQUIRE_VIRTUALENV",
+    "PIP_ROOT",
     "PIP_TARGET",
     "PIP_USER",
+    "UV_NO_DEPS",
+    "UV_REQUIRE_HASHES",
 )
 
 

@@ -232,5 +232,7 @@ def _texts(name: str, values: Any) -> Tuple[str, ...]:
         raise ConfigurationError(
             f"Environment: {name}={values!r} is not a sequence of texts. Give [...]."
         )
+    if isinstance(values, (set, frozenset)):
+        values = sorted(values, key=str)  # It has another order in each process.
     texts = tuple(_text(name, value) for value in values)
     return tuple(text for text in texts if text is not None)

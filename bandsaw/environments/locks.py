@@ -133,9 +133,14 @@ class LockFile:
         if facts is None:
             return None
         try:
-            return Section.from_json(facts)
+            section = Section.from_json(facts)
         except (AttributeError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
+        for package in section.packages.values():
+            # Only what is fetched by an address may do without: a commit is one.
+            if package.url is None and not (package.version and package.hashes):
+                raise self._damaged(f"{package} has no hash")
+        return section
 
     def put(self, label: str, platform: str, section: Section) -> None:
         """Write what an environment holds on a platform, and keep all else.

@@ -33,6 +33,9 @@ print(json.dumps({
 }))
 """
 
+# The oldest Python that runs bandsaw.
+_OLDEST = (3, 8)
+
 # How long an executable may take to answer, in seconds.
 _PATIENCE = 60
 
@@ -86,7 +89,7 @@ class Python:
     def can_run_bandsaw(self) -> bool:
         """Whether it is one of those that are taken without being named."""
         version = parse_version(self.version)
-        return self.implementation == "cpython" and version >= (3, 8)
+        return self.implementation == "cpython" and version >= _OLDEST
 
     def __repr__(self) -> str:
         return f"<Python {self.version} {self.executable}>"
@@ -153,7 +156,13 @@ def _find_executable(wanted: str, directory: str) -> Python:
                 "'>=3.8,<3.10', nor an executable on the PATH."
             )
         path = found
-    return _required(path, f"The executable {wanted!r}")
+    python = _required(path, f"The executable {wanted!r}")
+    if parse_version(python.version) < _OLDEST:
+        raise PythonNotFoundError(
+            f"The executable {wanted!r} is Python {python.version}. Bandsaw needs "
+            f"{'.'.join(map(str, _OLDEST))} or newer there."
+        )
+    return python
 
 
 def _required(path: str, name: str) -> Python:

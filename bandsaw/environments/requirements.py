@@ -22,6 +22,11 @@ _PROJECT = re.compile(
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
+# The same with its name in front: `mylib[plot] @ file:///home/ada/mylib`.
+_NAMED_PROJECT = re.compile(
+    rf"{_NAME.pattern}\s*(?P<extras>\[[^]]*\])?\s*@\s*(?P<path>file:\S+)$"
+)
+
 # What belongs to no release of a project.
 _NOT_OF_A_PROJECT = ("__pycache__", "build", "dist", "node_modules")
 
@@ -129,7 +134,7 @@ class Requirements:
             self.constraints.append(line.text)
 
     def _add(self, text: str, directory: str) -> None:
-        match = _PROJECT.match(text)
+        match = _PROJECT.match(text) or _NAMED_PROJECT.match(text)
         if match is None:
             self.lines.append(_checked(text))
             return

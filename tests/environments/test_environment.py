@@ -47,6 +47,7 @@ def test_equal_environments_say_the_same() -> None:
     assert first != Environment("/usr/bin/python3", ["six"])
     assert first != first.at("/project")
     assert first != "python"
+    assert Environment(None, {"b", "a"}).requirements == ("a", "b")  # type: ignore[arg-type]
     assert first.at("/project") == second.at("/project").at("/elsewhere")
 
 

@@ -57,7 +57,7 @@ def test_a_project_that_cannot_be_built_says_why(make: Any, project: Path) -> No
 
 
 def test_an_index_that_is_not_reachable_is_an_error_in_a_bounded_time(
-    every_maker: str, make: Any
+    maker: str, make: Any
 ) -> None:
     with socket.socket() as taken:  # Nobody listens there.
         taken.bind(("127.0.0.1", 0))
@@ -126,7 +126,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield directory
     finally:
         flights.reset()  # Closes the file of the locks.
-        subprocess.run(["umount", str(directory)], check=True)
+        words = ["umount", str(directory)]
+        # What has watched over a command there may still be about to end.
+        wait_until(lambda: subprocess.run(words).returncode == 0)
 
 
 def test_a_full_disk_is_named_and_nothing_stays_on_it(

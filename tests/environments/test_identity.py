@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Dict, List
@@ -172,3 +173,17 @@ if __name__ == "__main__":
     run(project, index, script)
     # This time, the result came from the cache.
     assert "environments" not in results(project)["inside"]
+
+
+def test_neither_the_cache_nor_tracking_writes_credentials(
+    index: PackageIndex, project: Path, library: Path
+) -> None:
+    secret = "tell-nobody-123"
+    environment = {"INDEX_OF_THE_TEST": index.url(f"ada:{secret}@")}
+    completed = run_workflow(project, SCRIPT, config=CONFIG, environment=environment)
+    assert secret not in completed.stdout + completed.stderr
+
+    places = [project, Path(os.environ["BANDSAW_HOME"])]
+    files = [p for place in places for p in place.rglob("*") if p.is_file()]
+    assert any(path.name == "result-info.json" for path in files)
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []

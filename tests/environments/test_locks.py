@@ -160,6 +160,18 @@ def test_a_platform_without_a_section_gets_one_and_the_others_stay(
     assert file.section(NAME, platform()) is not None
 
 
+@pytest.mark.parametrize("package", [{"version": "1"}, {"hashes": ["sha256:0"]}, {}])
+def test_a_package_without_a_hash_is_refused(
+    project: Path, package: Dict[str, Any]
+) -> None:
+    facts = {"requirements": ["six"], "projects": {}, "packages": {"six": package}}
+    content = {"version": 1, "environments": {NAME: {platform(): facts}}}
+    (project / "bandsaw.lock").write_text(json.dumps(content))
+
+    with pytest.raises(EnvironmentLockError, match=r"six==\S+ has no hash"):
+        resolve(project, ["six"])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

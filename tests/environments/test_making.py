@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from bandsaw.environments import Environment, store
+from bandsaw.environments import Environment, resolution, store, tools
+from bandsaw.environments.pythons import Python, find_python
 from bandsaw.exceptions import EnvironmentBuildError, EnvironmentLockError
-from tests.environments.conftest import left_over, python_in
+from tests.environments.conftest import left_over, python_in, without_uv
 from tests.environments.wheels import (
     PackageIndex,
     make_project,
@@ -205,6 +206,56 @@ def test_another_python_has_the_same_packages(maker: str, make: Any) -> None:
     code = "import sys, alpha; print(sys.version_info[:2], alpha.version)"
     assert python_in(make(["alpha"], "3.8"), code) == "(3, 8) 2.0"
     assert python_in(make(["alpha<2"], old), code) == "(3, 8) 1.0"
+
+
+def test_settings_of_the_user_do_not_let_the_tools_do_something_else(
+    maker: str, make: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("PIP_NO_DEPS", "PIP_REQUIRE_HASHES", "PIP_USER", "UV_NO_DEPS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("UV_REQUIRE_HASHES", "1")
+    monkeypatch.setenv("UV_SYSTEM_PYTHON", "1")
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "target"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+
+    code = "import alpha, beta; print(alpha.version, beta.version)"
+    assert python_in(make(["beta"]), code) == "2.0 1.0"
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_uv_that_does_not_answer_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_uv(monkeypatch)
+    launcher = tmp_path / "uv"
+    launcher.write_text("#!/bin/sh\nexit 127\n")
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert tools.find_uv() is None
+
+    launcher.write_text("#!/bin/sh\necho uv 1.0\n")
+    assert tools.find_uv() == str(launcher)
+
+
+def test_a_python_that_cannot_make_environments_says_what_to_install(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_uv(monkeypatch)
+    python = find_python(None, "")
+    bare = Python(
+        python.executable,
+        {
+            "version": python.version,
+            "implementation": "cpython",
+            "platform": "linux",
+            "has_pip": False,
+        },
+    )
+    monkeypatch.setattr(resolution, "find_python", lambda *_: bare)
+
+    with pytest.raises(EnvironmentBuildError, match=r"python3-venv.*\[environments\]"):
+        make(["alpha"]).interpreter()
+    assert left_over(home()) == []
 
 
 # These ask the usual index of packages.

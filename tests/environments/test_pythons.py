@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_an_executable_that_is_no_python_is_named(
         path.chmod(0o755)
     with pytest.raises(PythonNotFoundError, match=f"{name}.*does not answer"):
         find_python(f"./{name}", str(tmp_path))
+
+
+def test_an_executable_that_is_too_old_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    facts = {
+        "version": "3.7.16",
+        "implementation": "cpython",
+        "platform": "linux",
+        "base": "/nowhere",
+        "has_pip": True,
+    }
+    path.write_text(f"#!/bin/sh\necho '{json.dumps(facts)}'\n")
+    path.chmod(0o755)
+    with pytest.raises(PythonNotFoundError, match=r"is Python 3.7.16.*needs 3.8 or"):
+        find_python("./old", str(tmp_path))
 
 
 def test_a_name_that_is_nowhere_is_no_python() -> None:

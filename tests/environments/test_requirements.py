@@ -100,6 +100,8 @@ def test_what_is_not_there_is_named(tmp_path: Path, content: str) -> None:
         (".", "", ""),
         (".[a]", "", "[a]"),
         ("file:LIB[a]", "my lib", "[a]"),
+        ("mylib [a] @ file:LIB", "my lib", "[a]"),
+        ("mylib@file:LIB", "my lib", ""),
     ],
 )
 def test_projects_are_paths(tmp_path: Path, text: str, path: str, extras: str) -> None:

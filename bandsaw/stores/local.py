@@ -162,15 +162,18 @@ class LocalStore(Store):
         if not self._is_checked:
             self._check_directory()
         parent = os.path.dirname(name)
+        path = f"{self._root}/{parent}"
         try:
-            is_link = stat.S_ISLNK(os.lstat(f"{self._root}/{parent}").st_mode)
+            status = os.lstat(path)
         except OSError:
             return  # It is not there yet.
-        if is_link and parent:
-            raise UntrustedDirectoryError(
-                f"{self._root}/{parent} in a cache is a symbolic link, which is not "
-                "followed. Remove it."
-            )
+        if parent:
+            if stat.S_ISLNK(status.st_mode):
+                raise UntrustedDirectoryError(
+                    f"{path} in a cache is a symbolic link, which is not followed. "
+                    "Remove it."
+                )
+            self._check_rights(path, status)
         if self._is_checked:
             self._checked_parents.add(parent)
 
@@ -179,26 +182,27 @@ class LocalStore(Store):
             status = os.stat(self._root)
         except OSError:
             return  # It will be made, for the user alone.
+        self._check_rights(self._root, status)
         self._is_checked = True
+
+    def _check_rights(self, path: str, status: os.stat_result) -> None:
         if self.is_signed:
             return
         # Root is trusted on every machine.
         if status.st_uid not in (os.getuid(), 0):
-            self._is_checked = False
             raise UntrustedDirectoryError(
-                f"The directory {self._root} of a cache belongs to another user "
-                f"(with the id {status.st_uid}). {_mend('-R go-w', self._root)}"
+                f"The directory {path} of a cache belongs to another user "
+                f"(with the id {status.st_uid}). {_mend('-R go-w', path)}"
             )
         if status.st_mode & stat.S_IWOTH:
-            self._is_checked = False
             raise UntrustedDirectoryError(
-                f"Everybody may write to the directory {self._root} of a cache. "
-                f"{_mend('go-w', self._root)}"
+                f"Everybody may write to the directory {path} of a cache. "
+                f"{_mend('go-w', path)}"
             )
         if status.st_mode & stat.S_IWGRP:
             warnings.warn(
-                f"A group may write to the directory {self._root} of a cache. "
-                f"{_mend('g-w', self._root)}",
+                f"A group may write to the directory {path} of a cache. "
+                f"{_mend('g-w', path)}",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -48,6 +48,23 @@ def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_directory_of_a_task_that_everybody_may_write_is_refused(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task").chmod(0o777)
+    store = LocalStore(tmp_path)
+
+    for _ in range(2):
+        with pytest.raises(UntrustedDirectoryError, match=r"chmod go-w .*/task'"):
+            store.read("task/a")
+        with pytest.raises(UntrustedDirectoryError, match="Everybody may write"):
+            store.write("task/a", [b"x"])
+    store.write("other/a", [b"x"])
+    assert store.read("other/a") == b"x"
+
+
 def test_a_directory_that_a_group_may_write_warns_once(tmp_path: Path) -> None:
     tmp_path.chmod(0o770)
     store = LocalStore(tmp_path)

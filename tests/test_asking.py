@@ -161,6 +161,8 @@ def test_a_value_without_identity_is_a_reason(configuration: Configuration) -> N
     explanation = task(configuration).explain(x for x in "ab")
 
     assert "x: generator has no stable identity" in explanation.reason
+    # The path as it is written in the code
+    assert "It cannot be cached: x: generator" in str(explanation)
 
 
 def test_a_cache_that_is_switched_off_is_a_reason(

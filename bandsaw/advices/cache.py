@@ -349,7 +349,8 @@ class CachingAdvice(Advice):
         try:
             call = self._call_of(session)
         except UnstableValueError as error:
-            return Explanation(name, reason=str(error).rstrip("."))
+            reason = f"it cannot be cached: {error}"
+            return Explanation(name, reason=reason.rstrip("."))
         if call is None:
             return Explanation(name, reason="the task has switched it off: cache=False")
         if self._find(call) is not None:

@@ -142,9 +142,7 @@ class CachingAdvice(Advice):
             return
         if _CONTEXT_KEY not in session.context:
             session.context[_CONTEXT_KEY] = self.store.location(call.name)
-        result = self._find(call)
-        if result is None:
-            result = self._compute(call, session)
+        result = self._find(call) or self._compute(call, session)
         if result is not None:
             self.store.note_use(call.place)
             session.conclude(result)

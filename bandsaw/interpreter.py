@@ -64,7 +64,11 @@ class Interpreter(SerializableValue):
     @property
     def has_the_same_modules(self) -> bool:
         """Whether what can be imported here can be imported there, and no more."""
-        return self._path is None and self.is_this_python
+        return (
+            self._path is None
+            and "PYTHONPATH" not in self._environment
+            and self.is_this_python
+        )
 
     def import_path(self) -> Tuple[str, ...]:
         """Return the absolute directories that another process is to look in first."""

@@ -161,8 +161,6 @@ def open_closed(content: bytes, facts: Facts) -> Any:
         content: The pickled value.
         facts: What is known of it.
     """
-    if not _is_importable(facts["module"]):
-        return Opaque(content, facts)
     from ._renamed import loads
 
     try:

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from types import BuiltinFunctionType, FunctionType
+import os
+import sys
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Iterator, Optional, Set
 
 # What is pickled by its name, and belongs to the module that it names.
-_NAMED = (type, FunctionType, BuiltinFunctionType)
+_NAMED = (type, FunctionType)
+# What is pickled by its name in the object that it belongs to, which is touched then.
+_METHODS = (MethodType, BuiltinFunctionType)
+
+_STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 
 class Reader:
@@ -31,6 +37,7 @@ class Reader:
     def __init__(self, modules: Iterable[str]) -> None:
         self._modules = frozenset(modules)
         self._lacking: Dict[type, Optional[str]] = {}
+        self._lacking_behind: Dict[str, Optional[str]] = {}
         self.met: Set[str] = set()
 
     def lacks(self, value: Any) -> Optional[str]:
@@ -46,6 +53,11 @@ class Reader:
             if isinstance(value, type):
                 return self._lacks_class(value)
             return self._lacks_module(value.__module__ or "builtins")
+        if isinstance(value, _METHODS):
+            owner = value.__self__
+            if owner is not None and not isinstance(owner, ModuleType):
+                return self.lacks(owner)
+            return self._lacks_module(getattr(value, "__module__", None) or "builtins")
         return self._lacks_class(type(value))
 
     def _lacks_class(self, kind: type) -> Optional[str]:
@@ -63,10 +75,44 @@ class Reader:
 
     def _lacks_module(self, name: str) -> Optional[str]:
         root = name.partition(".")[0]
-        if root in self._modules or root == "__main__":
-            self.met.add(root)
+        if root not in self._modules and root != "__main__":
+            return root
+        self.met.add(root)
+        return self._lacks_behind(name)
+
+    def _lacks_behind(self, name: str) -> Optional[str]:
+        """Return what a module of the user's own has imported and the reader lacks.
+
+        The reader has the module's file, and may not be able to import it. If it can
+        do without, what was closed is opened all the same.
+        """
+        if name in self._lacking_behind:
+            return self._lacking_behind[name]
+        self._lacking_behind[name] = None  # Modules may import each other.
+        module = sys.modules.get(name)
+        if module is None or not _is_own(module):
             return None
-        return root
+        for value in list(vars(module).values()):
+            if isinstance(value, ModuleType):
+                imported: Optional[str] = value.__name__
+            else:
+                imported = getattr(value, "__module__", None)
+            if isinstance(imported, str) and imported != name:
+                found = self._lacks_module(imported)
+                if found is not None:
+                    self._lacking_behind[name] = found
+                    return found
+        return None
+
+
+def _is_own(module: ModuleType) -> bool:
+    """Tell if a module is neither installed nor of the standard library."""
+    path = getattr(module, "__file__", None)
+    return (
+        isinstance(path, str)
+        and not path.startswith(_STANDARD_LIBRARY)
+        and f"-packages{os.sep}" not in path
+    )
 
 
 _reader: contextvars.ContextVar[Optional[Reader]] = contextvars.ContextVar(

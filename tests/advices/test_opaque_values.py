@@ -146,6 +146,53 @@ if __name__ == "__main__":
     )
 
 
+def test_what_belongs_to_such_a_value_or_needs_its_module_is_opaque_too(
+    tmp_path: Path,
+) -> None:
+    files = {
+        **FILES,
+        "project/__init__.py": "",
+        "project/reports.py": (
+            "import forest\nfrom project import texts\nclass Report:\n    pass\n"
+        ),
+        "project/texts.py": "import project.reports\nclass Text(str):\n    pass\n",
+        "project/careful.py": (
+            "try:\n    import forest\nexcept ImportError:\n    pass\n"
+            "class Careful:\n    pass\n"
+        ),
+    }
+    done = run_workflow(
+        tmp_path,
+        TASKS
+        + """
+@bandsaw.task(chain="with_forest")
+def report():
+    from project.careful import Careful
+    from project.reports import Report
+    from project.texts import Text
+    from forest import Forest
+    return Report(), Text("a"), Careful(), Forest(1, 2).total
+
+@bandsaw.task(chain="with_forest")
+def names(*values):
+    return [type(value).__name__ for value in values], values[-1]()
+
+if __name__ == "__main__":
+    values = report()
+    print([type(value).__name__ for value in values])
+    print(names(*values))
+""",
+        files=files,
+        config=CONFIG + 'configuration.add_modules_for_distribution("project")\n',
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == (
+        "['Opaque', 'Opaque', 'Careful', 'Opaque']\n"
+        "(['Report', 'Text', 'Careful', 'method'], 3)\n"
+    )
+
+
 def test_a_resident_process_answers_the_same(tmp_path: Path) -> None:
     output = run(
         tmp_path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from ...modules import importable_module_name
 from .owners import BANDSAW, OWN, owner_of_class, owner_of_namespace
@@ -177,6 +177,16 @@ def owner_of_attribute(cls: type, name: str) -> Optional[type]:
 def is_builtin(name: str) -> bool:
     """Tell if Python itself gives a name a meaning."""
     return hasattr(builtins, name)
+
+
+def module_name_of(function: FunctionType) -> str:
+    """Return the name of the module in which a function was defined.
+
+    Args:
+        function: The function. `exec` may run in a namespace without a name.
+    """
+    name = function.__globals__.get("__name__")
+    return importable_module_name(name if type(name) is str else "")
 
 
 def is_of_bandsaw(

@@ -18,6 +18,7 @@ from .lookup import (
     absolute_name,
     follow,
     is_of_bandsaw,
+    module_name_of,
     origin,
 )
 from .members import is_generated, members_of
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from .index import Assignment, Definition
     from .lookup import Found
     from .parts import Code
+
+    Binding = Tuple[Mapping[str, Any], str, object]
 
 
 class Reach:
@@ -106,7 +109,7 @@ class Reach:
             return None
 
         def label() -> str:
-            return f"{_module_name(function)}.{function.__qualname__}"
+            return f"{module_name_of(function)}.{function.__qualname__}"
 
         return self._graph.node(
             id(function), "function", label, self._expand_function, function
@@ -226,7 +229,8 @@ class Reach:
                 self._follow_attribute(node, name, value, definition is None)
             if target is None:
                 place = f"{cls.__qualname__}.{name}"
-                self._follow_decorated(node, name, space, place, value)
+                binding = vars(cls), name, members.get(name, value)
+                self._follow_decorated(node, name, space, place, binding)
 
     def _follow_attribute(
         self, node: Node, name: str, value: object, is_without_source: bool
@@ -268,7 +272,7 @@ class Reach:
         elif is_code(value):
             self._add_edge(node, chain, self._code_node(value))
         elif is_state:
-            self._follow_assignment(node, chain, *self._origin(found), value)
+            self._follow_assignment(node, chain, *self._origin(found), found.steps[-1])
         else:
             self._follow_constant(node, chain, found, label)
 
@@ -283,7 +287,7 @@ class Reach:
             if space is None:
                 node.content += [chain, place]
             else:
-                self._follow_assignment(node, chain, space, place, value)
+                self._follow_assignment(node, chain, space, place, found.steps[-1])
             return
         if not (description.is_fixed and isinstance(value, HELD)):
             self.watch.changeable(lambda: namespace[name], description)
@@ -339,14 +343,16 @@ class Reach:
         )
 
     def _follow_decorated(
-        self, node: Node, chain: str, space: Namespace, name: str, value: object
+        self, node: Node, chain: str, space: Namespace, name: str, binding: Binding
     ) -> None:
         """Follow what a decorator has made an object of, like a cached property."""
         source = space.source
         definitions = None if source is None else source.index.definitions.get(name)
         if source is not None and definitions is None:
             return
-        targets = functions_in(value, name)
+        targets = functions_in(binding[2], name)
+        if targets:
+            self.watch.identity(*binding)
         for target in targets:
             self._add_edge(node, chain, self._code_node(target))
         if targets or source is None:
@@ -364,10 +370,10 @@ class Reach:
         self._add_edge(node, chain, found)
 
     def _follow_assignment(
-        self, node: Node, chain: str, space: Namespace, name: str, value: object
+        self, node: Node, chain: str, space: Namespace, name: str, binding: Binding
     ) -> None:
         """Let a value count that is no plain data: by what its assignment says."""
-        self._follow_decorated(node, chain, space, name, value)
+        self._follow_decorated(node, chain, space, name, binding)
         source = space.source
         assignment = None if source is None else source.index.assignments.get(name)
         if source is None or assignment is None:
@@ -390,8 +396,3 @@ class Reach:
     def _add_edge(node: Node, name: str, target: Optional[Node]) -> None:
         if target is not None:
             node.edges.append((name, target.label))
-
-
-def _module_name(function: FunctionType) -> str:
-    name = function.__globals__.get("__name__")
-    return importable_module_name(name if type(name) is str else "")

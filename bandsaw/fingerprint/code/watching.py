@@ -65,9 +65,19 @@ class Watch:
             value: What it is bound to.
         """
         if isinstance(value, HELD):
-            self._namespaces.setdefault(id(namespace), (namespace, {}))[1][name] = value
+            self.identity(namespace, name, value)
         else:
             self._typed[id(namespace), name] = namespace, name, type(value)
+
+    def identity(self, namespace: Mapping[str, Any], name: str, value: object) -> None:
+        """Watch that a name is bound to a value, which is kept alive for that.
+
+        Args:
+            namespace: The `__dict__` of a module or class.
+            name: The name.
+            value: What it is bound to.
+        """
+        self._namespaces.setdefault(id(namespace), (namespace, {}))[1][name] = value
 
     def absence(self, namespace: Mapping[str, Any], name: str) -> None:
         """Watch that a name is not bound in a namespace."""

@@ -105,6 +105,38 @@ def test_the_classes_of_arguments_count(monkeypatch: pytest.MonkeyPatch) -> None
     assert digest(takes, Model) != before
 
 
+class Around:
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __call__(self, x: int) -> Any:
+        return self.function(x)
+
+
+@Around
+def around_it(x: int) -> int:
+    return x + 1
+
+
+def calls_an_object(x: int) -> Any:
+    return around_it(x)
+
+
+def test_an_object_that_a_decorator_made_anew_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = digest(calls_an_object)
+
+    def other(x: int) -> int:
+        return x + 2
+
+    other.__qualname__ = "around_it"
+    monkeypatch.setitem(globals(), "around_it", Around(other))
+    assert digest(calls_an_object) != before
+    monkeypatch.undo()
+    assert digest(calls_an_object) == before
+
+
 class Holder:
     def __init__(self, *held: Any) -> None:
         self.held = held

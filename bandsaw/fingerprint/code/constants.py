@@ -141,6 +141,18 @@ def describe(value: object) -> Description:
         return _opaque(value)
 
 
+def content_of(value: object) -> str:
+    """Return what stands for a value that is no plain data, as far as there is such.
+
+    Args:
+        value: Any value.
+    """
+    try:
+        return fingerprint(value).hex()
+    except Exception:
+        return "a value without identity"
+
+
 def _plain(value: object) -> Optional[bool]:
     """Tell if plain data is fixed, `None` if the value is something else."""
     fixed = True

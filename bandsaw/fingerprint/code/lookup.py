@@ -11,7 +11,7 @@ from .owners import BANDSAW, OWN, owner_of_class, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
     from .index import Import
     from .sources import Source
@@ -177,6 +177,18 @@ def owner_of_attribute(cls: type, name: str) -> Optional[type]:
 def is_builtin(name: str) -> bool:
     """Tell if Python itself gives a name a meaning."""
     return hasattr(builtins, name)
+
+
+def namespace_of(cls: type, functions: Sequence[FunctionType]) -> Dict[str, Any]:
+    """Return the namespace of the module in which a class was defined.
+
+    Args:
+        cls: The class.
+        functions: The functions in its body, which know it for certain.
+    """
+    if functions:
+        return functions[0].__globals__
+    return getattr(sys.modules.get(cls.__module__), "__dict__", {})
 
 
 def module_name_of(function: FunctionType) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from types import FunctionType, MethodType, ModuleType
 
 from ...infos import text_of
 from ...modules import importable_module_name
 from .arguments import functions_in
-from .constants import below, describe, is_code
+from .constants import below, content_of, describe, is_code
 from .graph import Graph
 from .index import code_digest
 from .instructions import CHANGEABLE, changes_values, names_of_code
@@ -19,6 +18,7 @@ from .lookup import (
     follow,
     is_of_bandsaw,
     module_name_of,
+    namespace_of,
     origin,
 )
 from .members import is_generated, members_of
@@ -201,10 +201,7 @@ class Reach:
         functions = [
             item for item in members.values() if isinstance(item, FunctionType)
         ]
-        module = sys.modules.get(cls.__module__)
-        values = (
-            functions[0].__globals__ if functions else getattr(module, "__dict__", {})
-        )
+        values = namespace_of(cls, functions)
         space = self._namespace(values)
         definition = None
         if space.source is not None:
@@ -286,6 +283,10 @@ class Reach:
             space, place = origin(found.space, name, value, self._namespace)
             if space is None:
                 node.content += [chain, place]
+            elif space.source is None and not functions_in(value, place):
+                # No source says how it was made.
+                self.watch.identity(*found.steps[-1])
+                node.content += [chain, content_of(value)]
             else:
                 self._follow_assignment(node, chain, space, place, found.steps[-1])
             return

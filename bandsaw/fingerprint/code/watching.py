@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+import weakref
 from operator import attrgetter, getitem, is_, itemgetter
 
 from .constants import Description, describe
@@ -44,6 +45,7 @@ class Watch:
     def __init__(self) -> None:
         self._namespaces: Dict[int, Tuple[Any, Dict[str, object]]] = {}
         self._typed: Dict[Tuple[int, str], Tuple[Any, str, type]] = {}
+        self._identities: List[Tuple[Any, str, Callable[[], object]]] = []
         self._absent: Dict[int, Tuple[Any, Dict[str, None]]] = {}
         self._functions: List[types.FunctionType] = []
         self._codes: List[types.CodeType] = []
@@ -65,19 +67,26 @@ class Watch:
             value: What it is bound to.
         """
         if isinstance(value, HELD):
-            self.identity(namespace, name, value)
+            self._namespaces.setdefault(id(namespace), (namespace, {}))[1][name] = value
         else:
             self._typed[id(namespace), name] = namespace, name, type(value)
 
     def identity(self, namespace: Mapping[str, Any], name: str, value: object) -> None:
-        """Watch that a name is bound to a value, which is kept alive for that.
+        """Watch that a name is bound to one value, without keeping that alive.
 
         Args:
             namespace: The `__dict__` of a module or class.
             name: The name.
             value: What it is bound to.
         """
-        self._namespaces.setdefault(id(namespace), (namespace, {}))[1][name] = value
+        try:
+            get: Callable[[], object] = weakref.ref(value)
+        except TypeError:
+            # Only small values of Python itself, and those with slots, are that simple.
+            def get() -> object:
+                return value
+
+        self._identities.append((namespace, name, get))
 
     def absence(self, namespace: Mapping[str, Any], name: str) -> None:
         """Watch that a name is not bound in a namespace."""
@@ -125,6 +134,7 @@ class Watch:
             (self._groups, self._groups_are_the_same),
             (self._cells, self._cells_are_the_same),
             (self._typed, self._types_are_the_same),
+            (self._identities, self._identities_are_the_same),
             (self._absent, self._nothing_new),
             (self._changeable, self._says_the_same),
             (self._files, self._files_are_the_same),
@@ -161,6 +171,11 @@ class Watch:
         return all(
             type(namespace[name]) is kind
             for namespace, name, kind in self._typed.values()
+        )
+
+    def _identities_are_the_same(self) -> bool:
+        return all(
+            namespace[name] is get() for namespace, name, get in self._identities
         )
 
     def _nothing_new(self) -> bool:

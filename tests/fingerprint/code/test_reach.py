@@ -137,6 +137,23 @@ def test_an_object_that_a_decorator_made_anew_is_seen(
     assert digest(calls_an_object) == before
 
 
+def test_values_of_a_prompt_count_by_themselves() -> None:
+    space: Dict[str, Any] = {"__name__": "__main__", "Holder": Holder}
+    exec("value = Holder(1)\ndef use():\n    return value.held", space)
+    before = digest(space["use"])
+    exec("value = Holder(2)", space)
+    assert digest(space["use"]) != before
+    exec("value = Holder(1)", space)
+    assert digest(space["use"]) == before
+
+
+def test_values_of_a_prompt_may_have_no_identity() -> None:
+    space: Dict[str, Any] = {"__name__": "__main__", "Holder": Holder}
+    exec("value = Holder(object())\ndef use():\n    return value.held", space)
+
+    assert digest(space["use"]) == digest(space["use"])
+
+
 class Holder:
     def __init__(self, *held: Any) -> None:
         self.held = held

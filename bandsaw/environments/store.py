@@ -42,6 +42,7 @@ class KeptEnvironment:
         path: The path under which it was published.
         facts: What was written down of it: `label`, `digest`, `python`, `platform`,
             `packages`, `created`, `lock`, `tool`.
+        last_use: When it was used last, to the hour, in seconds since the epoch.
 
     Raises:
         OSError: If it is not there.
@@ -52,6 +53,7 @@ class KeptEnvironment:
         self.path = link
         with open(os.path.join(link, _RECORD), encoding="utf-8") as file:
             self.facts: Dict[str, Any] = json.load(file)
+            self.last_use = os.fstat(file.fileno()).st_mtime
 
     @property
     def label(self) -> str:
@@ -69,9 +71,9 @@ class KeptEnvironment:
         return executable_of(self.path)
 
     @property
-    def last_use(self) -> float:
-        """When it was used last, to the hour, in seconds since the epoch."""
-        return os.stat(os.path.join(self.path, _RECORD)).st_mtime
+    def works(self) -> bool:
+        """Whether its interpreter is there, whose Python may have been removed."""
+        return os.path.exists(self.executable)
 
     @property
     def size(self) -> int:
@@ -79,7 +81,10 @@ class KeptEnvironment:
         total = 0
         for parent, _, names in os.walk(os.path.realpath(self.path)):
             for name in names:
-                total += os.lstat(os.path.join(parent, name)).st_size
+                try:
+                    total += os.lstat(os.path.join(parent, name)).st_size
+                except FileNotFoundError:
+                    continue  # Somebody else is removing it.
         return total
 
     def remove(self) -> bool:
@@ -131,8 +136,22 @@ def environments_directory() -> str:
     return directory
 
 
+def look(digest: str) -> Optional[KeptEnvironment]:
+    """Return an environment, `None` if it is not there; that is no use of it.
+
+    Args:
+        digest: What it is made of.
+    """
+    try:
+        return KeptEnvironment(os.path.join(environments_directory(), digest))
+    except (OSError, ValueError):
+        return None
+
+
 def find(digest: str) -> Optional[str]:
     """Return the path of an environment, `None` if it is not there or does not work.
+
+    It is used from now on, which is noted.
 
     Args:
         digest: What it is made of.
@@ -268,15 +287,16 @@ def _link(target: str, link: str) -> None:
 def kept() -> List[KeptEnvironment]:
     """Return all environments that are there, the least recently used ones first."""
     parent = environments_directory()
-    found = []
-    for name in sorted(os.listdir(parent)):
-        path = os.path.join(parent, name)
-        if os.path.islink(path) and "-" not in name:
-            try:
-                found.append(KeptEnvironment(path))
-            except (OSError, ValueError):
-                continue  # Somebody else has just removed it.
-    return sorted(found, key=lambda environment: environment.last_use)
+    found = [
+        look(name)
+        for name in sorted(os.listdir(parent))
+        if "-" not in name and os.path.islink(os.path.join(parent, name))
+    ]
+    return sorted(
+        # Somebody else may have just removed one.
+        (environment for environment in found if environment is not None),
+        key=lambda environment: environment.last_use,
+    )
 
 
 def remove_left_overs() -> int:

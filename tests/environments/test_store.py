@@ -1,0 +1,23 @@
+"""What is kept of environments, looked at while somebody else removes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bandsaw.environments import Environment, store
+
+
+def test_what_somebody_else_has_removed_can_still_be_told_of(
+    project: Path,
+) -> None:
+    Environment(name="empty").at(str(project)).interpreter()
+    (one,) = store.kept()
+    used = one.last_use
+
+    (other,) = store.kept()
+    assert other.remove()
+
+    assert (one.last_use, one.size, one.works) == (used, 0, False)
+    assert not one.remove()
+    assert store.look(one.digest) is None
+    assert store.kept() == []

@@ -65,15 +65,13 @@ class Known:
         if self.specification is None or self.section is None or self.problem:
             return
         resolution = Resolution(self.specification, self.section)
-        path = store.find(resolution.digest)
-        if path is not None:
-            self.kept = store.KeptEnvironment(path)
+        self.kept = store.look(resolution.digest)
 
     @property
     def state(self) -> str:
         """How far it has come, in a word or two."""
         if self.kept is not None:
-            return "made"
+            return "made" if self.kept.works else "broken"
         if self.problem:
             return "out of date" if self.section is not None else "impossible"
         return "locked" if self.section is not None else "not locked"
@@ -98,7 +96,17 @@ class Known:
         if self.environment is not None:
             return self.environment.interpreter().executable
         assert self.kept is not None
-        return self.kept.executable
+        path = store.find(self.kept.digest)
+        if path is None:
+            raise click.ClickException(
+                f"Environment {self.label!r} does not work any more: its Python "
+                f"{self.python} is not there. Nothing that is declared here says how "
+                "to make it again."
+            )
+        return store.executable_of(path)
+
+    def __str__(self) -> str:
+        return self.label if self.kept is None else f"{self.label} ({self.kept.digest})"
 
     def to_json(self) -> Dict[str, Any]:
         """Return what is known of it."""
@@ -107,6 +115,8 @@ class Known:
             "name": self.label,
             "state": self.state,
             "python": self.python,
+            "base": specification.python.executable if specification else None,
+            "interpreter": None if kept is None else kept.executable,
             "packages": self.packages,
             "requirements": specification.requirements.shown if specification else [],
             "lock": specification.lock.path if specification else None,
@@ -196,9 +206,24 @@ def choose(known: Sequence[Known], names: Sequence[str]) -> List[Known]:
 
     Args:
         known: All of them.
-        names: Labels, or unambiguous beginnings of labels or ids.
+        names: Labels, or unambiguous beginnings of labels or ids. A label means all
+            that are called so: one stays when what was locked for it has changed.
     """
     return [one for name in names for one in _named(known, name)]
+
+
+def choose_one(known: Sequence[Known], name: str) -> Known:
+    """Return the environment that is named: of all that are called so, the declared.
+
+    Args:
+        known: All of them.
+        name: A label, or an unambiguous beginning of a label or an id.
+    """
+    found = _named(known, name)
+    declared = [one for one in found if one.environment is not None]
+    if len(declared or found) > 1:
+        raise _not_one("More than one environment is", name, found)
+    return (declared or found)[0]
 
 
 def _named(known: Sequence[Known], name: str) -> List[Known]:
@@ -211,10 +236,15 @@ def _named(known: Sequence[Known], name: str) -> List[Known]:
         if one.label.startswith(name)
         or (one.kept is not None and one.kept.digest.startswith(name))
     ]
-    if len(found) == 1:
+    if len({one.label for one in found}) == 1:
         return found
-    listed = "".join(f"\n  {one.label}" for one in found or known)
-    problem = "More than one environment is" if found else "No environment is"
-    raise click.ClickException(
+    if found:
+        raise _not_one("More than one environment is", name, found)
+    raise _not_one("No environment is", name, known)
+
+
+def _not_one(problem: str, name: str, there: Sequence[Known]) -> click.ClickException:
+    listed = "".join(f"\n  {one}" for one in there)
+    return click.ClickException(
         f"{problem} called {name!r}:{listed or ' there is none'}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
 import time
 
@@ -15,7 +16,7 @@ from ..environments.resolution import lock, lock_anew
 from ..exceptions import BandsawError
 from ..stores.pruning import parse_age, parse_size
 from .cache import json_option
-from .declared import choose, known_environments
+from .declared import choose, choose_one, known_environments
 from .output import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
@@ -202,8 +203,7 @@ def run(
     Write `--` before a command with options of its own.
     """
     with _named_errors(), _shown_stages():
-        chosen = choose(known_environments(config, scripts), [name])
-        executable = chosen[0].executable()
+        executable = choose_one(known_environments(config, scripts), name).executable()
     directory = os.path.dirname(executable)
     variables = dict(os.environ, VIRTUAL_ENV=os.path.dirname(directory))
     for variable in "PYTHONHOME", "__PYVENV_LAUNCHER__":
@@ -211,6 +211,9 @@ def run(
     variables["PATH"] = os.pathsep.join([directory, variables.get("PATH", os.defpath)])
     sys.stdout.flush()
     sys.stderr.flush()
+    # Python ignores these, and a command would go on doing so.
+    for number in signal.SIGPIPE, signal.SIGXFSZ:
+        signal.signal(number, signal.SIG_DFL)
     try:
         # In place of this process: its streams, its signals and its end are the
         # command's.
@@ -218,7 +221,9 @@ def run(
     except OSError as error:
         reason = error.strerror
         click.echo(f"Error: {command[0]} cannot be run: {reason}", err=True)
-        sys.exit(127)
+        # As a shell has it: 127 for what is not there.
+        is_there = not isinstance(error, (FileNotFoundError, NotADirectoryError))
+        sys.exit(126 if is_there else 127)
 
 
 @environments.command()

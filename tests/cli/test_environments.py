@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -95,6 +96,8 @@ def test_show_tells_all_of_an_environment_by_the_beginning_of_its_name(
     assert facts["packages"] == {"tool": "1.0"}
     assert facts["lock"] == str(project / "bandsaw.lock")
     assert Path(facts["path"]).is_dir()
+    assert Path(facts["interpreter"]) == Path(facts["path"], "bin", "python")
+    assert os.access(facts["base"], os.X_OK)
     assert "tool\t1.0" in text
     assert by_id.splitlines()[:3] == text.splitlines()[:3]
 
@@ -145,22 +148,95 @@ def test_an_outdated_lock_is_refused_and_mended(project: Path) -> None:
 
 def test_run_is_the_command_in_the_environment(project: Path) -> None:
     code = "import tool, sys, os; tool.main(); print(sys.argv[1:], sys.stdin.read())"
-    code += "; print(os.environ['VIRTUAL_ENV'] == sys.prefix); sys.exit(5)"
+    code += "; print(os.environ['VIRTUAL_ENV'] == sys.prefix)"
+    code += "; print(os.environ.get('PYTHONHOME')); sys.exit(5)"
 
     done = env(
         project, "run", "first tool", "--", "python", "-c", code, "-x", input="hi",
-        status=5,
+        environment={"PYTHONHOME": sys.base_prefix}, status=5,
     )  # fmt: skip
 
-    assert done.stdout == "tool 1.0\n['-x'] hi\nTrue\n"
+    assert done.stdout == "tool 1.0\n['-x'] hi\nTrue\nNone\n"
 
 
 def test_run_ends_as_its_command_does(project: Path) -> None:
     killed = env(project, "run", "empty", "--", "sh", "-c", "kill -9 $$", status=None)
     missing = env(project, "run", "empty", "no-such-command", status=127)
+    forbidden = env(project, "run", "empty", "./bandsaw_config.py", status=126)
 
     assert killed.returncode == -9
     assert "no-such-command cannot be run: No such file" in missing.stderr
+    assert "./bandsaw_config.py cannot be run: Permission denied" in forbidden.stderr
+
+
+def test_run_leaves_no_signal_ignored(project: Path) -> None:
+    ended = env(project, "run", "empty", "sh", "-c", "kill -PIPE $$; echo", status=None)
+
+    assert (ended.returncode, ended.stdout) == (-signal.SIGPIPE, "")
+
+
+def test_looking_is_no_use_but_running_is(project: Path, tmp_path: Path) -> None:
+    env(project, "create", "empty")
+    (before,) = listed(tmp_path)
+    then = grow_older(before)
+
+    listed(project)
+    env(project, "show", "empty")
+    (looked_at,) = listed(tmp_path)
+    env(tmp_path, "run", "empty", "true")
+    (run,) = listed(tmp_path)
+
+    assert looked_at["used"] == then
+    assert run["used"] > then
+
+
+def grow_older(one: Any) -> int:
+    then = int(time.time()) - 40 * 86400
+    os.utime(Path(one["path"], "bandsaw-environment.json"), (then, then))
+    return then
+
+
+def test_what_has_lost_its_python_is_never_run_with_another(
+    project: Path, tmp_path: Path
+) -> None:
+    env(project, "create", "empty")
+    (made,) = listed(tmp_path)
+    Path(made["interpreter"]).unlink()
+
+    (broken,) = listed(tmp_path)
+    refused = env(tmp_path, "run", "empty", "--", "python", "-V", status=1)
+    declared = [one for one in listed(project) if one["name"] == "empty"]
+    env(project, "run", "empty", "--", "python", "-V")
+    (again,) = listed(tmp_path)
+
+    assert broken["state"] == "broken"
+    assert "'empty' does not work any more" in refused.stderr
+    assert [one["state"] for one in declared] == ["broken"]
+    assert (again["id"], again["state"]) == (made["id"], "made")
+
+
+def test_of_several_with_one_name_the_declared_is_run(
+    project: Path, tmp_path: Path
+) -> None:
+    env(project, "create", "first tool")
+    make_wheel(project / "packages", "tool", "2.0", code=TOOL.replace("1.0", "2.0"))
+    config = project / "bandsaw_config.py"
+    config.write_text(config.read_text().replace("tool ==1.0", "tool ==2.0"))
+    env(project, "lock", "--upgrade", "first tool")
+    run = ("run", "first tool", "--", "python", "-c", "import tool; tool.main()")
+
+    declared = env(project, *run)
+    old, new = sorted(listed(tmp_path), key=lambda one: str(one["packages"]))
+    ambiguous = env(tmp_path, *run, status=1)
+    by_id = env(tmp_path, "run", old["id"][:9], *run[2:])
+    removed = json.loads(env(project, "remove", "first", "--yes", "--json").stdout)
+
+    assert declared.stdout == "tool 2.0\n"
+    assert "More than one environment is called 'first tool'" in ambiguous.stderr
+    assert f"first tool ({old['id']})" in ambiguous.stderr
+    assert f"first tool ({new['id']})" in ambiguous.stderr
+    assert by_id.stdout == "tool 1.0\n"
+    assert removed["removed"] == 2
 
 
 def test_removed_and_pruned_environments_are_gone_and_the_lock_stays(
@@ -176,8 +252,7 @@ def test_removed_and_pruned_environments_are_gone_and_the_lock_stays(
     removed = env(project, "remove", "empty", "--yes").stdout
     states = {one["name"]: one["state"] for one in listed(project)}
     (first,) = [one for one in listed(project) if one["name"] == "first tool"]
-    then = time.time() - 40 * 86400
-    os.utime(Path(first["path"], "bandsaw-environment.json"), (then, then))
+    grow_older(first)
     pruned = env(project, "prune", "--max-age", "30 days").stdout
 
     assert "Remove empty?" in asked.stdout

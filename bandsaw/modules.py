@@ -320,8 +320,9 @@ def refuse_calls_of_imported_script(function: Any) -> Callable[..., Any]:
 
 def _check_script_is_imported() -> None:
     if _script_is_being_imported():
+        path = (_script.name or "").replace(".", "/")
         raise MainGuardError(
-            f"The script {_script.name}.py calls a task at its top level, which "
+            f"The script {path}.py calls a task at its top level, which "
             "another interpreter must not do again. Put what the script does behind "
             "\"if __name__ == '__main__':\"."
         )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.advices.scripts import HEAD, run
-from tests.workflows import MOVING_WITHOUT_SPARE, run_workflow
+from tests.workflows import (
+    MOVING,
+    MOVING_WITHOUT_SPARE,
+    run_python,
+    run_workflow,
+    write_files,
+)
 
 
 def test_a_task_runs_in_another_process(tmp_path: Path) -> None:
@@ -254,6 +260,15 @@ task()
     assert completed.stdout == "top level\ntop level\n"
     assert "MainGuardError: The script workflow.py calls a task" in completed.stderr
     assert "if __name__ == '__main__':" in completed.stderr
+
+
+def test_a_script_in_a_package_is_named_by_its_path(tmp_path: Path) -> None:
+    script = HEAD + "@bandsaw.task\ndef task():\n    return 1\ntask()\n"
+    files = {"package/__init__.py": "", "package/script.py": script}
+    write_files(tmp_path, {"bandsaw_config.py": MOVING, **files})
+    completed = run_python("-m", "package.script", directory=tmp_path, status=1)
+
+    assert "MainGuardError: The script package/script.py calls" in completed.stderr
 
 
 def test_a_script_without_a_main_guard_may_call_the_tasks_of_modules(

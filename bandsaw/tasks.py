@@ -42,6 +42,8 @@ class Task(SerializableValue):
         steps: What the parameters ask for beside the chain, as innermost steps.
     """
 
+    _task_id: Optional[str] = None
+
     def __init__(
         self,
         function: FunctionType,
@@ -52,7 +54,6 @@ class Task(SerializableValue):
         self._advice_parameters = dict(advice_parameters or {})
         self.steps: Tuple[Advice, ...] = ()
         self._is_coroutine_function = bool(function.__code__.co_flags & _COROUTINE)
-        self._task_id: Optional[str] = None
         self._parameters: Optional[_Parameters] = None
 
     @classmethod
@@ -81,7 +82,8 @@ class Task(SerializableValue):
     def task_id(self) -> str:
         """The id: made from the name, for a local function also from its code."""
         if self._task_id is None:
-            self._task_id = self._compute_id()
+            # At once: threads have to agree on an id that was made up.
+            return str(vars(self).setdefault("_task_id", self._compute_id()))
         return self._task_id
 
     @task_id.setter

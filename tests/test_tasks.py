@@ -6,6 +6,8 @@ import copy
 import functools
 import inspect
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
@@ -418,3 +420,22 @@ def test_a_task_that_would_not_be_found_says_why(function: Any, reason: str) -> 
 
 def test_a_task_is_a_serializable_value() -> None:
     assert isinstance(Task.create_task(free_function), bandsaw.SerializableValue)
+
+
+def test_threads_agree_on_an_id_that_is_made_up() -> None:
+    for _ in range(20):
+        unstable = threading.Lock()
+
+        def local() -> object:
+            return unstable
+
+        task = Task.create_task(local)
+        begin = threading.Barrier(4)
+
+        def ask(task: Task = task, begin: threading.Barrier = begin) -> str:
+            begin.wait(60)
+            return task.task_id
+
+        with ThreadPoolExecutor(4) as pool:
+            ids = {future.result() for future in [pool.submit(ask) for _ in range(4)]}
+        assert len(ids) == 1

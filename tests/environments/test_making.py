@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bandsaw.environments import Environment, resolution, store, tools
+from bandsaw.environments import Environment, specification, store, tools
 from bandsaw.environments.pythons import Python, find_python
 from bandsaw.exceptions import EnvironmentBuildError, EnvironmentLockError
 from tests.environments.conftest import left_over, python_in, without_uv
@@ -251,7 +251,7 @@ def test_a_python_that_cannot_make_environments_says_what_to_install(
             "has_pip": False,
         },
     )
-    monkeypatch.setattr(resolution, "find_python", lambda *_: bare)
+    monkeypatch.setattr(specification, "find_python", lambda *_: bare)
 
     with pytest.raises(EnvironmentBuildError, match=r"python3-venv.*\[environments\]"):
         make(["alpha"]).interpreter()

@@ -423,13 +423,14 @@ def test_a_task_is_a_serializable_value() -> None:
 
 
 def test_threads_agree_on_an_id_that_is_made_up() -> None:
-    for _ in range(20):
-        unstable = threading.Lock()
-
+    def make(unstable: object) -> Task:
         def local() -> object:
             return unstable
 
-        task = Task.create_task(local)
+        return Task.create_task(local)
+
+    for _ in range(20):
+        task = make(threading.Lock())
         begin = threading.Barrier(4)
 
         def ask(task: Task = task, begin: threading.Barrier = begin) -> str:

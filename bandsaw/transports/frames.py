@@ -81,8 +81,11 @@ _INTERVAL = 0.1
 
 # How long somebody who waits does so actively. With a single processor the other end
 # could not work meanwhile.
-_SECONDS_TO_SPIN = 0.0002 if (os.cpu_count() or 1) > 1 else 0.0
+_SECONDS_TO_SPIN = 0.0001 if (os.cpu_count() or 1) > 1 else 0.0
 _spinning = allocate_lock()
+
+# How many waits go by at most without another try, when it has not helped.
+_MOST_SKIPPED = 63
 
 
 class Unread(EOFError):
@@ -112,6 +115,8 @@ class Channel:
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLIN)
         self._descriptor = descriptor
+        # How many waits went by after the last try that has not helped, and are to.
+        self._skipped = self._waits_to_skip = 0
         #: Is called once when a wait turns out to be long.
         self.meanwhile: Optional[Callable[[], None]] = None
         self._socket.setblocking(True)
@@ -270,16 +275,21 @@ class Channel:
     def _spin(self) -> None:
         """Look again and again for a moment before the thread goes to sleep.
 
-        To be woken up, and to go on with cold caches, takes longer than all the rest of
-        a short call. One thread at a time, so that they do not hinder each other.
+        To be woken up takes longer than all the rest of a short call. One thread at a
+        time does it. Where nothing comes so soon, it is tried less and less often.
         """
-        if not _spinning.acquire(False):
+        self._waits_to_skip -= 1
+        if self._waits_to_skip >= 0 or not _spinning.acquire(False):
             return
         try:
             poll = self._ready.poll
             end = time.monotonic() + _SECONDS_TO_SPIN
-            while not poll(0) and time.monotonic() < end:
-                pass
+            while not poll(0):
+                if time.monotonic() > end:
+                    self._skipped = min(2 * self._skipped + 1, _MOST_SKIPPED)
+                    self._waits_to_skip = self._skipped
+                    return
+            self._skipped = 0
         finally:
             _spinning.release()
 

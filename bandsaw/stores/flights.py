@@ -98,13 +98,16 @@ class Flights:
     def _lock(self, position: int) -> bool:
         if self._path is None or fcntl is None:
             return True
-        try:
-            if self._descriptor < 0:
+        # Where there is no file, or there are no locks, the threads have theirs.
+        if self._descriptor < 0:
+            try:
                 self._descriptor = _open(self._path)
+            except OSError:
+                return True
+        try:
             flags = fcntl.LOCK_EX | fcntl.LOCK_NB
             fcntl.lockf(self._descriptor, flags, 1, position)
         except OSError as error:
-            # Where there are no locks, or no file, the threads have theirs.
             return error.errno not in _HELD_ELSEWHERE
         return True
 

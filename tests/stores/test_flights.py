@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bandsaw.stores import LocalStore
+from bandsaw.stores import LocalStore, flights
 from tests.waiting import wait_until
 from tests.workflows import environment_of
 
@@ -68,3 +69,15 @@ def test_two_stores_of_one_directory_in_one_process_share_what_they_hold(
     with LocalStore(tmp_path).alone("task/a", 0) as first:
         assert first
         assert not can_be_held(LocalStore(tmp_path))
+
+
+def test_nobody_is_waited_for_where_no_lock_file_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    # Whoever runs the tests as root may write everywhere.
+    monkeypatch.setattr(flights, "_open", refuse)
+
+    assert can_be_held(LocalStore(tmp_path))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
+from ..exceptions import BandsawError
 from ..result import Result
 
 TYPE_CHECKING = False
@@ -10,6 +13,10 @@ if TYPE_CHECKING:
 
     from ..serialization import Serializer
     from ..stores.base import Content
+
+
+class OtherVariantError(BandsawError):
+    """An entry belongs to the same call of other code."""
 
 
 def checked_result(result: Any) -> Result:
@@ -45,3 +52,18 @@ def result_put_by_hand(content: Content, serializer: Serializer) -> Result:
     if not stream.closed and stream.read().strip():
         raise ValueError("something else stands behind the result")
     return result
+
+
+def warn_of_damage(place: str, error: Exception) -> None:
+    """Warn that a result cannot be read, on behalf of who looks for it.
+
+    Args:
+        place: Where the result is.
+        error: Why it cannot be read.
+    """
+    warnings.warn(
+        f"The cached result {place} cannot be read and is computed again: "
+        f"{type(error).__name__}: {error}",
+        RuntimeWarning,
+        stacklevel=4,
+    )

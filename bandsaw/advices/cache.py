@@ -9,7 +9,6 @@ from pathlib import Path
 
 from .._advice import Advice
 from ..exceptions import (
-    BandsawError,
     ConfigurationError,
     InterpreterError,
     UnstableValueError,
@@ -21,7 +20,12 @@ from ..stores.entries import Entry, has_identity
 from ..stores.pruning import Bounds
 from ._cached_call import CODE_CHOICES, Identification, is_wanted
 from ._explanation import Explanation, nearest_explanation
-from ._kept_result import checked_result, result_put_by_hand
+from ._kept_result import (
+    OtherVariantError,
+    checked_result,
+    result_put_by_hand,
+    warn_of_damage,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,30 +235,34 @@ class CachingAdvice(Advice):
 
     def _find(self, call: CachedCall) -> Optional[Result]:
         """Return what is kept for a call; its place is that, or that of a new one."""
-        call.place = call.name
-        try:
-            return self._read(call)
-        except _OtherVariantError:
-            call.place = call.variant
-        try:
-            return self._read(call)
-        except _OtherVariantError:
-            return None
+        free = None
+        # The entry that came first may be gone, and that of other code still be there.
+        for place in (call.name, call.variant):
+            call.place = place
+            try:
+                result = self._read(call)
+            except OtherVariantError:
+                continue
+            if result is not None or place in call.damaged:
+                return result
+            free = free or place
+        call.place = free or call.variant
+        return None
 
     def _read(self, call: CachedCall) -> Optional[Result]:
         """Return what is kept in the place of a call.
 
         Raises:
-            _OtherVariantError: If it is the result of other code.
+            OtherVariantError: If it is the result of other code.
         """
         try:
             content = self.store.read(call.place)
             return None if content is None else self._result(content, call)
-        except (_OtherVariantError, UntrustedDirectoryError):
+        except (OtherVariantError, UntrustedDirectoryError):
             raise
         except Exception as error:
             if call.place not in call.damaged:
-                _warn_of_damage(self.store.location(call.place), error)
+                warn_of_damage(self.store.location(call.place), error)
             call.damaged.add(call.place)
             return None
 
@@ -262,7 +270,7 @@ class CachingAdvice(Advice):
         """Return the result of an entry, `None` if it is too old.
 
         Raises:
-            _OtherVariantError: If it is the result of other code.
+            OtherVariantError: If it is the result of other code.
             DamagedEntryError: If it is damaged.
         """
         beginning = call.identity
@@ -274,7 +282,7 @@ class CachingAdvice(Advice):
         if not has_identity(content, beginning):
             if has_identity(content):
                 Entry(content)
-                raise _OtherVariantError
+                raise OtherVariantError
             return result_put_by_hand(content, call.serializer)
         entry = Entry(content)
         if self._bounds.max_age is None:
@@ -383,16 +391,3 @@ class CachingAdvice(Advice):
             for item in list(self.store.items(name))
             if item.name == name or item.name.startswith(f"{name}-")
         )
-
-
-class _OtherVariantError(BandsawError):
-    """An entry belongs to the same call of other code."""
-
-
-def _warn_of_damage(place: str, error: Exception) -> None:
-    warnings.warn(
-        f"The cached result {place} cannot be read and is computed again: "
-        f"{type(error).__name__}: {error}",
-        RuntimeWarning,
-        stacklevel=4,
-    )

@@ -187,6 +187,44 @@ def test_the_code_of_functions_that_are_arguments_counts(tmp_path: Path) -> None
     assert apply_all() == ["False 101"] * 5
 
 
+@pytest.fixture(name="variants")
+def _variants(make: Any) -> List[Any]:
+    """Two tasks that differ in code alone, each of which was called with 10."""
+    tasks = [make(make_variant(amount)) for amount in (1, 2)]
+    for task in tasks:
+        task.bandsaw_task.task_id = "task"
+        task(10)
+    computed.clear()
+    return tasks
+
+
+def test_a_variant_is_found_when_the_first_one_is_gone(
+    variants: List[Any], tmp_path: Path
+) -> None:
+    entries(tmp_path)[0].unlink()
+
+    assert variants[1](10) == 12
+    assert not computed
+    assert variants[0](10) == 11
+    assert variants[1](10) == 12
+    assert computed == [(10, 1)]
+    assert len(entries(tmp_path)) == 2
+
+
+def test_a_damaged_variant_is_replaced_when_the_first_one_is_gone(
+    variants: List[Any], tmp_path: Path
+) -> None:
+    first, second = entries(tmp_path)
+    first.unlink()
+    second.write_bytes(second.read_bytes().replace(b" ", b"_", 1))
+    with pytest.warns(RuntimeWarning, match="computed again"):
+        assert variants[1](10) == 12
+
+    assert variants[1](10) == 12
+    assert computed == [(10, 2)]
+    assert entries(tmp_path) == [second]
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [("reachable", [11, 12]), ("own", [11, 11]), ("ignore", [11, 11])],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import partial
 
 from .._advice import Advice
 from .._exchange import continue_session, modules_of_reader, receive_answer
@@ -168,10 +169,9 @@ class RemoteAdvice(Advice):
             answer = self.transport_for(session).run(job)
         except _FAILURES as error:
             return error
-        executable = job.interpreter.executable
         modules = modules_of_reader(answer)
-        if modules is not None and executable not in _readers:
-            _readers[executable] = Reader(modules)
+        if modules is not None and job.interpreter not in _readers:
+            _readers[job.interpreter] = Reader(modules)
             return _LacksModules()
         return receive_answer(session, answer)
 
@@ -184,14 +184,12 @@ class RemoteAdvice(Advice):
         def choose_directory() -> str:
             return str(self.directory or session.configuration.temporary_directory)
 
-        def save_to(form: SavedForm) -> None:
-            with writing_for(_readers.get(interpreter.executable)):
-                session.save_to(form)
-
         interpreter = self.interpreter_for(session)
+        reader = _readers.get(interpreter) if _readers else None
+        save_to = session.save_to if reader is None else partial(_save, session, reader)
         settings = self.settings_for(session)
         if not interpreter.has_the_same_modules:
-            settings["modules"] = importable_modules()
+            settings = {**settings, "modules": importable_modules()}
         return Job(
             save_to,
             session.distribution_archive,
@@ -210,8 +208,13 @@ class RemoteAdvice(Advice):
         )
 
 
-# What other interpreters have that lacked a module, by their executables.
-_readers: Dict[str, Reader] = {}
+def _save(session: Session, reader: Reader, form: SavedForm) -> None:
+    with writing_for(reader):
+        session.save_to(form)
+
+
+# What other interpreters have that lacked a module.
+_readers: Dict[Interpreter, Reader] = {}
 
 
 def reset() -> None:

@@ -161,7 +161,11 @@ class CachingAdvice(Advice):
             self._walk_on(call, session)
             return None
         with self.store.alone(call.name, self._wait):
-            result = self._find(call)
+            # Whoever has been first has kept it where it was missed.
+            try:
+                result = self._read(call)
+            except OtherVariantError:
+                result = self._find(call)
             if result is None:
                 self._walk_on(call, session)
             return result

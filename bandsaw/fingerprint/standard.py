@@ -116,6 +116,11 @@ def _frozenset(value: Any) -> object:
 
 
 # (module, name) of a class: the name that stands for it, and what for its values.
+def _mock(value: Any) -> object:
+    # It makes more of itself wherever somebody looks, so that looking would never end.
+    raise TypeError("a mock is changed by each look at it")
+
+
 CONTENTS: Dict[Tuple[str, str], Tuple[str, Callable[[Any], object]]] = {
     ("datetime", "date"): ("date", _date),
     ("datetime", "time"): ("time", _time),
@@ -133,6 +138,8 @@ CONTENTS: Dict[Tuple[str, str], Tuple[str, Callable[[Any], object]]] = {
     ("collections", "deque"): ("deque", _deque),
     ("collections", "OrderedDict"): ("OrderedDict", _ordered_dict),
     ("array", "array"): ("array", _array),
+    ("unittest.mock", "NonCallableMock"): ("mock", _mock),
+    ("unittest.mock", "_Call"): ("call", _mock),
     ("builtins", "BaseException"): ("BaseException", _exception),
     ("builtins", "set"): ("set", _set),
     ("builtins", "frozenset"): ("frozenset", _frozenset),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 
 from .buffers import blob
-from .form import Form, Pair
+from .form import Form, Pair, Refused
 from .leaves import PACKED_LENGTH, packed, packed_texts, text
 
 TYPE_CHECKING = False
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Collection, Dict, Mapping, Union
 
 _SORTABLE = frozenset((int, str, bytes, bool))
+
+# How many characters of a key are shown.
+_BRIEF = 60
+# The text of longer numbers takes long, and Python 3.11 and newer refuse to make it.
+_LARGE = 10**_BRIEF
 
 
 def _expand_list(value: Any) -> Union[bytes, Form]:
@@ -96,10 +101,13 @@ def _expand_pair(value: Pair) -> Form:
     return Form(b"pair ", parts, "%s", (" (a key)", f" (of {_brief(value.key)})"))
 
 
-def _brief(key: object) -> str:
-    if type(key) in (int, str, float, bool, bytes, type(None)):
-        return repr(key)[:60]
-    return f"a {type(key).__qualname__}"
+def _brief(key: Any) -> str:
+    kind = type(key)
+    if kind in (float, bool, type(None)) or (kind is int and -_LARGE < key < _LARGE):
+        return repr(key)
+    if kind in (str, bytes):
+        return repr(key[:_BRIEF])[:_BRIEF]
+    return f"a {kind.__qualname__}"
 
 
 def _expand_keys(value: Any) -> Union[bytes, Form]:
@@ -124,15 +132,18 @@ def _expand_bytearray(value: bytearray) -> bytes:
 
 
 def _expand_memoryview(value: memoryview) -> Form:
-    content = value if value.c_contiguous else value.tobytes()
+    try:
+        content = value if value.c_contiguous else value.tobytes()
+    except ValueError as error:
+        raise Refused(value, str(error)) from error
     label = b"memoryview " + text(value.format) + blob(b"B", content)
     return Form(label, (value.shape,), ".%s", ("shape",))
 
 
 def _expand_range(value: range) -> Form:
-    # Ranges are equal when they hold the same numbers.
-    size = len(value)
-    first = value[0] if size else None
+    # Ranges are equal when they hold the same numbers. `len` knows only so many.
+    size = max(0, -((value.start - value.stop) // value.step))
+    first = value.start if size else None
     return Form(b"range ", (size, first, value.step if size > 1 else None))
 
 

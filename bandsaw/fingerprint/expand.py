@@ -53,10 +53,11 @@ def expand(value: Any) -> Union[bytes, Form]:
     if stand_in is not None:
         parts = (kind, stand_in(value))
         return Form(b"stand-in ", parts, "%s", (".__class__", ""), stands_in=True)
-    if isinstance(value, type):
+    # What a value says of itself, by its `__class__`, may be wrong or an error.
+    if issubclass(kind, type):
         return names.expand_class(value)
     enum = sys.modules.get("enum")
-    if enum is not None and isinstance(value, enum.Enum):
+    if enum is not None and issubclass(kind, enum.Enum):
         return expand_enum(value)
     for owner in kind.__mro__:
         module, name = str(owner.__module__), owner.__qualname__

@@ -161,8 +161,11 @@ def _has_fields(kind: type) -> bool:
 
 def _expand_reduced(value: Any, kind: type, reduced: Any) -> Form:
     function, args, state, items, pairs, setter = reduced + (None,) * (6 - len(reduced))
-    items = None if items is None else list(items)
-    pairs = None if pairs is None else list(pairs)
+    try:
+        items = None if items is None else list(items)
+        pairs = None if pairs is None else dict(pairs)
+    except Exception as error:
+        raise Refused(value, f"{type(error).__name__}: {error}") from error
     if type(state) is dict and not state:
         state = None
     _refuse_addresses(value, (args, state, items, pairs))
@@ -188,7 +191,7 @@ def _expand_reduced(value: Any, kind: type, reduced: Any) -> Form:
             args,
             state,
             items,
-            Deferred(mapping, b"items ", dict(pairs or ())),
+            Deferred(mapping, b"items ", pairs or {}),
             setter,
         ),
         "%s",

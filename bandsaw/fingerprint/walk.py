@@ -62,6 +62,6 @@ def shallow_token(value: object, memo: Memo, depth: int = 0) -> bytes:
         ],
     )
     # Short ones are made again as quickly as they would be remembered.
-    if token[0] == 35 or isinstance(value, type):
+    if token[0] == 35 or issubclass(type(value), type):
         memo[id(value)] = (token, value)
     return token

@@ -210,9 +210,11 @@ class SessionRecords:
 
     def _describe_result(self, value: Any) -> Dict[str, Any]:
         items: Iterator[Tuple[Any, Any]]
-        if isinstance(value, dict):
+        # What a value says of itself, by its `__class__`, may be wrong or an error.
+        kind = type(value)
+        if issubclass(kind, dict):
             label, items = "key", ((self._key(key), value[key]) for key in value)
-        elif isinstance(value, (list, tuple)):
+        elif issubclass(kind, (list, tuple)):
             label, items = "index", enumerate(value)
         else:
             return {"value": self._describe(value)}

@@ -101,6 +101,14 @@ def test_what_holds_on_to_the_system_is_refused(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_a_view_that_was_released_is_refused() -> None:
+    view = memoryview(b"gone")
+    view.release()
+
+    with pytest.raises(UnstableValueError, match="released"):
+        fingerprint(view)
+
+
 def test_a_coroutine_is_refused() -> None:
     coroutine = a_coroutine()
 
@@ -148,6 +156,8 @@ def slotted(lock: Any) -> Any:
         (lambda lock: lock, "x"),
         (lambda lock: [1, (2, lock)], "x[1][1]"),
         (lambda lock: {"a": 1, 2: lock}, "x{*} (of 2)"),
+        (lambda lock: {10**5000: lock}, "x{*} (of a int)"),
+        (lambda lock: {"long" * 100: lock, 2: 1}, "x{*} (of '" + 14 * "long" + "lon)"),
         (lambda lock: {lock: 1}, "x{*} (a key)"),
         (lambda lock: {lock}, "x{*}"),
         (lambda lock: Holder(a=Holder(lock=lock)), "x.a.lock"),

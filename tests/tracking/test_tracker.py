@@ -626,10 +626,18 @@ class AwkwardList(list):
         raise ValueError("no length")
 
 
+class Unsure:
+    @property
+    def __class__(self):
+        raise ValueError("no class")
+
+
 @pytest.mark.parametrize(
     "value",
     [
         Awkward(),
+        range(10**30),
+        {10**5000: 1},
         [Awkward()],
         AwkwardDict(a=1),
         AwkwardList("a"),
@@ -654,6 +662,17 @@ def test_values_that_are_awkward_to_describe_are_tracked(tmp_path, caplog, value
     assert warnings_of(caplog) == []
     (result,) = tmp_path.glob("tasks/*/*/*/result-info.json")
     assert json.loads(result.read_text())["result"]["value"]
+
+
+def test_a_value_whose_class_cannot_be_asked_for_is_tracked(tmp_path, caplog):
+    configuration = Configuration()
+    configuration.add_extension(TrackerExtension(FileSystemBackend(tmp_path)))
+    # Not a parameter of the test: pytest would ask for its class, too.
+    call(configuration, identity, Unsure())
+
+    assert warnings_of(caplog) == []
+    (result,) = tmp_path.glob("tasks/*/*/*/result-info.json")
+    assert json.loads(result.read_text())["result"]["value"]["type"] == "Unsure"
 
 
 def test_context_and_parameters_may_hold_anything(tmp_path, caplog):

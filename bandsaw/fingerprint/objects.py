@@ -213,7 +213,8 @@ def _plain_state(kind: type, state: Any) -> Optional[Dict[str, object]]:
 def _refuse_unstable(value: Any, kind: type) -> None:
     if kind is object:
         raise Refused(value, "every bare object() is like any other")
-    if hasattr(kind, "__next__") and kind.__module__ in _ITERATOR_MODULES:
+    # Asking a class of others for its attributes may run their code, and change it.
+    if kind.__module__ in _ITERATOR_MODULES and hasattr(kind, "__next__"):
         raise Refused(value, "an iterator is used up; pass a list")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sys
 
 from . import exceptions
@@ -60,9 +61,14 @@ def continue_session(
         surround: Gives the context in which the session walks.
         deliver: Is called when the answer is written, and what it refers to, the files
             of the session, is still there.
+
+    Raises:
+        BaseException: In a process that the task has forked: with what the task has
+            raised there, or a `SystemExit` when it has returned.
     """
     session = Session()
     phase = RESTORING
+    process = os.getpid()
     try:
         session.restore_from(source)
         join_run(session.run)
@@ -70,12 +76,17 @@ def continue_session(
         phase = WALKING
         with surround(session):
             session.proceed()
+        if os.getpid() != process:
+            exception = _exception_of(session)
+            raise SystemExit if exception is None else exception
         _check_stop(session, mover)
         phase = SAVING
         _save_answer(session, target)
         if deliver is not None:
             deliver()
     except BaseException as error:
+        if os.getpid() != process:
+            raise  # The task has forked this process, which must not answer, but end.
         target.clear()
         write_report(target, phase, error, session)
         if deliver is not None:

@@ -270,6 +270,41 @@ if __name__ == "__main__":
     assert output == "0\nTrue\n2\n"
 
 
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("sys.exit(5)", 5),
+        ("raise ZeroDivisionError", 1),
+        ("return 0", 0),
+    ],
+)
+def test_what_a_task_has_forked_does_not_answer_in_its_place(
+    tmp_path: Path, ending: str, status: int
+) -> None:
+    write_files(
+        tmp_path,
+        {
+            "bandsaw_config.py": MOVING,
+            "tasks.py": f"""
+            import os, sys
+            import bandsaw
+
+            @bandsaw.task
+            def fork():
+                pid = os.fork()
+                if not pid:
+                    {ending}
+                return os.WEXITSTATUS(os.waitpid(pid, 0)[1])
+            """,
+        },
+    )
+    completed = run_python(
+        "-W", "ignore", "-c", "import tasks; print(tasks.fork())", directory=tmp_path
+    )
+    assert completed.stdout == f"{status}\n"
+    assert ("ZeroDivisionError" in completed.stderr) == (status == 1)
+
+
 def test_the_run_is_the_same_in_every_process(tmp_path: Path) -> None:
     output = run(
         tmp_path,

@@ -203,8 +203,20 @@ class Task(SerializableValue):
 
     @classmethod
     def deserialize(cls, values: Dict[str, Any]) -> Task:
-        """Find the task of which a serializer has read where it is."""
-        target = below_descriptor(import_object(values["name"], values["module"]))
+        """Find the task of which a serializer has read where it is.
+
+        Raises:
+            NotMovableError: If the module, imported here, does not define it.
+        """
+        name, module = values["name"], values["module"]
+        try:
+            target = below_descriptor(import_object(name, module))
+        except AttributeError as error:
+            raise NotMovableError(
+                f"Task {module}.{name} cannot be moved to another interpreter: its "
+                "module does not define it when it is imported. Define it at the top "
+                "level, not behind \"if __name__ == '__main__':\"."
+            ) from error
         # What was found may be the decorated function, the function below, or
         # something that another decorator has made of the decorated function.
         decorated = getattr(target, "bandsaw_task", None)
@@ -239,7 +251,8 @@ class Task(SerializableValue):
         module = sys.modules.get(self.function.__module__)
         if module is None:
             raise self._not_movable(
-                f"its module {name!r} is not a loaded module. Move it to one"
+                f"its module {self.function.__module__!r} is not a loaded module, "
+                "perhaps because of 'exec'. Move it to one"
             )
         try:
             found: Any = module

@@ -70,7 +70,7 @@ def fail(error: BaseException) -> None:
     raise error
 
 
-def free_function_of(module: str) -> Any:
+def free_function_of(module: Any) -> Any:
     function = type(free_function)(free_function.__code__, {}, "free_function")
     function.__module__ = module
     return function
@@ -405,6 +405,7 @@ def test_methods_are_found_again(function: Any) -> None:
         (generate_later, "it is a generator function"),
         (free_function_of(__name__), "leads to something else"),
         (free_function_of("no.such_module"), "is not a loaded module"),
+        (free_function_of(None), "its module None is not a loaded module"),
         (free_function_of("os"), "leads to something else"),
     ],
 )

@@ -261,6 +261,22 @@ if __name__ == "__main__":
     assert lines[5:] == ["2"]
 
 
+def test_a_task_that_exists_behind_the_main_guard_only_says_so(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+if __name__ == "__main__":
+    @bandsaw.task
+    def guarded():
+        return 1
+
+    print(text_of(guarded))
+""",
+    )
+    assert output.startswith("NotMovableError: Task workflow.guarded cannot be moved")
+    assert "not behind \"if __name__ == '__main__':\"" in output
+
+
 FORGETFUL = """
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from .transports.frames import Channel
 
 
+# How long a process waits for the first that it is asked for, in seconds.
+_TIME_TO_BEGIN = 60.0
+
+
 def main(args: Optional[Sequence[str]] = None) -> None:
     """Continue sessions.
 
@@ -146,7 +150,9 @@ def serve(descriptor: int) -> None:
 def _serve(channel: Channel, idle_timeout: float) -> None:
     from .transports import frames
 
-    channel.be_patient(idle_timeout)
+    # Whoever has started this process has something for it, however busy it may be.
+    channel.be_patient(max(idle_timeout, _TIME_TO_BEGIN))
+    is_new = True
     while True:
         try:
             kind, head, content, file = channel.receive()
@@ -161,6 +167,9 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
             _continue_frame(channel, head, content, file)
             # What was received must not stay in memory while nothing is done.
             del content
+        if is_new:
+            is_new = False
+            channel.be_patient(idle_timeout)
 
 
 def _prepare(configuration: str, modules: Sequence[str]) -> None:

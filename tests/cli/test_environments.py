@@ -55,6 +55,8 @@ def _project(tmp_path: Path) -> Path:
 
 
 def env(project: Path, *words: str, **options: Any) -> Any:
+    # Two configurations may be written within one tick of the file system's clock.
+    options.setdefault("environment", {"PYTHONDONTWRITEBYTECODE": "1"})
     return run_python("-m", "bandsaw", "env", *words, directory=project, **options)
 
 

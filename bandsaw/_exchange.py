@@ -17,7 +17,6 @@ from . import exceptions
 from ._chained import restore_chain, write_chain
 from ._freezing import name_argument, read_alone
 from ._session_members import CHAIN, TRACEBACK, VERSIONS
-from ._versions import differences, versions_of, write_versions
 from .exceptions import (
     AdviceError,
     BandsawError,
@@ -148,6 +147,9 @@ def _save_changes(session: Session, target: SavedForm) -> None:
             if chain is not None:
                 members[CHAIN] = chain
         if reader is not None and reader.met:
+            # Not for those that answer another process of the same Python
+            from ._versions import write_versions
+
             members[VERSIONS] = write_versions(reader.met)
         return members
 
@@ -215,6 +217,8 @@ def write_report(
     if phase == RESTORING:
         if _is_of_missing_module(error):
             report["modules"] = importable_modules()
+        from ._versions import versions_of
+
         # Those that were imported for what was read
         report["versions"] = versions_of(sys.modules)
     with target.write(None) as answer:
@@ -283,6 +287,10 @@ def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
 
 def _with_versions(error: SerializationError, theirs: Any) -> SerializationError:
     """Add which versions differ, which may be why something could not be read."""
+    if not theirs:
+        return error
+    from ._versions import differences
+
     text = differences(theirs)
     if not text:
         return error

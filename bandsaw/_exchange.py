@@ -294,7 +294,7 @@ def _with_versions(error: SerializationError, theirs: Any) -> SerializationError
     text = differences(theirs)
     if not text:
         return error
-    described = type(error)(f"{error}.{text}")
+    described = type(error)(f"{str(error).rstrip('.')}.{text}")
     described.__cause__ = error.__cause__
     return described
 

@@ -1,4 +1,4 @@
-"""What an interpreter could import: the names of its modules, and what is installed."""
+"""What an interpreter could import: the names of its outermost modules."""
 
 from __future__ import annotations
 

@@ -147,36 +147,46 @@ class RemoteAdvice(Advice):
 
     def _move(self, session: Session) -> Optional[Exception]:
         with self.output_for(session) as output:
-            try:
-                job = self._job(session, output)
-            except InterpreterError as error:  # Its environment could not be made.
-                failure: Optional[Exception] = error
-            else:
-                with job:
-                    failure = self._ship(session, job)
-                if isinstance(failure, _LacksModules):
-                    # The task has not begun. What is lacking there is closed this time.
-                    with self._job(session, output) as job:
-                        failure = self._ship(session, job)
+            failure = self._attempt(session, output)
+            if isinstance(failure, _LacksModules):
+                # The task has not begun. What is lacking there is closed this time.
+                failure = self._attempt(session, output)
+            if isinstance(failure, _LacksModules):
+                failure = failure.failure
         if session.cancellation.is_requested:
             from asyncio import CancelledError
 
             raise CancelledError
         return failure
 
-    def _ship(self, session: Session, job: Job) -> Optional[Exception]:
+    def _attempt(
+        self, session: Session, output: Optional[Callable[[str, str], None]]
+    ) -> Optional[Exception]:
         try:
-            answer = self.transport_for(session).run(job)
-        except _FAILURES as error:
+            interpreter = self.interpreter_for(session)
+            reader = _readers.get(interpreter) if _readers else None
+            job = self._job(session, interpreter, reader, output)
+        except InterpreterError as error:  # Its environment could not be made.
             return error
-        modules = modules_of_reader(answer)
-        if modules is not None and job.interpreter not in _readers:
-            _readers[job.interpreter] = Reader(modules)
-            return _LacksModules()
-        return receive_answer(session, answer)
+        with job:
+            try:
+                answer = self.transport_for(session).run(job)
+            except _FAILURES as error:
+                return error
+            modules = modules_of_reader(answer)
+            failure = receive_answer(session, answer)
+        # Another thread may know already what this job was not written for.
+        if modules is not None and reader is None:
+            _readers[interpreter] = Reader(modules)
+            return _LacksModules(failure)
+        return failure
 
     def _job(
-        self, session: Session, output: Optional[Callable[[str, str], None]]
+        self,
+        session: Session,
+        interpreter: Interpreter,
+        reader: Optional[Reader],
+        output: Optional[Callable[[str, str], None]],
     ) -> Job:
         # A process that only continues sessions does without what this needs.
         from ..transports.base import Job
@@ -184,8 +194,6 @@ class RemoteAdvice(Advice):
         def choose_directory() -> str:
             return str(self.directory or session.configuration.temporary_directory)
 
-        interpreter = self.interpreter_for(session)
-        reader = _readers.get(interpreter) if _readers else None
         save_to = session.save_to if reader is None else partial(_save, session, reader)
         settings = self.settings_for(session)
         if not interpreter.has_the_same_modules:
@@ -223,7 +231,15 @@ def reset() -> None:
 
 
 class _LacksModules(Exception):
-    """Another interpreter lacks the module of a value, which is news."""
+    """Another interpreter lacks the module of a value, which the job did not know.
+
+    Args:
+        failure: What its caller gets if that is not because of a value.
+    """
+
+    def __init__(self, failure: Optional[Exception]) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 def _wanted_levels() -> Optional[Dict[str, int]]:

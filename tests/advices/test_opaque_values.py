@@ -270,6 +270,29 @@ if __name__ == "__main__":
     assert output == "Opaque 3\nOpaque 3\nOpaque True\n1\n"
 
 
+def test_threads_that_learn_at_once_what_is_lacking_all_get_their_values(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path.append(os.path.join(here, "with_forest", "site-packages"))
+    import forest
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(elsewhere, [forest.Forest(n) for n in range(4)]))
+    print([(name, value.total()) for name, value in answers])
+""",
+    )
+
+    assert output == "[('Opaque', 0), ('Opaque', 1), ('Opaque', 2), ('Opaque', 3)]\n"
+
+
 def test_what_is_missing_for_the_task_itself_is_said_once(tmp_path: Path) -> None:
     output = run(
         tmp_path,

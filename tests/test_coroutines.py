@@ -27,7 +27,7 @@ from bandsaw.result import Result
 from bandsaw.session import Session
 from tests.advices import far_tasks
 from tests.configurations import loadable_configuration
-from tests.workflows import MOVING, run_workflow, write_files
+from tests.workflows import MOVING, MOVING_WITHOUT_SPARE, run_workflow, write_files
 
 
 class Recording(Advice, Extension):
@@ -735,7 +735,7 @@ print(asyncio.run(work()))
 def test_a_script_that_awaits_tasks_at_its_top_level_is_told_so(
     tmp_path: Path,
 ) -> None:
-    completed = run_workflow(tmp_path, UNGUARDED, status=1)
+    completed = run_workflow(tmp_path, UNGUARDED, status=1, config=MOVING_WITHOUT_SPARE)
 
     # Once here, and once more when the child imports the script
     assert completed.stdout == "before\n" * 2

@@ -171,23 +171,24 @@ def find(digest: str) -> Optional[str]:
     return path
 
 
-def alone(name: str) -> ContextManager[bool]:
+def alone(name: str, wait: float = _LONGEST_WAIT) -> ContextManager[bool]:
     """Be the only one on this machine who deals with a name below `BANDSAW_HOME`.
 
     Args:
         name: The name.
+        wait: How long to wait for somebody else, in seconds.
 
     Returns:
         A context manager, which gives `False` if somebody else took too long.
     """
     locks = flights_of(os.path.join(environments_directory(), _LOCKS))
-    return locks.alone(_lock_name(name), _LONGEST_WAIT)
-
-
-def _lock_name(name: str) -> str:
     # Whoever computes a result under the lock of a cache may need an environment. The
     # tilde comes after all names that a cache has, as the order of locks demands.
-    return f"~{name}"
+    return locks.alone(f"~{name}", wait)
+
+
+def _name_of_build(digest: str) -> str:
+    return f"environment/{digest}"
 
 
 @contextlib.contextmanager
@@ -205,17 +206,14 @@ def building(digest: str, label: str) -> Iterator[str]:
         EnvironmentBuildError: If somebody else takes too long, or if there is no place
             for files.
     """
-    with alone(f"environment/{digest}") as is_alone:
+    with alone(_name_of_build(digest)) as is_alone:
         if not is_alone:
             raise EnvironmentBuildError(
                 f"Environment {label!r}: somebody else has been making it for "
                 f"{_LONGEST_WAIT:g} seconds."
             )
         parent = environments_directory()
-        # Nobody else is at it, so whoever has left this over was killed.
-        for name in os.listdir(parent):
-            if name.startswith(f"{digest}-") and not _is_published(parent, name):
-                _remove(os.path.join(parent, name))
+        remove_left_overs(digest)
         scratch = os.path.join(parent, f"{digest}-scratch-{os.urandom(4).hex()}")
         try:
             os.mkdir(scratch, 0o700)
@@ -299,17 +297,24 @@ def kept() -> List[KeptEnvironment]:
     )
 
 
-def remove_left_overs() -> int:
-    """Remove what builds have left over that were killed, and count it."""
+def remove_left_overs(mine: Optional[str] = None) -> int:
+    """Remove what builds have left over that were killed, and count it.
+
+    Args:
+        mine: What the caller is alone with.
+    """
     parent = environments_directory()
-    locks = flights_of(os.path.join(parent, _LOCKS))
     count = 0
     for name in os.listdir(parent):
         digest, dash, _ = name.partition("-")
-        if dash and not _is_published(parent, name):
-            with locks.alone(_lock_name(f"environment/{digest}"), 0) as is_alone:
-                # Somebody may have published it in the meantime.
-                if is_alone and not _is_published(parent, name):
-                    _remove(os.path.join(parent, name))
-                    count += 1
+        if not dash or _is_published(parent, name):
+            continue
+        with contextlib.ExitStack() as stack:
+            is_alone = digest == mine or stack.enter_context(
+                alone(_name_of_build(digest), 0)
+            )
+            # Somebody may have published it in the meantime.
+            if is_alone and not _is_published(parent, name):
+                _remove(os.path.join(parent, name))
+                count += 1
     return count

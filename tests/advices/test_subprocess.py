@@ -255,6 +255,7 @@ print("top level")
 task()
 """,
         status=1,
+        config=MOVING_WITHOUT_SPARE,
     )
     # The child has come as far as the call, too.
     assert completed.stdout == "top level\ntop level\n"

@@ -325,7 +325,13 @@ def test_a_build_that_was_killed_is_begun_anew(
 
 
 @pytest.mark.parametrize(
-    "name", ["{}-12345678", "{}-12345678-scratch", "{}-link-12345678"]
+    "name",
+    [
+        "{}-12345678",
+        "{}-12345678-scratch",
+        "{}-link-12345678",
+        32 * "0" + "-12345678-scratch",  # Nobody may ever make that one again.
+    ],
 )
 def test_what_somebody_has_left_who_was_killed_is_removed(make: Any, name: str) -> None:
     environment = make(["alpha"])

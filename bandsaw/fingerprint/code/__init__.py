@@ -111,7 +111,7 @@ def _find_own(function: FunctionType) -> Code:
     if source is None or definition is None:
         part = Part(name, "function", code_digest(function.__code__), "")
     else:
-        text = source.text([[definition.line, definition.end]])
+        text = source.text(definition.lines)
         part = Part(name, "function", definition.form, text)
     return Code({name: part}, {})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 
@@ -11,7 +12,7 @@ from ..standard import CONTENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Optional, Set, Tuple
+    from typing import Any, Iterable, List, Mapping, Optional, Set, Tuple
 
 _ATOMS = frozenset(LEAVES) | {range}
 _SEQUENCES = frozenset((list, tuple))
@@ -40,6 +41,7 @@ _CODE = (
     staticmethod,
     classmethod,
     property,
+    functools.singledispatchmethod,
 )
 
 
@@ -108,6 +110,8 @@ def below(value: Any) -> List[object]:
     """
     if isinstance(value, property):
         return [item for item in (value.fget, value.fset, value.fdel) if item]
+    if isinstance(value, functools.singledispatchmethod):
+        return [value.dispatcher]
     task = (
         getattr(value, "bandsaw_task", None)
         if isinstance(value, types.FunctionType)
@@ -117,6 +121,18 @@ def below(value: Any) -> List[object]:
         return [task.callable]
     wrapped = wrapped_by(value)
     return [] if wrapped is None else [wrapped]
+
+
+def implementations_of(value: object) -> Optional[Mapping[type, Any]]:
+    """Return what `functools.singledispatch` chooses from, `None` for other values.
+
+    Args:
+        value: Any value.
+    """
+    if not isinstance(value, types.FunctionType):
+        return None
+    registry = value.__dict__.get("registry")
+    return registry if isinstance(registry, types.MappingProxyType) else None
 
 
 def describe(value: object) -> Description:
@@ -234,7 +250,6 @@ def _parts(
     enum = sys.modules.get("enum")
     if enum is not None and isinstance(value, enum.Enum):
         return b"enum " + text(value._name_ or ""), kind, [], True, True
-    functools = sys.modules["functools"]
     if kind is functools.partial:
         keywords = sorted(value.keywords.items())
         return b"partial", None, [value.func, *value.args, *keywords], False, True

@@ -9,7 +9,7 @@ from .parts import Code, Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Deque, Dict, Hashable, List, Tuple
+    from typing import Callable, Deque, Dict, Hashable, List, Optional, Tuple
 
     from .parts import Text
 
@@ -33,6 +33,11 @@ class Node:
         self.content: List[str] = []
         self.edges: List[Tuple[str, str]] = []
         self.text: Text = ""
+
+    def lead_to(self, name: str, target: Optional[Node]) -> None:
+        """Note what a name leads to, `None` for what does not count."""
+        if target is not None:
+            self.edges.append((name, target.label))
 
     def part(self) -> Part:
         """Return the finished part."""

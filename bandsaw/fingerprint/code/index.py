@@ -71,6 +71,11 @@ class Definition:
             setattr(self, name, value)
         self.imports: List[Import] = [Import(*item) for item in self.imports]
 
+    @property
+    def lines(self) -> List[List[int]]:
+        """The numbers of its first and last line, as one range."""
+        return [[self.line, self.end]]
+
     if TYPE_CHECKING:
         name: str
         kind: str

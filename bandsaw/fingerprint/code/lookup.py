@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .index import Import
     from .sources import Source
 
+    Binding = Tuple[Mapping[str, Any], str, object]
     GetSource = Callable[[str], Optional[Source]]
 
 ABSENT = object()
@@ -98,9 +99,7 @@ class Found:
         self.value = value
         self.place = name
         self.classes: List[type] = []
-        self.steps: List[Tuple[Mapping[str, Any], str, object]] = [
-            (space.values, name, value)
-        ]
+        self.steps: List[Binding] = [(space.values, name, value)]
         self.rest: List[str] = []
 
 
@@ -191,14 +190,17 @@ def namespace_of(cls: type, functions: Sequence[FunctionType]) -> Dict[str, Any]
     return getattr(sys.modules.get(cls.__module__), "__dict__", {})
 
 
-def module_name_of(function: FunctionType) -> str:
-    """Return the name of the module in which a function was defined.
+def label_of(code: Any) -> str:
+    """Return the name of a function or class, with the module in which it was defined.
 
     Args:
-        function: The function. `exec` may run in a namespace without a name.
+        code: The function or class.
     """
-    name = function.__globals__.get("__name__")
-    return importable_module_name(name if type(name) is str else "")
+    is_function = isinstance(code, FunctionType)
+    # `exec` may run in a namespace without a name.
+    name = code.__globals__.get("__name__") if is_function else code.__module__
+    module = importable_module_name(name if type(name) is str else "")
+    return f"{module}.{code.__qualname__}"
 
 
 def is_of_bandsaw(

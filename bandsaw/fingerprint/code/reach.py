@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import FunctionType, MethodType, ModuleType
 
 from ...infos import text_of
-from ...modules import importable_module_name
 from .arguments import functions_in
-from .constants import below, content_of, describe, is_code
+from .constants import below, content_of, describe, implementations_of, is_code
 from .graph import Graph
 from .index import code_digest
 from .instructions import CHANGEABLE, changes_values, names_of_code
 from .lookup import (
     ABSENT,
     Namespace,
-    absolute_name,
     follow,
     is_of_bandsaw,
-    module_name_of,
+    label_of,
     namespace_of,
     origin,
 )
@@ -33,12 +32,11 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
+    from .constants import Description
     from .graph import Node
     from .index import Assignment, Definition
-    from .lookup import Found
+    from .lookup import Binding, Found
     from .parts import Code
-
-    Binding = Tuple[Mapping[str, Any], str, object]
 
 
 class Reach:
@@ -94,6 +92,9 @@ class Reach:
             self._code_node(inner)
         if isinstance(value, (MethodType, staticmethod, classmethod)):
             return self._code_node(value.__func__)
+        implementations = implementations_of(value)
+        if implementations is not None:
+            return self._dispatch_node(value, implementations)
         if isinstance(value, FunctionType):
             return self._function_node(value)
         if isinstance(value, type):
@@ -107,13 +108,23 @@ class Reach:
             if owner == INSTALLED:
                 self._packages.add_of(function.__globals__.get("__name__"))
             return None
-
-        def label() -> str:
-            return f"{module_name_of(function)}.{function.__qualname__}"
-
+        label = partial(label_of, function)
         return self._graph.node(
             id(function), "function", label, self._expand_function, function
         )
+
+    def _dispatch_node(
+        self, function: Any, implementations: Mapping[type, Any]
+    ) -> Node:
+        def expand(node: Node, _: object) -> None:
+            self.watch.changeable(lambda: implementations, describe(implementations))
+            # Which module was imported first, and so registered first, does not count.
+            for cls in sorted(implementations, key=label_of):
+                node.lead_to(label_of(cls), self._code_node(implementations[cls]))
+
+        key = ("dispatch", id(function))
+        label = f"{function.__module__}.{function.__qualname__} by type"
+        return self._graph.node(key, "function", lambda: label, expand, function)
 
     def _expand_function(self, node: Node, function: FunctionType) -> None:
         self.watch.function(function)
@@ -126,8 +137,7 @@ class Reach:
             self._follow_closure(node, function, ())
             self._follow_code(node, space, function.__code__)
             return
-        lines = [[definition.line, definition.end]]
-        node.text = lambda: source.text(lines)
+        node.text = partial(source.text, definition.lines)
         node.content = ["form", definition.form]
         self._follow_closure(node, function, definition.changed)
         self._follow_definition(node, space, definition)
@@ -143,7 +153,7 @@ class Reach:
         for chain in definition.names:
             self._follow(node, space, chain, definition.changed)
         for item in definition.imports:
-            module = absolute_name(item, space.module, "__path__" in space.values)
+            module = space.absolute(item)
             self._unloaded.follow_import(node, module, item, definition.local_names)
 
     def _follow_decorator(
@@ -190,10 +200,7 @@ class Reach:
             if owner == INSTALLED:
                 self._packages.add_of(cls.__module__)
             return None
-
-        def label() -> str:
-            return f"{importable_module_name(cls.__module__)}.{cls.__qualname__}"
-
+        label = partial(label_of, cls)
         return self._graph.node(id(cls), "class", label, self._expand_class, cls)
 
     def _expand_class(self, node: Node, cls: type) -> None:
@@ -209,19 +216,18 @@ class Reach:
             lines = [function.__code__.co_firstlineno for function in functions]
             definition = source.find_class(cls.__qualname__, lines)
         if definition is not None:
-            found = [[definition.line, definition.end]]
-            node.text = lambda: source.text(found)
+            node.text = partial(source.text, definition.lines)
             node.content = ["form", definition.form, source.doubt]
             self._follow_definition(node, space, definition)
         for base in (*cls.__bases__, type(cls)):
-            self._add_edge(node, "base", self._code_node(base))
+            node.lead_to("base", self._code_node(base))
         for name, value in sorted(members_of(cls).items()):
             if name in members:
                 self.watch.binding(vars(cls), name, members[name])
             if definition is not None and is_generated(value):
                 continue
             target = self._code_node(value) if is_code(value) else None
-            self._add_edge(node, name, target)
+            node.lead_to(name, target)
             if not is_code(value):
                 self._follow_attribute(node, name, value, definition is None)
             if target is None:
@@ -238,7 +244,7 @@ class Reach:
         if description.is_plain and (description.is_fixed or is_without_source):
             node.content += [name, description.token.hex()]
             for target in description.targets:
-                self._add_edge(node, name, self._code_node(target))
+                node.lead_to(name, self._code_node(target))
         elif is_without_source:
             node.content += [name, type(value).__qualname__]
 
@@ -260,16 +266,16 @@ class Reach:
             else:
                 self.watch.binding(namespace, name, value)
         for cls in found.classes:
-            self._add_edge(node, chain, self._class_node(cls))
-        if found.value is ABSENT or found.classes:
+            node.lead_to(chain, self._class_node(cls))
+        if value is ABSENT or found.classes:
             return
-        value = found.value
         if isinstance(value, ModuleType):
             self._packages.add_of(value.__name__)
         elif is_code(value):
-            self._add_edge(node, chain, self._code_node(value))
+            node.lead_to(chain, self._code_node(value))
         elif is_state:
-            self._follow_assignment(node, chain, *self._origin(found), found.steps[-1])
+            space, place = self._origin(found.space, found.place, value)
+            self._follow_assignment(node, chain, space, place, found.steps[-1])
         else:
             self._follow_constant(node, chain, found, label)
 
@@ -293,26 +299,18 @@ class Reach:
         if not (description.is_fixed and isinstance(value, HELD)):
             self.watch.changeable(lambda: namespace[name], description)
         self._constants.add(label)
-
-        def expand(constant: Node, _: object) -> None:
-            constant.content = [description.token.hex()]
-            constant.text = f"{name} = {text_of(value)}"
-            for target in description.targets:
-                self._add_edge(constant, name, self._code_node(target))
-
         key = ("constant", label)
-        constant = self._graph.node(key, "constant", lambda: label, expand, namespace)
-        self._add_edge(node, chain, constant)
+        node.lead_to(chain, self._constant_node(key, label, name, value, description))
 
     def _label(self, space: Namespace, name: str, value: object) -> str:
-        owner, place = origin(space, name, value, self._namespace)
-        if owner is None:
-            return f"{space.name}.{name}"
+        owner, place = self._origin(space, name, value)
         return f"{owner.name}.{place}"
 
-    def _origin(self, found: Found) -> Tuple[Namespace, str]:
-        space, place = origin(found.space, found.place, found.value, self._namespace)
-        return (found.space, found.place) if space is None else (space, place)
+    def _origin(
+        self, space: Namespace, name: str, value: object
+    ) -> Tuple[Namespace, str]:
+        owner, place = origin(space, name, value, self._namespace)
+        return (space, name) if owner is None else (owner, place)
 
     def _follow_value(self, node: Node, name: str, value: object, label: str) -> None:
         """Follow what a closure holds."""
@@ -320,7 +318,7 @@ class Reach:
             self._packages.add_of(value.__name__)
             return
         if is_code(value):
-            self._add_edge(node, name, self._code_node(value))
+            node.lead_to(name, self._code_node(value))
             return
         description = describe(value)
         if not description.is_plain:
@@ -329,19 +327,24 @@ class Reach:
             return
         if not description.is_fixed:
             self.watch.changeable(lambda: value, description)
-
-        def expand(constant: Node, _: object) -> None:
-            constant.content = [description.token.hex()]
-            constant.text = f"{name} = {text_of(value)}"
-            for target in description.targets:
-                self._add_edge(constant, name, self._code_node(target))
-
         key = ("closure", label, description.token)
-        self._add_edge(
-            node,
-            name,
-            self._graph.node(key, "constant", lambda: label, expand, value),
-        )
+        node.lead_to(name, self._constant_node(key, label, name, value, description))
+
+    def _constant_node(
+        self,
+        key: Tuple[Any, ...],
+        label: str,
+        name: str,
+        value: object,
+        description: Description,
+    ) -> Node:
+        def expand(node: Node, _: object) -> None:
+            node.content = [description.token.hex()]
+            node.text = f"{name} = {text_of(value)}"
+            for target in description.targets:
+                node.lead_to(name, self._code_node(target))
+
+        return self._graph.node(key, "constant", lambda: label, expand, value)
 
     def _follow_decorated(
         self, node: Node, chain: str, space: Namespace, name: str, binding: Binding
@@ -355,7 +358,7 @@ class Reach:
         if targets:
             self.watch.identity(*binding)
         for target in targets:
-            self._add_edge(node, chain, self._code_node(target))
+            node.lead_to(chain, self._code_node(target))
         if targets or source is None:
             return
 
@@ -368,7 +371,7 @@ class Reach:
         key = ("decorated", id(space.values), name)
         label = f"{space.name}.{name}"
         found = self._graph.node(key, "function", lambda: label, expand, space)
-        self._add_edge(node, chain, found)
+        node.lead_to(chain, found)
 
     def _follow_assignment(
         self, node: Node, chain: str, space: Namespace, name: str, binding: Binding
@@ -391,9 +394,4 @@ class Reach:
         key = ("assignment", id(space.values), name)
         label = f"{space.name}.{name}"
         found = self._graph.node(key, "constant", lambda: label, expand, space)
-        self._add_edge(node, chain, found)
-
-    @staticmethod
-    def _add_edge(node: Node, name: str, target: Optional[Node]) -> None:
-        if target is not None:
-            node.edges.append((name, target.label))
+        node.lead_to(chain, found)

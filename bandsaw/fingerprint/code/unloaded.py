@@ -7,6 +7,7 @@ so that the answer is the same before and after the first call.
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from ...interpreter import is_own_source
 from ...modules import find_module
@@ -147,13 +148,12 @@ class Unloaded:
         found = self._graph.node(
             key, definition.kind, lambda: label, self._expand, (module, definition)
         )
-        node.edges.append((chain, found.label))
+        node.lead_to(chain, found)
 
     def _expand(self, node: Node, subject: Tuple[_Module, Definition]) -> None:
         module, definition = subject
         index = module.source.index
-        lines = [[definition.line, definition.end]]
-        node.text = lambda: module.source.text(lines)
+        node.text = partial(module.source.text, definition.lines)
         node.content = ["form", definition.form]
         names = list(definition.names)
         for form, used in definition.decorators:
@@ -186,4 +186,4 @@ class Unloaded:
 
         key = ("unloaded", label)
         found = self._graph.node(key, "constant", lambda: label, expand, module)
-        node.edges.append((chain, found.label))
+        node.lead_to(chain, found)

@@ -111,6 +111,7 @@ PROJECT: Dict[str, str] = {
             values += [PARTIAL(x), late(x), SCALE, TABLE["a"][0], Color.RED.value]
             values += [helpers.Model(x).fit(), math.floor(x)]
             values += [remembered_by_an_object(x), given_again(x), hidden(x)]
+            values += [helpers.dispatched(x)]
             if x < limit:
                 return sum(values)
             raise ValueError("too much")
@@ -177,6 +178,14 @@ PROJECT: Dict[str, str] = {
             def any(self, x):
                 return 600
 
+            @any.register
+            def _(self, x: bytes):
+                return 601
+
+            @any.register
+            def _(self, x: bytearray):
+                return 602
+
             @staticmethod
             @Remembering
             def kept(x):
@@ -186,6 +195,21 @@ PROJECT: Dict[str, str] = {
         class Other(Base):
             def prepare(self):
                 return 0
+
+
+        @functools.singledispatch
+        def dispatched(x):
+            return 800
+
+
+        @dispatched.register
+        def _(x: list):
+            return 801
+
+
+        @dispatched.register(tuple)
+        def _(x):
+            return 802
         ''',
     "package/__init__.py": """
         from .tools import original as exported

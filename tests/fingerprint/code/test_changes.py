@@ -56,6 +56,12 @@ MUST_CHANGE: Dict[str, Edit] = {
     "a property": ("helpers.py", "return 7", "return 8"),
     "a cached property": ("helpers.py", "return 500", "return 501"),
     "a method that dispatches": ("helpers.py", "return 600", "return 601"),
+    "a method for a type": ("helpers.py", "return 601", "return 603"),
+    "the type of a method": ("helpers.py", "x: bytes", "x: memoryview"),
+    "a function that dispatches": ("helpers.py", "return 800", "return 803"),
+    "a function for a type": ("helpers.py", "return 802", "return 804"),
+    "the type of a function": ("helpers.py", "x: list", "x: dict"),
+    "one type less": ("helpers.py", "@dispatched.register(tuple)\n", ""),
     "a static method below an object": ("helpers.py", "return 700", "return 701"),
     "an attribute of a class": ("helpers.py", "size: int = 3", "size: int = 4"),
     "the bases of a class": (
@@ -124,6 +130,13 @@ MUST_NOT_CHANGE: Dict[str, Edit] = {
         "def never(y):\n    x = y\n",
     ),
     "another place in the file": ("work.py", "def unused(x):\n    return UNUSED\n", ""),
+    "the order of functions for types": (
+        "helpers.py",
+        "@dispatched.register\ndef _(x: list):\n    return 801\n\n\n"
+        "@dispatched.register(tuple)\ndef _(x):\n    return 802\n",
+        "@dispatched.register(tuple)\ndef _(x):\n    return 802\n\n\n"
+        "@dispatched.register\ndef _(x: list):\n    return 801\n",
+    ),
     "the order of imports": (
         "work.py",
         "import helpers\nimport package\n",

@@ -88,6 +88,23 @@ def test_a_table_that_is_changed_is_seen() -> None:
     assert digest() == before
 
 
+def test_a_function_for_another_type_is_seen_when_it_is_registered() -> None:
+    @functools.singledispatch
+    def dispatched(x: object) -> int:
+        return 1
+
+    def caller(x: object) -> int:
+        return dispatched(x)
+
+    before = digest(caller)
+    assert digest(caller) == before
+    dispatched.register(int, helped)
+    after = digest(caller)
+    assert after != before
+    dispatched.register(int, lambda x: 2)
+    assert digest(caller) not in (before, after)
+
+
 def test_what_code_changes_itself_is_its_state() -> None:
     before = digest()
     task(1)

@@ -300,6 +300,7 @@ def is_there(pid):
 
 if __name__ == "__main__":
     reader, writer = os.pipe()
+    gate, kept_shut = os.pipe()
     script = os.fork()
     if not script:
         worker = pid()
@@ -309,8 +310,8 @@ if __name__ == "__main__":
             os.kill(os.getpid(), signal.SIGKILL)
         os.close(1)
         os.close(2)
-        os.close(writer)
-        os.read(reader, 1)
+        os.close(kept_shut)
+        os.read(gate, 1)
         os._exit(0)
     os.waitpid(script, 0)
     worker = int(os.read(reader, 100))

@@ -3,7 +3,8 @@
 A copy of it lies beside the main module of an archive and runs before anything of
 bandsaw can be imported, so it knows the standard library only. An archive that is a zip
 file is unpacked into a private directory that is named by its content, so that its
-modules have files and their bytecode is kept.
+modules have files and their bytecode is kept. Most of it is bandsaw itself, which all
+archives share: whoever edits a script does not unpack and compile that again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import zipfile
     from typing import List, Optional
 
 # How long an archive is kept that nobody uses, in seconds, and how many bytes all of
@@ -23,6 +25,9 @@ _LARGEST = 1 << 30
 # How long a process may run from an archive without another one being started, in
 # seconds.
 _IN_USE = 24 * 60 * 60
+
+# The package that all archives share.
+_SHARED = "bandsaw"
 
 _REMOVING = ".removing-"
 
@@ -61,24 +66,84 @@ def unpack(archive: str, digest: Optional[str] = None) -> str:
     parent = _make_archives_directory()
     directory = os.path.join(parent, digest)
     if _is_trusted(parent) and _is_trusted(directory):
-        note_use(directory)
-        return directory
-    import shutil
-    import tempfile
+        if is_whole(directory):
+            note_use(directory)
+            return directory
+        UnpackedArchive(directory).remove()
     import zipfile
 
-    beside = tempfile.mkdtemp(prefix=".unpacking-", dir=parent)
+    with zipfile.ZipFile(archive) as zip_file:
+        shared = [
+            entry
+            for entry in zip_file.infolist()
+            if entry.filename.startswith(f"{_SHARED}/")
+        ]
+        others = [entry for entry in zip_file.infolist() if entry not in shared]
+        link = None
+        if shared:
+            link = _name_of_entries(shared)
+            _extract(zip_file, shared, os.path.join(parent, link))
+        _extract(zip_file, others, directory, link)
+    prune_archives(parent=parent)
+    return directory
+
+
+def _name_of_entries(entries: List[zipfile.ZipInfo]) -> str:
+    import hashlib
+
+    content = [(entry.filename, entry.file_size, entry.CRC) for entry in entries]
+    return hashlib.sha256(repr(sorted(content)).encode()).hexdigest()
+
+
+def _extract(
+    zip_file: zipfile.ZipFile,
+    entries: List[zipfile.ZipInfo],
+    directory: str,
+    link: Optional[str] = None,
+) -> None:
+    """Extract some entries into a directory, unless it is there.
+
+    Args:
+        zip_file: The archive.
+        entries: The entries.
+        directory: The directory.
+        link: The name of the directory beside it that holds what archives share.
+    """
+    if _is_trusted(directory):
+        note_use(directory)
+        return
+    import shutil
+    import tempfile
+
+    beside = tempfile.mkdtemp(prefix=".unpacking-", dir=os.path.dirname(directory))
     try:
-        with zipfile.ZipFile(archive) as zip_file:
-            zip_file.extractall(beside)
+        zip_file.extractall(beside, entries)
+        if link is not None:
+            os.symlink(os.path.join("..", link, _SHARED), os.path.join(beside, _SHARED))
         os.rename(beside, directory)
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
         # Somebody else may have been faster.
         if not isinstance(error, OSError) or not _is_trusted(directory):
             raise
-    prune_archives(parent=parent)
-    return directory
+
+
+def is_whole(directory: str) -> bool:
+    """Tell if an unpacked archive is there, with what it shares with others.
+
+    Args:
+        directory: The directory that holds its content.
+    """
+    return os.path.isdir(_shared_by(directory) or directory)
+
+
+def _shared_by(directory: str) -> Optional[str]:
+    """Return the directory with what an unpacked archive shares with others."""
+    try:
+        link = os.readlink(os.path.join(directory, _SHARED))
+    except OSError:
+        return None
+    return os.path.normpath(os.path.join(directory, os.path.dirname(link)))
 
 
 def _make_archives_directory() -> str:
@@ -105,6 +170,7 @@ def note_use(directory: str) -> None:
     """
     try:
         os.utime(directory)
+        os.utime(_shared_by(directory) or directory)
     except OSError:
         pass  # A home that can only be read is never cleaned up either.
 
@@ -117,6 +183,8 @@ class UnpackedArchive:
 
     Attributes:
         path: Its directory.
+        shares: The path of the directory that holds what it shares with others, `None`
+            if it shares nothing.
         last_use: When it was used last, in seconds since the epoch.
         size: The bytes of its files.
         count: How many files there are.
@@ -127,6 +195,7 @@ class UnpackedArchive:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.shares = _shared_by(path)
         self.last_use = os.lstat(path).st_mtime
         self.size = self.count = 0
         for parent, _, names in os.walk(path):
@@ -186,15 +255,21 @@ def prune_archives(
     """
     import time
 
-    archives = find_archives(parent)
-    size = sum(archive.size for archive in archives)
+    left = find_archives(parent)
+    size = sum(archive.size for archive in left)
+    sharing = {archive.shares for archive in left}
     removed = []
-    for archive in archives:
+    # What is shared goes after all that share it.
+    for archive in sorted(left, key=lambda archive: archive.path in sharing):
         age = time.time() - archive.last_use
         is_left_over = os.path.basename(archive.path).startswith(".")
         is_too_much = size > (_LARGEST if largest is None else largest)
-        if age > in_use and (age > kept or is_too_much or is_left_over):
+        is_needed = any(other.shares == archive.path for other in left)
+        if is_needed or age <= in_use:
+            continue
+        if age > kept or is_too_much or is_left_over:
             size -= archive.size
+            left.remove(archive)
             if archive.remove():
                 removed.append(archive)
     return removed

@@ -73,7 +73,7 @@ class DistributionArchive:
         """The private directory in which the content of the archive is unpacked."""
         with self._lock:
             directory = self._directory
-            if directory is None or not os.path.isdir(directory):
+            if directory is None or not _bootstrap.is_whole(directory):
                 self.build()
                 directory = _bootstrap.unpack(str(self._path), self._archive_id)
                 self._directory, self._noted = directory, time.monotonic()
@@ -125,13 +125,15 @@ class DistributionArchive:
 
 
 def _write(stream: IO[bytes], files: Dict[str, str]) -> None:
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w") as archive:
         for name, path in sorted(files.items()):
             entry = zipfile.ZipInfo(name)  # Always of the same date.
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o600 << 16
             with open(path, "rb") as source:
-                archive.writestr(entry, source.read())
+                # The first call after each edit waits for it. Trying harder takes
+                # longer, and saves a tenth of the size.
+                archive.writestr(entry, source.read(), compresslevel=1)
 
 
 def _own_modules() -> Dict[str, str]:

@@ -317,7 +317,8 @@ def test_eight_processes_that_start_at_once_unpack_an_archive_once(
         for _ in range(8)
     ]
     assert [process.wait() for process in processes] == [0] * 8
-    assert [len(directory.name) for directory in unpacked()] == [64]
+    # One is bandsaw itself, which other archives would share.
+    assert [len(directory.name) for directory in unpacked()] == [64, 64]
 
 
 def test_an_archive_is_unpacked_once(tmp_path: Path) -> None:
@@ -347,7 +348,18 @@ def test_what_nobody_has_used_for_long_is_removed(tmp_path: Path) -> None:
 
     new = Path(DistributionArchive(tmp_path / "c.pyz", "tests").directory)
 
-    assert set(unpacked()) == {used, new}
+    shared = (used / "bandsaw").resolve().parent
+    assert set(unpacked()) == {used, new, shared}
+
+
+def test_archives_share_bandsaw_and_its_bytecode(tmp_path: Path) -> None:
+    first = Path(build(tmp_path, "bandsaw").directory)
+    archive = DistributionArchive(tmp_path / "b.pyz", "bandsaw", "colorsys")
+    second = Path(archive.directory)
+
+    assert first != second
+    assert (first / "bandsaw").resolve() == (second / "bandsaw").resolve()
+    assert (first / "bandsaw" / "runner.py").is_file()
 
 
 def test_a_user_without_a_home_keeps_archives_in_the_temporary_directory(
@@ -418,7 +430,9 @@ def test_a_damaged_archive_leaves_nothing_when_it_is_unpacked(
 
     with pytest.raises(zipfile.BadZipFile):
         _bootstrap.unpack(str(damaged))
-    assert unpacked() == []
+    # What archives share is whole, or is not there.
+    assert not any((directory / "__main__.py").exists() for directory in unpacked())
+    assert not any(directory.name.startswith(".") for directory in unpacked())
 
 
 def spoil_last_member(content: bytes) -> bytes:
@@ -437,8 +451,8 @@ class Killed(zipfile.ZipFile):
     def extract(self, *args):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def extractall(self, path):
-        super().extractall(path, self.namelist()[:3])
+    def extractall(self, path, members):
+        super().extractall(path, members[:3])
         self.extract()
 
 zipfile.ZipFile = Killed

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, List
 
 import pytest
 
@@ -34,6 +35,15 @@ def _project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def archives(project: Path) -> List[Any]:
+    """The archives of the project, and last the code of bandsaw, which they share."""
+    found = as_json(project, "archives", "list")
+    shares = [(Path(a["path"]) / "__main__.py").is_file() for a in found]
+    return [a for a, is_own in zip(found, shares) if is_own] + [
+        a for a, is_own in zip(found, shares) if not is_own
+    ]
+
+
 def as_json(project: Path, *words: str) -> Any:
     completed = run_python("-m", "bandsaw", *words, "--json", directory=project)
     return json.loads(completed.stdout)
@@ -47,12 +57,15 @@ def grow_older(archive: Any, days: float) -> None:
 def test_archives_are_listed_with_their_sizes_and_last_uses(project: Path) -> None:
     found = as_json(project, "archives", "list")
 
-    assert len(found) == 3
+    assert len(found) == 4
     for archive in found:
         assert Path(archive["path"]).name == archive["id"]
         files = [p for p in Path(archive["path"]).rglob("*") if p.is_file()]
         assert archive["files"] == len(files)
         assert archive["size"] == sum(path.stat().st_size for path in files)
+    *own, shared = archives(project)
+    assert all(archive["files"] < 10 for archive in own)
+    assert shared["files"] > 100
     assert [a["used"] for a in found] == sorted(a["used"] for a in found)
 
     completed = run_python("-m", "bandsaw", "archives", "list", directory=project)
@@ -62,40 +75,56 @@ def test_archives_are_listed_with_their_sizes_and_last_uses(project: Path) -> No
 
 
 def test_what_was_not_used_for_long_is_pruned(project: Path) -> None:
-    first, second, third = as_json(project, "archives", "list")
-    grow_older(first, 10)
+    first, second, third, shared = archives(project)
+    for archive in first, shared:
+        grow_older(archive, 10)
     grow_older(second, 3)
 
     pruned = as_json(project, "archives", "prune", "--max-age", "7 days")
 
     assert pruned == {"removed": 1, "size": first["size"]}
-    left = as_json(project, "archives", "list")
-    assert [archive["id"] for archive in left] == [second["id"], third["id"]]
+    left = [archive["id"] for archive in archives(project)]
+    assert left == [second["id"], third["id"], shared["id"]]
 
 
 def test_what_is_too_much_is_pruned_but_not_what_may_be_in_use(project: Path) -> None:
-    first, second, third = as_json(project, "archives", "list")
-    grow_older(first, 10)
+    first, second, third, shared = archives(project)
+    for archive in first, shared:
+        grow_older(archive, 10)
     grow_older(second, 3)
 
     pruned = as_json(project, "archives", "prune", "--max-size", "0")
 
     assert pruned["removed"] == 2
-    (left,) = as_json(project, "archives", "list")
-    assert left["id"] == third["id"]
+    assert [archive["id"] for archive in archives(project)] == [
+        third["id"],
+        shared["id"],
+    ]
 
 
 def test_everything_can_be_pruned_and_the_next_call_unpacks_again(
     project: Path,
 ) -> None:
-    assert as_json(project, "archives", "prune", "--all")["removed"] == 3
+    assert as_json(project, "archives", "prune", "--all")["removed"] == 4
     assert as_json(project, "archives", "list") == []
 
     completed = run_python(
         "-c", "import tasks; print(tasks.answer())", directory=project
     )
     assert completed.stdout == "42\n"
-    assert len(as_json(project, "archives", "list")) == 1
+    assert len(as_json(project, "archives", "list")) == 2
+
+
+def test_what_an_archive_shares_is_unpacked_again_when_it_was_removed(
+    project: Path,
+) -> None:
+    shutil.rmtree(archives(project)[-1]["path"])
+
+    completed = run_python(
+        "-c", "import more, tasks; print(tasks.answer())", directory=project
+    )
+    assert completed.stdout == "42\n"
+    assert len(archives(project)) == 4
 
 
 def test_a_bad_bound_is_refused(project: Path) -> None:

@@ -11,6 +11,9 @@ import pytest
 from tests.fingerprint.code.projects import Edit, digests_of, write_project
 from tests.interpreters import SUPPORTED, python
 
+FOR_LIST = "@dispatched.register\ndef _(x: list):\n    return 801\n"
+FOR_TUPLE = "@dispatched.register(tuple)\ndef _(x):\n    return 802\n"
+
 MUST_CHANGE: Dict[str, Edit] = {
     "the body of the task": ("work.py", "sum(values)", "max(values)"),
     "an operator": ("work.py", "x < limit", "x <= limit"),
@@ -132,10 +135,8 @@ MUST_NOT_CHANGE: Dict[str, Edit] = {
     "another place in the file": ("work.py", "def unused(x):\n    return UNUSED\n", ""),
     "the order of functions for types": (
         "helpers.py",
-        "@dispatched.register\ndef _(x: list):\n    return 801\n\n\n"
-        "@dispatched.register(tuple)\ndef _(x):\n    return 802\n",
-        "@dispatched.register(tuple)\ndef _(x):\n    return 802\n\n\n"
-        "@dispatched.register\ndef _(x: list):\n    return 801\n",
+        FOR_LIST + "\n\n" + FOR_TUPLE,
+        FOR_TUPLE + "\n\n" + FOR_LIST,
     ),
     "the order of imports": (
         "work.py",

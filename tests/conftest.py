@@ -44,7 +44,7 @@ SECONDS_TO_END = 10.0
 VARIABLES_OF_BANDSAW = ("BANDSAW_CONFIG_MODULE", "BANDSAW_CONFIG", "BANDSAW_RUN_ID")
 
 # Marks every process that a test starts, however far down, with the test's directory.
-MARK = "BANDSAW_HOME"
+MARK = "BANDSAW_TEST_DIRECTORY"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,21 +56,37 @@ def base_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.getbasetemp()
 
 
+@pytest.fixture(scope="session")
+def shared_home() -> Iterator[Path]:
+    """Where tests keep what users keep: the code of bandsaw is unpacked there once."""
+    home = Path(tempfile.mkdtemp(prefix="bandsaw-home-")).resolve()
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture(name="own_home")
+def _own_home(nothing_is_left: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home for a test that looks at what is kept there."""
+    home = Path(os.environ[MARK]) / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("BANDSAW_HOME", str(home))
+    return home
+
+
 @pytest.fixture(autouse=True)
-def nothing_is_left(base_directory: Path) -> Iterator[None]:
+def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
     """Runs each test in a clean state, and fails those that leave something behind."""
     _reset_bandsaw()
     before = _State()
     # Not below `tmp_path`: the names of sockets in it must stay short.
     directory = Path(tempfile.mkdtemp(prefix="bandsaw-")).resolve()
     temporary = directory / "tmp"
-    home = directory / "home"
-    for created in (temporary, home):
-        created.mkdir(mode=0o700)
+    temporary.mkdir(mode=0o700)
     for name in VARIABLES_OF_BANDSAW:
         os.environ.pop(name, None)
     os.environ["TMPDIR"] = str(temporary)
-    os.environ[MARK] = str(home)
+    os.environ["BANDSAW_HOME"] = str(shared_home)
+    os.environ[MARK] = str(directory)
     before_tempdir, tempfile.tempdir = tempfile.tempdir, str(temporary)
     clean = dict(os.environ)
 
@@ -79,7 +95,7 @@ def nothing_is_left(base_directory: Path) -> Iterator[None]:
     _reset_bandsaw()
     problems: List[str] = []
     try:
-        processes = _remaining(lambda: before.new_processes(str(home)))
+        processes = _remaining(lambda: before.new_processes(str(directory)))
         problems += [f"process {pid}: {_command(pid)}" for pid in processes]
         threads = _remaining(lambda: _threads() - before.threads)
         problems += [f"thread {thread!r}" for thread in threads]
@@ -111,9 +127,9 @@ class _State:
         self.handlers = _handlers()
         self.level = logging.getLogger().level
 
-    def new_processes(self, home: str) -> Set[int]:
+    def new_processes(self, directory: str) -> Set[int]:
         """Children, and what inherited the mark also from a parent that is gone."""
-        started = {p for p in _processes() - self.processes if _is_marked(p, home)}
+        started = {p for p in _processes() - self.processes if _is_marked(p, directory)}
         children = _children() - self.processes
         return (started | children) - _processes_that_stay()
 
@@ -215,12 +231,12 @@ def _children() -> Set[int]:
     return children
 
 
-def _is_marked(pid: int, home: str) -> bool:
+def _is_marked(pid: int, directory: str) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False  # It has just ended, or belongs to somebody else.
-    return f"{MARK}={home}".encode() in environment.split(b"\0")
+    return f"{MARK}={directory}".encode() in environment.split(b"\0")
 
 
 def _command(pid: int) -> str:

@@ -19,7 +19,12 @@ from tests.interpreters import is_one_of
 SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
 # What a process over there needs so that the tests know and measure it
-KEPT_VARIABLES = ("BANDSAW_HOME", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
+KEPT_VARIABLES = (
+    "BANDSAW_HOME",
+    "BANDSAW_TEST_DIRECTORY",
+    "COVERAGE_PROCESS_START",
+    "COVERAGE_FILE",
+)
 
 SERVER_CONFIGURATION = """\
 ListenAddress 127.0.0.1

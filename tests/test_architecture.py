@@ -8,6 +8,10 @@ from typing import Dict, Iterator, List, Set, Tuple
 
 import pytest
 
+from tests.interpreters import with_the_newest_python_only
+
+pytestmark = with_the_newest_python_only
+
 PACKAGE = Path(__file__).parent.parent / "bandsaw"
 
 # From the top to the ground. A name stands for a module or for a whole package.

@@ -16,6 +16,9 @@ from benchmarks.__main__ import ROWS
 from benchmarks.contestants import LIBRARY, this_library
 from benchmarks.measure import Effort, Figure, Row, interleaved, median_ratios
 from benchmarks.table import as_json, as_text
+from tests.interpreters import with_the_newest_python_only
+
+pytestmark = with_the_newest_python_only
 
 TINY = Effort(rounds=1, seconds=0.01, calls=20)
 

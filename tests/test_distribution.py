@@ -28,6 +28,8 @@ from tests.workflows import (
     write_files,
 )
 
+pytestmark = pytest.mark.usefixtures("own_home")
+
 
 def names_of(archive: DistributionArchive) -> Set[str]:
     with zipfile.ZipFile(archive.path) as zip_file:

@@ -10,6 +10,8 @@ import pytest
 
 from bandsaw import remembered
 
+pytestmark = pytest.mark.usefixtures("own_home")
+
 
 @pytest.fixture(name="path")
 def _path(tmp_path: Path) -> Path:

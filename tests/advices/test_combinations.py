@@ -242,9 +242,12 @@ FAR_FROM_A_CHILD = [names for names in IN_A_CHILD if "ssh" in names]
 
 
 def cases(chains: Iterable[Tuple[str, ...]]) -> List[Any]:
-    """Chains for a test; those that lead to another machine take long."""
-    far = with_the_newest_python_only
-    return [pytest.param(c, marks=[far] if "ssh" in c else []) for c in chains]
+    """Chains for a test; those of three, or to another machine, take long."""
+    rarely = [with_the_newest_python_only]
+    return [
+        pytest.param(c, marks=rarely if "ssh" in c or len(c) > 2 else [])
+        for c in chains
+    ]
 
 
 @pytest.mark.parametrize("names", cases(HERE + IN_A_CHILD), ids="-".join)

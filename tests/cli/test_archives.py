@@ -13,6 +13,8 @@ import pytest
 
 from tests.workflows import MOVING_WITHOUT_SPARE, run_python, write_files
 
+pytestmark = pytest.mark.usefixtures("own_home")
+
 FILES = {
     "bandsaw_config.py": MOVING_WITHOUT_SPARE,
     "tasks.py": """

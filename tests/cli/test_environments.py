@@ -16,9 +16,13 @@ from ..environments.wheels import make_wheel
 from ..interpreters import is_one_of
 from ..workflows import run_python, write_files
 
-pytestmark = pytest.mark.skipif(
-    not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
-)
+pytestmark = [
+    pytest.mark.usefixtures("own_home"),
+    pytest.mark.skipif(
+        not is_one_of(min, max),
+        reason="runs with the oldest and the newest Python only",
+    ),
+]
 
 CONFIG = """
 import os

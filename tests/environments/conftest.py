@@ -25,7 +25,9 @@ def _only_with_some_pythons() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_caches(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    own_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Packages of the same name are others in the next test."""
     cache = tmp_path_factory.getbasetemp() / "caches"

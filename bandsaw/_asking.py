@@ -79,9 +79,10 @@ def _check_arguments(task: Task, args: Tuple[Any, ...], kwargs: Dict[str, Any]) 
     owner, kind = _owner_of(task)
     if owner is not None and not (args and _belongs_to(args[0], owner, kind)):
         name = task.function.__qualname__
+        hint = "; or put @task above @classmethod" if kind == "class" else ""
         raise TypeError(
             f"{task} is a method, and does not know its {kind} here. Give that as the "
-            f"first argument: {name}.is_cached({kind}, ...)."
+            f"first argument: {name}.is_cached({kind}, ...){hint}."
         )
     # Says what is wrong, in the words of Python.
     if task.bind(args, kwargs) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from ._asking import add_questions
+from ._methods import TaskClassMethod, TaskMethod, method_of
 from ._temporary import reserve_pool_directory
 from .config import get_configuration
 from .execution import Execution
@@ -27,8 +28,9 @@ if not TYPE_CHECKING:
         whether a cache has its result, why or why not, and remove it.
 
         What `task` returns is a plain function, because nothing else costs as little,
-        works as a method, is recognised as a coroutine function and pickles by its
-        name. This class describes it for annotations.
+        is recognised as a coroutine function and pickles by its name. In a class it is
+        what binds such a function to an instance, so that `obj.work.is_cached(x)` is
+        asked of that instance. This class describes both for annotations.
         """
 
         def __class_getitem__(cls, signature):
@@ -172,7 +174,19 @@ def task(
     advice_chain = configuration.chains["default" if chain is None else chain]
 
     def decorate(function: Any) -> Any:
-        return _task_function(function, configuration, advice_chain, advice_parameters)
+        if isinstance(function, TaskMethod):
+            function = function.func
+        is_bound_by_itself = isinstance(function, (staticmethod, classmethod))
+        decorated = _task_function(
+            function.__func__ if is_bound_by_itself else function,
+            configuration,
+            advice_chain,
+            advice_parameters,
+        )
+        if not is_bound_by_itself:
+            return method_of(decorated)
+        kind = type(function)
+        return (TaskClassMethod if kind is classmethod else kind)(decorated)
 
     return decorate(function[0]) if function else decorate
 
@@ -183,11 +197,6 @@ def _task_function(
     chain: AdviceChain,
     advice_parameters: Any,
 ) -> Any:
-    if isinstance(function, (staticmethod, classmethod)):
-        decorated = _task_function(
-            function.__func__, configuration, chain, advice_parameters
-        )
-        return type(function)(decorated)
     task = Task.create_task(function, advice_parameters)
     reserve_run_id()
     reserve_pool_directory()

@@ -70,6 +70,21 @@ class Methods:
 
     @bandsaw.task(**ADVISED)
     def plus(self, other: int) -> int:
+        """Adds to the value."""
+        return self.value + other
+
+    @bandsaw.task(**ADVISED)
+    async def later(self, other: int) -> int:
+        return self.value + other
+
+    @doubling
+    @bandsaw.task(**ADVISED)
+    def decorated_above(self, other: int) -> int:
+        return self.value + other
+
+    @bandsaw.task(**ADVISED)
+    @bandsaw.task(**ADVISED)
+    def advised_twice(self, other: int) -> int:
         return self.value + other
 
     @staticmethod

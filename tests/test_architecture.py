@@ -56,6 +56,7 @@ ROOMS = {
         "_lazy",
         "_lifeline",
         "_memory_limit",
+        "_methods",
         "_relay",
         "_temporary",
         "extensions",

@@ -202,7 +202,7 @@ def test_arguments_that_do_not_fit_are_named(configuration: Configuration) -> No
         task(configuration).is_cached()
 
 
-def test_a_method_is_asked_by_way_of_its_class(
+def test_a_method_is_asked_on_its_instance_or_by_way_of_its_class(
     configuration: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Model, "fit", task(configuration, Model.fit))
@@ -210,12 +210,30 @@ def test_a_method_is_asked_by_way_of_its_class(
     kind: Any = Model
     model.fit(2)
 
+    assert model.fit.is_cached(2)
     assert kind.fit.is_cached(model, 2)
+    assert model.fit.explain(2).is_hit
+    assert not model.fit.is_cached(3)
+    assert "x" in str(model.fit.explain(3).differences[0])
     with pytest.raises(TypeError, match=r"Model\.fit\.is_cached\(instance"):
-        model.fit.is_cached(2)
+        kind.fit.is_cached(2)
+    assert model.fit.forget(2) == 1
+    assert not model.fit.is_cached(2)
 
 
-def test_a_class_method_is_asked_with_its_class(
+def test_a_class_method_below_is_asked_on_its_class(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = task(configuration, classmethod(Model.make))
+    monkeypatch.setattr(Model, "make", made)
+    kind: Any = Model
+    kind.make(3)
+
+    assert kind.make.is_cached(3)
+    assert kind().make.is_cached(3)
+
+
+def test_a_class_method_above_is_asked_with_its_class(
     configuration: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Model, "make", classmethod(task(configuration, Model.make)))
@@ -223,7 +241,7 @@ def test_a_class_method_is_asked_with_its_class(
     kind.make(3)
 
     assert kind.make.is_cached(Model, 3)
-    with pytest.raises(TypeError, match=r"Model\.make\.is_cached\(class"):
+    with pytest.raises(TypeError, match=r"Model\.make\.is_cached\(class.*@task above"):
         kind.make.is_cached(3)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import functools
 import inspect
 import multiprocessing
@@ -9,6 +11,7 @@ import os
 import pickle
 import threading
 import typing
+import weakref
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -392,6 +395,58 @@ def test_a_method_is_a_task() -> None:
     assert decorated.Derived(1).plus(2) == 30
 
 
+def test_a_bound_method_is_what_python_makes_of_one() -> None:
+    methods = decorated.Methods(1)
+    bound: Any = methods.plus
+
+    assert inspect.signature(bound) == inspect.signature(bound.__wrapped__)
+    assert list(inspect.signature(bound).parameters) == ["other"]
+    assert (bound.__self__, bound.__func__) == (methods, decorated.Methods.plus)
+    assert bound.__wrapped__(2) == 3
+    assert (bound.__name__, bound.__qualname__) == ("plus", "Methods.plus")
+    assert (bound.__doc__, bound.__module__) == (
+        "Adds to the value.",
+        "tests.decorated",
+    )
+    assert bound.bandsaw_task is decorated.Methods.plus.bandsaw_task
+    assert repr(bound).startswith("<bound task Methods.plus of <tests.decorated")
+    assert bound == methods.plus
+    assert hash(bound) == hash(methods.plus)
+    assert bound != decorated.Methods(1).plus
+    assert bound != methods.decorated_above
+    assert weakref.WeakMethod(bound)() == bound
+    assert inspect.isfunction(decorated.Methods.plus)
+    with pytest.raises(AttributeError, match="nothing"):
+        bound.nothing  # noqa: B018
+
+
+def test_a_bound_method_is_copied_with_its_instance() -> None:
+    methods = decorated.Methods(1)
+
+    copied = copy.deepcopy(methods.plus)
+
+    assert copied.__self__ is not methods
+    assert copied(2) == 3
+
+
+def test_a_coroutine_function_stays_one_as_a_method() -> None:
+    methods = decorated.Methods(1)
+
+    assert inspect.iscoroutinefunction(methods.later)
+    assert inspect.iscoroutinefunction(decorated.Methods.later)
+    # Decorators above look at what stands in the class.
+    assert inspect.iscoroutinefunction(vars(decorated.Methods)["later"])
+    assert asyncio.run(methods.later(2)) == 3
+
+
+def test_other_decorators_stand_above_the_task_of_a_method() -> None:
+    methods: Any = decorated.Methods(1)
+
+    assert methods.decorated_above(2) == 6
+    assert methods.decorated_above.__name__ == "decorated_above"
+    assert methods.advised_twice(2) == 3
+
+
 @pytest.mark.parametrize("owner", [decorated.Methods, decorated.Methods(1)])
 @pytest.mark.parametrize("name", ["static_above", "static_below"])
 def test_a_static_method_is_a_task(owner: Any, name: str) -> None:
@@ -415,7 +470,8 @@ def test_a_property_is_a_task() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("plus", "static_above", "static_below", "class_above", "class_below"),
+        *("plus", "later", "decorated_above", "advised_twice"),
+        *("static_above", "static_below", "class_above", "class_below"),
         *("twice", "thrice"),
     ],
 )
@@ -467,7 +523,11 @@ def test_it_is_pickled_by_its_name() -> None:
     assert pickle.loads(pickle.dumps(decorated.add)) is decorated.add
     bound = pickle.loads(pickle.dumps(decorated.Methods(1).plus))
     assert bound(2) == 3
-    assert pickle.loads(pickle.dumps(decorated.Methods.class_above))(1)[1] == 1
+    for name in "class_above", "class_below":
+        method = getattr(decorated.Methods, name)
+        assert pickle.loads(pickle.dumps(method))(1) == (decorated.Methods, 1)
+    static = decorated.Methods.static_above
+    assert pickle.loads(pickle.dumps(static)) is static
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 
+from .._methods import BoundTask, TaskClassMethod, TaskMethod
 from ..modules import importable_module_name
 from .form import Form, shorten
 from .leaves import packed_texts, text
@@ -224,8 +225,13 @@ def _expand_descriptor(value: Any) -> Form:
     return Form(label, (value.__objclass__,), ".%s", ("__objclass__",))
 
 
+def _expand_task_method(value: Any) -> Union[bytes, Form]:
+    return named(value) or expand_function(value.func)
+
+
 def _expand_wrapped(value: Any) -> Form:
-    label = b"wrapped " + text(type(value).__name__)
+    kind = staticmethod if isinstance(value, staticmethod) else classmethod
+    label = b"wrapped " + text(kind.__name__)
     return Form(label, (value.__func__,), ".%s", ("__func__",))
 
 
@@ -239,6 +245,8 @@ EXPANDERS: Dict[type, Callable[[Any], Union[bytes, Form]]] = {
     types.CodeType: _expand_code,
     type((lambda cell: lambda: cell)(0).__closure__[0]): _expand_cell,  # type: ignore[index]
     types.MethodType: _expand_method,
+    BoundTask: _expand_method,
+    TaskMethod: _expand_task_method,
     types.BuiltinFunctionType: _expand_builtin,
     types.MethodDescriptorType: _expand_descriptor,
     types.WrapperDescriptorType: _expand_descriptor,
@@ -248,5 +256,6 @@ EXPANDERS: Dict[type, Callable[[Any], Union[bytes, Form]]] = {
     types.MethodWrapperType: _expand_builtin,
     staticmethod: _expand_wrapped,
     classmethod: _expand_wrapped,
+    TaskClassMethod: _expand_wrapped,
     property: _expand_property,
 }

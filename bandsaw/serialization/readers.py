@@ -12,14 +12,16 @@ import os
 import sys
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
+from .._methods import BoundTask, TaskMethod
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Iterator, Optional, Set
 
 # What is pickled by its name, and belongs to the module that it names.
-_NAMED = (type, FunctionType)
+_NAMED = (type, FunctionType, TaskMethod)
 # What is pickled by its name in the object that it belongs to, which is touched then.
-_METHODS = (MethodType, BuiltinFunctionType)
+_METHODS = (MethodType, BoundTask, BuiltinFunctionType)
 
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 

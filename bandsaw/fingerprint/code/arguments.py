@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from types import FunctionType, MethodType
+from types import FunctionType, MappingProxyType, MethodType
 
+from ..._methods import BoundTask
 from ..leaves import LEAVES
 from ..objects import attributes, pickles_its_own_way
 from ..registry import find_stand_in
@@ -13,7 +14,17 @@ from .owners import OWN, owner_of_class, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
+    from typing import (
+        Any,
+        Dict,
+        Iterable,
+        List,
+        Mapping,
+        Optional,
+        Sequence,
+        Set,
+        Tuple,
+    )
 
 _ATOMS = frozenset(LEAVES) | {range}
 _COLLECTIONS: Tuple[Any, ...] = (frozenset, list, set, tuple)
@@ -70,6 +81,18 @@ def functions_in(value: object, name: str) -> List[FunctionType]:
     ]
 
 
+def implementations_of(value: object) -> Optional[Mapping[type, Any]]:
+    """Return what `functools.singledispatch` chooses from, `None` for other values.
+
+    Args:
+        value: Any value.
+    """
+    if not isinstance(value, FunctionType):
+        return None
+    registry = value.__dict__.get("registry")
+    return registry if isinstance(registry, MappingProxyType) else None
+
+
 def _has_code(value: object) -> bool:
     return isinstance(value, (FunctionType, type))
 
@@ -85,7 +108,7 @@ def _parts(value: Any, holders: Dict[type, bool]) -> Sequence[Any]:
     kind = type(value)
     if kind in _CONTAINERS:
         return _items(value)
-    if isinstance(value, MethodType):
+    if isinstance(value, (MethodType, BoundTask)):
         return value.__func__, value.__self__
     if is_code(value):
         return [*below(value), getattr(value, "__func__", None)]

@@ -6,13 +6,14 @@ import functools
 import sys
 import types
 
+from ..._methods import BoundTask, TaskMethod
 from .. import fingerprint
 from ..leaves import LEAVES, text
 from ..standard import CONTENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Mapping, Optional, Set, Tuple
+    from typing import Any, Iterable, List, Optional, Set, Tuple
 
 _ATOMS = frozenset(LEAVES) | {range}
 _SEQUENCES = frozenset((list, tuple))
@@ -29,18 +30,20 @@ _CHANGEABLE = frozenset(("deque", "OrderedDict", "array", "set"))
 # Who nests deeper has no table of constants, but a structure that may be endless.
 _DEPTH_LIMIT = 50
 
+# What has its function as the attribute `__func__`.
+BOUND = (types.MethodType, BoundTask, staticmethod, classmethod)
+
 # What is followed to the code behind it. Also what wraps a function and says so.
 _CODE = (
     types.FunctionType,
-    types.MethodType,
     types.BuiltinFunctionType,
     types.MethodDescriptorType,
     types.WrapperDescriptorType,
     types.ClassMethodDescriptorType,
     type,
-    staticmethod,
-    classmethod,
     property,
+    TaskMethod,
+    *BOUND,
     functools.singledispatchmethod,
 )
 
@@ -121,18 +124,6 @@ def below(value: Any) -> List[object]:
         return [task.callable]
     wrapped = wrapped_by(value)
     return [] if wrapped is None else [wrapped]
-
-
-def implementations_of(value: object) -> Optional[Mapping[type, Any]]:
-    """Return what `functools.singledispatch` chooses from, `None` for other values.
-
-    Args:
-        value: Any value.
-    """
-    if not isinstance(value, types.FunctionType):
-        return None
-    registry = value.__dict__.get("registry")
-    return registry if isinstance(registry, types.MappingProxyType) else None
 
 
 def describe(value: object) -> Description:

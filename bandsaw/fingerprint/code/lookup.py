@@ -185,8 +185,10 @@ def namespace_of(cls: type, functions: Sequence[FunctionType]) -> Dict[str, Any]
         cls: The class.
         functions: The functions in its body, which know it for certain.
     """
-    if functions:
-        return functions[0].__globals__
+    for function in functions:
+        # A decorator may have brought a function of another module.
+        if function.__globals__.get("__name__") == cls.__module__:
+            return function.__globals__
     return getattr(sys.modules.get(cls.__module__), "__dict__", {})
 
 

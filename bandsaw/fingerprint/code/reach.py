@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 
 from ...infos import text_of
-from .arguments import functions_in
-from .constants import below, content_of, describe, implementations_of, is_code
+from .arguments import functions_in, implementations_of
+from .constants import BOUND, below, content_of, describe, is_code
 from .graph import Graph
 from .index import code_digest
 from .instructions import CHANGEABLE, changes_values, names_of_code
@@ -90,7 +90,7 @@ class Reach:
         """Return the node of something that can be called, `None` if it is not own."""
         for inner in below(value):
             self._code_node(inner)
-        if isinstance(value, (MethodType, staticmethod, classmethod)):
+        if isinstance(value, BOUND):
             return self._code_node(value.__func__)
         implementations = implementations_of(value)
         if implementations is not None:

@@ -8,7 +8,8 @@ import types
 import weakref
 from operator import attrgetter, getitem, is_, itemgetter
 
-from .constants import Description, describe
+from ..._methods import TaskMethod
+from .constants import BOUND, Description, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
 HELD = (
     types.FunctionType,
     types.BuiltinFunctionType,
-    types.MethodType,
     types.ModuleType,
     type,
-    staticmethod,
-    classmethod,
     property,
+    TaskMethod,
+    *BOUND,
     int,
     float,
     complex,

@@ -111,7 +111,7 @@ PROJECT: Dict[str, str] = {
             values += [PARTIAL(x), late(x), SCALE, TABLE["a"][0], Color.RED.value]
             values += [helpers.Model(x).fit(), math.floor(x)]
             values += [remembered_by_an_object(x), given_again(x), hidden(x)]
-            values += [helpers.dispatched(x)]
+            values += [helpers.dispatched(x), helpers.Logged().first()]
             if x < limit:
                 return sum(values)
             raise ValueError("too much")
@@ -123,7 +123,7 @@ PROJECT: Dict[str, str] = {
     "helpers.py": '''
         import functools
 
-        from decorating import Remembering
+        from decorating import Remembering, logged
 
         FACTOR = 2
 
@@ -195,6 +195,14 @@ PROJECT: Dict[str, str] = {
         class Other(Base):
             def prepare(self):
                 return 0
+
+
+        class Logged:
+            @logged("method")
+            def first(self):
+                return self.held.function
+
+            held = Remembering(900)
 
 
         @functools.singledispatch

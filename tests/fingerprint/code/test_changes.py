@@ -59,6 +59,7 @@ MUST_CHANGE: Dict[str, Edit] = {
     "a property": ("helpers.py", "return 7", "return 8"),
     "a cached property": ("helpers.py", "return 500", "return 501"),
     "a method that dispatches": ("helpers.py", "return 600", "return 601"),
+    "an object in a class": ("helpers.py", "(900)", "(901)"),
     "a method for a type": ("helpers.py", "return 601", "return 603"),
     "the type of a method": ("helpers.py", "x: bytes", "x: memoryview"),
     "a function that dispatches": ("helpers.py", "return 800", "return 803"),

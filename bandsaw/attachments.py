@@ -17,6 +17,9 @@ else:
 
 DIRECTORY = "attachments/"
 
+# What file systems allow, in bytes.
+_LONGEST_NAME = 255
+
 
 class Attachment:
     """A file that belongs to a session."""
@@ -106,7 +109,10 @@ class Attachments(_Base):
                 "use a str or a Path."
             )
         if not _is_plain_file_name(name):
-            raise ValueError(f"Attachment name {name!r} is not a plain file name.")
+            raise ValueError(
+                f"Attachment name {name!r} is not a plain file name of at most "
+                f"{_LONGEST_NAME} bytes."
+            )
         if not os.path.exists(path):
             raise ValueError(f"File does not exist: {path}")
         if not os.path.isfile(path):
@@ -180,7 +186,7 @@ def attachment_name(member: str) -> str:
     if not _is_plain_file_name(name):
         raise InvalidSessionError(
             f"The saved session holds an attachment named {name!r}, which is not a "
-            "plain file name."
+            f"plain file name of at most {_LONGEST_NAME} bytes."
         )
     return name
 
@@ -190,4 +196,5 @@ def _is_plain_file_name(name: Any) -> bool:
         isinstance(name, str)
         and name not in ("", ".", "..")
         and not any(character in name for character in "/\\\0")
+        and len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME
     )

@@ -84,7 +84,7 @@ def test_a_name_is_given_once(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../log", "/log", "a/log", "a\\log", "a\0log", 3]
+    "name", ["", ".", "..", "../log", "/log", "a/log", "a\\log", "a\0log", 3, 128 * "ä"]
 )
 def test_names_are_plain_file_names(file: Path, name: Any) -> None:
     with pytest.raises(ValueError, match="not a plain file name"):

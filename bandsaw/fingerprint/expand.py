@@ -91,6 +91,10 @@ def _expand_standard(
 
 def _library(root: str) -> Optional[Mapping[str, Expander]]:
     # Values of a library exist only where it has been imported.
+    if root == "typing":
+        from .annotations import EXPANDERS as ANNOTATIONS
+
+        return ANNOTATIONS
     if root == "numpy":
         from .arrays import EXPANDERS
 

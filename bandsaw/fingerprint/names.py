@@ -62,10 +62,16 @@ def named(value: Any) -> Optional[bytes]:
         module = "builtins"
     if _lookup(module, name) is not value:
         return None
-    return _name_token(_public_module(module, name, value), name)
+    return name_token(_public_module(module, name, value), name)
 
 
-def _name_token(module: str, name: str) -> bytes:
+def name_token(module: str, name: str) -> bytes:
+    """Return the token of what a module has under a name.
+
+    Args:
+        module: The name of the module.
+        name: The name in it.
+    """
     module = importable_module_name(module)
     return shorten(b"name " + text(module) + text(name))
 
@@ -104,7 +110,7 @@ def expand_class(value: Any) -> Union[bytes, Form]:
         return token
     module, name = str(value.__module__), value.__qualname__
     if not value.__flags__ & _HEAP_TYPE:
-        return _name_token(module, name)
+        return name_token(module, name)
     label = text(importable_module_name(module)) + text(name)
     fields = getattr(value, "_fields", None)
     if issubclass(value, tuple) and isinstance(fields, tuple):
@@ -213,7 +219,7 @@ def _expand_method(value: Any) -> Form:
 def _expand_builtin(value: Any) -> Union[bytes, Form]:
     owner = value.__self__
     if owner is None or isinstance(owner, types.ModuleType):
-        return named(value) or _name_token(
+        return named(value) or name_token(
             value.__module__ or "builtins", value.__qualname__
         )
     label = b"builtin method " + text(value.__name__)

@@ -19,6 +19,7 @@ import pathlib
 import random
 import re
 import types
+import typing
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, NamedTuple
@@ -193,6 +194,13 @@ def values() -> Dict[str, Any]:
         "numbers": [list(range(50)), [0.5] * 20, [True] * 9, [1, 2.0] * 9],
         "nan": [float("nan"), -float("nan"), complex(float("nan"), 0.0)],
         "many nans": [1.0] * 10 + [float("nan"), float("inf"), -float("inf")],
+        "annotations": [
+            *(typing.List, typing.Callable, typing.Tuple, typing.Any, typing.NoReturn),
+            *(typing.List[int], typing.Optional[int], typing.Tuple[()]),
+            *(typing.Dict[str, typing.Any], typing.Tuple[int, ...]),
+            *(typing.Callable[[int], str], typing.Callable[..., str]),
+            *(typing.List["Node"], typing.Literal[1, "a"], typing.Iterator[Node]),
+        ],
         "words": words,
         "set of words": set(words),
         "frozenset": frozenset(words),

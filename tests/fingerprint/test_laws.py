@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import typing
 from collections import Counter
 from random import Random
 from typing import Any, Dict, List
@@ -105,6 +106,9 @@ LOOK_ALIKE: List[Any] = [
     *(set(range(8)), frozenset(range(8)), {1: 1}.keys(), {1: 1}.values(), int, "int"),
     *("a" * 300, b"a" * 300, "a" * 301, ["a" * 300], 2**63, 2**64, -(2**63), ...),
     *(["ab"] + ["c"] * 8, ["a"] + ["bc"] + ["c"] * 7, [2**64] * 8, [2**63] * 8),
+    *(typing.List, typing.List[int], typing.List[str], typing.Set[int], list),
+    *(typing.Tuple[int], typing.Tuple[int, ...], typing.Tuple[()], typing.Any),
+    *(typing.Optional[int], typing.Union[int, str], typing.Callable[[int], str]),
     *(b"a" * (3 << 20), b"a" * (3 << 20) + b"b", bytearray(b"a" * (3 << 20))),
 ]
 

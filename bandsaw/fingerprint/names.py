@@ -154,6 +154,8 @@ def expand_function(value: types.FunctionType) -> Union[bytes, Form]:
     if wrapped is not None and hasattr(value, "bandsaw_task"):
         # How a task is advised is not what it does.
         return Form(b"task ", (wrapped,), ".%s", ("__wrapped__",))
+    from .code.sources import form_of  # What is named needs no look at its source.
+
     captured = value.__code__.co_freevars
     attributes = value.__dict__
     names = sorted(map(str, attributes))
@@ -165,7 +167,7 @@ def expand_function(value: types.FunctionType) -> Union[bytes, Form]:
         + packed_texts(captured)
         + packed_texts(names),
         (
-            value.__code__,
+            form_of(value),
             value.__defaults__,
             value.__kwdefaults__,
             *(value.__closure__ or ()),

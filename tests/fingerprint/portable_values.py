@@ -154,6 +154,14 @@ def cached(a: int) -> int:
     return a
 
 
+def make_scaler(factor: int) -> Any:
+    def scale(x: int, offset: int = 1) -> Any:
+        """Scales."""
+        return lambda y: [(x * factor + offset, z) for z in range(y)]
+
+    return scale
+
+
 def circles() -> Dict[str, Any]:
     itself: List[Any] = []
     itself.append(itself)
@@ -201,6 +209,7 @@ def values() -> Dict[str, Any]:
             *(typing.Callable[[int], str], typing.Callable[..., str]),
             *(typing.List["Node"], typing.Literal[1, "a"], typing.Iterator[Node]),
         ],
+        "functions without a name": [make_scaler(2), make_scaler(3)(1)],
         "words": words,
         "set of words": set(words),
         "frozenset": frozenset(words),

@@ -12,10 +12,9 @@ from types import FunctionType
 from ...modules import importable_module_name
 from . import packages, sources
 from .arguments import code_in
-from .index import code_digest
 from .parts import Code, Part
 from .reach import Reach
-from .sources import source_of
+from .sources import form_of, source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,12 +107,10 @@ def _find_own(function: FunctionType) -> Code:
     )
     source = source_of(function.__code__.co_filename)
     definition = None if source is None else source.find(function)
-    if source is None or definition is None:
-        part = Part(name, "function", code_digest(function.__code__), "")
-    else:
+    text = ""
+    if source is not None and definition is not None:
         text = source.text(definition.lines)
-        part = Part(name, "function", definition.form, text)
-    return Code({name: part}, {})
+    return Code({name: Part(name, "function", form_of(function), text)}, {})
 
 
 def reset() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import weakref
 
 from ...remembered import remembered
 from .index import ModuleIndex, code_digest
@@ -124,6 +125,26 @@ def source_of(path: str) -> Optional[Source]:
         return None
     index = _index_lines(path, "".join(lines))
     return None if index is None else Source(path, index, "")
+
+
+def form_of(function: FunctionType) -> str:
+    """Return what stands for what a function says itself, the same on every Python.
+
+    Args:
+        function: The function. Where no source compiles to its code, or to several
+            functions of the same line, the code counts, which differs between Pythons.
+    """
+    code = function.__code__
+    form = _forms.get(code)
+    if form is None:
+        source = source_of(code.co_filename)
+        definition = None if source is None else source.find(function)
+        form = code_digest(code) if definition is None else definition.form
+        _forms[code] = form
+    return form
+
+
+_forms: weakref.WeakKeyDictionary[CodeType, str] = weakref.WeakKeyDictionary()
 
 
 _indexes: Dict[str, Any] = {}
@@ -270,5 +291,6 @@ def _read_start() -> Optional[float]:
 
 def reset() -> None:
     """Forget all sources; for tests."""
+    _forms.clear()
     _cells.clear()
     _indexes.clear()

@@ -65,11 +65,13 @@ def unpack(archive: str, digest: Optional[str] = None) -> str:
             digest = hashlib.sha256(stream.read()).hexdigest()
     parent = _make_archives_directory()
     directory = os.path.join(parent, digest)
-    if _is_trusted(parent) and _is_trusted(directory):
-        if is_whole(directory):
-            note_use(directory)
-            return directory
-        UnpackedArchive(directory).remove()
+    if (
+        _is_trusted(parent)
+        and _is_trusted(directory)
+        and _is_trusted(_shared_by(directory) or directory)
+    ):
+        note_use(directory)
+        return directory
     import zipfile
 
     with zipfile.ZipFile(archive) as zip_file:

@@ -388,6 +388,10 @@ def make_writable_for_others(archive: DistributionArchive) -> None:
     os.chmod(archive.directory, 0o770)
 
 
+def make_what_it_shares_writable_for_others(archive: DistributionArchive) -> None:
+    os.chmod(os.path.realpath(os.path.join(archive.directory, "bandsaw", "..")), 0o770)
+
+
 def make_its_parent_writable_for_others(archive: DistributionArchive) -> None:
     os.chmod(os.path.dirname(archive.directory), 0o707)
 
@@ -408,6 +412,7 @@ def give_it_to_somebody_else(archive: DistributionArchive) -> None:
     "spoil",
     [
         make_writable_for_others,
+        make_what_it_shares_writable_for_others,
         make_its_parent_writable_for_others,
         make_a_link,
         give_it_to_somebody_else,

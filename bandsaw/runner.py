@@ -24,7 +24,16 @@ from .run import Run, join_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Sequence
+    from typing import (
+        Any,
+        ContextManager,
+        Dict,
+        Iterator,
+        List,
+        Optional,
+        Sequence,
+        Tuple,
+    )
 
     from .session import Session
     from .transports.frames import Channel
@@ -231,7 +240,9 @@ def _surrounded(
     limit = head.get("memory_limit")
     relay_records(partial(channel.send, frames.RECORD), head.get("levels"))
     try:
-        with forwarding(session, partial(channel.send, frames.PROGRESS)):
+        with forwarding(session, partial(channel.send, frames.PROGRESS)), _holding(
+            head.get("held")
+        ):
             if limit is None:
                 yield
                 return
@@ -248,6 +259,15 @@ def _surrounded(
         )
         error.__cause__ = exception
         session.result = Result(exception=error)
+
+
+def _holding(held: Optional[Sequence[Tuple[str, str]]]) -> ContextManager[None]:
+    """Know what the sender of a session holds until it has ended."""
+    if held is None:
+        return contextlib.nullcontext()
+    from .stores.flights import holding
+
+    return holding(held)
 
 
 def _flush_output() -> None:

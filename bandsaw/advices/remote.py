@@ -23,7 +23,16 @@ from ..serialization.readers import Reader, writing_for
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Callable, ContextManager, Dict, Optional, Union
+    from typing import (
+        Any,
+        Callable,
+        ContextManager,
+        Dict,
+        Optional,
+        Sequence,
+        Tuple,
+        Union,
+    )
 
     from .._session_members import SavedForm
     from ..interpreter import Interpreter
@@ -211,6 +220,7 @@ class RemoteAdvice(Advice):
             timeout=self.timeout_for(session),
             memory_limit=self.memory_limit_for(session),
             levels=_wanted_levels(),
+            held=_held(),
             observe=lambda kind, facts: _observe(session, kind, facts),
             output=output,
         )
@@ -246,6 +256,12 @@ def _wanted_levels() -> Optional[Dict[str, int]]:
     # Whoever keeps logs of sessions has loaded it.
     records = sys.modules.get(f"{__package__}._records")
     return wanted_levels(None if records is None else records.lowest_level())
+
+
+def _held() -> Sequence[Tuple[str, str]]:
+    # Whoever holds something has loaded it.
+    flights = sys.modules.get("bandsaw.stores.flights")
+    return () if flights is None else flights.held()
 
 
 def _observe(session: Session, kind: str, facts: Dict[str, Any]) -> None:

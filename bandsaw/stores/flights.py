@@ -4,6 +4,10 @@ A lock of a name is a byte of a lock file, chosen by a hash of the name and lock
 the operating system, which gives it up when its holder dies. Such locks belong to a
 process, and all of them are lost when it closes any descriptor of that file. So a
 process has one descriptor, which stays open, and its threads have locks of their own.
+
+Whoever waits for a name shares the lock of a second byte, which says that the name is
+wanted. So those who wait in a circle find out: names have an order, in which waiting is
+safe. Against it, somebody waits only as long as nobody wants what he holds himself.
 """
 
 from __future__ import annotations
@@ -13,11 +17,24 @@ import errno
 import os
 import threading
 import time
+from contextvars import ContextVar
 from zlib import crc32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ContextManager, Dict, List, Optional
+    from contextvars import Token
+    from typing import (
+        ContextManager,
+        Dict,
+        Iterable,
+        Iterator,
+        List,
+        Optional,
+        Sequence,
+        Tuple,
+    )
+
+    Held = Tuple["Flights", str]
 
 try:
     import fcntl
@@ -31,7 +48,12 @@ _LONGEST_PAUSE = 0.05
 # Somebody else holds the lock.
 _HELD_ELSEWHERE = (errno.EACCES, errno.EAGAIN)
 
-_held = threading.local()
+# From the byte of a name to the one that says that it is wanted.
+_WANTED = 1 << 32
+
+# What is held by those on whose behalf something runs: its thread, the one that awaits
+# it, and the process that has sent it here.
+_held: ContextVar[Tuple[Held, ...]] = ContextVar("held", default=())
 
 
 # By the real path of the lock file: two stores of one directory are one. They stay, as
@@ -65,6 +87,8 @@ class Flights:
         self._path = path
         self._guard = threading.Lock()
         self._names: Dict[str, int] = {}
+        # How many threads of this process wait for a name.
+        self._wanted: Dict[str, int] = {}
         self._descriptor = -1
         self._process = os.getpid()
 
@@ -72,17 +96,60 @@ class Flights:
         """Be the only one on this machine who deals with a name; see `Store.alone`."""
         return _Flight(self, name, wait)
 
-    def _acquire(self, name: str, wait: float) -> bool:
-        if self._process != os.getpid():
-            self._begin_anew()
+    def _acquire(self, name: str, wait: float, held: Sequence[Held]) -> bool:
+        for flights in {self, *(flights for flights, _ in held)}:
+            if flights._process != os.getpid():
+                flights._begin_anew()
+        if self._try(name):
+            return True
+        if wait <= 0:
+            return False
+        is_in_order = all(name > other for _, other in held)
         deadline = time.monotonic() + wait
         pause = _SHORTEST_PAUSE
-        while not self._try(name):
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        with self._wanting(name):
+            while not self._try(name):
+                if time.monotonic() >= deadline:
+                    return False
+                if not is_in_order and any(f._is_wanted(other) for f, other in held):
+                    return False
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                self._mark(name)
         return True
+
+    @contextlib.contextmanager
+    def _wanting(self, name: str) -> Iterator[None]:
+        with self._guard:
+            self._wanted[name] = self._wanted.get(name, 0) + 1
+        self._mark(name)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._wanted[name] -= 1
+                if not self._wanted[name]:
+                    del self._wanted[name]
+                self._renew_mark(name)
+
+    def _mark(self, name: str) -> None:
+        """Say that a name is wanted, again when somebody has just looked."""
+        with self._guard:
+            self._renew_mark(name)
+
+    def _renew_mark(self, name: str) -> None:
+        position = _position(name)
+        is_wanted = position in map(_position, self._wanted)
+        self._lock(position + _WANTED, "LOCK_SH" if is_wanted else "LOCK_UN")
+
+    def _is_wanted(self, name: str) -> bool:
+        """Tell if somebody else waits for a name."""
+        with self._guard:
+            if name in self._wanted:
+                return True
+            is_free = self._lock(_position(name) + _WANTED, "LOCK_EX")
+            self._renew_mark(name)
+            return not is_free
 
     def _try(self, name: str) -> bool:
         with self._guard:
@@ -90,12 +157,14 @@ class Flights:
                 return False
             self._names[name] = position = _position(name)
             # Two names may share a byte. Its lock is given up by the last of them.
-            if list(self._names.values()).count(position) > 1 or self._lock(position):
+            is_shared = list(self._names.values()).count(position) > 1
+            if is_shared or self._lock(position, "LOCK_EX"):
                 return True
             del self._names[name]
             return False
 
-    def _lock(self, position: int) -> bool:
+    def _lock(self, position: int, kind: str) -> bool:
+        """Change the lock of a byte, and tell if nobody else was in the way."""
         if self._path is None or fcntl is None:
             return True
         # Where there is no file, or there are no locks, the threads have theirs.
@@ -105,56 +174,71 @@ class Flights:
             except OSError:
                 return True
         try:
-            flags = fcntl.LOCK_EX | fcntl.LOCK_NB
+            flags = getattr(fcntl, kind)
+            if kind != "LOCK_UN":
+                flags |= fcntl.LOCK_NB
             fcntl.lockf(self._descriptor, flags, 1, position)
         except OSError as error:
             return error.errno not in _HELD_ELSEWHERE
         return True
 
     def _release(self, name: str) -> None:
+        if self._process != os.getpid():
+            return  # A forked process holds nothing, even if it was forked in here.
         with self._guard:
             position = self._names.pop(name, None)
-            if position is None or position in self._names.values():
-                return
-            if self._descriptor >= 0:
-                with contextlib.suppress(OSError):
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, position)
+            if position is not None and position not in self._names.values():
+                self._lock(position, "LOCK_UN")
 
     def _begin_anew(self) -> None:
         """Hold nothing: a forked process does not have its parent's locks."""
         self._guard = threading.Lock()
         self._names = {}
+        self._wanted = {}
         self._process = os.getpid()
-        _held.names = []
 
 
 class _Flight:
     """A name with which somebody may deal alone."""
 
-    __slots__ = ("_flights", "_is_held", "_name", "_wait")
+    __slots__ = ("_flights", "_name", "_token", "_wait")
 
     def __init__(self, flights: Flights, name: str, wait: float) -> None:
         self._flights = flights
         self._name = name
         self._wait = wait
-        self._is_held = False
+        self._token: Optional[Token[Tuple[Held, ...]]] = None
 
     def __enter__(self) -> bool:
-        held: List[str] = _held.__dict__.setdefault("names", [])
-        # Whoever holds a name waits only for those that sort after it, so that two who
-        # want the other's name cannot wait for each other.
-        wait = 0.0 if held and self._name <= max(held) else self._wait
-        self._is_held = self._flights._acquire(self._name, wait)
-        if self._is_held:
-            _held.names.append(self._name)
-        return self._is_held
+        held = _held.get()
+        is_alone = self._flights._acquire(self._name, self._wait, held)
+        if is_alone:
+            self._token = _held.set((*held, (self._flights, self._name)))
+        return is_alone
 
     def __exit__(self, *error: object) -> None:
-        if self._is_held:
-            # A forked process holds nothing, even if it was forked in here.
-            if self._name in _held.__dict__.get("names", ()):
-                _held.names.remove(self._name)
+        if self._token is not None:
+            _held.reset(self._token)
             self._flights._release(self._name)
+
+
+def held() -> List[Tuple[str, str]]:
+    """Return what is held on behalf of the caller, for another process to know."""
+    return [(f._path, name) for f, name in _held.get() if f._path is not None]
+
+
+@contextlib.contextmanager
+def holding(names: Iterable[Tuple[str, str]]) -> Iterator[None]:
+    """Wait for others as somebody who holds something, which another process does.
+
+    Args:
+        names: What `held` has returned there.
+    """
+    token = _held.set(tuple((flights_of(path), name) for path, name in names))
+    try:
+        yield
+    finally:
+        _held.reset(token)
 
 
 def _open(path: str) -> int:

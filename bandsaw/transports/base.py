@@ -10,7 +10,7 @@ from .._temporary import open_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Dict, List, Optional
+    from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
     from .._cancellation import Cancellation
     from .._session_members import SavedForm
@@ -38,6 +38,8 @@ class Job:
         timeout: How long the session may take there, in seconds.
         memory_limit: How many bytes it may take there beyond those of its arguments.
         levels: Which log records are wanted here, as `wanted_levels` tells.
+        held: What is held on this machine until the session has ended, as
+            `bandsaw.stores.flights.held` tells.
         observe: Is told what the session tells meanwhile: the kind and the facts.
         output: Takes what the session writes to a standard stream, by the name of the
             stream. Left out, it is written where this process writes.
@@ -57,6 +59,7 @@ class Job:
         timeout: Optional[float] = None,
         memory_limit: Optional[int] = None,
         levels: Optional[Dict[str, int]] = None,
+        held: Sequence[Tuple[str, str]] = (),
         observe: Optional[Callable[[str, Dict[str, Any]], None]] = None,
         output: Optional[Callable[[str, str], None]] = None,
     ) -> None:
@@ -72,6 +75,7 @@ class Job:
         self.timeout = timeout
         self.memory_limit = memory_limit
         self.levels = levels
+        self.held = held
         self.observe = observe
         self.output_to = output
         self._directory: Optional[Path] = None

@@ -232,6 +232,8 @@ class Worker:
         head = parcel.head
         if job.levels != self._levels:
             head["levels"] = self._levels = job.levels
+        if job.held:
+            head["held"] = job.held
         if job.memory_limit is not None:
             head["memory_limit"] = job.memory_limit
         is_sent = False

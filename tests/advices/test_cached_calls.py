@@ -505,6 +505,74 @@ def test_nested_tasks_in_opposite_order_do_not_wait_for_ever(make: Any) -> None:
     assert time.monotonic() - before < 300
 
 
+def test_a_nested_task_that_is_being_computed_is_waited_for(make: Any) -> None:
+    computed: List[int] = []
+
+    def inner(x: int) -> int:
+        computed.append(x)
+        time.sleep(0.1)
+        return x
+
+    def outer(x: int, y: int) -> int:
+        return int(shared(x)) + y
+
+    shared, task = make(inner), make(outer)
+    with ThreadPoolExecutor(8) as pool:
+        # Some of them sort before the task that they call, and some after it.
+        results = list(pool.map(task, [1] * 8, range(8)))
+
+    assert results == [1 + y for y in range(8)]
+    assert computed == [1]
+
+
+@pytest.mark.parametrize("advice", ["", ", SubprocessAdvice()"])
+def test_processes_whose_nested_tasks_are_in_opposite_order_end(
+    tmp_path: Path, advice: str
+) -> None:
+    config = """
+import bandsaw
+from bandsaw.advices.cache import CachingAdvice
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(CachingAdvice("cache")"""
+    write_files(
+        tmp_path,
+        {"bandsaw_config.py": f"{config}{advice})", "workflow.py": OPPOSITE},
+    )
+    options: Any = {
+        "cwd": str(tmp_path),
+        "env": environment_of(),
+        "stdout": subprocess.PIPE,
+        "encoding": "utf-8",
+    }
+    processes = [
+        subprocess.Popen([sys.executable, "workflow.py", order], **options)
+        for order in ("ab", "ba")
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert outputs == ["1\n", "1\n"]
+
+
+OPPOSITE = """
+import os, sys, time
+import bandsaw
+
+@bandsaw.task
+def work(order):
+    if len(order) == 1:
+        return 1
+    if os.path.exists(order):
+        return 1  # Called by the other one
+    open(order, "w").close()
+    while not os.path.exists(order[::-1]):
+        time.sleep(0.01)
+    return work(order[::-1])
+
+if __name__ == "__main__":
+    print(work(sys.argv[1]))
+"""
+
 SINGLE = """
 import signal, sys
 import bandsaw

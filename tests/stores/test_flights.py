@@ -7,27 +7,37 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bandsaw.stores import LocalStore, flights
 from tests.waiting import wait_until
-from tests.workflows import environment_of
+from tests.workflows import environment_of, run_python
 
 HOLDER = """
 import sys
 from bandsaw.stores import LocalStore
 
-with LocalStore(sys.argv[1]).alone("task/a", 0) as is_alone:
+directory, name, *wanted = sys.argv[1:]
+store = LocalStore(directory)
+with store.alone(name, 0) as is_alone:
     print(is_alone, flush=True)
+    for name in wanted:
+        with store.alone(name, 60) as is_alone:
+            print(is_alone, flush=True)
     sys.stdin.read()
 """
 
 
-def start_holder(directory: Path) -> subprocess.Popen[str]:
+def start_holder(
+    directory: Path, name: str = "task/a", *wanted: str
+) -> subprocess.Popen[str]:
+    """Starts a process that holds a name, and waits for others."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(directory)],
+        [sys.executable, "-c", HOLDER, str(directory), name, *wanted],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment_of(),
@@ -69,6 +79,89 @@ def test_two_stores_of_one_directory_in_one_process_share_what_they_hold(
     with LocalStore(tmp_path).alone("task/a", 0) as first:
         assert first
         assert not can_be_held(LocalStore(tmp_path))
+
+
+# Somebody who holds something waits for something else
+
+
+def test_against_the_order_somebody_waits_who_is_in_nobodys_way(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    with start_holder(tmp_path) as holder, store.alone("task/b", 0):
+        end = threading.Timer(0.2, holder.communicate)
+        end.start()
+        with store.alone("task/a", 60) as is_alone:
+            assert is_alone
+        end.join()
+
+
+def test_nobody_waits_for_a_process_that_waits_for_him(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    with store.alone("task/b", 0):
+        holder = start_holder(tmp_path, "task/a", "task/b")
+        with store.alone("task/a", 60) as is_alone:
+            assert not is_alone
+    assert holder.communicate(timeout=60)[0] == "True\n"
+
+
+def test_of_those_who_wait_in_a_circle_one_gives_up(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    names = "task/a", "task/b", "task/c"
+    meet = threading.Barrier(3)
+
+    def hold_and_want(number: int) -> bool:
+        with store.alone(names[number], 0):
+            meet.wait(60)
+            with store.alone(names[(number + 1) % 3], 60) as is_alone:
+                return is_alone
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(hold_and_want, range(3))) == [True, True, False]
+
+
+def test_nobody_waits_for_himself(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    with store.alone("task/a", 0), store.alone("task/a", 60) as is_alone:
+        assert not is_alone
+
+
+SENT = """
+import sys
+from bandsaw.stores import LocalStore
+from bandsaw.stores.flights import holding
+
+with holding([(sys.argv[2], "task/b")]):
+    with LocalStore(sys.argv[1]).alone("task/a", 60) as is_alone:
+        print(is_alone)
+"""
+
+
+def test_a_process_knows_what_is_held_by_the_one_that_has_sent_it(
+    tmp_path: Path,
+) -> None:
+    store = LocalStore(tmp_path)
+    with store.alone("task/a", 0), store.alone("task/b", 0):
+        path = flights.held()[0][0]
+        waiting = start_holder(tmp_path, "task/c", "task/b")
+        completed = run_python("-c", SENT, tmp_path, path, directory=tmp_path)
+        assert completed.stdout == "False\n"
+    assert waiting.communicate(timeout=60)[0] == "True\n"
+
+
+def test_a_forked_process_waits_for_its_parent_no_longer_than_others(
+    tmp_path: Path,
+) -> None:
+    store = LocalStore(tmp_path)
+    with store.alone("task/a", 0):
+        child = os.fork()
+        if not child:
+            status = 2
+            try:
+                with store.alone("task/a", 60) as is_alone:
+                    status = int(is_alone)
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        assert flights.held()[0][1] == "task/a"
 
 
 def test_nobody_is_waited_for_where_no_lock_file_can_be_made(

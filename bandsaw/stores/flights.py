@@ -97,14 +97,14 @@ class Flights:
         return _Flight(self, name, wait)
 
     def _acquire(self, name: str, wait: float, held: Sequence[Held]) -> bool:
-        for flights in {self, *(flights for flights, _ in held)}:
-            if flights._process != os.getpid():
-                flights._begin_anew()
+        self._begin_anew_in_forked_process()
         if self._try(name):
             return True
         if wait <= 0:
             return False
         is_in_order = all(name > other for _, other in held)
+        for flights, _ in held:
+            flights._begin_anew_in_forked_process()
         deadline = time.monotonic() + wait
         pause = _SHORTEST_PAUSE
         with self._wanting(name):
@@ -190,12 +190,14 @@ class Flights:
             if position is not None and position not in self._names.values():
                 self._lock(position, "LOCK_UN")
 
-    def _begin_anew(self) -> None:
-        """Hold nothing: a forked process does not have its parent's locks."""
-        self._guard = threading.Lock()
-        self._names = {}
-        self._wanted = {}
-        self._process = os.getpid()
+    def _begin_anew_in_forked_process(self) -> None:
+        """Hold nothing there: a process does not have its parent's locks."""
+        process = os.getpid()
+        if self._process != process:
+            self._guard = threading.Lock()
+            self._names = {}
+            self._wanted = {}
+            self._process = process
 
 
 class _Flight:

@@ -143,7 +143,8 @@ class Session(SessionParts):
         if configuration is None:
             self._check("configuration")
         chain: AdviceChain = configuration.chains[self.advice_chain]
-        chain = chain.for_task(self.task)
+        if getattr(self.task, "steps", ()):
+            chain = chain.for_task(self.task)
         self.walk = chain.walk
         self._extensions = chain.extensions
 
@@ -153,7 +154,10 @@ class Session(SessionParts):
         if extensions:
             for extension in extensions:
                 extension.on_before_task_executed(self)
-        if extensions or not self._only_the_task_is_here:
+        restored = self._restored
+        # Nobody here can ask for the id after the task when that is all that is done in
+        # this process. The caller's arguments are elsewhere then, safe from the task.
+        if extensions or restored is None or restored.step + 1 != self.walk.task:
             execution.pin_id()
         try:
             result = task.execute(execution)
@@ -164,15 +168,6 @@ class Session(SessionParts):
                 extension.on_after_task_executed(self)
         self.result = result
         self.proceed()
-
-    @property
-    def _only_the_task_is_here(self) -> bool:
-        """Whether nobody in this process can ask for the id after the task.
-
-        The caller's arguments are elsewhere then, and the task cannot change them.
-        """
-        restored = self._restored
-        return restored is not None and restored.step + 1 == self.walk.task
 
     def _reach_end(self) -> None:
         """Be where no further step is."""

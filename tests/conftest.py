@@ -20,6 +20,8 @@ from typing import Any, Callable, Dict, Iterator, List, Set
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.interpreters import is_one_of
+
 # A slow machine is no failure; `timeout` in pyproject.toml bounds each test as a whole.
 settings.register_profile(
     "default",
@@ -39,6 +41,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long something that is about to end, a child that is told to go for example, may
 # take for it. Only a failing test waits that long.
 SECONDS_TO_END = 10.0
+
+# To measure a child of a test costs more than the child. So only the newest Python,
+# which knows a cheap way, measures them; the oldest what happens right in the tests.
+if "PYTEST_XDIST_WORKER" in os.environ and not is_one_of(max):
+    os.environ.pop("COVERAGE_PROCESS_START", None)
 
 # What a run of the suite itself may have been given.
 VARIABLES_OF_BANDSAW = ("BANDSAW_CONFIG_MODULE", "BANDSAW_CONFIG", "BANDSAW_RUN_ID")

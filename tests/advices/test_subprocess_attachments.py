@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.advices.scripts import run
+from tests.interpreters import with_the_newest_python_only
 
 ATTACHING = """
 import bandsaw
@@ -70,6 +71,7 @@ if __name__ == "__main__":
     }
 
 
+@with_the_newest_python_only
 def test_an_attachment_needs_no_memory(tmp_path: Path) -> None:
     # In a child, attached to what comes back as well as to what is sent.
     peaks = {}

@@ -17,6 +17,7 @@ import pytest
 
 import bandsaw
 from bandsaw.fingerprint import code
+from tests.interpreters import with_the_newest_python_only
 from tests.workflows import run_python, write_files
 
 configuration = bandsaw.Configuration()
@@ -384,6 +385,7 @@ def test_a_script_and_its_module_have_the_same_code(tmp_path: Path) -> None:
     assert len(outputs) == 1
 
 
+@with_the_newest_python_only
 def test_very_long_and_circular_chains_are_followed() -> None:
     lines = [f"def f{i}(x):\n    return f{(i + 1) % 3000}(x)\n" for i in range(3000)]
     text = "".join(lines) + "cell = f0\n"

@@ -143,6 +143,7 @@ def test_calls_leave_no_file_and_no_descriptor(tmp_path: Path) -> None:
         """
 from pathlib import Path
 import tempfile
+import time
 from bandsaw.transports import worker
 
 @bandsaw.task
@@ -155,12 +156,19 @@ def state():
     files = {p for p in Path(tempfile.gettempdir()).rglob("*") if p.is_file()}
     return files, os.listdir("/dev/fd")
 
+def settled_state():
+    last, now = None, state()
+    while now != last:
+        time.sleep(0.1)
+        last, now = now, state()
+    return now
+
 if __name__ == "__main__":
     work(False)
-    before = state()
+    before = settled_state()
     for fails in False, True:
         text_of(work, fails)
-    print(state() == before)
+    print(settled_state() == before)
 """,
     )
     assert output == "True\n"

@@ -73,7 +73,7 @@ class TaskMethod(partial):  # type: ignore[type-arg]
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self.func
-        if instance is owner:
+        if instance is owner or (owner is None and isinstance(instance, type)):
             # A class method above binds by itself, on some Pythons by way of this.
             return MethodType(self, instance)
         return BoundTask(self.func, instance)

@@ -75,12 +75,11 @@ def unpack(archive: str, digest: Optional[str] = None) -> str:
     import zipfile
 
     with zipfile.ZipFile(archive) as zip_file:
-        shared = [
-            entry
-            for entry in zip_file.infolist()
-            if entry.filename.startswith(f"{_SHARED}/")
-        ]
-        others = [entry for entry in zip_file.infolist() if entry not in shared]
+        shared: List[zipfile.ZipInfo] = []
+        others: List[zipfile.ZipInfo] = []
+        for entry in zip_file.infolist():
+            is_shared = entry.filename.startswith(f"{_SHARED}/")
+            (shared if is_shared else others).append(entry)
         link = None
         if shared:
             link = _name_of_entries(shared)

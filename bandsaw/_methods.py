@@ -20,7 +20,7 @@ _OF_FUNCTION = frozenset(("__doc__", "__module__"))
 
 
 class BoundTask(partial):  # type: ignore[type-arg]
-    # A bound method in all but its class. Its call runs at the speed of C.
+    """A bound method in all but its class. A call of it runs at the speed of C."""
 
     @property
     def __self__(self) -> Any:
@@ -60,8 +60,11 @@ class BoundTask(partial):  # type: ignore[type-arg]
 
 
 class TaskMethod(partial):  # type: ignore[type-arg]
-    # What stands in a class for a task. It is called by decorators that stand above
-    # it, and otherwise only binds. `inspect` sees through it.
+    """What stands in a class for a task.
+
+    It is called by decorators that stand above it, and otherwise only binds. `inspect`
+    sees through it.
+    """
 
     def __new__(cls, function: Callable[..., Any]) -> TaskMethod:
         self = super().__new__(cls, function)
@@ -83,7 +86,7 @@ class TaskMethod(partial):  # type: ignore[type-arg]
 
 
 class TaskClassMethod(classmethod):  # type: ignore[type-arg]
-    # A class method that was made a task.
+    """A class method that was made a task."""
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return BoundTask(self.__func__, type(instance) if owner is None else owner)

@@ -174,8 +174,6 @@ def task(
     advice_chain = configuration.chains["default" if chain is None else chain]
 
     def decorate(function: Any) -> Any:
-        if isinstance(function, TaskMethod):
-            function = function.func
         is_bound_by_itself = isinstance(function, (staticmethod, classmethod))
         decorated = _task_function(
             function.__func__ if is_bound_by_itself else function,
@@ -197,6 +195,8 @@ def _task_function(
     chain: AdviceChain,
     advice_parameters: Any,
 ) -> Any:
+    if isinstance(function, TaskMethod):
+        function = function.func
     task = Task.create_task(function, advice_parameters)
     reserve_run_id()
     reserve_pool_directory()

@@ -143,6 +143,7 @@ class Session(SessionParts):
         if configuration is None:
             self._check("configuration")
         chain: AdviceChain = configuration.chains[self.advice_chain]
+        # Most tasks have none, and a call to find out takes as long as an advice.
         if getattr(self.task, "steps", ()):
             chain = chain.for_task(self.task)
         self.walk = chain.walk

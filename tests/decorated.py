@@ -87,6 +87,12 @@ class Methods:
     def advised_twice(self, other: int) -> int:
         return self.value + other
 
+    @bandsaw.task(**ADVISED)
+    @staticmethod
+    @bandsaw.task(**ADVISED)
+    def static_advised_twice(a: int) -> int:
+        return a + 1
+
     @staticmethod
     @bandsaw.task(**ADVISED)
     def static_above(a: int) -> int:

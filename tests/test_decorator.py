@@ -445,6 +445,7 @@ def test_other_decorators_stand_above_the_task_of_a_method() -> None:
     assert methods.decorated_above(2) == 6
     assert methods.decorated_above.__name__ == "decorated_above"
     assert methods.advised_twice(2) == 3
+    assert methods.static_advised_twice(2) == 3
 
 
 @pytest.mark.parametrize("owner", [decorated.Methods, decorated.Methods(1)])

@@ -107,7 +107,8 @@ class Flights:
             flights._begin_anew_in_forked_process()
         deadline = time.monotonic() + wait
         pause = _SHORTEST_PAUSE
-        with self._wanting(name):
+        self._want(name, 1)
+        try:
             while not self._try(name):
                 if time.monotonic() >= deadline:
                     return False
@@ -115,26 +116,20 @@ class Flights:
                     return False
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-                self._mark(name)
+                self._want(name)
+        finally:
+            self._want(name, -1)
         return True
 
-    @contextlib.contextmanager
-    def _wanting(self, name: str) -> Iterator[None]:
-        with self._guard:
-            self._wanted[name] = self._wanted.get(name, 0) + 1
-        self._mark(name)
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._wanted[name] -= 1
-                if not self._wanted[name]:
-                    del self._wanted[name]
-                self._renew_mark(name)
+    def _want(self, name: str, more: int = 0) -> None:
+        """Note that so many more threads wait for a name, and let all processes know.
 
-    def _mark(self, name: str) -> None:
-        """Say that a name is wanted, again when somebody has just looked."""
+        Done again and again: who looks for it just now is in the way.
+        """
         with self._guard:
+            count = self._wanted.pop(name, 0) + more
+            if count:
+                self._wanted[name] = count
             self._renew_mark(name)
 
     def _renew_mark(self, name: str) -> None:

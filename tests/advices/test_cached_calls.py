@@ -507,13 +507,15 @@ def test_nested_tasks_in_opposite_order_do_not_wait_for_ever(make: Any) -> None:
 
 def test_a_nested_task_that_is_being_computed_is_waited_for(make: Any) -> None:
     computed: List[int] = []
+    meet = threading.Barrier(8)
 
     def inner(x: int) -> int:
         computed.append(x)
-        time.sleep(0.1)
+        time.sleep(0.1)  # While the other seven ask for the same
         return x
 
     def outer(x: int, y: int) -> int:
+        meet.wait(60)
         return int(shared(x)) + y
 
     shared, task = make(inner), make(outer)
@@ -540,18 +542,12 @@ configuration.add_advice_chain(CachingAdvice("cache")"""
         tmp_path,
         {"bandsaw_config.py": f"{config}{advice})", "workflow.py": OPPOSITE},
     )
-    options: Any = {
-        "cwd": str(tmp_path),
-        "env": environment_of(),
-        "stdout": subprocess.PIPE,
-        "encoding": "utf-8",
-    }
-    processes = [
-        subprocess.Popen([sys.executable, "workflow.py", order], **options)
-        for order in ("ab", "ba")
-    ]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert outputs == ["1\n", "1\n"]
+
+    def run(order: str) -> str:
+        return run_python("workflow.py", order, directory=tmp_path).stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(run, ["ab", "ba"])) == ["1\n", "1\n"]
 
 
 OPPOSITE = """
@@ -565,7 +561,8 @@ def work(order):
     if os.path.exists(order):
         return 1  # Called by the other one
     open(order, "w").close()
-    while not os.path.exists(order[::-1]):
+    deadline = time.monotonic() + 60
+    while not os.path.exists(order[::-1]) and time.monotonic() < deadline:
         time.sleep(0.01)
     return work(order[::-1])
 

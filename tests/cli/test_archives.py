@@ -39,11 +39,10 @@ def _project(tmp_path: Path) -> Path:
 
 def archives(project: Path) -> List[Any]:
     """The archives of the project, and last the code of bandsaw, which they share."""
-    found = as_json(project, "archives", "list")
-    shares = [(Path(a["path"]) / "__main__.py").is_file() for a in found]
-    return [a for a, is_own in zip(found, shares) if is_own] + [
-        a for a, is_own in zip(found, shares) if not is_own
-    ]
+    return sorted(
+        as_json(project, "archives", "list"),
+        key=lambda archive: not Path(archive["path"], "__main__.py").is_file(),
+    )
 
 
 def as_json(project: Path, *words: str) -> Any:

@@ -6,12 +6,14 @@ import dataclasses
 import enum
 import functools
 from collections import namedtuple
+from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
 
 from bandsaw.exceptions import UnstableValueError
 from bandsaw.fingerprint import fingerprint, register_fingerprint
+from tests.workflows import run_python, write_files
 
 
 class Plain:
@@ -200,6 +202,29 @@ def test_partial_functions_differ_by_function_and_arguments() -> None:
     assert fingerprint(partial(function, a=1, b=2)) == fingerprint(
         partial(function, b=2, a=1)
     )
+
+
+@pytest.mark.parametrize("first", ["folded", "plain"])
+def test_equal_code_from_other_words_does_not_share_an_identity(
+    tmp_path: Path, first: str
+) -> None:
+    # Compiled to the same instructions, on the same line.
+    write_files(
+        tmp_path,
+        {
+            "folded.py": "def make():\n    return lambda: 1 + 1\n",
+            "plain.py": "def make():\n    return lambda: 2\n",
+        },
+    )
+    code = """
+import sys
+import folded, plain
+from bandsaw.fingerprint.code.sources import form_of
+
+form_of(sys.modules[sys.argv[1]].make())
+print(form_of(folded.make()) == form_of(plain.make()))
+"""
+    assert run_python("-c", code, first, directory=tmp_path).stdout == "False\n"
 
 
 def test_bound_methods_differ_by_their_object() -> None:

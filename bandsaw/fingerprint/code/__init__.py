@@ -14,7 +14,7 @@ from . import packages, sources
 from .arguments import code_in
 from .parts import Code, Part
 from .reach import Reach
-from .sources import form_of, source_of
+from .sources import definition_of, form_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,11 +105,8 @@ def _find_own(function: FunctionType) -> Code:
     name = (
         f"{importable_module_name(function.__module__ or '')}.{function.__qualname__}"
     )
-    source = source_of(function.__code__.co_filename)
-    definition = None if source is None else source.find(function)
-    text = ""
-    if source is not None and definition is not None:
-        text = source.text(definition.lines)
+    found = definition_of(function)
+    text = "" if found is None else found[0].text(found[1].lines)
     return Code({name: Part(name, "function", form_of(function), text)}, {})
 
 

@@ -127,6 +127,13 @@ def source_of(path: str) -> Optional[Source]:
     return None if index is None else Source(path, index, "")
 
 
+def definition_of(function: FunctionType) -> Optional[Tuple[Source, Definition]]:
+    """Return the source of a function, and the definition there; `None` if none."""
+    source = source_of(function.__code__.co_filename)
+    definition = None if source is None else source.find(function)
+    return None if source is None or definition is None else (source, definition)
+
+
 def form_of(function: FunctionType) -> str:
     """Return what stands for what a function says itself, the same on every Python.
 
@@ -135,16 +142,26 @@ def form_of(function: FunctionType) -> str:
             functions of the same line, the code counts, which differs between Pythons.
     """
     code = function.__code__
-    form = _forms.get(code)
-    if form is None:
-        source = source_of(code.co_filename)
-        definition = None if source is None else source.find(function)
-        form = code_digest(code) if definition is None else definition.form
-        _forms[code] = form
-    return form
+    known = _forms.get(id(code))
+    if known is None or known[0]() is not code:
+        known = _remember_form(code, definition_of(function))
+    return known[1]
 
 
-_forms: weakref.WeakKeyDictionary[CodeType, str] = weakref.WeakKeyDictionary()
+# By `id`: code that is compiled from other files, and from other words, may be equal.
+_forms: Dict[int, Tuple[Any, str]] = {}
+
+
+def _remember_form(
+    code: CodeType, found: Optional[Tuple[Source, Definition]]
+) -> Tuple[Any, str]:
+    # As defaults, they are still there when the interpreter ends.
+    def forget(_: object, known: Any = _forms, number: int = id(code)) -> None:
+        known.pop(number, None)
+
+    form = code_digest(code) if found is None else found[1].form
+    known = _forms[id(code)] = weakref.ref(code, forget), form
+    return known
 
 
 _indexes: Dict[str, Any] = {}

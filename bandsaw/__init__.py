@@ -16,92 +16,34 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import (
         advice as advice,
-    )
-    from . import (
         advices as advices,
-    )
-    from . import (
         attachments as attachments,
-    )
-    from . import (
         config as config,
-    )
-    from . import (
         context as context,
-    )
-    from . import (
         datetime as datetime,
-    )
-    from . import (
         decorator as decorator,
-    )
-    from . import (
         distribution as distribution,
-    )
-    from . import (
         environments as environments,
-    )
-    from . import (
         exceptions as exceptions,
-    )
-    from . import (
         execution as execution,
-    )
-    from . import (
         extensions as extensions,
-    )
-    from . import (
         fingerprint as fingerprint,
-    )
-    from . import (
         identifier as identifier,
-    )
-    from . import (
         infos as infos,
-    )
-    from . import (
         interpreter as interpreter,
-    )
-    from . import (
         io as io,
-    )
-    from . import (
         modules as modules,
-    )
-    from . import (
         reporting as reporting,
-    )
-    from . import (
         result as result,
-    )
-    from . import (
         run as run,
-    )
-    from . import (
         runner as runner,
-    )
-    from . import (
         serialization as serialization,
-    )
-    from . import (
         session as session,
-    )
-    from . import (
         stores as stores,
-    )
-    from . import (
         tasks as tasks,
-    )
-    from . import (
         timestamps as timestamps,
-    )
-    from . import (
         tracking as tracking,
-    )
-    from . import (
         transports as transports,
-    )
-    from . import (
         user as user,
     )
     from .files import File

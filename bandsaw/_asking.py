@@ -10,7 +10,7 @@ from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any
 
     from .advices._explanation import Explanation
     from .config import Configuration
@@ -38,7 +38,7 @@ def add_questions(
     def explain(*args: Any, **kwargs: Any) -> Explanation:
         """Say why a call with these arguments is answered from a cache, or why not."""
         session, caches = _ask(task, configuration, chain, args, kwargs)
-        explanations: List[Explanation] = []
+        explanations: list[Explanation] = []
         for cache in caches:
             explanations.append(cache.explain(session))
             if explanations[-1].is_hit:
@@ -59,9 +59,9 @@ def _ask(
     task: Task,
     configuration: Configuration,
     chain: str,
-    args: Tuple[Any, ...],
-    kwargs: Dict[str, Any],
-) -> Tuple[Session, List[Any]]:
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Session, list[Any]]:
     """Return the session of a call that is not made, and the caches of its chain."""
     _check_arguments(task, args, kwargs)
     session = Session(task, Execution.of_call(task, args, kwargs), configuration, chain)
@@ -75,7 +75,7 @@ def _ask(
     return session, caches
 
 
-def _check_arguments(task: Task, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+def _check_arguments(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     owner, kind = _owner_of(task)
     if owner is not None and not (args and _belongs_to(args[0], owner, kind)):
         name = task.function.__qualname__
@@ -95,7 +95,7 @@ def _belongs_to(value: Any, owner: type, kind: str) -> bool:
     return isinstance(value, owner)
 
 
-def _owner_of(task: Task) -> Tuple[Optional[type], str]:
+def _owner_of(task: Task) -> tuple[type | None, str]:
     """Return the class that a task is a method of, and what its first argument is."""
     path, _, name = task.function.__qualname__.rpartition(".")
     if not path or "<" in path:

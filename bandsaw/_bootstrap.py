@@ -15,7 +15,6 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import zipfile
-    from typing import List, Optional
 
 # How long an archive is kept that nobody uses, in seconds, and how many bytes all of
 # them may have.
@@ -48,7 +47,7 @@ def home_directory() -> str:
     return os.path.join(caches, "bandsaw")
 
 
-def unpack(archive: str, digest: Optional[str] = None) -> str:
+def unpack(archive: str, digest: str | None = None) -> str:
     """Unpack an archive, unless that was done before.
 
     Args:
@@ -75,8 +74,8 @@ def unpack(archive: str, digest: Optional[str] = None) -> str:
     import zipfile
 
     with zipfile.ZipFile(archive) as zip_file:
-        shared: List[zipfile.ZipInfo] = []
-        others: List[zipfile.ZipInfo] = []
+        shared: list[zipfile.ZipInfo] = []
+        others: list[zipfile.ZipInfo] = []
         for entry in zip_file.infolist():
             is_shared = entry.filename.startswith(f"{_SHARED}/")
             (shared if is_shared else others).append(entry)
@@ -89,7 +88,7 @@ def unpack(archive: str, digest: Optional[str] = None) -> str:
     return directory
 
 
-def _name_of_entries(entries: List[zipfile.ZipInfo]) -> str:
+def _name_of_entries(entries: list[zipfile.ZipInfo]) -> str:
     import hashlib
 
     content = [(entry.filename, entry.file_size, entry.CRC) for entry in entries]
@@ -98,9 +97,9 @@ def _name_of_entries(entries: List[zipfile.ZipInfo]) -> str:
 
 def _extract(
     zip_file: zipfile.ZipFile,
-    entries: List[zipfile.ZipInfo],
+    entries: list[zipfile.ZipInfo],
     directory: str,
-    link: Optional[str] = None,
+    link: str | None = None,
 ) -> None:
     """Extract some entries into a directory, unless it is there.
 
@@ -138,7 +137,7 @@ def is_whole(directory: str) -> bool:
     return os.path.isdir(_shared_by(directory) or directory)
 
 
-def _shared_by(directory: str) -> Optional[str]:
+def _shared_by(directory: str) -> str | None:
     """Return the directory with what an unpacked archive shares with others."""
     try:
         link = os.readlink(os.path.join(directory, _SHARED))
@@ -219,7 +218,7 @@ class UnpackedArchive:
         return True
 
 
-def find_archives(parent: Optional[str] = None) -> List[UnpackedArchive]:
+def find_archives(parent: str | None = None) -> list[UnpackedArchive]:
     """Return the archives that are unpacked, the least recently used ones first.
 
     Args:
@@ -236,11 +235,11 @@ def find_archives(parent: Optional[str] = None) -> List[UnpackedArchive]:
 
 
 def prune_archives(
-    largest: Optional[int] = None,
+    largest: int | None = None,
     kept: float = _KEPT,
     in_use: float = _IN_USE,
-    parent: Optional[str] = None,
-) -> List[UnpackedArchive]:
+    parent: str | None = None,
+) -> list[UnpackedArchive]:
     """Remove archives that nobody has used for long; every change of code adds one.
 
     Args:

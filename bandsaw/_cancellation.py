@@ -6,7 +6,7 @@ from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List
+    from typing import Callable
 
 
 class Cancellation:
@@ -19,7 +19,7 @@ class Cancellation:
     def __init__(self) -> None:
         self.is_requested = False
         self._lock = allocate_lock()
-        self._callbacks: List[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
 
     def request(self) -> None:
         """Ask for the end; again does no harm."""

@@ -9,7 +9,7 @@ from .modules import allow_imports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any
 
     from .serialization import Serializer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST = 100
 
 
-def write_chain(exception: BaseException, serializer: Serializer) -> Optional[bytes]:
+def write_chain(exception: BaseException, serializer: Serializer) -> bytes | None:
     """Write what led to an exception: causes and contexts, and what led to these.
 
     So also for those that it groups.
@@ -29,8 +29,8 @@ def write_chain(exception: BaseException, serializer: Serializer) -> Optional[by
     Returns:
         What was written, `None` if nothing led to it.
     """
-    chain: List[BaseException] = [exception]
-    links: List[List[Any]] = []
+    chain: list[BaseException] = [exception]
+    links: list[list[Any]] = []
     for one in chain:
         links.append(
             [
@@ -50,7 +50,7 @@ def write_chain(exception: BaseException, serializer: Serializer) -> Optional[by
     return stream.getvalue()
 
 
-def _members_of(exception: BaseException) -> List[BaseException]:
+def _members_of(exception: BaseException) -> list[BaseException]:
     """Return an exception and, if it is a group, those that it groups."""
     members = [exception]
     for one in members:
@@ -62,9 +62,7 @@ def _members_of(exception: BaseException) -> List[BaseException]:
     return members
 
 
-def _place(
-    chain: List[BaseException], exception: Optional[BaseException]
-) -> Optional[int]:
+def _place(chain: list[BaseException], exception: BaseException | None) -> int | None:
     if exception is None:
         return None
     for place, other in enumerate(chain):
@@ -102,7 +100,7 @@ def restore_chain(
     """
     try:
         with allow_imports():
-            read: Dict[str, Any] = serializer.deserialize(io.BytesIO(written))
+            read: dict[str, Any] = serializer.deserialize(io.BytesIO(written))
         chain = [exception, *read["exceptions"]]
         for one, places in zip(chain, read["links"]):
             for member, (cause, context, suppresses) in zip(_members_of(one), places):

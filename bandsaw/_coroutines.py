@@ -14,7 +14,7 @@ from .tasks import coroutine_runner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Coroutine, Optional, Union
+    from typing import Any, Coroutine
 
 
 async def advise_coroutine(session: Session) -> Result:
@@ -51,8 +51,8 @@ class _Walk:
         self.cancellation = session.cancellation
         self.loop = asyncio.get_running_loop()
         # What the thread asks for: to run a coroutine, or to know that it has ended.
-        self.requests: asyncio.Queue[Union[_Request, Result]] = asyncio.Queue()
-        self.pending: Optional[_Request] = None
+        self.requests: asyncio.Queue[_Request | Result] = asyncio.Queue()
+        self.pending: _Request | None = None
         self.abandoned = False
         self.has_ended = False
         self.context = contextvars.copy_context()
@@ -90,20 +90,20 @@ class _Walk:
         # The program has ended, which waits for this thread, and left its loop open.
         return not (threading.main_thread().is_alive() or self.loop.is_running())
 
-    def ask(self, request: Union[_Request, Result]) -> None:
+    def ask(self, request: _Request | Result) -> None:
         with contextlib.suppress(RuntimeError):  # The loop was closed.
             self.loop.call_soon_threadsafe(self.receive, request)
 
     # On the event loop
 
-    def receive(self, request: Union[_Request, Result]) -> None:
+    def receive(self, request: _Request | Result) -> None:
         if self.abandoned and isinstance(request, _Request):
             request.refuse(asyncio.CancelledError())
         else:
             self.requests.put_nowait(request)
 
     async def serve(self) -> Result:
-        cancelled: Optional[asyncio.CancelledError] = None
+        cancelled: asyncio.CancelledError | None = None
         while True:
             try:
                 request = await self.requests.get()

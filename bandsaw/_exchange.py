@@ -35,7 +35,7 @@ from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ContextManager, Dict, Optional, Sequence
+    from typing import Any, Callable, ContextManager, Sequence
 
     from ._session_members import SavedForm
 
@@ -50,7 +50,7 @@ def continue_session(
     source: SavedForm,
     target: SavedForm,
     surround: Callable[[Session], ContextManager[object]] = contextlib.nullcontext,
-    deliver: Optional[Callable[[], None]] = None,
+    deliver: Callable[[], None] | None = None,
 ) -> None:
     """Restore a session, walk on with it, and write an answer.
 
@@ -106,10 +106,10 @@ def _check_stop(session: Session, mover: int) -> None:
         )
 
 
-_reader: Optional[Reader] = None
+_reader: Reader | None = None
 
 
-def answer_for(modules: Optional[Sequence[str]]) -> None:
+def answer_for(modules: Sequence[str] | None) -> None:
     """Write answers for an interpreter from now on.
 
     Args:
@@ -137,8 +137,8 @@ def _write_answer(session: Session, target: SavedForm) -> None:
 
 
 def _save_changes(session: Session, target: SavedForm) -> None:
-    def extra() -> Dict[str, bytes]:
-        members: Dict[str, bytes] = {}
+    def extra() -> dict[str, bytes]:
+        members: dict[str, bytes] = {}
         exception = _exception_of(session)
         if exception is not None:
             text = _format(exception)
@@ -157,7 +157,7 @@ def _save_changes(session: Session, target: SavedForm) -> None:
     session.save_changes_to(target, extra)
 
 
-def _exception_of(session: Session) -> Optional[BaseException]:
+def _exception_of(session: Session) -> BaseException | None:
     # A user's own task object may execute to anything.
     exception = getattr(session.result, "exception", None)
     return exception if isinstance(exception, BaseException) else None
@@ -197,7 +197,7 @@ def write_report(
     target: SavedForm,
     phase: str,
     error: BaseException,
-    session: Optional[Session] = None,
+    session: Session | None = None,
 ) -> None:
     """Write the answer that there is none, and why.
 
@@ -208,7 +208,7 @@ def write_report(
         session: The session, as far as it was restored.
     """
     message = str(error) if isinstance(error, BandsawError) else _describe(error)
-    report: Dict[str, Any] = {
+    report: dict[str, Any] = {
         "phase": phase,
         "error": type(error).__name__,
         "message": message + explain_missing_module(error),
@@ -232,13 +232,13 @@ def write_report(
             answer.write_bytes(_EXCEPTION, stream.getvalue())
 
 
-def _is_of_missing_module(error: Optional[BaseException]) -> bool:
+def _is_of_missing_module(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__
     return error is not None
 
 
-def modules_of_reader(answer: SavedForm) -> Optional[Sequence[str]]:
+def modules_of_reader(answer: SavedForm) -> Sequence[str] | None:
     """Return what the other interpreter could import, if a module was missing there.
 
     Args:
@@ -250,11 +250,11 @@ def modules_of_reader(answer: SavedForm) -> Optional[Sequence[str]]:
     report = answer.peek((_REPORT,)).get(_REPORT)
     if report is None:
         return None
-    modules: Optional[Sequence[str]] = json.loads(report).get("modules")
+    modules: Sequence[str] | None = json.loads(report).get("modules")
     return modules
 
 
-def receive_answer(session: Session, answer: SavedForm) -> Optional[Exception]:
+def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
     """Carry on with a session that was continued in another interpreter.
 
     Args:
@@ -300,7 +300,7 @@ def _with_versions(error: SerializationError, theirs: Any) -> SerializationError
 
 
 def _failure(
-    session: Session, report: Dict[str, Any], written: Optional[bytes]
+    session: Session, report: dict[str, Any], written: bytes | None
 ) -> Exception:
     error = _exception_of_ours(report)
     if report["phase"] == RESTORING and isinstance(error, SerializationError):
@@ -330,9 +330,7 @@ def _give_cause(error: BaseException, text: str) -> None:
     error.__cause__ = traceback
 
 
-def _read_exception(
-    session: Session, written: Optional[bytes]
-) -> Optional[BaseException]:
+def _read_exception(session: Session, written: bytes | None) -> BaseException | None:
     if written is None:
         return None
     try:
@@ -343,7 +341,7 @@ def _read_exception(
     return error if isinstance(error, BaseException) else None
 
 
-def _exception_of_ours(report: Dict[str, Any]) -> Exception:
+def _exception_of_ours(report: dict[str, Any]) -> Exception:
     kind = getattr(exceptions, report["error"], None)
     if isinstance(kind, type) and issubclass(kind, BandsawError):
         return kind(report["message"])

@@ -24,7 +24,7 @@ from .run import Run, get_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Optional
+    from typing import Any, Callable, Mapping
 
     from ._session_members import SavedForm, SessionWriter
     from .attachments import Attachment
@@ -65,14 +65,14 @@ class FrozenSession:
 
     def __init__(
         self,
-        configuration: Optional[Configuration],
+        configuration: Configuration | None,
         advice_chain: str,
-        ids: Optional[Ids],
-        run: Optional[Run],
-        task: Optional[Task],
-        execution: Optional[Execution],
-        context: Optional[Context],
-        result: Optional[Result],
+        ids: Ids | None,
+        run: Run | None,
+        task: Task | None,
+        execution: Execution | None,
+        context: Context | None,
+        result: Result | None,
         step: int,
         attachments: Mapping[str, Attachment],
     ) -> None:
@@ -91,8 +91,8 @@ class FrozenSession:
 def write(
     session: FrozenSession,
     form: SavedForm,
-    known: Optional[FrozenSession] = None,
-    extra: Optional[Callable[[], Mapping[str, bytes]]] = None,
+    known: FrozenSession | None = None,
+    extra: Callable[[], Mapping[str, bytes]] | None = None,
 ) -> None:
     """Write the parts of a session.
 
@@ -126,7 +126,7 @@ def write(
 
 
 def _write_whole(
-    session: FrozenSession, writer: SessionWriter, known: Optional[FrozenSession]
+    session: FrozenSession, writer: SessionWriter, known: FrozenSession | None
 ) -> None:
     assert session.run is not None
     if known is None or known.run is not session.run:
@@ -141,7 +141,7 @@ def _write_whole(
 
 
 def _write_compactly(
-    session: FrozenSession, writer: SessionWriter, known: Optional[FrozenSession]
+    session: FrozenSession, writer: SessionWriter, known: FrozenSession | None
 ) -> None:
     assert session.run is not None
     if (get_run() if known is None else known.run) is not session.run:
@@ -186,7 +186,7 @@ def read_alone(value: Any, serializer: Serializer) -> None:
 def name_argument(
     error: SerializationError,
     task: Any,
-    execution: Optional[Execution],
+    execution: Execution | None,
     serializer: Serializer,
     attempt: Callable[[Any, Serializer], object],
 ) -> SerializationError:
@@ -311,7 +311,7 @@ def _read(
     )
 
 
-def _configuration(module_name: str, known: Optional[Configuration]) -> Configuration:
+def _configuration(module_name: str, known: Configuration | None) -> Configuration:
     if known is not None and importable_module_name(known.module_name) == module_name:
         return known
     return get_configuration(module_name)

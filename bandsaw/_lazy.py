@@ -4,12 +4,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Tuple
+    from typing import Any, Callable
 
 
 def load_on_access(
     package: str, *modules: str, **members: str
-) -> Tuple[Callable[[str], Any], Callable[[], Any]]:
+) -> tuple[Callable[[str], Any], Callable[[], Any]]:
     """Make the functions `__getattr__` and `__dir__` of a package.
 
     Args:

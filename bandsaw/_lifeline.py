@@ -18,7 +18,7 @@ from time import sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Set
+    from typing import Any
 
 # How often a child looks at who its parent is, in seconds.
 _INTERVAL = 0.5
@@ -43,12 +43,12 @@ class Lifeline:
         _lifelines.add(self)
 
     @property
-    def settings(self) -> Dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What a child on this machine has to give to `end_with_parent`."""
         return {"descriptor": self.descriptor, "parent": os.getpid()}
 
     @staticmethod
-    def far_settings(remove: str) -> Dict[str, Any]:
+    def far_settings(remove: str) -> dict[str, Any]:
         """Return what a child on another machine has to give to `end_with_parent`.
 
         Args:
@@ -89,7 +89,7 @@ class Lifeline:
         self.__exit__(None, None, None)
 
 
-_lifelines: Set[Lifeline] = set()
+_lifelines: set[Lifeline] = set()
 
 
 def _close_in_forked_child() -> None:
@@ -103,8 +103,8 @@ if hasattr(os, "register_at_fork"):
 
 def end_with_parent(
     descriptor: int,
-    parent: Optional[int] = None,
-    remove: Optional[str] = None,
+    parent: int | None = None,
+    remove: str | None = None,
     greeted: bool = False,
 ) -> None:
     """Let this process, and all of its process group, end when its parent does.
@@ -131,7 +131,7 @@ def end_with_parent(
 
 
 def _watch(
-    descriptor: int, parent: Optional[int], remove: Optional[str], greeted: bool
+    descriptor: int, parent: int | None, remove: str | None, greeted: bool
 ) -> None:
     if greeted and not _read_greeting(descriptor):
         return

@@ -6,7 +6,7 @@ import contextlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, Optional
+    from typing import Iterator
 
 _STATUS = "/proc/self/status"
 
@@ -41,7 +41,7 @@ def limited_memory(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _data_size() -> Optional[int]:
+def _data_size() -> int | None:
     """Return the bytes of private memory that this process has."""
     try:
         with open(_STATUS, "rb") as file:

@@ -11,7 +11,7 @@ from types import MethodType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Tuple
+    from typing import Any, Callable
 
 #: What a task can be asked about a call, given the arguments of it.
 QUESTIONS = frozenset(("is_cached", "explain", "forget"))
@@ -52,7 +52,7 @@ class BoundTask(partial):  # type: ignore[type-arg]
     def __hash__(self) -> int:
         return hash((self.func, id(self.args[0])))
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self.args[0], self.func.__name__)
 
     def __repr__(self) -> str:

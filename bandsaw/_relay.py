@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import Any, Callable, Dict, Optional
+    from typing import Any, Callable, Dict
 
     Levels = Dict[str, int]
 
@@ -37,7 +37,7 @@ class _Relay:
 
     def __init__(self) -> None:
         self.levels: Levels = {}
-        self.send: Optional[Callable[[Dict[str, Any]], None]] = None
+        self.send: Callable[[dict[str, Any]], None] | None = None
 
     def wants(self, name: str, level: int) -> bool:
         """Tell if a record is wanted there."""
@@ -55,7 +55,7 @@ _relay = _Relay()
 
 
 def relay_records(
-    send: Optional[Callable[[Dict[str, Any]], None]], levels: Optional[Levels] = None
+    send: Callable[[dict[str, Any]], None] | None, levels: Levels | None = None
 ) -> None:
     """Send the records of this process elsewhere from now on, or no longer.
 
@@ -69,7 +69,7 @@ def relay_records(
         _watch_logging()
 
 
-def wanted_levels(lowest: Optional[int] = None) -> Optional[Levels]:
+def wanted_levels(lowest: int | None = None) -> Levels | None:
     """Say which records this process wants to have.
 
     Args:
@@ -98,7 +98,7 @@ def wanted_levels(lowest: Optional[int] = None) -> Optional[Levels]:
     return levels
 
 
-def handle_record(facts: Dict[str, Any], session: object) -> None:
+def handle_record(facts: dict[str, Any], session: object) -> None:
     """Let the handlers of this process have a record from elsewhere.
 
     Args:
@@ -127,7 +127,7 @@ class _LoggingFinder:
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
-    ) -> Optional[ModuleSpec]:
+    ) -> ModuleSpec | None:
         if name != "logging":
             return None
         from importlib.machinery import PathFinder
@@ -188,9 +188,9 @@ def _plain(value: Any) -> Any:
     return repr(value)
 
 
-def _facts_of(record: Any) -> Dict[str, Any]:
+def _facts_of(record: Any) -> dict[str, Any]:
     """Return what a record says, as plain data."""
-    facts: Dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for name, value in record.__dict__.items():
         if name in _LEFT_OUT:
             continue

@@ -15,7 +15,7 @@ from .exceptions import InvalidSessionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Collection, Dict, Iterator, Optional
+    from typing import IO, Any, Collection, Iterator
 
     from .attachments import Attachment
     from .serialization import Serializer
@@ -45,7 +45,7 @@ class SessionFile(SavedForm):
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def write(self, serializer: Optional[Serializer]) -> SessionWriter:
+    def write(self, serializer: Serializer | None) -> SessionWriter:
         """Return a writer, which begins where the stream stands."""
         return _Writer(self._stream, serializer)
 
@@ -58,7 +58,7 @@ class SessionFile(SavedForm):
         """Return a reader of a seekable stream."""
         return _Reader(self._stream)
 
-    def peek(self, members: Collection[str]) -> Dict[str, bytes]:
+    def peek(self, members: Collection[str]) -> dict[str, bytes]:
         """Return the content of some members, nothing if this is no zip file."""
         try:
             with zipfile.ZipFile(self._stream) as file:
@@ -88,7 +88,7 @@ def seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 class _Writer(SessionWriter):
-    def __init__(self, stream: IO[bytes], serializer: Optional[Serializer]) -> None:
+    def __init__(self, stream: IO[bytes], serializer: Serializer | None) -> None:
         super().__init__(serializer)
         self._zip_file = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)
 

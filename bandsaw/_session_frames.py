@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from typing import (
         Any,
         Collection,
-        Dict,
-        List,
         Mapping,
-        Optional,
         Sequence,
         Tuple,
         Union,
@@ -55,10 +52,10 @@ class SessionFrames(SavedForm):
     is_compact = True
 
     def __init__(self) -> None:
-        self.head: Dict[str, Any] = {}
-        self.members: Dict[str, Member] = {}
+        self.head: dict[str, Any] = {}
+        self.members: dict[str, Member] = {}
 
-    def write(self, serializer: Optional[Serializer]) -> SessionWriter:
+    def write(self, serializer: Serializer | None) -> SessionWriter:
         """Return a writer, which adds to the members."""
         return _Writer(self.members, serializer)
 
@@ -71,7 +68,7 @@ class SessionFrames(SavedForm):
         """Return a reader."""
         return _Reader(self.members)
 
-    def peek(self, members: Collection[str]) -> Dict[str, bytes]:
+    def peek(self, members: Collection[str]) -> dict[str, bytes]:
         """Return the content of those of the members that are there."""
         return {
             name: bytes(self.members[name][0])
@@ -79,7 +76,7 @@ class SessionFrames(SavedForm):
             if name in self.members
         }
 
-    def pack(self) -> Tuple[Dict[str, Any], List[Content], List[Buffer]]:
+    def pack(self) -> tuple[dict[str, Any], list[Content], list[Buffer]]:
         """Lay out the members for a frame.
 
         Returns:
@@ -87,8 +84,8 @@ class SessionFrames(SavedForm):
             beside it.
         """
         table = []
-        pieces: List[Content] = []
-        buffers: List[Buffer] = []
+        pieces: list[Content] = []
+        buffers: list[Buffer] = []
         for name, (content, apart) in self.members.items():
             table.append((name, len(content), len(apart)))
             pieces.append(content)
@@ -145,11 +142,11 @@ class _PackedTask:
 
 
 # Most sessions of a process are those of a few tasks, which never change.
-_packed_tasks: Dict[int, _PackedTask] = {}
-_tasks_by_content: Dict[Tuple[int, bytes], _PackedTask] = {}
+_packed_tasks: dict[int, _PackedTask] = {}
+_tasks_by_content: dict[tuple[int, bytes], _PackedTask] = {}
 
 
-def _remember(tasks: Dict[Any, _PackedTask], key: Any, task: _PackedTask) -> None:
+def _remember(tasks: dict[Any, _PackedTask], key: Any, task: _PackedTask) -> None:
     if len(tasks) >= _TASKS_KEPT:
         tasks.clear()
     tasks[key] = task
@@ -157,7 +154,7 @@ def _remember(tasks: Dict[Any, _PackedTask], key: Any, task: _PackedTask) -> Non
 
 class _Writer(SessionWriter):
     def __init__(
-        self, members: Dict[str, Member], serializer: Optional[Serializer]
+        self, members: dict[str, Member], serializer: Serializer | None
     ) -> None:
         super().__init__(serializer)
         self._members = members
@@ -201,7 +198,7 @@ class _Writer(SessionWriter):
 
 
 class _Reader(SessionReader):
-    def __init__(self, members: Dict[str, Member]) -> None:
+    def __init__(self, members: dict[str, Member]) -> None:
         super().__init__((SESSION, *members))
         self._contents = members
 

@@ -18,7 +18,7 @@ from .exceptions import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Collection, Dict, FrozenSet, Iterable, List, Optional
+    from typing import Any, Collection, Iterable
 
     from .attachments import Attachment
     from .serialization import Serializer
@@ -64,10 +64,10 @@ class SavedForm(ABC):
     """
 
     is_compact = False
-    head: Dict[str, Any]
+    head: dict[str, Any]
 
     @abstractmethod
-    def write(self, serializer: Optional[Serializer]) -> SessionWriter:
+    def write(self, serializer: Serializer | None) -> SessionWriter:
         """Return a writer.
 
         Args:
@@ -87,7 +87,7 @@ class SavedForm(ABC):
         """
 
     @abstractmethod
-    def peek(self, members: Collection[str]) -> Dict[str, bytes]:
+    def peek(self, members: Collection[str]) -> dict[str, bytes]:
         """Return the content of some members, as far as they are there.
 
         Args:
@@ -102,7 +102,7 @@ class SessionWriter(ABC):
         serializer: What writes the values; not needed for plain data.
     """
 
-    def __init__(self, serializer: Optional[Serializer]) -> None:
+    def __init__(self, serializer: Serializer | None) -> None:
         self._serializer = serializer
 
     @abstractmethod
@@ -167,10 +167,10 @@ class SessionReader(ABC):
 
     def __init__(self, names: Iterable[str]) -> None:
         names = list(names)
-        self.members: FrozenSet[str] = frozenset(names)
+        self.members: frozenset[str] = frozenset(names)
         if len(self.members) != len(names):
             raise InvalidSessionError("The saved session holds a member twice.")
-        self.attachments: List[str] = []
+        self.attachments: list[str] = []
         for name in names:
             if name.startswith(DIRECTORY):
                 self.attachments.append(attachment_name(name))

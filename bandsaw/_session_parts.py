@@ -13,7 +13,7 @@ from .run import get_run
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Optional, Tuple
+    from typing import Any
 
     from .config import Configuration
     from .distribution import DistributionArchive
@@ -56,14 +56,14 @@ class SessionParts:
     configuration: Configuration
     result: Result
     advice_chain: str
-    environments: Tuple[Resolution, ...] = ()
-    _context: Optional[Context] = None
-    _attachments: Optional[Attachments] = None
-    _cancellation: Optional[Cancellation] = None
-    _ids: Optional[Ids] = None
-    _run: Optional[Run] = None
-    _directory: Optional[TemporaryDirectory] = None
-    _directory_path: Optional[Path] = None
+    environments: tuple[Resolution, ...] = ()
+    _context: Context | None = None
+    _attachments: Attachments | None = None
+    _cancellation: Cancellation | None = None
+    _ids: Ids | None = None
+    _run: Run | None = None
+    _directory: TemporaryDirectory | None = None
+    _directory_path: Path | None = None
 
     @property
     def context(self) -> Context:

@@ -7,15 +7,15 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Set
+    pass
 
 # The directories that this process has made and not removed yet.
-_directories: Set[str] = set()
-_made_parents: List[str] = []
+_directories: set[str] = set()
+_made_parents: list[str] = []
 _cleans_up_at_exit = False
 
 #: Where temporary directories are made in a process that may be killed at any time.
-parent_directory: Optional[str] = None
+parent_directory: str | None = None
 
 # Names the directory for everything of the processes of a pool.
 _POOL_DIRECTORY_ENV_VARIABLE = "BANDSAW_POOL_DIRECTORY"
@@ -35,7 +35,7 @@ class TemporaryDirectory:
         path: Where it is.
     """
 
-    def __init__(self, parent: Optional[str] = None, prefix: str = "bandsaw-") -> None:
+    def __init__(self, parent: str | None = None, prefix: str = "bandsaw-") -> None:
         from tempfile import mkdtemp
 
         self.path = mkdtemp(prefix=prefix, dir=parent)
@@ -51,7 +51,7 @@ class TemporaryDirectory:
     __del__ = remove
 
 
-def set_parent_directory(path: Optional[str]) -> None:
+def set_parent_directory(path: str | None) -> None:
     """Set where this process makes its temporary directories.
 
     Args:
@@ -75,7 +75,7 @@ def reserve_pool_directory() -> None:
         _clean_up_at_exit()
 
 
-def parent_directory_for(directory: Optional[str]) -> Optional[str]:
+def parent_directory_for(directory: str | None) -> str | None:
     """Say where this process has to make its directories.
 
     Args:
@@ -107,8 +107,8 @@ def add_user_directory(path: str) -> None:
     _pool.user_directories[path] = _missing_directories(path)
 
 
-def _missing_directories(path: str) -> List[str]:
-    missing: List[str] = []
+def _missing_directories(path: str) -> list[str]:
+    missing: list[str] = []
     while not os.path.isdir(path):
         missing.insert(0, path)
         path = os.path.dirname(path)
@@ -128,12 +128,12 @@ def _is_of_a_pool() -> bool:
 class _PoolDirectory:
     """The directory that this process has chosen for the processes of pools."""
 
-    name: Optional[str] = None
-    process: Optional[int] = None
+    name: str | None = None
+    process: int | None = None
 
     def __init__(self) -> None:
         # With what was not there when they were chosen, the outermost directory first
-        self.user_directories: Dict[str, List[str]] = {}
+        self.user_directories: dict[str, list[str]] = {}
 
     def remove(self) -> None:
         if self.name is None or self.process != os.getpid():

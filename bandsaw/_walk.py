@@ -16,7 +16,7 @@ from operator import methodcaller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Sequence, Tuple
+    from typing import Any, Callable, Sequence
 
     from ._advice import Advice
 
@@ -35,8 +35,8 @@ class Walk:
 
     __slots__ = ("actions", "advices", "end", "task")
 
-    advices: Tuple[Advice, ...]
-    actions: Tuple[Callable[[Any], object], ...]
+    advices: tuple[Advice, ...]
+    actions: tuple[Callable[[Any], object], ...]
 
     def __init__(self, advices: Sequence[Advice]) -> None:
         self.advices = tuple(advices)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import IO, Any, Dict, Iterator, Optional, Union
+    from typing import IO, Any, Iterator
     from zipfile import ZipFile
 
     _Base = Mapping[str, "Attachment"]
@@ -81,15 +81,15 @@ class Attachments(_Base):
         InvalidSessionError: If a member of the zip file leaves its place.
     """
 
-    def __init__(self, zip_file: Optional[ZipFile] = None) -> None:
-        self._attachments: Dict[str, Attachment] = {}
+    def __init__(self, zip_file: ZipFile | None = None) -> None:
+        self._attachments: dict[str, Attachment] = {}
         if zip_file is not None:
             for member in zip_file.namelist():
                 if member.startswith(DIRECTORY) and not member.endswith("/"):
                     name = attachment_name(member)
                     self._attachments[name] = _ZipAttachment(zip_file, member)
 
-    def __setitem__(self, name: str, path: Union[str, Path]) -> None:
+    def __setitem__(self, name: str, path: str | Path) -> None:
         """Add a file.
 
         Args:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
-    from typing import Any, Dict, List, Optional, Tuple, Union
+    from typing import Any, Dict
 
     from ._advice import Advice
     from .extensions import Extension
@@ -47,14 +47,14 @@ class AdviceChain:
 
     __slots__ = ("_longer", "extensions", "idle", "name", "walk")
 
-    def __init__(self, name: str, extensions: Tuple[Extension, ...]) -> None:
+    def __init__(self, name: str, extensions: tuple[Extension, ...]) -> None:
         self.name = name
         # The chains that tasks make of this one, by the steps that they add.
-        self._longer: Dict[Tuple[Advice, ...], AdviceChain] = {}
+        self._longer: dict[tuple[Advice, ...], AdviceChain] = {}
         self.replace((), extensions)
 
     def replace(
-        self, advices: Tuple[Advice, ...], extensions: Tuple[Extension, ...]
+        self, advices: tuple[Advice, ...], extensions: tuple[Extension, ...]
     ) -> None:
         """Change the advices or the extensions for all calls that start from now on."""
         self.walk = Walk(advices)
@@ -69,7 +69,7 @@ class AdviceChain:
         Args:
             task: The task. One of the user's own needs not know of steps.
         """
-        steps: Tuple[Advice, ...] = getattr(task, "steps", ())
+        steps: tuple[Advice, ...] = getattr(task, "steps", ())
         if not steps:
             return self
         with _state.lock:
@@ -115,13 +115,13 @@ class Configuration:
     def __init__(self) -> None:
         self.module_name = sys._getframe(1).f_globals.get("__name__", "__main__")
         self.chains = AdviceChains(self)
-        self._extensions: Tuple[Extension, ...] = ()
-        self._serializer: Optional[Serializer] = None
-        self._distribution_modules: List[str] = []
-        self._directory: Optional[str] = None
-        self._made_directory: Optional[TemporaryDirectory] = None
+        self._extensions: tuple[Extension, ...] = ()
+        self._serializer: Serializer | None = None
+        self._distribution_modules: list[str] = []
+        self._directory: str | None = None
+        self._made_directory: TemporaryDirectory | None = None
         self._process = os.getpid()
-        self._source: Optional[str] = None
+        self._source: str | None = None
         self.add_advice_chain()
 
     def add_advice_chain(
@@ -152,7 +152,7 @@ class Configuration:
             chain.replace(advices, self._extensions)
         return self
 
-    def get_advice_chain(self, name: str) -> Optional[Tuple[Advice, ...]]:
+    def get_advice_chain(self, name: str) -> tuple[Advice, ...] | None:
         """Return the advices of a chain.
 
         Args:
@@ -165,7 +165,7 @@ class Configuration:
         return None if chain is None else chain.walk.advices
 
     @property
-    def extensions(self) -> List[Extension]:
+    def extensions(self) -> list[Extension]:
         """The extensions, in the order in which they are told."""
         return list(self._extensions)
 
@@ -200,7 +200,7 @@ class Configuration:
         return self
 
     @property
-    def distribution_modules(self) -> List[str]:
+    def distribution_modules(self) -> list[str]:
         """The names of the modules that other interpreters need in addition."""
         return list(self._distribution_modules)
 
@@ -253,7 +253,7 @@ class Configuration:
                 self._process = os.getpid()
             return Path(_existing_directory(made.path))
 
-    def set_temp_directory(self, directory: Union[str, Path]) -> Configuration:
+    def set_temp_directory(self, directory: str | Path) -> Configuration:
         """Set the directory for temporary files.
 
         Args:
@@ -287,13 +287,13 @@ class _State:
 
     def __init__(self) -> None:
         self.lock = RLock()
-        self.configurations: Dict[str, Configuration] = {}
+        self.configurations: dict[str, Configuration] = {}
 
 
 _state = _State()
 
 
-def get_configuration(configuration_module: Optional[str] = None) -> Configuration:
+def get_configuration(configuration_module: str | None = None) -> Configuration:
     """Load a configuration, once per process.
 
     Args:

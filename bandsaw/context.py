@@ -8,7 +8,7 @@ from .serialization import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+    from typing import Any, Iterator, Mapping
 
     _Base = MutableMapping[str, Any]
 else:
@@ -25,31 +25,31 @@ class Context(_Base, SerializableValue):
         attributes: The first entries, by name.
     """
 
-    def __init__(self, attributes: Optional[Mapping[str, Any]] = None) -> None:
-        self._attributes: Dict[str, Any] = dict(attributes or {})
+    def __init__(self, attributes: Mapping[str, Any] | None = None) -> None:
+        self._attributes: dict[str, Any] = dict(attributes or {})
 
     @property
-    def attributes(self) -> Dict[str, Any]:
+    def attributes(self) -> dict[str, Any]:
         """The entries by name, as a dict."""
         return self._attributes
 
-    def value_info(self) -> Dict[str, Any]:
+    def value_info(self) -> dict[str, Any]:
         """Return the entries as plain nested dicts."""
         return {
             name: value.value_info() if isinstance(value, Context) else value
             for name, value in self._attributes.items()
         }
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the context."""
         return {"attributes": self._attributes}
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> Context:
+    def deserialize(cls, values: dict[str, Any]) -> Context:
         """Make a context of what a serializer has read."""
         return cls(values["attributes"])
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._attributes,)
 
     def __getitem__(self, name: str) -> Any:

@@ -42,7 +42,7 @@ if not TYPE_CHECKING:
 
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional, Protocol, Type, TypeVar, overload
+    from typing import Any, Callable, Protocol, TypeVar, overload
 
     from typing_extensions import Concatenate, ParamSpec
 
@@ -89,20 +89,20 @@ if TYPE_CHECKING:
 
         @overload
         def __get__(
-            self, instance: None, owner: Type[Any]
+            self, instance: None, owner: type[Any]
         ) -> TaskFunction[P, R_co]: ...
 
         @overload
         def __get__(
             self: TaskFunction[Concatenate[S, Q], R_co],
             instance: S,
-            owner: Optional[Type[Any]] = None,
+            owner: type[Any] | None = None,
         ) -> TaskFunction[Q, R_co]: ...
 
         # A static method.
         @overload
         def __get__(
-            self, instance: Any, owner: Optional[Type[Any]] = None
+            self, instance: Any, owner: type[Any] | None = None
         ) -> TaskFunction[P, R_co]: ...
 
     class TaskDecorator(Protocol):
@@ -117,8 +117,8 @@ def task(
     function: Callable[P, R],
     /,
     *,
-    config: Optional[str] = None,
-    chain: Optional[str] = None,
+    config: str | None = None,
+    chain: str | None = None,
     **advice_parameters: Any,
 ) -> TaskFunction[P, R]: ...
 
@@ -126,16 +126,16 @@ def task(
 @overload
 def task(
     *,
-    config: Optional[str] = None,
-    chain: Optional[str] = None,
+    config: str | None = None,
+    chain: str | None = None,
     **advice_parameters: Any,
 ) -> TaskDecorator: ...
 
 
 def task(
     *function: Any,
-    config: Optional[str] = None,
-    chain: Optional[str] = None,
+    config: str | None = None,
+    chain: str | None = None,
     **advice_parameters: Any,
 ) -> Any:
     """Make a task of a function, so that its calls are advised.

@@ -21,7 +21,7 @@ from .modules import find_module, importable_module_name, script_module_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import IO, Dict, Iterator, List, Optional, Set, Tuple, Union
+    from typing import IO, Iterator
 
 #: A data file of a package that is larger, in bytes, does not travel.
 LARGEST_DATA_FILE = 16 * 1024 * 1024
@@ -49,11 +49,11 @@ class DistributionArchive:
         modules: The names of the modules and packages that were asked for.
     """
 
-    def __init__(self, path: Union[str, Path], *modules: str) -> None:
+    def __init__(self, path: str | Path, *modules: str) -> None:
         self._path = Path(path)
         self.modules = modules
-        self._archive_id: Optional[str] = None
-        self._directory: Optional[str] = None
+        self._archive_id: str | None = None
+        self._directory: str | None = None
         self._noted = 0.0
         self._lock = RLock()
 
@@ -64,7 +64,7 @@ class DistributionArchive:
         return self._path
 
     @property
-    def archive_id(self) -> Optional[str]:
+    def archive_id(self) -> str | None:
         """The SHA-256 of the archive as hex digits, `None` until it was built."""
         return self._archive_id
 
@@ -103,14 +103,14 @@ class DistributionArchive:
                 if beside.exists():
                     beside.unlink()
 
-    def _files(self) -> Dict[str, str]:
+    def _files(self) -> dict[str, str]:
         """Return the paths of all files by their names in the archive."""
-        places: Set[Tuple[str, str]] = set()
+        places: set[tuple[str, str]] = set()
         for name in self.modules:
             places.update(_places_of_named_module(importable_module_name(name)))
         for name, path in _own_modules().items():
             places.add(_place_of_module(name, path))
-        files: Dict[str, str] = {}
+        files: dict[str, str] = {}
         for name, path in sorted(places):
             if os.path.isdir(path):
                 files.update(_files_of_package(name, path))
@@ -124,7 +124,7 @@ class DistributionArchive:
         return f"<DistributionArchive {self._path}>"
 
 
-def _write(stream: IO[bytes], files: Dict[str, str]) -> None:
+def _write(stream: IO[bytes], files: dict[str, str]) -> None:
     with zipfile.ZipFile(stream, "w") as archive:
         for name, path in sorted(files.items()):
             entry = zipfile.ZipInfo(name)  # Always of the same date.
@@ -136,7 +136,7 @@ def _write(stream: IO[bytes], files: Dict[str, str]) -> None:
                 archive.writestr(entry, source.read(), compresslevel=1)
 
 
-def _own_modules() -> Dict[str, str]:
+def _own_modules() -> dict[str, str]:
     """Return the files of all imported modules of the user's own by module name."""
     found = {}
     for name, module in list(sys.modules.items()):
@@ -164,7 +164,7 @@ def _is_found_by_name(name: str, module: ModuleType) -> bool:
     return spec is None or spec.name == name
 
 
-def _place_of_module(name: str, path: str) -> Tuple[str, str]:
+def _place_of_module(name: str, path: str) -> tuple[str, str]:
     """Return what has to travel for a module: its name in the archive, and its path.
 
     That is the outermost regular package that the module belongs to, else its file.
@@ -174,7 +174,7 @@ def _place_of_module(name: str, path: str) -> Tuple[str, str]:
     is_package = file_name.startswith("__init__.")
     directory = os.path.dirname(path)
     package = parts if is_package else parts[:-1]
-    place: Optional[Tuple[str, str]] = None
+    place: tuple[str, str] | None = None
     while package and os.path.isfile(os.path.join(directory, "__init__.py")):
         place = "/".join(package), directory
         package, directory = package[:-1], os.path.dirname(directory)
@@ -186,9 +186,9 @@ def _place_of_module(name: str, path: str) -> Tuple[str, str]:
     return "/".join(parts) + suffix, path
 
 
-def _files_of_package(name: str, directory: str) -> Dict[str, str]:
-    files: Dict[str, str] = {}
-    left_out: List[str] = []
+def _files_of_package(name: str, directory: str) -> dict[str, str]:
+    files: dict[str, str] = {}
+    left_out: list[str] = []
     only_python = os.path.samefile(directory, os.path.dirname(_bootstrap.__file__))
     room = LARGEST_PACKAGE_DATA
     for relative in _visible_files(directory):
@@ -207,7 +207,7 @@ def _files_of_package(name: str, directory: str) -> Dict[str, str]:
     return files
 
 
-def _warn_of_left_out_data(package: str, paths: List[str]) -> None:
+def _warn_of_left_out_data(package: str, paths: list[str]) -> None:
     named = ", ".join(paths[:3])
     if len(paths) > 3:
         named += f" and {len(paths) - 3} more"
@@ -245,7 +245,7 @@ def _may_travel(directory: str) -> bool:
     )
 
 
-def _places_of_named_module(name: str) -> List[Tuple[str, str]]:
+def _places_of_named_module(name: str) -> list[tuple[str, str]]:
     """Return what has to travel for a module that may not be imported yet."""
     if name == _MAIN:
         return []  # A prompt or a notebook: there is no file.
@@ -264,14 +264,14 @@ def _places_of_named_module(name: str) -> List[Tuple[str, str]]:
     return [(name.replace(".", "/"), directory) for directory in directories]
 
 
-def _find_without_importing(name: str) -> Optional[str]:
+def _find_without_importing(name: str) -> str | None:
     spec = find_module(name)
     if spec is None or spec.origin in (None, "built-in", "frozen"):
         return None
     return spec.origin
 
 
-def _search_path_of(name: str) -> List[str]:
+def _search_path_of(name: str) -> list[str]:
     spec = find_module(name)
     locations = None if spec is None else spec.submodule_search_locations
     return list(locations or ())
@@ -287,9 +287,9 @@ class _TemporaryArchive(DistributionArchive):
     def __init__(self, configuration: Configuration, *modules: str) -> None:
         super().__init__("archive.pyz", *modules)
         self._configuration = configuration
-        self._temporary: Optional[TemporaryDirectory] = None
+        self._temporary: TemporaryDirectory | None = None
         self._loaded = 0
-        self._own: Dict[str, object] = {}
+        self._own: dict[str, object] = {}
 
     def build(self) -> None:
         with self._lock:
@@ -321,7 +321,7 @@ def _spec_of(name: str) -> object:
     return getattr(sys.modules.get(name), "__spec__", None)
 
 
-_archives: Dict[str, _TemporaryArchive] = {}
+_archives: dict[str, _TemporaryArchive] = {}
 _lock = RLock()
 
 

@@ -8,7 +8,7 @@ from .serialization import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+    from typing import Any, Callable, Mapping, Sequence
 
     from .fingerprint import Token
     from .tasks import Task
@@ -19,7 +19,7 @@ _SCALARS = frozenset((bool, bytes, complex, float, int, str, type(None)))
 
 # Imported for the first id. An import statement for each of them would take as long as
 # the fingerprint of short arguments.
-_argument_tokens: Optional[Callable[[Mapping[str, Any]], Dict[str, Token]]] = None
+_argument_tokens: Callable[[Mapping[str, Any]], dict[str, Token]] | None = None
 _fingerprint_of_tokens: Callable[[Mapping[str, Token]], bytes]
 
 
@@ -48,25 +48,25 @@ class Execution(SerializableValue):
         "kwargs",
     )
 
-    instability: Optional[UnstableValueError]
+    instability: UnstableValueError | None
 
     def __init__(
         self,
-        execution_id: Optional[str],
-        args: Optional[Sequence[Any]] = None,
-        kwargs: Optional[Mapping[str, Any]] = None,
+        execution_id: str | None,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         self._id = execution_id
-        self._task: Optional[Task] = None
-        self._tokens: Optional[Dict[str, Token]] = None
-        self._fingerprint: Optional[str] = None
+        self._task: Task | None = None
+        self._tokens: dict[str, Token] | None = None
+        self._fingerprint: str | None = None
         self.instability = None
-        self.args: Tuple[Any, ...] = () if args is None else tuple(args)
-        self.kwargs: Dict[str, Any] = {} if kwargs is None else dict(kwargs)
+        self.args: tuple[Any, ...] = () if args is None else tuple(args)
+        self.kwargs: dict[str, Any] = {} if kwargs is None else dict(kwargs)
 
     @classmethod
     def of_call(
-        cls, task: Task, args: Tuple[Any, ...], kwargs: Dict[str, Any]
+        cls, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Execution:
         """Make the execution of a call, whose id is computed when somebody asks.
 
@@ -114,7 +114,7 @@ class Execution(SerializableValue):
                     return
             self._id = self._compute_id()
 
-    def argument_tokens(self, task: Optional[Task] = None) -> Dict[str, Token]:
+    def argument_tokens(self, task: Task | None = None) -> dict[str, Token]:
         """Return what stands for each argument, the same for equal ones.
 
         Args:
@@ -139,7 +139,7 @@ class Execution(SerializableValue):
             self._tokens = _argument_tokens(arguments)
         return self._tokens
 
-    def fingerprint(self, task: Optional[Task] = None) -> str:
+    def fingerprint(self, task: Task | None = None) -> str:
         """Return the whole fingerprint of the arguments, of which the id is a part.
 
         Args:
@@ -165,9 +165,9 @@ class Execution(SerializableValue):
             self.instability = error
             return unique_identifier()
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the execution."""
-        values: Dict[str, Any] = {
+        values: dict[str, Any] = {
             "execution_id": self.execution_id,
             "args": self.args,
             "kwargs": self.kwargs,
@@ -177,14 +177,14 @@ class Execution(SerializableValue):
         return values
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> Execution:
+    def deserialize(cls, values: dict[str, Any]) -> Execution:
         """Make an execution of what a serializer has read."""
         execution = cls(values["execution_id"], values["args"], values["kwargs"])
         if "instability" in values:
             execution.instability = UnstableValueError(values["instability"])
         return execution
 
-    def to_move(self) -> Dict[str, Any]:
+    def to_move(self) -> dict[str, Any]:
         """Return what another interpreter needs; the id only when it is known.
 
         The task there cannot change the arguments here, so it can be computed later.
@@ -192,7 +192,7 @@ class Execution(SerializableValue):
         return {"id": self._id, "args": self.args, "kwargs": self.kwargs}
 
     @classmethod
-    def of_moved(cls, task: Any, values: Dict[str, Any]) -> Execution:
+    def of_moved(cls, task: Any, values: dict[str, Any]) -> Execution:
         """Make an execution of what `to_move` gave.
 
         Args:
@@ -203,7 +203,7 @@ class Execution(SerializableValue):
         execution._id = values["id"]
         return execution
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Execution.deserialize, (self.serialized(),)
 
     def __eq__(self, other: object) -> bool:

@@ -9,7 +9,7 @@ from .serialization import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Dict, Union
+    from typing import IO, Any
 
 # Changes with the way in which content is hashed.
 _KIND = "content-1"
@@ -42,7 +42,7 @@ class File(SerializableValue):
 
     __slots__ = ("path",)
 
-    def __init__(self, path: Union[str, os.PathLike[str]]) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(os.fspath(path))
 
     def open(self, mode: str = "r", **options: Any) -> IO[Any]:
@@ -130,12 +130,12 @@ class File(SerializableValue):
     def __fspath__(self) -> str:
         return self.path
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the file: where it is."""
         return {"path": self.path}
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> File:
+    def deserialize(cls, values: dict[str, Any]) -> File:
         """Make a file of what a serializer has read."""
         return cls(values["path"])
 

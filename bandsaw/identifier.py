@@ -9,7 +9,6 @@ from .exceptions import ConfigurationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Union
 
 _LENGTH_VARIABLE = "BANDSAW_ID_LENGTH"
 _LENGTH_DEFAULT = 16
@@ -28,7 +27,7 @@ def _configured_length() -> int:
 ID_LENGTH = _configured_length()
 
 
-def identifier_from_bytes(buffer: Union[bytes, bytearray, memoryview]) -> str:
+def identifier_from_bytes(buffer: bytes | bytearray | memoryview) -> str:
     """Derive an identifier from bytes.
 
     Args:

@@ -10,7 +10,7 @@ from .serialization import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Optional, Tuple
+    from typing import Any, Iterable
 
 
 class Interpreter(SerializableValue):
@@ -25,20 +25,20 @@ class Interpreter(SerializableValue):
 
     def __init__(
         self,
-        path: Optional[Iterable[str]] = None,
-        executable: Optional[str] = None,
+        path: Iterable[str] | None = None,
+        executable: str | None = None,
     ) -> None:
         self._path = None if path is None else tuple(map(os.fspath, path))
         self.executable = os.fspath(executable or sys.executable)
-        self._environment: Dict[str, str] = {}
+        self._environment: dict[str, str] = {}
 
     @property
-    def path(self) -> Tuple[str, ...]:
+    def path(self) -> tuple[str, ...]:
         """The directories where the interpreter looks for modules first."""
         return tuple(sys.path) if self._path is None else self._path
 
     @property
-    def environment(self) -> Dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """A copy of the environment variables that are set in addition."""
         return dict(self._environment)
 
@@ -70,7 +70,7 @@ class Interpreter(SerializableValue):
             and self.is_this_python
         )
 
-    def import_path(self) -> Tuple[str, ...]:
+    def import_path(self) -> tuple[str, ...]:
         """Return the absolute directories that another process is to look in first."""
         path = self.path
         if self._path is None and not self.is_this_python:
@@ -78,7 +78,7 @@ class Interpreter(SerializableValue):
             return own_source_directories(path)
         return _absolute(path, os.getcwd())
 
-    def process_environment(self) -> Dict[str, str]:
+    def process_environment(self) -> dict[str, str]:
         """Return the environment of a process of this interpreter on this machine."""
         environment = dict(os.environ)
         if not self.is_this_python:
@@ -91,7 +91,7 @@ class Interpreter(SerializableValue):
         environment.update(self._environment)
         return environment
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the interpreter."""
         return {
             "path": self._path,
@@ -100,7 +100,7 @@ class Interpreter(SerializableValue):
         }
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> Interpreter:
+    def deserialize(cls, values: dict[str, Any]) -> Interpreter:
         """Make an interpreter of what a serializer has read."""
         interpreter = cls(values["path"], values["executable"])
         return interpreter.set_environment(**values["environment"])
@@ -117,7 +117,7 @@ class Interpreter(SerializableValue):
         return f"Interpreter({self._path!r}, {self.executable!r})"
 
 
-def own_source_directories(path: Iterable[str]) -> Tuple[str, ...]:
+def own_source_directories(path: Iterable[str]) -> tuple[str, ...]:
     """Return those entries of a module search path that hold the user's own sources.
 
     Args:
@@ -149,7 +149,7 @@ def is_own_source(path: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def _absolute(path: Tuple[str, ...], directory: str) -> Tuple[str, ...]:
+def _absolute(path: tuple[str, ...], directory: str) -> tuple[str, ...]:
     """Return paths as absolute ones.
 
     Args:
@@ -160,7 +160,7 @@ def _absolute(path: Tuple[str, ...], directory: str) -> Tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=1)
-def _library_roots() -> Tuple[str, ...]:
+def _library_roots() -> tuple[str, ...]:
     import sysconfig
 
     paths = sysconfig.get_paths()

@@ -7,16 +7,16 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Set, Tuple
+    pass
 
 
 _INSTALLED = ("site-packages", "dist-packages")
 
 # With the search path that it was made for
-_known: Dict[Tuple[str, ...], List[str]] = {}
+_known: dict[tuple[str, ...], list[str]] = {}
 
 
-def importable_modules() -> List[str]:
+def importable_modules() -> list[str]:
     """Return the names of all outermost modules that this process could import.
 
     Directories are listed, and nothing is opened. So it may name a little too much, and
@@ -28,7 +28,7 @@ def importable_modules() -> List[str]:
     path = tuple(sys.path)
     known = _known.get(path)
     if known is None:
-        names: Set[str] = set(sys.builtin_module_names)
+        names: set[str] = set(sys.builtin_module_names)
         for entry in path:
             names.update(_modules_in(entry or os.curdir))
         # Some are found by importers that do not look into directories.
@@ -39,7 +39,7 @@ def importable_modules() -> List[str]:
     return known
 
 
-def _modules_in(directory: str) -> Set[str]:
+def _modules_in(directory: str) -> set[str]:
     try:
         names = os.listdir(directory)
     except OSError:

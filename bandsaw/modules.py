@@ -14,7 +14,7 @@ from .exceptions import MainGuardError, NotMovableError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Iterator
 
 # The flag of coroutine functions; importing `inspect`, which names it, takes long.
 _COROUTINE = 128
@@ -22,14 +22,14 @@ _COROUTINE = 128
 _MAIN_NAMES = ("__main__", "__mp_main__")
 
 # The module names of the scripts that were started, by their paths.
-_names_of_scripts: Dict[str, str] = {}
+_names_of_scripts: dict[str, str] = {}
 
 _imports_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "bandsaw_imports_allowed", default=False
 )
 
 
-def object_as_import(obj: Any) -> Tuple[str, str]:
+def object_as_import(obj: Any) -> tuple[str, str]:
     """Say by which names an object can be imported.
 
     Objects of the script that was started count under the module name that the
@@ -65,7 +65,7 @@ def importable_module_name(module_name: str) -> str:
     return module_name
 
 
-def script_module_name() -> Optional[str]:
+def script_module_name() -> str | None:
     """Return the module name of the script that was started.
 
     Returns:
@@ -90,7 +90,7 @@ def script_module_name() -> Optional[str]:
     return name
 
 
-def get_module_name_by_path(file_path: str) -> Optional[str]:
+def get_module_name_by_path(file_path: str) -> str | None:
     """Return the name under which a file would be imported.
 
     Args:
@@ -106,7 +106,7 @@ def get_module_name_by_path(file_path: str) -> Optional[str]:
     )
 
 
-def _name_of_path(path: str) -> Optional[str]:
+def _name_of_path(path: str) -> str | None:
     stem, extension = os.path.splitext(path)
     if extension != ".py":
         return None
@@ -120,7 +120,7 @@ def _name_of_path(path: str) -> Optional[str]:
     return None
 
 
-def get_loaded_module_name_by_path(file_path: str) -> Optional[str]:
+def get_loaded_module_name_by_path(file_path: str) -> str | None:
     """Return the name of the loaded module that comes from a file.
 
     Args:
@@ -138,8 +138,8 @@ def get_loaded_module_name_by_path(file_path: str) -> Optional[str]:
 
 
 def find_module(
-    module_name: str, search_path: Optional[List[str]] = None
-) -> Optional[ModuleSpec]:
+    module_name: str, search_path: list[str] | None = None
+) -> ModuleSpec | None:
     """Find a module from the outermost package inwards, importing nothing.
 
     Args:
@@ -161,7 +161,7 @@ def find_module(
     return spec
 
 
-def source_directory(module_name: str) -> Optional[str]:
+def source_directory(module_name: str) -> str | None:
     """Return the directory in which the user keeps the file of a module.
 
     A process that continues a session has a copy of it, but what lies beside the file,
@@ -247,7 +247,7 @@ class _Script:
         name: Its module name, `None` in the process that runs the script itself.
     """
 
-    name: Optional[str] = None
+    name: str | None = None
 
 
 _script = _Script()
@@ -262,7 +262,7 @@ class _ScriptModule(ModuleType):
         return getattr(import_module(_script.name), name)
 
 
-def continue_script(module_name: Optional[str]) -> None:
+def continue_script(module_name: str | None) -> None:
     """Let `__main__` mean the script of another process from now on.
 
     The script is imported at most once, under the name of its file, and only when
@@ -351,7 +351,7 @@ def allow_imports() -> Iterator[None]:
         _imports_allowed.reset(token)
 
 
-def explain_missing_module(error: Optional[BaseException]) -> str:
+def explain_missing_module(error: BaseException | None) -> str:
     """Say why a module is missing that is there, compiled for another Python.
 
     Args:

@@ -15,7 +15,7 @@ from ._temporary import open_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Tuple
+    from typing import Any, Callable, Tuple
 
     Key = Tuple[str, str]
 
@@ -25,7 +25,7 @@ _YOUNG_NS = 2 * 10**9
 # What nobody has asked for is forgotten, in seconds.
 _KEPT = 90 * 24 * 60 * 60
 
-_known: Dict[Key, Tuple[List[int], Any]] = {}
+_known: dict[Key, tuple[list[int], Any]] = {}
 
 
 def remembered(
@@ -62,7 +62,7 @@ def _place(kind: str, path: str) -> str:
     return os.path.join(home_directory(), "remembered", kind, f"{name}.json")
 
 
-def _read(place: str, identity: List[int]) -> Any:
+def _read(place: str, identity: list[int]) -> Any:
     """Return the answer in a file, `None` if it is of another content, or damaged."""
     import json
 

@@ -9,12 +9,12 @@ from .extensions import Extension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, Optional
+    from typing import Any, Callable, Iterator
 
     from .session import Session
 
 # The session whose task runs in this context.
-_session: contextvars.ContextVar[Optional[Session]] = contextvars.ContextVar(
+_session: contextvars.ContextVar[Session | None] = contextvars.ContextVar(
     "bandsaw_reporting_session", default=None
 )
 
@@ -36,8 +36,8 @@ class Progress:
         session: Session,
         task: str,
         done: float,
-        total: Optional[float] = None,
-        message: Optional[str] = None,
+        total: float | None = None,
+        message: str | None = None,
     ) -> None:
         self.session = session
         self.task = task
@@ -50,7 +50,7 @@ class Progress:
 
 
 def progress(
-    done: float, total: Optional[float] = None, message: Optional[str] = None
+    done: float, total: float | None = None, message: str | None = None
 ) -> None:
     """Tell how far the task that calls this has come.
 
@@ -81,7 +81,7 @@ def _number(value: float) -> float:
     return value if type(value) is int else float(value)
 
 
-def report(session: Session, facts: Dict[str, Any]) -> None:
+def report(session: Session, facts: dict[str, Any]) -> None:
     """Tell the extensions of a session, or the interpreter that waits for it.
 
     Args:
@@ -102,8 +102,8 @@ def report(session: Session, facts: Dict[str, Any]) -> None:
 class _Forwarding:
     """What leads to the interpreter on whose behalf this one continues sessions."""
 
-    session: Optional[Session] = None
-    send: Optional[Callable[[Dict[str, Any]], None]] = None
+    session: Session | None = None
+    send: Callable[[dict[str, Any]], None] | None = None
 
 
 _forwarding = _Forwarding()
@@ -111,7 +111,7 @@ _forwarding = _Forwarding()
 
 @contextlib.contextmanager
 def forwarding(
-    session: Session, send: Callable[[Dict[str, Any]], None]
+    session: Session, send: Callable[[dict[str, Any]], None]
 ) -> Iterator[None]:
     """Lead what is told in this process elsewhere for a while.
 
@@ -137,7 +137,7 @@ class ProgressExtension(Extension):
 
     def __init__(self, callback: Callable[[Progress], object]) -> None:
         self._callback = callback
-        self._tokens: Dict[int, contextvars.Token[Optional[Session]]] = {}
+        self._tokens: dict[int, contextvars.Token[Session | None]] = {}
 
     def on_progress(self, progress: Progress) -> None:
         """Call the function."""
@@ -220,7 +220,7 @@ class _RichBars:
 
         self._make: Any = lambda: Bars(console=Console(stderr=True))
         self._bars: Any = None
-        self._tasks: Dict[Any, Any] = {}
+        self._tasks: dict[Any, Any] = {}
 
     def drawn(self) -> Any:
         return list(self._tasks)
@@ -250,7 +250,7 @@ class _TqdmBars:
         from tqdm import tqdm
 
         self._tqdm: Any = tqdm
-        self._bars: Dict[Any, Any] = {}
+        self._bars: dict[Any, Any] = {}
 
     def drawn(self) -> Any:
         return list(self._bars)

@@ -6,7 +6,7 @@ from .serialization import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple
+    from typing import Any
 
 
 class Result(SerializableValue):
@@ -20,24 +20,24 @@ class Result(SerializableValue):
     __slots__ = ("exception", "value")
 
     def __init__(
-        self, value: Any = None, exception: Optional[BaseException] = None
+        self, value: Any = None, exception: BaseException | None = None
     ) -> None:
         self.value = value
         self.exception = exception
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the result."""
         return {"value": self.value, "exception": self.exception}
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> Result:
+    def deserialize(cls, values: dict[str, Any]) -> Result:
         """Make a result of what a serializer has read."""
         return cls(values["value"], values["exception"])
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Result, (self.value, self.exception)
 
-    def __setstate__(self, state: Dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         # How the published releases have pickled what is still in caches.
         self.value = state["value"]
         self.exception = state["exception"]

@@ -9,7 +9,7 @@ from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Mapping, Optional
+    from typing import Any, Iterable, Mapping
 
 RUN_ID_ENV_VARIABLE = "BANDSAW_RUN_ID"
 
@@ -52,12 +52,12 @@ class Run:
 
     def __init__(
         self,
-        run_id: Optional[str] = None,
-        start_date: Optional[str] = None,
-        user: Optional[str] = None,
-        command: Optional[Iterable[str]] = None,
-        env: Optional[Mapping[str, str]] = None,
-        meta: Optional[Dict[str, Any]] = None,
+        run_id: str | None = None,
+        start_date: str | None = None,
+        user: str | None = None,
+        command: Iterable[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> None:
         self.run_id = make_run_id() if run_id is None else run_id
         if start_date is None:
@@ -72,10 +72,10 @@ class Run:
         self.user = user
         self.command = _command_line() if command is None else list(command)
         self._env = None if env is None else dict(env)
-        self.meta: Dict[str, Any] = {} if meta is None else meta
+        self.meta: dict[str, Any] = {} if meta is None else meta
 
     @property
-    def env(self) -> Dict[str, str]:
+    def env(self) -> dict[str, str]:
         """The environment variables that are kept."""
         if self._env is not None:
             return self._env
@@ -85,7 +85,7 @@ class Run:
             if name in os.environ
         }
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the run as what JSON knows."""
         return {
             "id": self.run_id,
@@ -117,18 +117,18 @@ class _State:
 
     def __init__(self) -> None:
         self.lock = RLock()
-        self.run: Optional[Run] = None
+        self.run: Run | None = None
         # Whether it is the run of the process that this one continues sessions for.
         self.has_joined = False
         # What this process has told those that it starts
-        self.published_id: Optional[str] = None
+        self.published_id: str | None = None
         self.environment_variables = set(HARMLESS_ENVIRONMENT_VARIABLES)
 
 
 _state = _State()
 
 # A process that serves several runs says here which one the current session belongs to.
-current_run: contextvars.ContextVar[Optional[Run]] = contextvars.ContextVar(
+current_run: contextvars.ContextVar[Run | None] = contextvars.ContextVar(
     "bandsaw_run", default=None
 )
 

@@ -27,12 +27,8 @@ if TYPE_CHECKING:
     from typing import (
         Any,
         ContextManager,
-        Dict,
         Iterator,
-        List,
-        Optional,
         Sequence,
-        Tuple,
     )
 
     from .session import Session
@@ -43,7 +39,7 @@ if TYPE_CHECKING:
 _TIME_TO_BEGIN = 60.0
 
 
-def main(args: Optional[Sequence[str]] = None) -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """Continue sessions.
 
     Args:
@@ -90,7 +86,7 @@ def continue_file(args: Sequence[str]) -> None:
     os.replace(beside, output)
 
 
-def _apply_settings(settings: Dict[str, Any]) -> None:
+def _apply_settings(settings: dict[str, Any]) -> None:
     """Make this process what the one that started it wants it to be.
 
     Args:
@@ -184,8 +180,7 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
 def _prepare(configuration: str, modules: Sequence[str]) -> None:
     """Import what a session will need, and use it once."""
     try:
-        from . import _freezing as _freezing
-        from . import _session_frames as _session_frames
+        from . import _freezing as _freezing, _session_frames as _session_frames
 
         serializer = get_configuration(configuration).serializer
         for name in modules:
@@ -198,14 +193,14 @@ def _prepare(configuration: str, modules: Sequence[str]) -> None:
 
 
 def _continue_frame(
-    channel: Channel, head: Dict[str, Any], content: memoryview, file: Optional[int]
+    channel: Channel, head: dict[str, Any], content: memoryview, file: int | None
 ) -> None:
     from ._session_frames import SessionFrames
     from .transports import frames
     from .transports.parcels import Parcel, open_parcel
 
     target = SessionFrames()
-    parcels: List[Parcel] = []
+    parcels: list[Parcel] = []
 
     def pack() -> None:
         parcels.append(Parcel(target))
@@ -229,7 +224,7 @@ def _continue_frame(
 
 @contextlib.contextmanager
 def _surrounded(
-    session: Session, channel: Channel, head: Dict[str, Any]
+    session: Session, channel: Channel, head: dict[str, Any]
 ) -> Iterator[None]:
     """Let a session walk under the conditions that its job names.
 
@@ -261,7 +256,7 @@ def _surrounded(
         session.result = Result(exception=error)
 
 
-def _holding(held: Optional[Sequence[Tuple[str, str]]]) -> ContextManager[None]:
+def _holding(held: Sequence[tuple[str, str]] | None) -> ContextManager[None]:
     """Know what the sender of a session holds until it has ended."""
     if held is None:
         return contextlib.nullcontext()

@@ -14,7 +14,7 @@ from .result import Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Iterator, Mapping, Optional, Tuple
+    from typing import IO, Any, Callable, Iterator, Mapping
 
     from ._freezing import FrozenSession
     from ._session_members import SavedForm
@@ -49,15 +49,15 @@ class Session(SessionParts):
     # iterator of this walk. So is `_ahead`, but only while a step may be taken: when an
     # action has returned, whoever called it has nothing ahead.
     _ahead: Iterator[Callable[[Session], object]]
-    _position: Optional[Iterator[Callable[[Session], object]]]
-    _extensions: Tuple[Extension, ...]
-    _restored: Optional[FrozenSession] = None
+    _position: Iterator[Callable[[Session], object]] | None
+    _extensions: tuple[Extension, ...]
+    _restored: FrozenSession | None = None
 
     def __init__(
         self,
-        task: Optional[Task] = None,
-        execution: Optional[Execution] = None,
-        configuration: Optional[Configuration] = None,
+        task: Task | None = None,
+        execution: Execution | None = None,
+        configuration: Configuration | None = None,
         advice_chain: str = "default",
     ) -> None:
         self.task = task  # type: ignore[assignment]
@@ -212,9 +212,9 @@ class Session(SessionParts):
     def _describe_step(self) -> str:
         return f"{self.walk.describe(self.step)} of chain {self.advice_chain!r}"
 
-    def _tell_finished(self) -> Optional[BaseException]:
+    def _tell_finished(self) -> BaseException | None:
         """Tell all extensions, and return the first error that one of them raised."""
-        first_error: Optional[BaseException] = None
+        first_error: BaseException | None = None
         for extension in self._extensions:
             try:
                 extension.on_session_finished(self)
@@ -270,7 +270,7 @@ class Session(SessionParts):
         write(self._frozen(with_ids=not form.is_compact), form)
 
     def save_changes_to(
-        self, form: SavedForm, extra: Optional[Callable[[], Mapping[str, bytes]]] = None
+        self, form: SavedForm, extra: Callable[[], Mapping[str, bytes]] | None = None
     ) -> None:
         """Write what has changed since the session was restored.
 

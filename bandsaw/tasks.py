@@ -16,7 +16,7 @@ from .serialization import SerializableValue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import inspect
-    from typing import Any, Callable, Coroutine, Dict, Mapping, Optional, Tuple
+    from typing import Any, Callable, Coroutine, Mapping
 
     from ._advice import Advice
     from .execution import Execution
@@ -28,7 +28,7 @@ _VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 4, 8, 32, 128
 # How a coroutine is run by a thread in which a session walks. An asynchronous caller
 # sets it to something that runs the coroutine on the caller's event loop.
 coroutine_runner: contextvars.ContextVar[
-    Optional[Callable[[Coroutine[Any, Any, Any]], Any]]
+    Callable[[Coroutine[Any, Any, Any]], Any] | None
 ] = contextvars.ContextVar("bandsaw_coroutine_runner", default=None)
 
 
@@ -42,23 +42,23 @@ class Task(SerializableValue):
         steps: What the parameters ask for beside the chain, as innermost steps.
     """
 
-    _task_id: Optional[str] = None
+    _task_id: str | None = None
 
     def __init__(
         self,
         function: FunctionType,
-        advice_parameters: Optional[Mapping[str, Any]] = None,
+        advice_parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self.callable = function
         self.function: FunctionType = unwrap(function)
         self._advice_parameters = dict(advice_parameters or {})
-        self.steps: Tuple[Advice, ...] = ()
+        self.steps: tuple[Advice, ...] = ()
         self._is_coroutine_function = bool(function.__code__.co_flags & _COROUTINE)
-        self._parameters: Optional[_Parameters] = None
+        self._parameters: _Parameters | None = None
 
     @classmethod
     def create_task(
-        cls, obj: Any, advice_parameters: Optional[Mapping[str, Any]] = None
+        cls, obj: Any, advice_parameters: Mapping[str, Any] | None = None
     ) -> Task:
         """Make a task.
 
@@ -91,7 +91,7 @@ class Task(SerializableValue):
         self._task_id = task_id
 
     def _compute_id(self) -> str:
-        names: Tuple[Any, ...] = (self.function.__qualname__, self._module_name)
+        names: tuple[Any, ...] = (self.function.__qualname__, self._module_name)
         if self._is_local:
             from .exceptions import UnstableValueError
             from .fingerprint import fingerprint
@@ -105,7 +105,7 @@ class Task(SerializableValue):
         return identifier_from_string(repr(names))
 
     @property
-    def advice_parameters(self) -> Dict[str, Any]:
+    def advice_parameters(self) -> dict[str, Any]:
         """A copy of the task's parameters for the advices, by name."""
         return dict(self._advice_parameters)
 
@@ -170,8 +170,8 @@ class Task(SerializableValue):
         return Result(value)
 
     def bind(
-        self, args: Tuple[Any, ...], kwargs: Dict[str, Any]
-    ) -> Optional[Dict[str, Any]]:
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, Any] | None:
         """Give each argument the name of its parameter, and add the defaults.
 
         Args:
@@ -185,13 +185,13 @@ class Task(SerializableValue):
             self._parameters = _Parameters(self.function)
         return self._parameters.bind(args, kwargs)
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the task: where to find it.
 
         Raises:
             NotMovableError: If another interpreter would not find it.
         """
-        values: Dict[str, Any] = {
+        values: dict[str, Any] = {
             "name": self.function.__qualname__,
             "module": self._importable_module(),
             "advice_parameters": self._advice_parameters,
@@ -202,7 +202,7 @@ class Task(SerializableValue):
         return values
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> Task:
+    def deserialize(cls, values: dict[str, Any]) -> Task:
         """Find the task of which a serializer has read where it is.
 
         Raises:
@@ -226,7 +226,7 @@ class Task(SerializableValue):
         task.steps = tuple(values.get("steps", ()))
         return task
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Task.deserialize, (self.serialized(),)
 
     def _importable_module(self) -> str:
@@ -368,8 +368,8 @@ class _Parameters:
             self.complete = positional
 
     def bind(
-        self, args: Tuple[Any, ...], kwargs: Dict[str, Any]
-    ) -> Optional[Dict[str, Any]]:
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, Any] | None:
         if len(args) == self.complete and not kwargs:
             return dict(zip(self.positional, args))
         values = dict(self.defaults)

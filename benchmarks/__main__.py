@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Sequence
 
 from . import caching, calls, environments, imports, memory, tracking, transports
 from .contestants import contestants, version_of
 from .measure import QUICK, THOROUGH, Row
 from .table import as_json, as_text
 
-ROWS: Dict[str, Row] = {
+ROWS: dict[str, Row] = {
     row.name: row
     for module in (
         calls,
@@ -34,7 +34,7 @@ release comes from the package registry, into virtual environments that are kept
 """
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measures the rows that the command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
@@ -62,7 +62,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     if unknown:
         parser.error(f"unknown row {', '.join(unknown)}; there are {', '.join(ROWS)}")
 
-    documents: List[Any] = []
+    documents: list[Any] = []
     for python in options.python or [sys.executable]:
         who = contestants(python, with_original=not options.without_original)
         version = version_of(python)

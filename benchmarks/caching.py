@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import tempfile
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 from .contestants import Contestant
 from .measure import Effort, Figure, Figures, Row, in_rounds
@@ -18,7 +18,7 @@ _FEWER_ROUNDS = 3
 
 
 def _over(
-    yardstick: str, program: str, *peers: str, rounds: Optional[int] = None
+    yardstick: str, program: str, *peers: str, rounds: int | None = None
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
     """Compares everybody with one of the peers, in the process in which it was called.
 
@@ -27,7 +27,7 @@ def _over(
     """
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
-        answers: Dict[str, List[Any]] = {one.name: [] for one in contestants}
+        answers: dict[str, list[Any]] = {one.name: [] for one in contestants}
         for _ in range(rounds or effort.rounds):
             for one in contestants:
                 others = peers if one.name == "bandsaw" else ()

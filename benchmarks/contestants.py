@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 PROGRAMS = Path(__file__).parent / "programs"
 LIBRARY = Path(__file__).parent.parent
@@ -38,11 +38,11 @@ class Contestant(NamedTuple):
     executable: str
     path: str = ""
 
-    def command(self, program: str, *arguments: object) -> List[str]:
+    def command(self, program: str, *arguments: object) -> list[str]:
         """Returns the command line that runs one of the scripts in `programs`."""
         return [self.executable, str(PROGRAMS / program), *map(str, arguments)]
 
-    def environment(self) -> Dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """Returns the environment variables for such a script."""
         environment = {
             name: value
@@ -76,7 +76,7 @@ def this_library(executable: str) -> Contestant:
     return Contestant("bandsaw", executable, str(LIBRARY))
 
 
-def contestants(python: str, with_original: bool = True) -> List[Contestant]:
+def contestants(python: str, with_original: bool = True) -> list[Contestant]:
     """Makes the environments on top of a Python, and returns who is compared there.
 
     Args:

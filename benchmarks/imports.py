@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import subprocess
-from typing import Callable, Dict, Sequence
+from typing import Callable, Sequence
 
 from .contestants import Contestant
 from .measure import Effort, Figure, Figures, Row, interleaved
@@ -22,7 +22,7 @@ def _process(contestant: Contestant, program: str) -> Callable[[], object]:
 
 def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
     """Compares the fastest of many processes, in milliseconds."""
-    actions: Dict[str, Callable[[], object]] = {}
+    actions: dict[str, Callable[[], object]] = {}
     for contestant in contestants:
         actions[f"bare {contestant.name}"] = _process(contestant, "nothing.py")
         actions[contestant.name] = _process(contestant, "decorate.py")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, NamedTuple, Sequence
 
 from .contestants import Contestant
 
@@ -57,7 +57,7 @@ class Row(NamedTuple):
     name: str
     what: str
     unit: str
-    target: Union[float, Dict[str, float]]
+    target: float | dict[str, float]
     measure: Callable[[Sequence[Contestant], Effort], Figures]
 
     def target_for(self, version: str) -> float:
@@ -72,8 +72,8 @@ def in_rounds(
     effort: Effort,
     program: str,
     *arguments: object,
-    rounds: Optional[int] = None,
-) -> Dict[str, List[Any]]:
+    rounds: int | None = None,
+) -> dict[str, list[Any]]:
     """Runs a script with all contestants in turn, several times.
 
     What disturbs the machine for a while disturbs all of them so, and what differs from
@@ -89,14 +89,14 @@ def in_rounds(
     Returns:
         What the script said in each round, by contestant.
     """
-    answers: Dict[str, List[Any]] = {one.name: [] for one in contestants}
+    answers: dict[str, list[Any]] = {one.name: [] for one in contestants}
     for _ in range(rounds or effort.rounds):
         for contestant in contestants:
             answers[contestant.name].append(contestant.run(program, *arguments))
     return answers
 
 
-def median_ratios(answers: Dict[str, List[Any]], over: str, under: str) -> Figures:
+def median_ratios(answers: dict[str, list[Any]], over: str, under: str) -> Figures:
     """Compares two measurements of each round, and takes the median of the rounds.
 
     The minima of both are compared: whatever else the machine does adds to a time, and
@@ -115,8 +115,8 @@ def median_ratios(answers: Dict[str, List[Any]], over: str, under: str) -> Figur
 
 
 def interleaved(
-    actions: Dict[str, Callable[[], object]], rounds: int
-) -> Dict[str, List[float]]:
+    actions: dict[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
     """Measures in this process how long several actions take, all in turn.
 
     Args:
@@ -126,7 +126,7 @@ def interleaved(
     Returns:
         The seconds of each round by name.
     """
-    seconds: Dict[str, List[float]] = {name: [] for name in actions}
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
     for action in actions.values():
         action()
     for _ in range(rounds):

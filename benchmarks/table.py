@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 from .measure import Figures, Row
 
@@ -33,7 +33,7 @@ def as_text(version: str, measured: Measured) -> str:
     return "\n".join(_line(cells, widths) for cells in lines)
 
 
-def as_json(version: str, measured: Measured) -> List[Dict[str, Any]]:
+def as_json(version: str, measured: Measured) -> list[dict[str, Any]]:
     """Returns the same, and what the figures were computed from, as JSON knows it."""
     return [
         {

@@ -6,7 +6,7 @@ One copy is what it takes to write an array into a new file on shared memory.
 from __future__ import annotations
 
 import statistics
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Sequence
 
 from .contestants import Contestant
 from .measure import Effort, Figure, Figures, Row
@@ -16,7 +16,7 @@ _FEWER_ROUNDS = 2
 
 
 def _over(
-    yardstick: str, program: str, *peers: str, rounds: Optional[int] = None
+    yardstick: str, program: str, *peers: str, rounds: int | None = None
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
     """Compares bandsaw and the peers with one of them, all in one process."""
 
@@ -45,11 +45,11 @@ def _milliseconds(contestants: Sequence[Contestant], effort: Effort) -> Figures:
 
 def _memory(contestants: Sequence[Contestant], effort: Effort) -> Figures:
     (contestant,) = _ours(contestants)
-    answer: Dict[str, float] = contestant.run("transports.py", "memory", effort.seconds)
+    answer: dict[str, float] = contestant.run("transports.py", "memory", effort.seconds)
     return {"bandsaw": Figure(max(answer.values()), answer)}
 
 
-def _ours(contestants: Sequence[Contestant]) -> List[Contestant]:
+def _ours(contestants: Sequence[Contestant]) -> list[Contestant]:
     return [one for one in contestants if one.name == "bandsaw"]
 
 

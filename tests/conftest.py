@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Set
+from typing import Any, Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -100,7 +100,7 @@ def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
     yield
 
     _reset_bandsaw()
-    problems: List[str] = []
+    problems: list[str] = []
     try:
         processes = _remaining(lambda: before.new_processes(str(directory)))
         problems += [f"process {pid}: {_command(pid)}" for pid in processes]
@@ -134,13 +134,13 @@ class _State:
         self.handlers = _handlers()
         self.level = logging.getLogger().level
 
-    def new_processes(self, directory: str) -> Set[int]:
+    def new_processes(self, directory: str) -> set[int]:
         """Children, and what inherited the mark also from a parent that is gone."""
         started = {p for p in _processes() - self.processes if _is_marked(p, directory)}
         children = _children() - self.processes
         return (started | children) - _processes_that_stay()
 
-    def differences(self, environment: Dict[str, str]) -> Iterator[str]:
+    def differences(self, environment: dict[str, str]) -> Iterator[str]:
         now = dict(os.environ)
         for name in sorted(now.keys() | environment.keys()):
             # Changed by pytest itself between the phases of a test
@@ -187,7 +187,7 @@ def _reset_bandsaw() -> None:
             module.reset()
 
 
-def _remaining(what: Callable[[], Set[Any]]) -> Set[Any]:
+def _remaining(what: Callable[[], set[Any]]) -> set[Any]:
     """What is left, also after it had the time to end."""
     deadline = time.monotonic() + SECONDS_TO_END
     while True:
@@ -199,7 +199,7 @@ def _remaining(what: Callable[[], Set[Any]]) -> Set[Any]:
         threading.Event().wait(0.01)
 
 
-def _threads() -> Set[threading.Thread]:
+def _threads() -> set[threading.Thread]:
     return {
         thread
         for thread in threading.enumerate()
@@ -207,20 +207,20 @@ def _threads() -> Set[threading.Thread]:
     }
 
 
-def _handlers() -> Set[logging.Handler]:
+def _handlers() -> set[logging.Handler]:
     handlers = logging.getLogger().handlers + logging.getLogger("bandsaw").handlers
     # pytest's own come and go with the phases of a test.
     return {h for h in handlers if not type(h).__module__.startswith("_pytest")}
 
 
-def _processes_that_stay() -> Set[int]:
+def _processes_that_stay() -> set[int]:
     """Servants that multiprocessing starts once, and keeps until its process ends."""
     tracker: Any = multiprocessing.resource_tracker
     forkserver: Any = multiprocessing.forkserver
     return {tracker._resource_tracker._pid, forkserver._forkserver._forkserver_pid}
 
 
-def _processes() -> Set[int]:
+def _processes() -> set[int]:
     """Every process of the machine; none are found where there is no /proc."""
     try:
         return {int(name) for name in os.listdir("/proc") if name.isdigit()}
@@ -228,8 +228,8 @@ def _processes() -> Set[int]:
         return set()
 
 
-def _children() -> Set[int]:
-    children: Set[int] = set()
+def _children() -> set[int]:
+    children: set[int] = set()
     for known in Path("/proc/self/task").glob("*/children"):
         try:
             children.update(int(pid) for pid in known.read_text().split())
@@ -254,7 +254,7 @@ def _command(pid: int) -> str:
     return command.replace(b"\0", b" ").decode(errors="replace").strip() or "(zombie)"
 
 
-def _open_files_below(directory: Path) -> List[str]:
+def _open_files_below(directory: Path) -> list[str]:
     names = []
     for descriptor in Path("/proc/self/fd").glob("*"):
         try:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, Tuple
+from typing import Callable, Iterable, Iterator, Tuple
 
 import pytest
 
@@ -17,7 +17,7 @@ Version = Tuple[int, int]
 SUPPORTED = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 
 
-def installed_pythons() -> Dict[str, Path]:
+def installed_pythons() -> dict[str, Path]:
     """Returns the executables of the installed CPythons by version, like ``'3.8'``.
 
     Those on the path come first, then the newest ones of pyenv.
@@ -47,7 +47,7 @@ def _number(version: str) -> Version:
 
 
 @lru_cache(maxsize=None)
-def _find_pythons() -> Tuple[Tuple[str, Path], ...]:
+def _find_pythons() -> tuple[tuple[str, Path], ...]:
     found = []
     for version in SUPPORTED:
         for executable in _candidates(version):

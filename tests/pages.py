@@ -23,7 +23,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 BLOCK = re.compile(
     r"^(?P<indent> *)(?:```python[^\n]*\n(?P<code>.*?)^(?P=indent)```$"
@@ -41,8 +41,8 @@ class Block(NamedTuple):
 
     line: int
     code: str
-    file: Optional[str]
-    printed: Optional[str]
+    file: str | None
+    printed: str | None
 
     @property
     def is_script(self) -> bool:
@@ -50,7 +50,7 @@ class Block(NamedTuple):
         return self.file is not None and bool(MAIN_GUARD.search(self.code))
 
 
-def blocks_of(text: str) -> List[Block]:
+def blocks_of(text: str) -> list[Block]:
     """The examples of a page in their order."""
     blocks = []
     for found in BLOCK.finditer(text):
@@ -72,12 +72,12 @@ def blocks_of(text: str) -> List[Block]:
 def run(page: Path) -> None:
     """Runs all examples of a page; raises what the first failing one raises."""
     blocks = blocks_of(page.read_text(encoding="utf-8"))
-    written: Dict[str, str] = {}
+    written: dict[str, str] = {}
     for block in blocks:
         if block.file is not None and block.file not in written:
             written[block.file] = block.code
             _write(block.file, block.code)
-    namespace: Dict[str, Any] = {"__name__": "page"}
+    namespace: dict[str, Any] = {"__name__": "page"}
     for block in blocks:
         if block.file is not None:
             if written[block.file] != block.code:
@@ -139,7 +139,7 @@ def _run_script(page: Path, block: Block) -> None:
         raise AssertionError(f"{where} prints\n{done.stdout}instead of\n{expected}")
 
 
-def _run_doctest(page: Path, block: Block, namespace: Dict[str, Any]) -> None:
+def _run_doctest(page: Path, block: Block, namespace: dict[str, Any]) -> None:
     example = doctest.DocTestParser().get_doctest(
         block.code, namespace, page.name, str(page), block.line - 1
     )

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
-from typing import IO, Iterator, List
+from typing import IO, Iterator
 
 import pytest
 
@@ -157,7 +157,7 @@ class Log(threading.Thread):
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
         self._stream = stream
-        self._lines: List[str] = []
+        self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
         self.start()

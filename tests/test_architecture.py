@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Dict, Iterator, List, Set, Tuple
+from typing import Iterator
 
 import pytest
 
@@ -111,7 +111,7 @@ def floor_of(module: str) -> str:
     return FLOORS[room]
 
 
-def modules() -> Dict[str, Path]:
+def modules() -> dict[str, Path]:
     """Every module of the package with its file."""
     found = {}
     for file in sorted(PACKAGE.rglob("*.py")):
@@ -123,7 +123,7 @@ def modules() -> Dict[str, Path]:
 MODULES = modules()
 
 
-def imported_by(module: str, tree: ast.AST) -> Iterator[Tuple[str, int]]:
+def imported_by(module: str, tree: ast.AST) -> Iterator[tuple[str, int]]:
     """The modules of the package that a syntax tree imports, wherever it does."""
     is_package = MODULES[module].name == "__init__.py"
     for node in statements(tree):
@@ -158,7 +158,7 @@ def statements(tree: ast.AST) -> Iterator[ast.AST]:
         yield from statements(node)
 
 
-GRAPH: Dict[str, List[Tuple[str, int]]] = {
+GRAPH: dict[str, list[tuple[str, int]]] = {
     module: list(imported_by(module, ast.parse(file.read_text(encoding="utf-8"))))
     for module, file in MODULES.items()
 }
@@ -179,9 +179,9 @@ def test_a_module_imports_only_what_its_floor_may_know(module: str) -> None:
 
 
 def test_no_circle_of_imports_not_even_with_late_ones() -> None:
-    finished: Set[str] = set()
+    finished: set[str] = set()
 
-    def follow(module: str, path: Tuple[str, ...]) -> None:
+    def follow(module: str, path: tuple[str, ...]) -> None:
         assert module not in path, " -> ".join((*path[path.index(module) :], module))
         if module not in finished:
             for imported, _ in GRAPH.get(module, []):
@@ -235,7 +235,7 @@ def at_import(tree: ast.AST) -> Iterator[ast.AST]:
         yield from at_import(node)
 
 
-def imported_names(statement: ast.AST) -> List[str]:
+def imported_names(statement: ast.AST) -> list[str]:
     """What an absolute import names."""
     if isinstance(statement, ast.Import):
         return [alias.name for alias in statement.names]

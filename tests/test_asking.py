@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Iterator
 
 import pytest
 
@@ -250,7 +250,7 @@ def test_coroutine_functions_are_asked_without_awaiting(
 ) -> None:
     import asyncio
 
-    calls: List[int] = []
+    calls: list[int] = []
 
     async def later(x: int) -> int:
         calls.append(x)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -78,16 +78,16 @@ def test_what_fails_is_no_figure(tmp_path: Path) -> None:
 
 
 def test_the_median_of_the_rounds_counts_and_the_minimum_within_a_round() -> None:
-    def measured(over: float) -> Dict[str, Any]:
+    def measured(over: float) -> dict[str, Any]:
         return {"task": {"minimum": over}, "other": {"minimum": 2.0}}
 
-    answers: Dict[str, List[Any]] = {"a": [measured(x) for x in (2.0, 50.0, 4.0)]}
+    answers: dict[str, list[Any]] = {"a": [measured(x) for x in (2.0, 50.0, 4.0)]}
 
     assert median_ratios(answers, "task", "other")["a"].value == 2.0
 
 
 def test_all_actions_are_measured_in_turn_after_a_first_time() -> None:
-    calls: List[str] = []
+    calls: list[str] = []
 
     seconds = interleaved({n: partial(calls.append, n) for n in "ab"}, rounds=2)
 

@@ -9,7 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable
 
 import pytest
 
@@ -47,7 +47,7 @@ def _write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return write
 
 
-def at_once(count: int, function: Callable[[], Any]) -> List[Any]:
+def at_once(count: int, function: Callable[[], Any]) -> list[Any]:
     """Calls a function in several threads at the same time."""
     start = threading.Barrier(count)
 
@@ -613,7 +613,7 @@ def test_children_of_multiprocessing_leave_no_directory(
 @pytest.mark.parametrize("who", [[], ["--first"]])
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_leave_nothing_in_a_chosen_directory(
-    tmp_path: Path, method: str, who: List[str]
+    tmp_path: Path, method: str, who: list[str]
 ) -> None:
     write_files(tmp_path, {"workflow.py": CHILDREN, "bandsaw_config.py": PLAIN})
 

@@ -13,7 +13,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Awaitable, Callable, Iterator, List
+from typing import Any, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -34,8 +34,8 @@ class Recording(Advice, Extension):
     """Notes what happens, in which thread."""
 
     def __init__(self) -> None:
-        self.events: List[str] = []
-        self.threads: List[int] = []
+        self.events: list[str] = []
+        self.threads: list[int] = []
 
     def note(self, event: str) -> None:
         self.events.append(event)
@@ -259,7 +259,7 @@ def test_an_asynchronous_generator_runs_here(tasks: Tasks) -> None:
         for number in range(n):
             yield number
 
-    async def main() -> List[int]:
+    async def main() -> list[int]:
         return [number async for number in tasks.of(count)(3)]
 
     assert run(main()) == [0, 1, 2]
@@ -311,7 +311,7 @@ def test_nested_tasks_need_no_thread_of_the_loop(tasks: Tasks) -> None:
     async def branch(n: int) -> int:
         return sum(await asyncio.gather(*(leaf(n) for _ in range(2))))
 
-    async def main() -> List[int]:
+    async def main() -> list[int]:
         asyncio.get_running_loop().set_default_executor(NoThreads(1))
         return await asyncio.gather(*map(branch, range(50)))
 
@@ -335,7 +335,7 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar(
 
 class Setting(Advice):
     def __init__(self) -> None:
-        self.seen: List[str] = []
+        self.seen: list[str] = []
 
     def before(self, session: Session) -> None:
         self.seen.append(variable.get())
@@ -391,7 +391,7 @@ def test_calls_at_the_same_time_do_not_share_variables(tasks: Tasks) -> None:
         await asyncio.sleep(0)
         return variable.get()
 
-    async def main() -> List[str]:
+    async def main() -> list[str]:
         return await asyncio.gather(*map(work, "abcdefgh"))
 
     assert run(main()) == list("abcdefgh")
@@ -593,7 +593,7 @@ configuration.add_advice_chain(bandsaw.Advice(), name="advised")
 
 @pytest.mark.parametrize("words", [[], ["--interrupt"]])
 def test_a_program_ends_that_leaves_its_loop_open(
-    tmp_path: Path, words: List[str]
+    tmp_path: Path, words: list[str]
 ) -> None:
     output = run_workflow(tmp_path, FORGETTING, *words, config=ADVISED).stdout
 

@@ -4,8 +4,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.datetime import current_timestamp, datetime_from_timestamp
 

@@ -14,7 +14,7 @@ import typing
 import weakref
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -30,7 +30,7 @@ from tests.workflows import run_python, write_files
 
 class Noting(Advice):
     def __init__(self) -> None:
-        self.sessions: List[Session] = []
+        self.sessions: list[Session] = []
 
     def before(self, session: Session) -> None:
         self.sessions.append(session)
@@ -259,10 +259,10 @@ def test_arguments_need_not_be_picklable(tasks: Tasks, chain: str) -> None:
 def test_a_task_can_change_the_arguments_of_its_caller(
     tasks: Tasks, chain: str
 ) -> None:
-    def function(values: List[int]) -> None:
+    def function(values: list[int]) -> None:
         values.append(1)
 
-    values: List[int] = []
+    values: list[int] = []
     tasks.of(function, chain=chain)(values)
 
     assert values == [1]
@@ -625,10 +625,10 @@ def at_a_prompt(text: str) -> str:
     ],
 )
 def test_tasks_run_wherever_they_are_defined(
-    tmp_path: Path, arguments: List[str], input: str, name: str
+    tmp_path: Path, arguments: list[str], input: str, name: str
 ) -> None:
     scripts = ["script", "script2.py", "workflow.py", "train-model.py"]
-    files: Dict[str, str] = dict.fromkeys(scripts, ADDING)
+    files: dict[str, str] = dict.fromkeys(scripts, ADDING)
     write_files(tmp_path, {**files, "bandsaw_config.py": ANYWHERE})
 
     output = run_python(*arguments, directory=tmp_path, input=input).stdout

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, List, Set
+from typing import Any
 
 import pytest
 
@@ -31,7 +31,7 @@ from tests.workflows import (
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
-def names_of(archive: DistributionArchive) -> Set[str]:
+def names_of(archive: DistributionArchive) -> set[str]:
     with zipfile.ZipFile(archive.path) as zip_file:
         return set(zip_file.namelist())
 
@@ -49,7 +49,7 @@ def build(directory: Path, *modules: str) -> DistributionArchive:
     return DistributionArchive(directory / "archive.pyz", *modules)
 
 
-def unpacked() -> List[Path]:
+def unpacked() -> list[Path]:
     return list(Path(os.environ["BANDSAW_HOME"], "archives").glob("*"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -126,7 +126,7 @@ def test_that_arguments_have_no_identity_is_known_where_they_are_sent() -> None:
 
 
 def test_the_id_is_that_of_the_arguments_before_the_task_changes_them() -> None:
-    argument: List[int] = []
+    argument: list[int] = []
     execution = Execution.of_call(TASK, (argument,), {})
     execution.pin_id()
     argument.append(1)

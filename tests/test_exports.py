@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from typing import List
 
 import pytest
 
@@ -117,7 +116,7 @@ def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
 @pytest.mark.parametrize(
     ("module", "names"), NAMES.items(), ids=lambda v: v if isinstance(v, str) else ""
 )
-def test_a_module_has_its_names(module: str, names: List[str]) -> None:
+def test_a_module_has_its_names(module: str, names: list[str]) -> None:
     imported = importlib.import_module(module)
 
     assert [name for name in names if not hasattr(imported, name)] == []

@@ -6,7 +6,7 @@ import io
 import os
 import pickle
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -126,7 +126,7 @@ def test_a_task_is_computed_again_when_a_file_has_changed(
 ) -> None:
     from bandsaw.advices.cache import CachingAdvice
 
-    calls: List[Any] = []
+    calls: list[Any] = []
 
     def count(file: File) -> int:
         calls.append(file)
@@ -152,7 +152,7 @@ def test_without_a_cache_a_missing_file_is_the_affair_of_the_task(
             ids.append(session.ids.execution_id)
             session.proceed()
 
-    ids: List[str] = []
+    ids: list[str] = []
 
     def exists(file: File) -> bool:
         return os.path.exists(file)

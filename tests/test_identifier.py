@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Tuple
 
 import pytest
 
@@ -32,7 +31,7 @@ def test_bytes_may_be_in_any_buffer() -> None:
     assert identifier_from_bytes(memoryview(b"a")) == expected
 
 
-def with_length(length: str) -> Tuple[int, str, str]:
+def with_length(length: str) -> tuple[int, str, str]:
     process = subprocess.run(
         [
             sys.executable,

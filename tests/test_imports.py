@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Set
 
 import bandsaw
 
@@ -70,7 +69,7 @@ NOT_IN_A_RUNNER = {
 }
 
 
-def imported_by(code: str, directory: Path) -> Set[str]:
+def imported_by(code: str, directory: Path) -> set[str]:
     """The modules that an interpreter imports for some code.
 
     Without what `site` imports: a file in site-packages may import anything.

@@ -10,8 +10,7 @@ import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.infos import value_info
 

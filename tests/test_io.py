@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Iterator, List
+from typing import Any, Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.io import BytearrayGeneratorToStream, read_stream_to_generator
 
@@ -13,7 +12,7 @@ CHUNKS = st.lists(st.binary(max_size=20), max_size=10)
 
 
 @given(CHUNKS, st.integers(min_value=1, max_value=50))
-def test_each_read_is_filled_until_the_end(chunks: List[bytes], size: int) -> None:
+def test_each_read_is_filled_until_the_end(chunks: list[bytes], size: int) -> None:
     expected = b"".join(chunks)
     stream = BytearrayGeneratorToStream(iter(chunks))
 
@@ -24,7 +23,7 @@ def test_each_read_is_filled_until_the_end(chunks: List[bytes], size: int) -> No
 
 
 @given(CHUNKS, st.integers(min_value=1, max_value=30))
-def test_stream_and_generator_are_inverse(chunks: List[bytes], size: int) -> None:
+def test_stream_and_generator_are_inverse(chunks: list[bytes], size: int) -> None:
     stream = BytearrayGeneratorToStream(iter(chunks))
 
     parts = list(read_stream_to_generator(stream, size))
@@ -34,7 +33,7 @@ def test_stream_and_generator_are_inverse(chunks: List[bytes], size: int) -> Non
 
 
 @given(CHUNKS)
-def test_peeking_takes_nothing(chunks: List[bytes]) -> None:
+def test_peeking_takes_nothing(chunks: list[bytes]) -> None:
     stream = BytearrayGeneratorToStream(iter(chunks))
     parts = []
 
@@ -62,7 +61,7 @@ def test_an_empty_chunk_is_not_the_end() -> None:
 
 
 def test_chunks_are_asked_for_when_they_are_needed() -> None:
-    asked: List[int] = []
+    asked: list[int] = []
 
     def chunks() -> Iterator[bytes]:
         for number in range(3):

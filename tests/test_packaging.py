@@ -9,7 +9,6 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Dict, Set
 
 import pytest
 
@@ -33,7 +32,7 @@ NOT_RELEASED = shutil.ignore_patterns("__pycache__", "*.pyc", "output", "results
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Path]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A wheel and an sdist by their kind, built from a copy of the project."""
     pytest.importorskip("flit", reason="flit builds the packages")
     project = tmp_path_factory.mktemp("project")
@@ -55,7 +54,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Path]:
     return {"wheel": wheel, "sdist": sdist}
 
 
-def files_below(directory: Path, *names: str) -> Set[str]:
+def files_below(directory: Path, *names: str) -> set[str]:
     return {
         str(file.relative_to(directory))
         for name in names
@@ -70,7 +69,7 @@ def metadata_of(wheel: Path) -> str:
         return archive.read(name).decode()
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built: Dict[str, Path]) -> None:
+def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) -> None:
     with zipfile.ZipFile(str(built["wheel"])) as archive:
         names = set(archive.namelist())
 
@@ -80,7 +79,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Dict[str, Path]) ->
     assert any(name.endswith("LICENSE") for name in names)
 
 
-def test_the_metadata_names_version_python_and_extras(built: Dict[str, Path]) -> None:
+def test_the_metadata_names_version_python_and_extras(built: dict[str, Path]) -> None:
     lines = metadata_of(built["wheel"]).splitlines()
 
     assert f"Version: {bandsaw.__version__}" in lines
@@ -102,7 +101,7 @@ def test_the_metadata_names_version_python_and_extras(built: Dict[str, Path]) ->
 
 
 def test_an_installed_wheel_works_without_anything_else(
-    built: Dict[str, Path], tmp_path: Path
+    built: dict[str, Path], tmp_path: Path
 ) -> None:
     # Unpacked is installed, for a wheel without scripts.
     installed = tmp_path / "installed"
@@ -130,7 +129,7 @@ def test_an_installed_wheel_works_without_anything_else(
 
 
 @with_the_newest_python_only
-def test_the_tests_run_from_the_sdist(built: Dict[str, Path], tmp_path: Path) -> None:
+def test_the_tests_run_from_the_sdist(built: dict[str, Path], tmp_path: Path) -> None:
     with tarfile.open(str(built["sdist"])) as archive:
         if hasattr(tarfile, "data_filter"):
             archive.extractall(str(tmp_path), filter="data")

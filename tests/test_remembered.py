@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -35,7 +35,7 @@ class Asking:
         return remembered.remembered(kind, str(path), path.stat(), compute)
 
 
-def files() -> List[Path]:
+def files() -> list[Path]:
     home = Path(os.environ["BANDSAW_HOME"])
     return [path for path in (home / "remembered").rglob("*") if path.is_file()]
 

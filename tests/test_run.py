@@ -8,7 +8,7 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
@@ -98,7 +98,7 @@ def test_a_run_knows_who_started_what_and_when() -> None:
 
 
 def test_what_is_given_is_kept() -> None:
-    given: Dict[str, Any] = {
+    given: dict[str, Any] = {
         "run_id": "a",
         "start_date": "2020-01-01T00:00:00.000Z",
         "user": "somebody",

@@ -7,7 +7,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -47,9 +47,9 @@ class Moves(Advice):
     """Continues sessions in this very process, with a session object of its own."""
 
     answer = b""
-    failure: Optional[Exception] = None
+    failure: Exception | None = None
 
-    def __init__(self, change: Optional[Callable[[bytes], bytes]] = None) -> None:
+    def __init__(self, change: Callable[[bytes], bytes] | None = None) -> None:
         self.change = change
 
     def before(self, session: Session) -> None:

@@ -12,11 +12,10 @@ import sys
 import threading
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import bandsaw
 from bandsaw import Advice, JsonSerializer
@@ -87,7 +86,7 @@ class Hop(Advice):
     """Moves the session to another object, in another thread, and back again."""
 
     def before(self, session: Session) -> None:
-        answers: List[bytes] = []
+        answers: list[bytes] = []
 
         def far_end() -> None:
             far = restored(content)
@@ -138,8 +137,8 @@ class Noting(Advice):
         session.attachments[name] = path
 
 
-def traces(session: Session) -> Tuple[Any, ...]:
-    attachments: Dict[str, bytes] = {}
+def traces(session: Session) -> tuple[Any, ...]:
+    attachments: dict[str, bytes] = {}
     for name, attachment in session.attachments.items():
         with attachment.open() as stream:
             attachments[name] = stream.read()
@@ -157,12 +156,12 @@ def traces(session: Session) -> Tuple[Any, ...]:
     use_json=st.booleans(),
 )
 def test_a_session_that_was_moved_behaves_as_one_that_was_not(
-    kinds: List[str], hops: Any, function: Any, use_json: bool
+    kinds: list[str], hops: Any, function: Any, use_json: bool
 ) -> None:
     with loadable_configuration() as configuration:
         if use_json:
             configuration.set_serializer(JsonSerializer())
-        advices: List[Advice] = [Noting(n, kind) for n, kind in enumerate(kinds)]
+        advices: list[Advice] = [Noting(n, kind) for n, kind in enumerate(kinds)]
         moving = list(advices)
         for place in sorted(hops, reverse=True):
             moving.insert(min(place, len(moving)), Hop())
@@ -203,7 +202,7 @@ def test_a_restored_session_keeps_its_ids_and_run(
 
 
 def test_the_stream_needs_not_be_seekable(configuration: bandsaw.Configuration) -> None:
-    pieces: List[bytes] = []
+    pieces: list[bytes] = []
 
     class Pipe(io.RawIOBase):
         def writable(self) -> bool:
@@ -338,12 +337,12 @@ def _content(configuration: bandsaw.Configuration) -> bytes:
     return content
 
 
-def members_of(content: bytes) -> Dict[str, bytes]:
+def members_of(content: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def zipped(members: Dict[str, bytes]) -> bytes:
+def zipped(members: dict[str, bytes]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, member in members.items():

@@ -6,7 +6,7 @@ import gc
 import os
 import threading
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable
 
 import pytest
 
@@ -33,7 +33,7 @@ def session_of(
 
 class Observer(Extension):
     def __init__(self, fail_in: str = "") -> None:
-        self.told: List[str] = []
+        self.told: list[str] = []
         self.fail_in = fail_in
 
     def note(self, event: str) -> None:
@@ -166,7 +166,7 @@ def test_each_session_has_a_temporary_directory_of_its_own() -> None:
 
 
 def test_the_temporary_directory_goes_when_the_call_returns() -> None:
-    seen: List[Path] = []
+    seen: list[Path] = []
 
     class Looking(Advice):
         def before(self, session: Session) -> None:
@@ -180,7 +180,7 @@ def test_the_temporary_directory_goes_when_the_call_returns() -> None:
 
 
 def test_the_temporary_directory_goes_when_the_call_fails() -> None:
-    seen: List[Path] = []
+    seen: list[Path] = []
 
     class Looking(Advice):
         def before(self, session: Session) -> None:
@@ -399,7 +399,7 @@ def test_many_threads_walk_along_one_chain() -> None:
             session.conclude(Result(session.result.value * 2))
 
     configuration = Configuration().add_advice_chain(*[Doubling()] * 3)
-    results: List[Any] = []
+    results: list[Any] = []
     barrier = threading.Barrier(8)
 
     def work(number: int) -> None:

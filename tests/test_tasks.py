@@ -9,7 +9,7 @@ import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -177,7 +177,7 @@ def test_local_functions_that_call_something_else_have_other_ids() -> None:
 
 
 def test_lambdas_are_told_apart_by_what_they_do() -> None:
-    functions: List[Any] = [lambda a: a + 1, lambda a: a + 2, lambda a: a - 1]
+    functions: list[Any] = [lambda a: a + 1, lambda a: a + 2, lambda a: a - 1]
 
     assert len({id_of(function) for function in functions}) == 3
     assert id_of(functions[0]) == id_of(functions[0])

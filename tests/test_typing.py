@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List
 
 import pytest
 
@@ -14,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 API = ROOT / "tests" / "typing" / "api.py"
 
 
-def expected() -> Dict[int, str]:
+def expected() -> dict[int, str]:
     """What is to be revealed, by line."""
     return {
         number: line.partition("# is: ")[2]
@@ -35,7 +34,7 @@ def output_of(*command: str) -> str:
     return done.stdout
 
 
-def revealed(pattern: str, lines: List[str]) -> Dict[int, str]:
+def revealed(pattern: str, lines: list[str]) -> dict[int, str]:
     found = (re.search(pattern, line) for line in lines)
     return {int(match[1]): match[2] for match in found if match}
 

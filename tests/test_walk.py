@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator, Tuple
 
 import pytest
 
@@ -39,7 +39,7 @@ class Boom(Exception):
 class Scripted(Advice):
     """An advice that does as it is told and notes what it has done."""
 
-    def __init__(self, index: int, before: str, after: str, trace: List[str]) -> None:
+    def __init__(self, index: int, before: str, after: str, trace: list[str]) -> None:
         self.index = index
         self.kinds = {"before": before, "after": after}
         self.trace = trace
@@ -56,7 +56,7 @@ class Scripted(Advice):
         kind = self.kinds[method]
         if kind == "fail":
             raise Boom(place)
-        steps: Dict[str, Callable[[], None]] = {
+        steps: dict[str, Callable[[], None]] = {
             "proceed": session.proceed,
             "conclude": lambda: session.conclude(Result(place)),
         }
@@ -81,10 +81,10 @@ class Model:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self.trace: List[str] = []
+        self.trace: list[str] = []
         self.value: Any = None
-        self.error: Optional[str] = None
-        self.stalled: Optional[str] = None
+        self.error: str | None = None
+        self.stalled: str | None = None
         self.ended = False
         try:
             self.go_before(0)
@@ -156,9 +156,9 @@ def chains() -> Iterator[Chain]:
                 yield tuple(zip(kinds[::2], kinds[1::2]))
 
 
-def walk(chain: Chain) -> Tuple[List[str], Any, Optional[str]]:
+def walk(chain: Chain) -> tuple[list[str], Any, str | None]:
     """Walk with a real session: who was called, the value, and the error."""
-    trace: List[str] = []
+    trace: list[str] = []
 
     def task() -> str:
         trace.append("task")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, Dict, Mapping, Optional, Union
+from typing import Any, Mapping
 
 import bandsaw
 
@@ -45,7 +45,7 @@ def write_files(directory: Path, files: Mapping[str, str]) -> None:
         path.write_text(dedent(text), encoding="utf-8")
 
 
-def environment_of(**variables: str) -> Dict[str, str]:
+def environment_of(**variables: str) -> dict[str, str]:
     """The environment in which scripts find the library, and these variables."""
     python_path = variables.pop("PYTHONPATH", None)
     own = (
@@ -63,12 +63,12 @@ def environment_of(**variables: str) -> Dict[str, str]:
 
 
 def run_python(
-    *arguments: Union[str, Path],
+    *arguments: str | Path,
     directory: Path,
-    python: Union[str, Path, None] = None,
-    environment: Optional[Mapping[str, str]] = None,
-    input: Optional[str] = None,
-    status: Optional[int] = 0,
+    python: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    input: str | None = None,
+    status: int | None = 0,
     timeout: float = SECONDS,
 ) -> subprocess.CompletedProcess[str]:
     """Runs an interpreter, and asserts that it ends with a status.
@@ -103,7 +103,7 @@ def run_workflow(
     directory: Path,
     script: str,
     *arguments: str,
-    files: Optional[Mapping[str, str]] = None,
+    files: Mapping[str, str] | None = None,
     config: str = MOVING,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:

@@ -8,26 +8,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import (
         cache as cache,
-    )
-    from . import (
         environment as environment,
-    )
-    from . import (
         log as log,
-    )
-    from . import (
         logging as logging,
-    )
-    from . import (
         metrics as metrics,
-    )
-    from . import (
         remote as remote,
-    )
-    from . import (
         ssh as ssh,
-    )
-    from . import (
         subprocess as subprocess,
     )
 

@@ -24,13 +24,6 @@ if TYPE_CHECKING:
         Any,
         Callable,
         Container,
-        Dict,
-        FrozenSet,
-        List,
-        Optional,
-        Set,
-        Tuple,
-        Union,
     )
 
     from ..execution import Execution
@@ -82,7 +75,7 @@ class Identification:
         task: Task,
         code: str,
         compare_python: bool,
-        environment: Optional[str],
+        environment: str | None,
     ) -> None:
         if getattr(task, "is_generator_function", False):
             raise SerializationError(
@@ -107,7 +100,7 @@ class Identification:
         self.hidden: Container[str] = (
             names_to_hide(getattr(task, "advice_parameters", None) or {}) or ()
         )
-        self._known: Tuple[Optional[Code], str, str] = (None, "", "")
+        self._known: tuple[Code | None, str, str] = (None, "", "")
 
     def call_of(self, session: Session) -> CachedCall:
         """Identify a call.
@@ -136,7 +129,7 @@ class Identification:
         code = None
         if self._find_code is not None:
             values = self._counting_values(execution)
-            others: Tuple[Any, ...] = ()
+            others: tuple[Any, ...] = ()
             if not _ATOMS.issuperset(map(type, values)):
                 others = self._find_others(values)
             code = self._find_code(self._function, others)
@@ -155,7 +148,7 @@ class Identification:
         call.serializer = serializer
         return call
 
-    def _counting_values(self, execution: Execution) -> Tuple[Any, ...]:
+    def _counting_values(self, execution: Execution) -> tuple[Any, ...]:
         if self.ignored:
             arguments = self.task.bind(execution.args, execution.kwargs)
             if arguments is not None:
@@ -167,8 +160,8 @@ class Identification:
         return (*execution.args, *execution.kwargs.values())
 
     def _choose_code(self) -> None:
-        self._find_code: Optional[Callable[..., Code]] = None
-        self._find_others: Callable[..., Tuple[Any, ...]] = _none
+        self._find_code: Callable[..., Code] | None = None
+        self._find_others: Callable[..., tuple[Any, ...]] = _none
         if self._function is None or self.code not in ("reachable", "own"):
             return
         from ..fingerprint import code
@@ -179,7 +172,7 @@ class Identification:
             self._find_code = code.reachable_code
             self._find_others = code.code_in
 
-    def _facts(self, code: Optional[Code]) -> str:
+    def _facts(self, code: Code | None) -> str:
         """Return what is written down of all calls of the task with this code."""
         facts = {
             "task": str(self.task),
@@ -192,7 +185,7 @@ class Identification:
         }
         return json.dumps(facts)[1:-1]
 
-    def _digest(self, code: Optional[Code]) -> str:
+    def _digest(self, code: Code | None) -> str:
         parts = [self.code]
         if self.code == "version":
             parts.append(repr(self.task.advice_parameters.get("version")))
@@ -247,8 +240,8 @@ class CachedCall:
         name: str,
         key: str,
         digest: str,
-        code: Optional[Code],
-        tokens: Dict[str, Token],
+        code: Code | None,
+        tokens: dict[str, Token],
     ) -> None:
         self.identification = identification
         self.name = self.place = name
@@ -256,7 +249,7 @@ class CachedCall:
         self.digest = digest
         self.code = code
         self.tokens = tokens
-        self.damaged: Set[str] = set()
+        self.damaged: set[str] = set()
         self.is_too_old = False
 
     @property
@@ -270,12 +263,12 @@ class CachedCall:
         return f"{self.name}-{self.digest[:16]}"
 
     @property
-    def document(self) -> Optional[str]:
+    def document(self) -> str | None:
         """The name of the document that describes the code, `None` without code."""
         return document_of(self.identification.task.task_id, self.code)
 
     @property
-    def parts(self) -> Dict[str, List[str]]:
+    def parts(self) -> dict[str, list[str]]:
         """What the code consists of: kind, digest and text by name."""
         if self.code is None:
             return {}
@@ -306,7 +299,7 @@ class CachedCall:
             arguments.append(f'{_quoted(name)}: ["{digest}", {_quoted(text)}]')
         return f'{{{self.facts}, "arguments": {{{", ".join(arguments)}}}}}'
 
-    def packed(self, value: Any, record: str) -> List[Union[bytes, memoryview]]:
+    def packed(self, value: Any, record: str) -> list[bytes | memoryview]:
         """Return the pieces of the entry that keeps a result.
 
         Args:
@@ -327,7 +320,7 @@ class CachedCall:
         )
 
 
-def document_of(task_id: str, code: Optional[Code]) -> Optional[str]:
+def document_of(task_id: str, code: Code | None) -> str | None:
     """Return the name in the store of the document that describes code.
 
     Args:
@@ -343,11 +336,11 @@ def _text_of(value: Any) -> str:
     return repr(text) if isinstance(value, str) else text
 
 
-def _none(values: Any) -> Tuple[Any, ...]:
+def _none(values: Any) -> tuple[Any, ...]:
     return ()
 
 
-def _parameters(task: Task) -> Dict[str, Any]:
+def _parameters(task: Task) -> dict[str, Any]:
     parameter = (getattr(task, "advice_parameters", None) or {}).get("cache", True)
     if parameter is True or parameter is None:
         return {}
@@ -364,7 +357,7 @@ def _parameters(task: Task) -> Dict[str, Any]:
     return parameter
 
 
-def _ignored(task: Task, parameters: Dict[str, Any]) -> FrozenSet[str]:
+def _ignored(task: Task, parameters: dict[str, Any]) -> frozenset[str]:
     names = parameters.get("ignore", ())
     if isinstance(names, str):
         names = (names,)

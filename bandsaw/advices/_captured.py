@@ -10,7 +10,7 @@ from ._attach import attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Callable, Dict, Iterator
+    from typing import IO, Callable, Iterator
 
     from ..session import Session
 
@@ -22,7 +22,7 @@ def captured(session: Session) -> Iterator[Callable[[str, str], None]]:
     Args:
         session: The session.
     """
-    files: Dict[str, IO[str]] = {}
+    files: dict[str, IO[str]] = {}
     with contextlib.ExitStack() as stack:
 
         def take(stream: str, text: str) -> None:

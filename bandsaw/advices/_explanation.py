@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+    from typing import Any, Iterable, Mapping, Sequence
 
     from ..stores import Store
 
@@ -31,15 +31,13 @@ class Difference:
         new: What it is now, as text; `None` if it is not there any more.
     """
 
-    def __init__(
-        self, kind: str, name: str, old: Optional[str], new: Optional[str]
-    ) -> None:
+    def __init__(self, kind: str, name: str, old: str | None, new: str | None) -> None:
         self.kind = kind
         self.name = name
         self.old = old
         self.new = new
 
-    def to_json(self) -> Dict[str, Optional[str]]:
+    def to_json(self) -> dict[str, str | None]:
         """Return the difference as plain data."""
         return dict(vars(self))
 
@@ -79,10 +77,10 @@ class Explanation:
         self,
         task: str,
         is_hit: bool = False,
-        place: Optional[str] = None,
+        place: str | None = None,
         differences: Iterable[Difference] = (),
-        reason: Optional[str] = None,
-        nearest: Optional[Dict[str, Any]] = None,
+        reason: str | None = None,
+        nearest: dict[str, Any] | None = None,
     ) -> None:
         self.task = task
         self.is_hit = is_hit
@@ -91,7 +89,7 @@ class Explanation:
         self.reason = reason
         self.nearest = nearest
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the explanation as plain data."""
         return {
             **vars(self),
@@ -114,7 +112,7 @@ class Explanation:
 
 
 def nearest_explanation(
-    store: Store, task_id: str, record: Dict[str, Any], parts: Parts
+    store: Store, task_id: str, record: dict[str, Any], parts: Parts
 ) -> Explanation:
     """Compare a call with what is kept for its task.
 
@@ -129,7 +127,7 @@ def nearest_explanation(
         from the newest.
     """
     task = record["task"]
-    best: Optional[Explanation] = None
+    best: Explanation | None = None
     for name, entry in _entries(store, f"{task_id}/"):
         old = entry.record
         differences = _differences(store, old, record, parts)
@@ -167,7 +165,7 @@ def _entries(store: Store, prefix: str) -> Iterable[Any]:
             continue
 
 
-def _without(text: str, other: str) -> Optional[str]:
+def _without(text: str, other: str) -> str | None:
     """Return what a list has that another one has not, `None` if that is nothing.
 
     An environment may have hundreds of packages.
@@ -177,8 +175,8 @@ def _without(text: str, other: str) -> Optional[str]:
 
 
 def _differences(
-    store: Store, old: Dict[str, Any], new: Dict[str, Any], parts: Parts
-) -> List[Difference]:
+    store: Store, old: dict[str, Any], new: dict[str, Any], parts: Parts
+) -> list[Difference]:
     found = list(_argument_differences(old["arguments"], new["arguments"]))
     # What is installed here says nothing of a task that runs elsewhere.
     if new.get("environment") is None and old.get("environment") is None:
@@ -220,7 +218,7 @@ def _changes(
             yield Difference(kind, name, old.get(name), new.get(name))
 
 
-def _read_parts(store: Store, document: Optional[str]) -> Optional[Parts]:
+def _read_parts(store: Store, document: str | None) -> Parts | None:
     """Return what a document says of code, `None` if it is not there."""
     import json
 

@@ -15,12 +15,12 @@ from ..transports.ssh import current_errand
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, List
+    from typing import Any
 
     from .ssh import Remote
 
 
-def ssh_words(remote: Remote, *words: str) -> List[str]:
+def ssh_words(remote: Remote, *words: str) -> list[str]:
     """Return the command that executes words on a machine, exactly as they are."""
     port = ["-p", str(remote.port)]
     quoted = [shlex.quote(str(word)) for word in words]
@@ -32,12 +32,12 @@ def login(remote: Remote) -> str:
     return f"{no_option(remote.user)}@{no_option(remote.host)}"
 
 
-def scp_words(remote: Remote, source: str, target: str) -> List[str]:
+def scp_words(remote: Remote, source: str, target: str) -> list[str]:
     """Return the command that copies a file."""
     return ["scp", "-P", str(remote.port), *_key(remote), source, target]
 
 
-def _key(remote: Remote) -> List[str]:
+def _key(remote: Remote) -> list[str]:
     return [] if remote.key_file is None else ["-i", str(remote.key_file)]
 
 
@@ -63,7 +63,7 @@ def local_word(path: Path) -> str:
     return text
 
 
-def call(words: List[str], **how: Any) -> None:
+def call(words: list[str], **how: Any) -> None:
     """Run a command, which ends early when the job that it is a part of is cancelled.
 
     Args:
@@ -83,7 +83,7 @@ def call(words: List[str], **how: Any) -> None:
     )
 
 
-def _end(words: List[str]) -> None:
+def _end(words: list[str]) -> None:
     """End the process that runs a command."""
     # `check_call` keeps its process to itself; another thread has to look for it.
     for thing in gc.get_objects():

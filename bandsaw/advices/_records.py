@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Iterator
 
     from ..session import Session
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 # Reentrant, as it is held while the process forks.
 _lock = threading.RLock()
-_open_logs: List[SessionLog] = []
-_restorers: List[Callable[[], None]] = []
+_open_logs: list[SessionLog] = []
+_restorers: list[Callable[[], None]] = []
 
 # The logs that take the records of this context, the outermost session's first. Not
 # set: those of the context that started the current thread.
-_logs_of_context: contextvars.ContextVar[Tuple[SessionLog, ...]] = (
+_logs_of_context: contextvars.ContextVar[tuple[SessionLog, ...]] = (
     contextvars.ContextVar("bandsaw_logs_of_context")
 )
 
@@ -67,11 +67,11 @@ class SessionLog:
         self,
         session: Session,
         owner: object,
-        level: Optional[int],
+        level: int | None,
         formatter: logging.Formatter,
         fallback: logging.Formatter,
     ) -> None:
-        self.session: Optional[Session] = session
+        self.session: Session | None = session
         self.owner = owner
         self.level = level
         self._formatter = formatter
@@ -89,7 +89,7 @@ class SessionLog:
         """Whether the log still takes records."""
         return self.session is not None
 
-    def write(self, record: logging.LogRecord, session: Optional[Session]) -> None:
+    def write(self, record: logging.LogRecord, session: Session | None) -> None:
         """Write one record. Whatever fails, the task that logged it goes on.
 
         Args:
@@ -172,13 +172,13 @@ def hide_from(session: Session) -> Iterator[None]:
         _logs_of_context.reset(token)
 
 
-def lowest_level() -> Optional[int]:
+def lowest_level() -> int | None:
     """Return from which level on a log of this context wants all records."""
     levels = [log.level for log in _current_logs() if log.level is not None]
     return min(levels, default=None)
 
 
-def find_log(session: Session, owner: object) -> Optional[SessionLog]:
+def find_log(session: Session, owner: object) -> SessionLog | None:
     """Return the open log that an advice keeps of a session.
 
     Args:
@@ -196,9 +196,9 @@ def find_log(session: Session, owner: object) -> Optional[SessionLog]:
     return None
 
 
-def _current_logs() -> Tuple[SessionLog, ...]:
+def _current_logs() -> tuple[SessionLog, ...]:
     try:
-        logs: Tuple[Optional[SessionLog], ...] = _logs_of_context.get()
+        logs: tuple[SessionLog | None, ...] = _logs_of_context.get()
     except LookupError:
         references = getattr(threading.current_thread(), _INHERITED, ())
         logs = tuple(reference() for reference in references)
@@ -257,7 +257,7 @@ def _replace(
 class _Forced(threading.local):
     """The logger and level that were last enabled only for the sake of a log."""
 
-    logger: Optional[logging.Logger] = None
+    logger: logging.Logger | None = None
     level = 0
 
 
@@ -321,9 +321,9 @@ def _submitting_with_logs(original: Method) -> Method:
 
 
 def _call_with_logs(
-    references: Tuple[weakref.ref[SessionLog], ...],
-    call: Tuple[Any, ...],
-    kwargs: Dict[str, Any],
+    references: tuple[weakref.ref[SessionLog], ...],
+    call: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     function, *args = call
     logs = (reference() for reference in references)

@@ -29,7 +29,7 @@ from ._kept_result import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Set, Tuple, Union
+    from typing import Any, Optional, Tuple
 
     from .._walk import Walk
     from ..session import Session
@@ -85,11 +85,11 @@ class CachingAdvice(Advice):
 
     def __init__(
         self,
-        directory: Union[str, Path, None] = None,
+        directory: str | Path | None = None,
         *,
-        store: Optional[Store] = None,
-        max_size: Union[int, str, None] = None,
-        max_age: Union[float, str, None] = None,
+        store: Store | None = None,
+        max_size: int | str | None = None,
+        max_age: float | str | None = None,
         code: str = "reachable",
         compare_python: bool = False,
         wait: float = 600.0,
@@ -113,16 +113,14 @@ class CachingAdvice(Advice):
         self._compare_python = compare_python
         self._wait = wait
         # By `id`, because the hash of a task is its id, which takes long.
-        self._identifications: Dict[
-            int, Tuple[Any, Walk, Optional[Identification]]
-        ] = {}
-        self._missed: weakref.WeakKeyDictionary[Session, Tuple[CachedCall, Any]] = (
+        self._identifications: dict[int, tuple[Any, Walk, Identification | None]] = {}
+        self._missed: weakref.WeakKeyDictionary[Session, tuple[CachedCall, Any]] = (
             weakref.WeakKeyDictionary()
         )
         # Bytes that were checked once need not be checked again.
-        self._verified: Dict[str, Tuple[bytes, bytes, Content]] = {}
-        self._documents: Set[str] = set()
-        self._complained_of: Set[Any] = set()
+        self._verified: dict[str, tuple[bytes, bytes, Content]] = {}
+        self._documents: set[str] = set()
+        self._complained_of: set[Any] = set()
 
     def before(self, session: Session) -> None:
         """Conclude with the result that is kept for the call, if there is one.
@@ -151,7 +149,7 @@ class CachingAdvice(Advice):
             self.store.note_use(call.place)
             session.conclude(result)
 
-    def _compute(self, call: CachedCall, session: Session) -> Optional[Result]:
+    def _compute(self, call: CachedCall, session: Session) -> Result | None:
         """Walk on, while nobody else does so for the same call.
 
         Returns:
@@ -192,12 +190,12 @@ class CachingAdvice(Advice):
 
     # Identity
 
-    def _call_of(self, session: Session) -> Optional[CachedCall]:
+    def _call_of(self, session: Session) -> CachedCall | None:
         """Identify a call, unless its task has switched the cache off."""
         identification = self._identification(session)
         return None if identification is None else identification.call_of(session)
 
-    def _identification(self, session: Session) -> Optional[Identification]:
+    def _identification(self, session: Session) -> Identification | None:
         task = session.task
         known = self._identifications.get(id(task))
         if known is not None and known[0]() is task and known[1] is session.walk:
@@ -224,20 +222,20 @@ class CachingAdvice(Advice):
         self._identifications[id(task)] = reference, session.walk, identification
         return identification
 
-    def _environment_behind(self, session: Session) -> Optional[str]:
+    def _environment_behind(self, session: Session) -> str | None:
         """Return what is known of where the last of the later advices takes it."""
         advices = session.walk.advices
         behind = advices[advices.index(self) + 1 :] if self in advices else ()
         for advice in reversed(behind):
             find = getattr(advice, "environment_for", None)
-            environment: Optional[str] = None if find is None else find(session)
+            environment: str | None = None if find is None else find(session)
             if environment is not None:
                 return environment
         return None
 
     # Reading
 
-    def _find(self, call: CachedCall) -> Optional[Result]:
+    def _find(self, call: CachedCall) -> Result | None:
         """Return what is kept for a call; its place is that, or that of a new one."""
         free = None
         # The entry that came first may be gone, and that of other code still be there.
@@ -253,7 +251,7 @@ class CachingAdvice(Advice):
         call.place = free or call.variant
         return None
 
-    def _read(self, call: CachedCall) -> Optional[Result]:
+    def _read(self, call: CachedCall) -> Result | None:
         """Return what is kept in the place of a call.
 
         Raises:
@@ -270,7 +268,7 @@ class CachingAdvice(Advice):
             call.damaged.add(call.place)
             return None
 
-    def _result(self, content: Content, call: CachedCall) -> Optional[Result]:
+    def _result(self, content: Content, call: CachedCall) -> Result | None:
         """Return the result of an entry, `None` if it is too old.
 
         Raises:

@@ -8,7 +8,7 @@ from .subprocess import SubprocessAdvice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Tuple, Union
+    from typing import Any, Union
 
     from ..config import Configuration
     from ..environments import Environment
@@ -36,16 +36,16 @@ class EnvironmentAdvice(SubprocessAdvice, SerializableValue):
     def _chosen(self, session: Session) -> Environment:
         return self._environment.environment
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the advice."""
         return {"environment": self._environment.environment}
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> EnvironmentAdvice:
+    def deserialize(cls, values: dict[str, Any]) -> EnvironmentAdvice:
         """Make an advice of what a serializer has read."""
         return cls(values["environment"])
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return EnvironmentAdvice.deserialize, (self.serialized(),)
 
     def __eq__(self, other: object) -> bool:

@@ -17,7 +17,7 @@ from ._records import SessionLog, collect_records, find_log, hide_from
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any, Dict, Iterator, Optional, Tuple, Union
+    from typing import Any, Iterator
 
     from ..session import Session
 
@@ -51,7 +51,7 @@ class JsonFormatter(logging.Formatter):
             A JSON object without line breaks.
         """
         created = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
-        fields: Dict[str, Any] = {
+        fields: dict[str, Any] = {
             "timestamp": created.isoformat(timespec="microseconds"),
             "logger": record.name,
             "level": record.levelname,
@@ -84,7 +84,7 @@ def _text_of(value: object) -> str:
         return f"<{type(value).__name__} whose text fails with {type(error).__name__}>"
 
 
-def _exception_fields(record: logging.LogRecord) -> Iterator[Tuple[str, str]]:
+def _exception_fields(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
     information: Any = record.exc_info
     if isinstance(information, BaseException):
         information = (type(information), information, information.__traceback__)
@@ -99,7 +99,7 @@ def _exception_fields(record: logging.LogRecord) -> Iterator[Tuple[str, str]]:
         yield "exception", record.exc_text.rstrip().rpartition("\n")[2]
 
 
-def _session_fields(session: Any) -> Iterator[Tuple[str, str]]:
+def _session_fields(session: Any) -> Iterator[tuple[str, str]]:
     try:
         ids = session.ids
         fields = {
@@ -134,8 +134,8 @@ class LoggingAdvice(Advice):
 
     def __init__(
         self,
-        level: Union[int, str, None] = None,
-        formatter: Optional[logging.Formatter] = None,
+        level: int | str | None = None,
+        formatter: logging.Formatter | None = None,
     ) -> None:
         self.level = _level_number(level)
         self.formatter = JsonFormatter() if formatter is None else formatter
@@ -197,7 +197,7 @@ class SessionIds:
         return self
 
 
-def _level_number(level: Union[int, str, None]) -> Optional[int]:
+def _level_number(level: int | str | None) -> int | None:
     if level is None or isinstance(level, int):
         return level
     number = logging.getLevelName(level)

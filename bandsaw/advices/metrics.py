@@ -16,7 +16,7 @@ from ._attach import attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    from typing import Any
 
     from ..session import Session
 
@@ -41,17 +41,17 @@ class MetricsAdvice(Advice):
     def __init__(
         self,
         meter: Any,
-        directory: Union[str, os.PathLike[str], None] = None,
-        file_format: Optional[Any] = None,
+        directory: str | os.PathLike[str] | None = None,
+        file_format: Any | None = None,
     ) -> None:
         self.meter = meter
-        self.directory: Optional[Path] = None if directory is None else Path(directory)
+        self.directory: Path | None = None if directory is None else Path(directory)
         self._file_format = file_format
         self._forget_measurements()
         _advices.add(self)
 
     def _forget_measurements(self) -> None:
-        self._running: List[_Running] = []
+        self._running: list[_Running] = []
         # All sessions share the probes and the storage of the meter, which need not be
         # made for several threads.
         self._lock = threading.Lock()
@@ -108,8 +108,8 @@ class MetricsAdvice(Advice):
         session.proceed()
 
     def _take(
-        self, session: Session, wanted: Optional[_Running] = None
-    ) -> Optional[_Running]:
+        self, session: Session, wanted: _Running | None = None
+    ) -> _Running | None:
         # The innermost one, if the advice is in the chain more than once.
         with self._lock:
             for running in reversed(self._running):
@@ -179,9 +179,9 @@ def _import_multimeter() -> Any:
     return multimeter
 
 
-def _tags(session: Session) -> Dict[str, Any]:
+def _tags(session: Session) -> dict[str, Any]:
     ids = session.ids
-    tags: Dict[str, Any] = {
+    tags: dict[str, Any] = {
         "run_id": ids.run_id,
         "task_id": ids.task_id,
         "execution_id": ids.execution_id,

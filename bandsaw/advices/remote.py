@@ -27,11 +27,7 @@ if TYPE_CHECKING:
         Any,
         Callable,
         ContextManager,
-        Dict,
-        Optional,
         Sequence,
-        Tuple,
-        Union,
     )
 
     from .._session_members import SavedForm
@@ -64,9 +60,9 @@ class RemoteAdvice(Advice):
         directory: The directory, `None` for that of the configuration.
     """
 
-    directory: Optional[Path]
+    directory: Path | None
 
-    def __init__(self, directory: Union[str, Path, None] = None) -> None:
+    def __init__(self, directory: str | Path | None = None) -> None:
         if directory is not None:
             from pathlib import Path
 
@@ -89,7 +85,7 @@ class RemoteAdvice(Advice):
         """
         raise NotImplementedError
 
-    def settings_for(self, session: Session) -> Dict[str, Any]:
+    def settings_for(self, session: Session) -> dict[str, Any]:
         """Say what the other process has to know besides the session.
 
         Args:
@@ -97,7 +93,7 @@ class RemoteAdvice(Advice):
         """
         return {"script": script_module_name(), "arguments": sys.argv[:]}
 
-    def timeout_for(self, session: Session) -> Optional[float]:
+    def timeout_for(self, session: Session) -> float | None:
         """Say how long a session may take there, in seconds; `None` for any time.
 
         Args:
@@ -105,7 +101,7 @@ class RemoteAdvice(Advice):
         """
         return None
 
-    def memory_limit_for(self, session: Session) -> Optional[int]:
+    def memory_limit_for(self, session: Session) -> int | None:
         """Say how many bytes a session may take there beyond those of its arguments.
 
         Args:
@@ -115,7 +111,7 @@ class RemoteAdvice(Advice):
 
     def output_for(
         self, session: Session
-    ) -> ContextManager[Optional[Callable[[str, str], None]]]:
+    ) -> ContextManager[Callable[[str, str], None] | None]:
         """Choose what takes what the session writes to its standard streams.
 
         Args:
@@ -128,7 +124,7 @@ class RemoteAdvice(Advice):
         """
         return contextlib.nullcontext()
 
-    def environment_for(self, session: Session) -> Optional[str]:
+    def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment in which the session is continued.
 
         A cache asks this: what is installed here does not count for a task that runs
@@ -154,7 +150,7 @@ class RemoteAdvice(Advice):
     def after(self, session: Session) -> None:
         """End the walk in the other interpreter; `before` goes on with it."""
 
-    def _move(self, session: Session) -> Optional[Exception]:
+    def _move(self, session: Session) -> Exception | None:
         with self.output_for(session) as output:
             failure = self._attempt(session, output)
             if isinstance(failure, _LacksModules):
@@ -169,8 +165,8 @@ class RemoteAdvice(Advice):
         return failure
 
     def _attempt(
-        self, session: Session, output: Optional[Callable[[str, str], None]]
-    ) -> Optional[Exception]:
+        self, session: Session, output: Callable[[str, str], None] | None
+    ) -> Exception | None:
         try:
             interpreter = self.interpreter_for(session)
             reader = _readers.get(interpreter) if _readers else None
@@ -194,8 +190,8 @@ class RemoteAdvice(Advice):
         self,
         session: Session,
         interpreter: Interpreter,
-        reader: Optional[Reader],
-        output: Optional[Callable[[str, str], None]],
+        reader: Reader | None,
+        output: Callable[[str, str], None] | None,
     ) -> Job:
         # A process that only continues sessions does without what this needs.
         from ..transports.base import Job
@@ -232,7 +228,7 @@ def _save(session: Session, reader: Reader, form: SavedForm) -> None:
 
 
 # What other interpreters have that lacked a module.
-_readers: Dict[Interpreter, Reader] = {}
+_readers: dict[Interpreter, Reader] = {}
 
 
 def reset() -> None:
@@ -247,24 +243,24 @@ class _LacksModules(Exception):
         failure: What its caller gets if that is not because of a value.
     """
 
-    def __init__(self, failure: Optional[Exception]) -> None:
+    def __init__(self, failure: Exception | None) -> None:
         super().__init__(failure)
         self.failure = failure
 
 
-def _wanted_levels() -> Optional[Dict[str, int]]:
+def _wanted_levels() -> dict[str, int] | None:
     # Whoever keeps logs of sessions has loaded it.
     records = sys.modules.get(f"{__package__}._records")
     return wanted_levels(None if records is None else records.lowest_level())
 
 
-def _held() -> Sequence[Tuple[str, str]]:
+def _held() -> Sequence[tuple[str, str]]:
     # Whoever holds something has loaded it.
     flights = sys.modules.get("bandsaw.stores.flights")
     return () if flights is None else flights.held()
 
 
-def _observe(session: Session, kind: str, facts: Dict[str, Any]) -> None:
+def _observe(session: Session, kind: str, facts: dict[str, Any]) -> None:
     """Take part in what a session tells from elsewhere."""
     if kind == "progress":
         report(session, facts)
@@ -274,7 +270,7 @@ def _observe(session: Session, kind: str, facts: Dict[str, Any]) -> None:
         handle_record(facts, SessionIds(session))
 
 
-def _modules_of(session: Session) -> Dict[str, Any]:
+def _modules_of(session: Session) -> dict[str, Any]:
     """Name what another interpreter has to import for such a session."""
     function = getattr(session.task, "function", None)
     modules = [] if function is None else [importable_module_name(function.__module__)]

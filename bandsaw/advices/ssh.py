@@ -25,7 +25,7 @@ from .remote import RemoteAdvice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    from typing import Any
 
     from ..interpreter import Interpreter
     from ..session import Session
@@ -51,12 +51,12 @@ class Remote:
 
     def __init__(
         self,
-        host: Optional[str] = None,
-        port: Union[int, str, None] = None,
-        user: Optional[str] = None,
-        key_file: Union[str, Path, None] = None,
-        interpreter: Optional[Interpreter] = None,
-        directory: Union[str, Path, None] = None,
+        host: str | None = None,
+        port: int | str | None = None,
+        user: str | None = None,
+        key_file: str | Path | None = None,
+        interpreter: Interpreter | None = None,
+        directory: str | Path | None = None,
     ) -> None:
         if not host:
             raise ConfigurationError(f"Remote needs a host, `{host}` given.")
@@ -172,7 +172,7 @@ class SshCommandLineBackend(SshBackend):
     """
 
     def __init__(
-        self, timeout: Optional[float] = 30.0, copy_timeout: Optional[float] = 3600.0
+        self, timeout: float | None = 30.0, copy_timeout: float | None = 3600.0
     ) -> None:
         self.timeout = timeout
         self.copy_timeout = copy_timeout
@@ -248,7 +248,7 @@ class SshCommandLineBackend(SshBackend):
         return login(remote)
 
     @staticmethod
-    def get_remote_path(remote: Remote, path: Union[str, Path]) -> str:
+    def get_remote_path(remote: Remote, path: str | Path) -> str:
         """Return a path on a machine the way scp wants it, ``USER@HOST:PATH``.
 
         Args:
@@ -261,8 +261,8 @@ class SshCommandLineBackend(SshBackend):
 
     def _run(
         self,
-        words: List[str],
-        timeout: Optional[float],
+        words: list[str],
+        timeout: float | None,
         stdin: Any = subprocess.DEVNULL,
         stdout: Any = subprocess.DEVNULL,
     ) -> None:
@@ -298,11 +298,11 @@ class SshAdvice(RemoteAdvice):
 
     def __init__(
         self,
-        directory: Union[str, Path, None] = None,
-        backend: Optional[SshBackend] = None,
+        directory: str | Path | None = None,
+        backend: SshBackend | None = None,
     ) -> None:
         super().__init__(directory)
-        self.remotes: Dict[str, Remote] = {}
+        self.remotes: dict[str, Remote] = {}
         self._backend = SshCommandLineBackend() if backend is None else backend
 
     def add_remote(self, remote: Remote, name: str = "default") -> SshAdvice:
@@ -353,7 +353,7 @@ class SshAdvice(RemoteAdvice):
         """Return the transport to the task's machine."""
         return SshTransport(self._backend, self.remote_for(session))
 
-    def settings_for(self, session: Session) -> Dict[str, Any]:
+    def settings_for(self, session: Session) -> dict[str, Any]:
         """Add the directories and the variables that were given to the interpreter."""
         interpreter = self.interpreter_for(session)
         return {

@@ -12,7 +12,7 @@ from .remote import RemoteAdvice
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Callable, ContextManager, Dict, Mapping, Optional, Union
+    from typing import Any, Callable, ContextManager, Mapping, Union
 
     from ..environments import Environment
     from ..session import Session
@@ -55,15 +55,15 @@ class SubprocessAdvice(RemoteAdvice):
 
     def __init__(
         self,
-        directory: Union[str, Path, None] = None,
-        interpreter: Optional[AnyInterpreter] = None,
+        directory: str | Path | None = None,
+        interpreter: AnyInterpreter | None = None,
         *,
-        workers: Optional[int] = None,
-        tasks_per_worker: Optional[int] = None,
+        workers: int | None = None,
+        tasks_per_worker: int | None = None,
         idle_timeout: float = 60.0,
-        timeout: Optional[float] = None,
-        memory_limit: Optional[int] = None,
-        output: Union[str, Callable[[str, str], None]] = "inherit",
+        timeout: float | None = None,
+        memory_limit: int | None = None,
+        output: str | Callable[[str, str], None] = "inherit",
         start_ahead: bool = True,
     ) -> None:
         super().__init__(directory)
@@ -76,7 +76,7 @@ class SubprocessAdvice(RemoteAdvice):
                 "SubprocessAdvice needs output='inherit', 'capture' or a function, and "
                 f"not {output!r}."
             )
-        self.interpreters: Dict[str, AnyInterpreter] = {
+        self.interpreters: dict[str, AnyInterpreter] = {
             "default": Interpreter() if interpreter is None else interpreter
         }
         self._output = output
@@ -86,7 +86,7 @@ class SubprocessAdvice(RemoteAdvice):
         self._tasks_per_worker = tasks_per_worker
         self._idle_timeout = idle_timeout
         self._start_ahead = start_ahead
-        self._transport: Optional[Transport] = None
+        self._transport: Transport | None = None
         self._lock = allocate_lock()
 
     @property
@@ -129,7 +129,7 @@ class SubprocessAdvice(RemoteAdvice):
             session.environments += (resolution,)
         return interpreter
 
-    def environment_for(self, session: Session) -> Optional[str]:
+    def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment, as it is locked."""
         chosen = self._chosen(session)
         if isinstance(chosen, Interpreter):
@@ -166,28 +166,28 @@ class SubprocessAdvice(RemoteAdvice):
 
         return PoolTransport(self._workers, self._tasks_per_worker, self._idle_timeout)
 
-    def settings_for(self, session: Session) -> Dict[str, Any]:
+    def settings_for(self, session: Session) -> dict[str, Any]:
         """Add where the process finds modules."""
         return {
             **super().settings_for(session),
             "path": list(self.interpreter_for(session).import_path()),
         }
 
-    def timeout_for(self, session: Session) -> Optional[float]:
+    def timeout_for(self, session: Session) -> float | None:
         """Return the timeout of the task, else the one that was given."""
-        timeout: Optional[float] = _parameters_of(session).get("timeout", self.timeout)
+        timeout: float | None = _parameters_of(session).get("timeout", self.timeout)
         return timeout
 
-    def memory_limit_for(self, session: Session) -> Optional[int]:
+    def memory_limit_for(self, session: Session) -> int | None:
         """Return the limit of the task, else the one that was given."""
-        limit: Optional[int] = _parameters_of(session).get(
+        limit: int | None = _parameters_of(session).get(
             "memory_limit", self.memory_limit
         )
         return limit
 
     def output_for(
         self, session: Session
-    ) -> ContextManager[Optional[Callable[[str, str], None]]]:
+    ) -> ContextManager[Callable[[str, str], None] | None]:
         """Return what was chosen for the output."""
         if callable(self._output):
             return contextlib.nullcontext(self._output)
@@ -201,7 +201,7 @@ class SubprocessAdvice(RemoteAdvice):
 _PARAMETERS = ("interpreter", "timeout", "memory_limit")
 
 
-def _parameters_of(session: Session) -> Dict[str, Any]:
+def _parameters_of(session: Session) -> dict[str, Any]:
     # A task object of the user's own may have no parameters.
     parameters = getattr(session.task, "advice_parameters", _NONE).get("subprocess")
     if parameters is None:
@@ -215,7 +215,7 @@ def _parameters_of(session: Session) -> Dict[str, Any]:
     return parameters
 
 
-_NONE: Dict[str, Any] = {}
+_NONE: dict[str, Any] = {}
 
 
 def _check_limits(limits: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from .output import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any
 
 # What the first digits of an id say is enough for a person.
 _DIGITS = 12
@@ -29,7 +29,7 @@ def archives() -> None:
 @json_option
 def list_archives(as_json: bool) -> None:
     """List the archives, the least recently used one first."""
-    found: List[Dict[str, Any]] = [
+    found: list[dict[str, Any]] = [
         {
             "id": os.path.basename(archive.path),
             "path": archive.path,
@@ -62,7 +62,7 @@ def list_archives(as_json: bool) -> None:
 @click.option("--all", "also_used", is_flag=True, help="Also what was used today.")
 @json_option
 def prune(
-    max_size: Optional[str], max_age: Optional[str], also_used: bool, as_json: bool
+    max_size: str | None, max_age: str | None, also_used: bool, as_json: bool
 ) -> None:
     """Remove archives beyond these bounds, the least recently used ones first.
 
@@ -71,7 +71,7 @@ def prune(
     """
     if max_size is None and max_age is None and also_used:
         max_size = "0"
-    bounds: Dict[str, Any] = {}
+    bounds: dict[str, Any] = {}
     try:
         if max_size is not None:
             bounds["largest"] = parse_size(max_size)

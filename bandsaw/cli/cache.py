@@ -17,7 +17,7 @@ from .output import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Iterator
 
     from ..stores import Item
 
@@ -103,7 +103,7 @@ def show(directory: str, name: str, as_json: bool) -> None:
 @click.option("--max-age", help="How old a result may be, e.g. '30 days'.")
 @json_option
 def prune_entries(
-    directory: str, max_size: Optional[str], max_age: Optional[str], as_json: bool
+    directory: str, max_size: str | None, max_age: str | None, as_json: bool
 ) -> None:
     """Remove results beyond these bounds, the least recently used ones first."""
     with _named_errors():
@@ -120,7 +120,7 @@ def prune_entries(
 @click.argument("task", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def clear(directory: str, task: Optional[str], yes: bool, as_json: bool) -> None:
+def clear(directory: str, task: str | None, yes: bool, as_json: bool) -> None:
     """Remove all results, or those of a TASK: its id, or its name."""
     store = _open(directory)
     chosen = [
@@ -194,7 +194,7 @@ def verify(directory: str, remove: bool, as_json: bool) -> None:
 @click.option("--config", help="The configuration module; see get_configuration.")
 @json_option
 def why(
-    task: str, arguments: Tuple[str, ...], config: Optional[str], as_json: bool
+    task: str, arguments: tuple[str, ...], config: str | None, as_json: bool
 ) -> None:
     """Say why a call is answered from the cache, or why it is not.
 
@@ -240,10 +240,10 @@ def _find_task(name: str) -> Any:
 
 
 def _parse_arguments(
-    arguments: Tuple[str, ...],
-) -> Tuple[List[Any], Dict[str, Any]]:
-    args: List[Any] = []
-    kwargs: Dict[str, Any] = {}
+    arguments: tuple[str, ...],
+) -> tuple[list[Any], dict[str, Any]]:
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if equals and name.isidentifier():
@@ -260,12 +260,12 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _items(store: LocalStore) -> List[Item]:
+def _items(store: LocalStore) -> list[Item]:
     items = [item for item in store.items() if not is_document(item.name)]
     return sorted(items, key=lambda item: item.name)
 
 
-def _record(store: LocalStore, name: str) -> Dict[str, Any]:
+def _record(store: LocalStore, name: str) -> dict[str, Any]:
     """Return what is written down in an entry, nothing if it cannot be read."""
     try:
         content = store.read(name)
@@ -277,7 +277,7 @@ def _record(store: LocalStore, name: str) -> Dict[str, Any]:
         return {}
 
 
-def _described(store: LocalStore, item: Item) -> Dict[str, Any]:
+def _described(store: LocalStore, item: Item) -> dict[str, Any]:
     return {
         "task": _record(store, item.name).get("task"),
         "name": item.name,
@@ -290,8 +290,8 @@ def _described(store: LocalStore, item: Item) -> Dict[str, Any]:
     }
 
 
-def _by_task(found: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    tasks: Dict[str, Dict[str, Any]] = {}
+def _by_task(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    tasks: dict[str, dict[str, Any]] = {}
     for entry in found:
         name = entry["name"].partition("/")[0]
         task = tasks.setdefault(name, {**entry, "name": name, "entries": 0, "size": 0})

@@ -17,7 +17,7 @@ from ..modules import get_module_name_by_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Sequence
+    from typing import Any, Iterator, Sequence
 
     from ..config import Configuration
     from ..environments.locks import Section
@@ -41,14 +41,14 @@ class Known:
     def __init__(
         self,
         label: str,
-        environment: Optional[Environment] = None,
-        kept: Optional[KeptEnvironment] = None,
+        environment: Environment | None = None,
+        kept: KeptEnvironment | None = None,
     ) -> None:
         self.label = label
         self.environment = environment
         self.kept = kept
-        self.specification: Optional[Specification] = None
-        self.section: Optional[Section] = None
+        self.specification: Specification | None = None
+        self.section: Section | None = None
         self.problem = ""
         if environment is not None:
             self._look(environment)
@@ -84,7 +84,7 @@ class Known:
         return "" if self.specification is None else self.specification.python.version
 
     @property
-    def packages(self) -> Dict[str, str]:
+    def packages(self) -> dict[str, str]:
         """The versions of its packages by name."""
         if self.section is not None:
             found = self.section.packages.items()
@@ -108,10 +108,10 @@ class Known:
     def __str__(self) -> str:
         return self.label if self.kept is None else f"{self.label} ({self.kept.digest})"
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return what is known of it."""
         specification, kept = self.specification, self.kept
-        facts: Dict[str, Any] = {
+        facts: dict[str, Any] = {
             "name": self.label,
             "state": self.state,
             "python": self.python,
@@ -136,8 +136,8 @@ class Known:
 
 
 def known_environments(
-    config: Optional[str] = None, scripts: Sequence[str] = ()
-) -> List[Known]:
+    config: str | None = None, scripts: Sequence[str] = ()
+) -> list[Known]:
     """Return the environments that there are.
 
     Args:
@@ -148,7 +148,7 @@ def known_environments(
     Returns:
         First those that are declared, then those that are only kept.
     """
-    declared: Dict[str, Environment] = {}
+    declared: dict[str, Environment] = {}
     for environment in _declared(config, scripts):
         other = declared.setdefault(environment.label, environment)
         if other != environment:
@@ -163,7 +163,7 @@ def known_environments(
     return found
 
 
-def _declared(config: Optional[str], scripts: Sequence[str]) -> Iterator[Environment]:
+def _declared(config: str | None, scripts: Sequence[str]) -> Iterator[Environment]:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     configuration = _configuration(config)
@@ -186,7 +186,7 @@ def _declared(config: Optional[str], scripts: Sequence[str]) -> Iterator[Environ
         yield environment if configuration is None else environment.at(directory)
 
 
-def _configuration(name: Optional[str]) -> Optional[Configuration]:
+def _configuration(name: str | None) -> Configuration | None:
     try:
         return get_configuration(name)
     except ModuleNotFoundError as error:
@@ -201,7 +201,7 @@ def _cannot_be_loaded(error: Exception) -> click.ClickException:
     return click.ClickException(f"The configuration cannot be loaded: {error}")
 
 
-def choose(known: Sequence[Known], names: Sequence[str]) -> List[Known]:
+def choose(known: Sequence[Known], names: Sequence[str]) -> list[Known]:
     """Return the environments that are named.
 
     Args:
@@ -226,7 +226,7 @@ def choose_one(known: Sequence[Known], name: str) -> Known:
     return (declared or found)[0]
 
 
-def _named(known: Sequence[Known], name: str) -> List[Known]:
+def _named(known: Sequence[Known], name: str) -> list[Known]:
     exact = [one for one in known if one.label == name]
     if exact:
         return exact

@@ -21,7 +21,7 @@ from .output import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Iterator
 
     from ..environments.locks import Section
     from .declared import Known
@@ -49,7 +49,7 @@ def environments() -> None:
 @script_option
 @json_option
 def list_environments(
-    config: Optional[str], scripts: Tuple[str, ...], as_json: bool
+    config: str | None, scripts: tuple[str, ...], as_json: bool
 ) -> None:
     """List the environments that are declared, and those that are kept."""
     with _named_errors():
@@ -72,7 +72,7 @@ def list_environments(
     )
 
 
-def _facts_of_kept(one: Known) -> List[str]:
+def _facts_of_kept(one: Known) -> list[str]:
     kept = one.kept
     if kept is None:
         return ["", "", ""]
@@ -89,7 +89,7 @@ def _facts_of_kept(one: Known) -> List[str]:
 @script_option
 @json_option
 def show(
-    name: str, config: Optional[str], scripts: Tuple[str, ...], as_json: bool
+    name: str, config: str | None, scripts: tuple[str, ...], as_json: bool
 ) -> None:
     """Show what an environment asks for, what it holds, and where it is."""
     with _named_errors():
@@ -100,7 +100,7 @@ def show(
         show_json(found)
         return
     for facts in found:
-        packages: Dict[str, str] = facts.pop("packages")
+        packages: dict[str, str] = facts.pop("packages")
         rows = [[key, _fact_text(key, value)] for key, value in facts.items()]
         show_table([facts["name"], ""], [row for row in rows if row[1]])
         show_table(["package", "version"], [list(item) for item in packages.items()])
@@ -120,9 +120,9 @@ def _fact_text(key: str, value: Any) -> str:
 @script_option
 @json_option
 def create(
-    names: Tuple[str, ...],
-    config: Optional[str],
-    scripts: Tuple[str, ...],
+    names: tuple[str, ...],
+    config: str | None,
+    scripts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Make environments, all that are declared if none is named."""
@@ -144,10 +144,10 @@ def create(
 @script_option
 @json_option
 def lock_environments(
-    names: Tuple[str, ...],
+    names: tuple[str, ...],
     upgrade: bool,
-    config: Optional[str],
-    scripts: Tuple[str, ...],
+    config: str | None,
+    scripts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Choose packages and lock them, for all that are declared if none is named.
@@ -155,7 +155,7 @@ def lock_environments(
     What is locked already stays, and has to satisfy what is asked for; with --upgrade
     it is chosen anew.
     """
-    changes: Dict[str, List[str]] = {}
+    changes: dict[str, list[str]] = {}
     with _named_errors(), _shown_stages():
         for one in _declared(names, config, scripts):
             if one.specification is None:
@@ -174,7 +174,7 @@ def lock_environments(
             click.echo(f"  {line}")
 
 
-def _changes(before: Optional[Section], after: Section) -> List[str]:
+def _changes(before: Section | None, after: Section) -> list[str]:
     old = {} if before is None else before.packages
     lines = []
     for name in sorted({*old, *after.packages}):
@@ -194,9 +194,9 @@ def _changes(before: Optional[Section], after: Section) -> List[str]:
 @script_option
 def run(
     name: str,
-    command: Tuple[str, ...],
-    config: Optional[str],
-    scripts: Tuple[str, ...],
+    command: tuple[str, ...],
+    config: str | None,
+    scripts: tuple[str, ...],
 ) -> None:
     """Run a COMMAND in an environment, which is made if it is not there.
 
@@ -230,7 +230,7 @@ def run(
 @click.argument("names", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def remove(names: Tuple[str, ...], yes: bool, as_json: bool) -> None:
+def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Remove environments; what is locked stays, and makes the same ones again."""
     with _named_errors():
         known = known_environments()
@@ -245,7 +245,7 @@ def remove(names: Tuple[str, ...], yes: bool, as_json: bool) -> None:
 @click.option("--max-size", help="How much may stay, e.g. '10 GB'.")
 @click.option("--max-age", help="How long ago the last use may be, e.g. '30 days'.")
 @json_option
-def prune(max_size: Optional[str], max_age: Optional[str], as_json: bool) -> None:
+def prune(max_size: str | None, max_age: str | None, as_json: bool) -> None:
     """Remove environments beyond these bounds, the least recently used ones first.
 
     What builds have left over that were killed goes in any case.
@@ -267,7 +267,7 @@ def prune(max_size: Optional[str], max_age: Optional[str], as_json: bool) -> Non
     _tell_removed(removed, as_json)
 
 
-def _tell_removed(removed: List[Tuple[int, bool]], as_json: bool) -> None:
+def _tell_removed(removed: list[tuple[int, bool]], as_json: bool) -> None:
     sizes = [size for size, is_removed in removed if is_removed]
     if as_json:
         show_json({"removed": len(sizes), "size": sum(sizes)})
@@ -276,8 +276,8 @@ def _tell_removed(removed: List[Tuple[int, bool]], as_json: bool) -> None:
 
 
 def _declared(
-    names: Tuple[str, ...], config: Optional[str], scripts: Tuple[str, ...]
-) -> List[Known]:
+    names: tuple[str, ...], config: str | None, scripts: tuple[str, ...]
+) -> list[Known]:
     """Return the environments of these names, or all, that can be made."""
     known = known_environments(config, scripts)
     declared = [one for one in known if one.environment is not None]

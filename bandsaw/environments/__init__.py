@@ -7,21 +7,23 @@ from .environment import Environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import commands as commands
-    from . import credentials as credentials
-    from . import environment as environment
-    from . import index as index
-    from . import inline as inline
-    from . import locks as locks
-    from . import making as making
-    from . import progress as progress
-    from . import pythons as pythons
-    from . import requirements as requirements
-    from . import resolution as resolution
-    from . import specification as specification
-    from . import store as store
-    from . import tools as tools
-    from . import wheels as wheels
+    from . import (
+        commands as commands,
+        credentials as credentials,
+        environment as environment,
+        index as index,
+        inline as inline,
+        locks as locks,
+        making as making,
+        progress as progress,
+        pythons as pythons,
+        requirements as requirements,
+        resolution as resolution,
+        specification as specification,
+        store as store,
+        tools as tools,
+        wheels as wheels,
+    )
 
 __all__ = ["Environment"]
 

@@ -14,7 +14,7 @@ from .credentials import without_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List, Optional, Sequence
+    from typing import Callable, Sequence
 
 # How long a command may take, in seconds. Compiling a package may take long.
 _LONGEST = 3600.0
@@ -80,7 +80,7 @@ class Commands:
         self,
         stage: str,
         words: Sequence[str],
-        variables: Optional[Dict[str, str]] = None,
+        variables: dict[str, str] | None = None,
     ) -> str:
         """Run a command and return what it writes.
 
@@ -101,7 +101,7 @@ class Commands:
         # What they forget to remove goes away with the directory.
         environment["TMPDIR"] = self._directory
         environment.update(variables or {})
-        lines: List[str] = []
+        lines: list[str] = []
         with Lifeline() as lifeline:
             try:
                 process = subprocess.Popen(
@@ -132,7 +132,7 @@ class Commands:
         return "\n".join(lines)
 
     def _read(
-        self, process: subprocess.Popen[bytes], stage: str, lines: List[str]
+        self, process: subprocess.Popen[bytes], stage: str, lines: list[str]
     ) -> bool:
         """Read what a command writes until it has ended, or until it takes too long."""
         assert process.stdout is not None

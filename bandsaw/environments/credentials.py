@@ -7,7 +7,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Match, Optional
+    from typing import Iterable, Match
 
 # The last @ counts: a password may have others.
 _CREDENTIALS = re.compile(
@@ -62,7 +62,7 @@ def _place_of(url: str) -> str:
     return scheme + separator + rest
 
 
-def netrc_line(url: str) -> Optional[str]:
+def netrc_line(url: str) -> str | None:
     """Return the line of a netrc file that says the same as the credentials of a URL.
 
     Args:

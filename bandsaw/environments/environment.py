@@ -11,7 +11,7 @@ from ..serialization import SerializableValue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Dict, NoReturn, Optional, Sequence, Tuple, Union
+    from typing import Any, NoReturn, Sequence
 
     from ..interpreter import Interpreter
     from .resolution import Resolution
@@ -70,28 +70,28 @@ class Environment(SerializableValue):
         "requirements_file",
     )
 
-    python: Optional[str]
-    requirements: Tuple[str, ...]
-    requirements_file: Optional[str]
-    constraints: Tuple[str, ...]
-    lock: Optional[str]
-    index_url: Optional[str]
-    find_links: Tuple[str, ...]
-    name: Optional[str]
+    python: str | None
+    requirements: tuple[str, ...]
+    requirements_file: str | None
+    constraints: tuple[str, ...]
+    lock: str | None
+    index_url: str | None
+    find_links: tuple[str, ...]
+    name: str | None
     label: str
-    directory: Optional[str]
+    directory: str | None
 
     def __init__(
         self,
-        python: Union[str, Path, None] = None,
+        python: str | Path | None = None,
         requirements: Sequence[str] = (),
         *,
-        requirements_file: Union[str, Path, None] = None,
-        constraints: Union[str, Path, Sequence[str], None] = None,
-        lock: Union[str, Path, None] = None,
-        index_url: Optional[str] = None,
-        find_links: Sequence[Union[str, Path]] = (),
-        name: Optional[str] = None,
+        requirements_file: str | Path | None = None,
+        constraints: str | Path | Sequence[str] | None = None,
+        lock: str | Path | None = None,
+        index_url: str | None = None,
+        find_links: Sequence[str | Path] = (),
+        name: str | None = None,
     ) -> None:
         if constraints is None:
             constraints = ()
@@ -179,19 +179,19 @@ class Environment(SerializableValue):
         """The directory in which relative paths begin."""
         return self.directory or directory_of_default_configuration()
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the environment."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "label"}
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> Environment:
+    def deserialize(cls, values: dict[str, Any]) -> Environment:
         """Make an environment of what a serializer has read."""
         values = dict(values)
         directory = values.pop("directory")
         environment = cls(**values)
         return environment if directory is None else environment.at(directory)
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Environment.deserialize, (self.serialized(),)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -219,7 +219,7 @@ class Environment(SerializableValue):
         return without_credentials(f"Environment({', '.join(arguments)})")
 
 
-def _text(name: str, value: Any) -> Optional[str]:
+def _text(name: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     if isinstance(value, os.PathLike):
@@ -227,7 +227,7 @@ def _text(name: str, value: Any) -> Optional[str]:
     raise ConfigurationError(f"Environment: {name}={value!r} is not a text.")
 
 
-def _texts(name: str, values: Any) -> Tuple[str, ...]:
+def _texts(name: str, values: Any) -> tuple[str, ...]:
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
         raise ConfigurationError(
             f"Environment: {name}={values!r} is not a sequence of texts. Give [...]."

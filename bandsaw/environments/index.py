@@ -6,7 +6,7 @@ from .credentials import netrc_line, without_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Sequence, Tuple
+    from typing import Sequence
 
 
 class Index:
@@ -17,22 +17,22 @@ class Index:
         find_links: Directories, or addresses of pages, with files of packages.
     """
 
-    def __init__(self, url: Optional[str], find_links: Sequence[str]) -> None:
+    def __init__(self, url: str | None, find_links: Sequence[str]) -> None:
         self.url = url
         self.find_links = find_links
 
     @property
-    def options(self) -> List[str]:
+    def options(self) -> list[str]:
         """The lines of a file with requirements that say so."""
         lines = [] if self.url is None else [f"--index-url {self.url}"]
         return lines + [f"--find-links {link}" for link in self.find_links]
 
-    def anonymous(self) -> Tuple[Index, List[str]]:
+    def anonymous(self) -> tuple[Index, list[str]]:
         """Return the same without credentials, and these as lines of a netrc file.
 
         Where such a line cannot say it, it is left in the address.
         """
-        lines: List[str] = []
+        lines: list[str] = []
 
         def anonymous(url: str) -> str:
             line = netrc_line(url) if "@" in url else None

@@ -12,7 +12,7 @@ from .environment import Environment
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FunctionType
-    from typing import Any, Dict, Optional
+    from typing import Any
 
 # The regular expression of the specification
 _BLOCK = re.compile(
@@ -33,7 +33,7 @@ class InlineEnvironment:
 
     def __init__(self, path: str, name: str, directory: str) -> None:
         self._key = (path, name, directory)
-        self._environment: Optional[Environment] = None
+        self._environment: Environment | None = None
 
     @classmethod
     def of(cls, function: FunctionType, directory: str) -> InlineEnvironment:
@@ -98,7 +98,7 @@ def read_environment(path: str, name: str) -> Environment:
             f"{path}: the table tool.bandsaw of the script's metadata knows "
             f"{', '.join(sorted(known))}, and not {tools!r}."
         )
-    more: Dict[str, Any] = {key.replace("-", "_"): tools[key] for key in tools}
+    more: dict[str, Any] = {key.replace("-", "_"): tools[key] for key in tools}
     try:
         return Environment(
             metadata.get("requires-python"),
@@ -110,7 +110,7 @@ def read_environment(path: str, name: str) -> Environment:
         raise ConfigurationError(f"The metadata of {path}: {error}") from error
 
 
-def _metadata_of(path: str) -> Dict[str, Any]:
+def _metadata_of(path: str) -> dict[str, Any]:
     try:
         # Not only in UTF-8: what it is written in says the file itself.
         import tokenize
@@ -139,7 +139,7 @@ def _metadata_of(path: str) -> Dict[str, Any]:
     ]
     toml = _toml()
     try:
-        metadata: Dict[str, Any] = toml.loads("\n".join(lines))
+        metadata: dict[str, Any] = toml.loads("\n".join(lines))
     except toml.TOMLDecodeError as error:
         raise ConfigurationError(
             f"The metadata of {path} is not TOML: {error}"

@@ -15,7 +15,7 @@ from .requirements import normalized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence
+    from typing import Any, Sequence
 
     from .requirements import Requirements
 
@@ -43,22 +43,22 @@ class Package:
     def __init__(
         self,
         name: str,
-        version: Optional[str],
+        version: str | None,
         hashes: Sequence[str] = (),
-        url: Optional[str] = None,
+        url: str | None = None,
     ) -> None:
         self.name = normalized(name)
         self.version = version
         self.hashes = sorted(hashes)
         self.url = url
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return what is written of the package."""
         facts = {"version": self.version, "url": self.url, "hashes": self.hashes}
         return {name: value for name, value in facts.items() if value}
 
     @classmethod
-    def from_json(cls, name: str, facts: Dict[str, Any]) -> Package:
+    def from_json(cls, name: str, facts: dict[str, Any]) -> Package:
         """Make a package of what was read."""
         return cls(
             name, facts.get("version"), facts.get("hashes", ()), facts.get("url")
@@ -83,13 +83,13 @@ class Section:
         self,
         requirements: Sequence[str],
         packages: Sequence[Package],
-        projects: Dict[str, List[str]],
+        projects: dict[str, list[str]],
     ) -> None:
         self.requirements = list(requirements)
         self.packages = {package.name: package for package in packages}
         self.projects = projects
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return what is written of the section."""
         return {
             "requirements": self.requirements,
@@ -100,7 +100,7 @@ class Section:
         }
 
     @classmethod
-    def from_json(cls, facts: Dict[str, Any]) -> Section:
+    def from_json(cls, facts: dict[str, Any]) -> Section:
         """Make a section of what was read."""
         packages = [Package.from_json(*item) for item in facts["packages"].items()]
         return cls(facts["requirements"], packages, facts["projects"])
@@ -116,7 +116,7 @@ class LockFile:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def section(self, label: str, platform: str) -> Optional[Section]:
+    def section(self, label: str, platform: str) -> Section | None:
         """Return what an environment holds on a platform.
 
         Args:
@@ -157,7 +157,7 @@ class LockFile:
         environments.setdefault(label, {})[platform] = section.to_json()
         self._write(environments)
 
-    def drop(self, label: str, platform: Optional[str] = None) -> bool:
+    def drop(self, label: str, platform: str | None = None) -> bool:
         """Remove what was chosen for an environment, and tell if there was something.
 
         Args:
@@ -173,11 +173,11 @@ class LockFile:
             self._write(environments)
         return was_there
 
-    def labels(self) -> List[str]:
+    def labels(self) -> list[str]:
         """Return what the environments with a section are called."""
         return sorted(self._read())
 
-    def _read(self) -> Dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         try:
             with open(self.path, encoding="utf-8") as file:
                 content = json.load(file)
@@ -195,7 +195,7 @@ class LockFile:
             raise self._damaged("it does not list environments")
         return dict(environments)
 
-    def _write(self, environments: Dict[str, Any]) -> None:
+    def _write(self, environments: dict[str, Any]) -> None:
         content = {
             "about": _ABOUT,
             "version": _VERSION,

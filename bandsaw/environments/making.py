@@ -14,8 +14,6 @@ from .wheels import Wheel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List
-
     from .specification import Specification
     from .tools import Tool
 
@@ -95,7 +93,7 @@ def _tool(
     )
 
 
-def _wheels(specification: Specification, tool: Tool) -> List[Wheel]:
+def _wheels(specification: Specification, tool: Tool) -> list[Wheel]:
     return [
         Wheel(tool.build(project.path), project.text, project.extras)
         for project in specification.requirements.projects
@@ -119,7 +117,7 @@ def _check_project(
         raise outdated(specification.label, specification.lock.path, lines)
 
 
-def _with_credentials(specification: Specification, section: Section) -> List[Package]:
+def _with_credentials(specification: Specification, section: Section) -> list[Package]:
     """Return the packages; an address as it was given, not as it was written."""
     given = specification.requirements.lines
     return [

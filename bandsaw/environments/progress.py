@@ -7,7 +7,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any
 
 logger = logging.getLogger("bandsaw.environments")
 
@@ -31,7 +31,7 @@ class Progress:
         self._label = label
         self._end = end
         self._stage = ""
-        self._status: Optional[Any] = None
+        self._status: Any | None = None
 
     def __enter__(self) -> Progress:
         self._status = _status_on_terminal()
@@ -64,7 +64,7 @@ class Progress:
         self._stage = stage
 
 
-def _status_on_terminal() -> Optional[Any]:
+def _status_on_terminal() -> Any | None:
     """Return a line that moves, `None` where nobody would see it."""
     try:
         if not sys.stderr.isatty():

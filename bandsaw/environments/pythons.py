@@ -13,7 +13,7 @@ from ..remembered import remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Iterator, Tuple
 
     Version = Tuple[int, ...]
 
@@ -67,7 +67,7 @@ class Python:
         has_pip: Whether it can make environments that have pip.
     """
 
-    def __init__(self, executable: str, facts: Dict[str, Any]) -> None:
+    def __init__(self, executable: str, facts: dict[str, Any]) -> None:
         self.executable = executable
         self.version: str = facts["version"]
         self.implementation: str = facts["implementation"]
@@ -95,7 +95,7 @@ class Python:
         return f"<Python {self.version} {self.executable}>"
 
 
-def find_python(wanted: Optional[str], directory: str) -> Python:
+def find_python(wanted: str | None, directory: str) -> Python:
     """Find the interpreter that is meant.
 
     Args:
@@ -119,7 +119,7 @@ def find_python(wanted: Optional[str], directory: str) -> Python:
     known = _known.get(key)
     if known is not None and os.path.exists(known.executable):
         return known
-    best: Optional[Python] = None
+    best: Python | None = None
     found = []
     for python in installed_pythons():
         found.append(python)
@@ -139,7 +139,7 @@ def find_python(wanted: Optional[str], directory: str) -> Python:
     return best
 
 
-_known: Dict[Tuple[str, Optional[str]], Python] = {}
+_known: dict[tuple[str, str | None], Python] = {}
 
 
 def _find_executable(wanted: str, directory: str) -> Python:
@@ -172,7 +172,7 @@ def _required(path: str, name: str) -> Python:
     return python
 
 
-def _python_at(path: str) -> Optional[Python]:
+def _python_at(path: str) -> Python | None:
     """Return the interpreter at a path, `None` if there is none that works."""
     path = os.path.abspath(path)
     try:
@@ -222,7 +222,7 @@ def installed_pythons() -> Iterator[Python]:
 
 def _candidates() -> Iterator[str]:
     yield sys.executable
-    directories: List[str] = os.environ.get("PATH", "").split(os.pathsep)
+    directories: list[str] = os.environ.get("PATH", "").split(os.pathsep)
     home = os.path.expanduser("~")
     data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
     pyenv = os.environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv")
@@ -263,7 +263,7 @@ def parse_version(text: str) -> Version:
     return tuple(map(int, re.findall(r"\d+", text)))
 
 
-def _versions(wanted: str) -> Optional[Callable[[Version], bool]]:
+def _versions(wanted: str) -> Callable[[Version], bool] | None:
     """Return a test for versions, `None` if an executable is named."""
     if not re.match(r"[\d<>=!~]", wanted.strip()):
         return None
@@ -286,7 +286,7 @@ def _clause(text: str, wanted: str) -> Callable[[Version], bool]:
 
     # Nobody who says 3.8 means 3.8.0 only. So here, other than for packages, it stands
     # for all its releases.
-    tests: Dict[str, Callable[[Version], bool]] = {
+    tests: dict[str, Callable[[Version], bool]] = {
         "": same,
         "==": same,
         "!=": lambda version: not same(version),

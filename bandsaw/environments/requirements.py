@@ -11,7 +11,7 @@ from .credentials import without_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+    from typing import Any, Iterator, Sequence
 
     from .locks import Package
 
@@ -46,7 +46,7 @@ class Project:
         self.extras = extras
 
     @property
-    def signature(self) -> Tuple[Any, ...]:
+    def signature(self) -> tuple[Any, ...]:
         """What changes, if not always, when a file of the project does; quickly."""
         return tuple(
             (name, status.st_size, status.st_mtime_ns) for name, status in self._files()
@@ -62,7 +62,7 @@ class Project:
             whole.update(f"{name}\0{content}\n".encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 
-    def _files(self) -> Iterator[Tuple[str, os.stat_result]]:
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
         if os.path.isfile(self.path):
             yield "", os.stat(self.path)  # A wheel, or the archive of a project
             return
@@ -108,13 +108,13 @@ class Requirements:
     def __init__(
         self,
         requirements: Sequence[str],
-        requirements_file: Optional[str],
+        requirements_file: str | None,
         constraints: Sequence[str],
         directory: str,
     ) -> None:
-        self.lines: List[str] = []
-        self.projects: List[Project] = []
-        self.constraints: List[str] = []
+        self.lines: list[str] = []
+        self.projects: list[Project] = []
+        self.constraints: list[str] = []
         for text in requirements:
             self._add(text.strip(), directory)
         if requirements_file is not None:
@@ -152,7 +152,7 @@ class Requirements:
         self.projects.append(Project(text, path, match.group("extras") or ""))
 
     @property
-    def shown(self) -> List[str]:
+    def shown(self) -> list[str]:
         """All of them as they may be written down, without credentials."""
         return [
             *sorted(map(without_credentials, self.lines)),
@@ -165,10 +165,10 @@ class Requirements:
 
     def unsatisfied(
         self,
-        packages: Dict[str, Package],
+        packages: dict[str, Package],
         python_version: str,
         before: Sequence[str] = (),
-    ) -> List[str]:
+    ) -> list[str]:
         """Return the requirements that packages do not satisfy, and why.
 
         Args:
@@ -178,7 +178,7 @@ class Requirements:
         """
         lines = [text for text in self.lines if without_credentials(text) not in before]
         wanted = unsatisfied(lines, packages, python_version)
-        extras: Dict[str, Set[str]] = {}
+        extras: dict[str, set[str]] = {}
         for text in before:
             if _NAME.match(text):
                 extras.setdefault(name_of(text), set()).update(_extras_of(text))
@@ -201,7 +201,7 @@ def _checked(text: str) -> str:
     return text
 
 
-def _extras_of(requirement: str) -> Set[str]:
+def _extras_of(requirement: str) -> set[str]:
     match = re.match(rf"{_NAME.pattern}\s*\[([^]]*)\]", requirement)
     names = match.group(1).split(",") if match is not None else []
     return {normalized(name.strip()) for name in names}
@@ -217,8 +217,8 @@ def _is_path(text: str) -> bool:
 
 
 def files_of(
-    requirements_file: Optional[str], constraints: Sequence[str], directory: str
-) -> List[str]:
+    requirements_file: str | None, constraints: Sequence[str], directory: str
+) -> list[str]:
     """Return the paths of the files that say what an environment is asked to hold.
 
     Args:
@@ -228,7 +228,7 @@ def files_of(
     """
     named = [] if requirements_file is None else [requirements_file]
     named += [text for text in constraints if _is_path(text)]
-    files: List[str] = []
+    files: list[str] = []
     for name in named:
         for _ in _lines_of(name, directory, files):
             pass
@@ -247,7 +247,7 @@ class _Line:
 def _lines_of(
     name: str,
     directory: str,
-    seen: Optional[List[str]] = None,
+    seen: list[str] | None = None,
     is_constraint: bool = False,
 ) -> Iterator[_Line]:
     """Yield the requirements in a file, and in those that it names."""
@@ -318,11 +318,11 @@ def name_of(requirement: str) -> str:
 
 def unsatisfied(
     texts: Sequence[str],
-    packages: Dict[str, Package],
+    packages: dict[str, Package],
     python_version: str,
     extras: Sequence[str] = (),
     are_wanted: bool = True,
-) -> List[str]:
+) -> list[str]:
     """Return the requirements that packages do not satisfy, and why.
 
     Args:
@@ -342,11 +342,11 @@ def unsatisfied(
 
 def _compare(
     text: str,
-    packages: Dict[str, Package],
+    packages: dict[str, Package],
     python_version: str,
     extras: Sequence[str],
     is_wanted: bool,
-) -> Optional[str]:
+) -> str | None:
     """Say why packages do not satisfy a requirement, `None` if they do."""
     package = packages.get(name_of(text))
     try:

@@ -12,7 +12,7 @@ from .specification import Specification
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ContextManager, Dict, List, Optional, Tuple
+    from typing import Any, ContextManager
 
     from .environment import Environment
     from .locks import Section
@@ -54,7 +54,7 @@ class Resolution:
         self.identity = ", ".join([platform, *packages, *projects])
 
     @property
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What is written down of the environment: plain data."""
         python = self.specification.python
         return {
@@ -79,7 +79,7 @@ class Resolution:
             path = store.make(self.digest, self.specification.label, self._fill)
         return store.executable_of(path)
 
-    def _fill(self, directory: str, scratch: str) -> Dict[str, Any]:
+    def _fill(self, directory: str, scratch: str) -> dict[str, Any]:
         # Most processes only find what is there.
         from . import making
 
@@ -156,10 +156,10 @@ class _Known:
         self._state = (before, _status(self._lock), self._signature())
         self._path = os.environ.get("PATH")
 
-    def _statuses(self) -> List[Any]:
+    def _statuses(self) -> list[Any]:
         return [_status(path) for path in self._files]
 
-    def _signature(self) -> Tuple[Any, ...]:
+    def _signature(self) -> tuple[Any, ...]:
         requirements = self.resolution.specification.requirements
         return tuple(project.signature for project in requirements.projects)
 
@@ -174,7 +174,7 @@ class _Known:
         )
 
 
-def _status(path: str) -> Optional[Tuple[int, int, int]]:
+def _status(path: str) -> tuple[int, int, int] | None:
     try:
         status = os.stat(path)
     except OSError:
@@ -182,7 +182,7 @@ def _status(path: str) -> Optional[Tuple[int, int, int]]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-_known: Dict[Tuple[Environment, str], _Known] = {}
+_known: dict[tuple[Environment, str], _Known] = {}
 
 
 def resolve(environment: Environment) -> Resolution:

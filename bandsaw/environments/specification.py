@@ -12,8 +12,6 @@ from .requirements import Requirements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
-
     from .environment import Environment
     from .locks import Section
     from .pythons import Python
@@ -53,7 +51,7 @@ class Specification:
         )
         self.lock = LockFile(os.path.join(place, environment.lock or FILE_NAME))
 
-    def locked(self) -> Optional[Section]:
+    def locked(self) -> Section | None:
         """Return what is locked for it, `None` if nothing is yet.
 
         Raises:

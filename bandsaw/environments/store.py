@@ -20,7 +20,7 @@ from ..stores.flights import flights_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
+    from typing import Any, Callable, ContextManager, Iterator
 
 _RECORD = "bandsaw-environment.json"
 _LOCKS = ".locks"
@@ -52,7 +52,7 @@ class KeptEnvironment:
     def __init__(self, link: str) -> None:
         self.path = link
         with open(os.path.join(link, _RECORD), encoding="utf-8") as file:
-            self.facts: Dict[str, Any] = json.load(file)
+            self.facts: dict[str, Any] = json.load(file)
             self.last_use = os.fstat(file.fileno()).st_mtime
 
     @property
@@ -136,7 +136,7 @@ def environments_directory() -> str:
     return directory
 
 
-def look(digest: str) -> Optional[KeptEnvironment]:
+def look(digest: str) -> KeptEnvironment | None:
     """Return an environment, `None` if it is not there; that is no use of it.
 
     Args:
@@ -148,7 +148,7 @@ def look(digest: str) -> Optional[KeptEnvironment]:
         return None
 
 
-def find(digest: str) -> Optional[str]:
+def find(digest: str) -> str | None:
     """Return the path of an environment, `None` if it is not there or does not work.
 
     It is used from now on, which is noted.
@@ -226,7 +226,7 @@ def building(digest: str, label: str) -> Iterator[str]:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def make(digest: str, label: str, fill: Callable[[str, str], Dict[str, Any]]) -> str:
+def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) -> str:
     """Make an environment, unless somebody else does so meanwhile.
 
     Args:
@@ -282,7 +282,7 @@ def _link(target: str, link: str) -> None:
     os.replace(beside, link)
 
 
-def kept() -> List[KeptEnvironment]:
+def kept() -> list[KeptEnvironment]:
     """Return all environments that are there, the least recently used ones first."""
     parent = environments_directory()
     found = [
@@ -297,7 +297,7 @@ def kept() -> List[KeptEnvironment]:
     )
 
 
-def remove_left_overs(mine: Optional[str] = None) -> int:
+def remove_left_overs(mine: str | None = None) -> int:
     """Remove what builds have left over that were killed, and count it.
 
     Args:

@@ -23,7 +23,7 @@ from .locks import Package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Optional, Sequence
+    from typing import Any, Iterable, Sequence
 
     from .pythons import Python
 
@@ -99,7 +99,7 @@ class Tool:
 
     def choose(
         self, requirements: Sequence[str], constraints: Sequence[str]
-    ) -> List[Package]:
+    ) -> list[Package]:
         """Choose packages that satisfy requirements.
 
         Args:
@@ -112,7 +112,7 @@ class Tool:
         if not requirements:
             return []
         source = self._write("requirements.in", [*self._index.options, *requirements])
-        options: List[str] = []
+        options: list[str] = []
         if constraints:
             options = ["--constraint", self._write("constraints.txt", constraints)]
         return self._choose(source, options)
@@ -142,7 +142,7 @@ class Tool:
     def _build(self, project: str, directory: str) -> None:
         raise NotImplementedError
 
-    def _choose(self, source: str, options: Sequence[str]) -> List[Package]:
+    def _choose(self, source: str, options: Sequence[str]) -> list[Package]:
         raise NotImplementedError
 
     def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
@@ -186,7 +186,7 @@ class Uv(Tool):
             *("--python", self._python.executable, project),
         )
 
-    def _choose(self, source: str, options: Sequence[str]) -> List[Package]:
+    def _choose(self, source: str, options: Sequence[str]) -> list[Package]:
         target = os.path.join(self._scratch, "requirements.txt")
         self._run(
             "choosing packages",
@@ -216,7 +216,7 @@ class Uv(Tool):
         self._commands.run(stage, [self._uv, *words], variables)
 
 
-def _packages_of(text: str) -> List[Package]:
+def _packages_of(text: str) -> list[Package]:
     """Return the packages in a file with requirements and hashes."""
     packages = []
     for line in text.replace("\\\n", " ").splitlines():
@@ -235,7 +235,7 @@ def _packages_of(text: str) -> List[Package]:
 
 
 def _from_url(
-    name: str, version: Optional[str], url: str, hashes: Sequence[str]
+    name: str, version: str | None, url: str, hashes: Sequence[str]
 ) -> Package:
     is_fixed = not _VERSION_CONTROL.match(url)
     return Package(
@@ -263,7 +263,7 @@ class Pip(Tool):
         # index on its command line. So who somebody is must not be a part of that.
         anonymous, lines = index.anonymous()
         super().__init__(commands, python, directory, scratch, anonymous)
-        self._netrc: Optional[str] = None
+        self._netrc: str | None = None
         if lines:
             self._netrc = self._write("netrc", [netrc_of_user(), *lines])
 
@@ -285,7 +285,7 @@ class Pip(Tool):
             *("wheel", "--no-deps", "--wheel-dir", directory, "-r", path),
         )
 
-    def _choose(self, source: str, options: Sequence[str]) -> List[Package]:
+    def _choose(self, source: str, options: Sequence[str]) -> list[Package]:
         target = os.path.join(self._scratch, "report.json")
         self._pip(
             "choosing packages",
@@ -320,7 +320,7 @@ class Pip(Tool):
         return self._commands.run(stage, command, variables)
 
 
-def _package_of(item: Dict[str, Any]) -> Package:
+def _package_of(item: dict[str, Any]) -> Package:
     """Return the package of an item in a report of pip."""
     name, version = item["metadata"]["name"], item["metadata"]["version"]
     source = item["download_info"]
@@ -360,7 +360,7 @@ def choose_tool(
     return Pip(commands, python, directory, scratch, index)
 
 
-def find_uv() -> Optional[str]:
+def find_uv() -> str | None:
     """Return the path of uv: that of the extra, else the one on the `PATH`."""
     try:
         from uv import find_uv_bin

@@ -12,7 +12,7 @@ from .requirements import normalized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List
+    pass
 
 
 class Wheel:
@@ -51,6 +51,6 @@ class Wheel:
             ) from error
         metadata = email.parser.Parser().parsestr(text, headersonly=True)
         self.name = normalized(metadata["Name"])
-        self.requirements: List[str] = sorted(metadata.get_all("Requires-Dist") or [])
+        self.requirements: list[str] = sorted(metadata.get_all("Requires-Dist") or [])
         self.extras = [part for part in re.split(r"[\[\],\s]+", extras) if part]
         self.requirement = f"{self.name}{extras} @ {pathlib.Path(path).as_uri()}"

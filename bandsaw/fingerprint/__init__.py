@@ -17,7 +17,7 @@ from .walk import TooDeepError, shallow_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Mapping, Union
+    from typing import Mapping, Union
 
     from .walk import Memo
 
@@ -74,7 +74,7 @@ def fingerprint_arguments(arguments: Mapping[str, object]) -> bytes:
     return fingerprint_of_tokens(argument_tokens(arguments))
 
 
-def argument_tokens(arguments: Mapping[str, object]) -> Dict[str, Token]:
+def argument_tokens(arguments: Mapping[str, object]) -> dict[str, Token]:
     """Return what stands for each argument of a call.
 
     Args:
@@ -85,7 +85,7 @@ def argument_tokens(arguments: Mapping[str, object]) -> Dict[str, Token]:
         The tokens in the order of the names; instead of a token, the error that says
         why an argument has no stable identity.
     """
-    tokens: Dict[str, Token] = {}
+    tokens: dict[str, Token] = {}
     memo: Memo = {}
     for name in sorted(arguments):
         value = arguments[name]

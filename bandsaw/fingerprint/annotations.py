@@ -8,14 +8,14 @@ from .names import name_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Union
+    from typing import Any, Callable
 
 
 def _expand_special(value: Any) -> bytes:
     return name_token("typing", value._name)
 
 
-def _expand_alias(value: Any) -> Union[bytes, Form]:
+def _expand_alias(value: Any) -> bytes | Form:
     if getattr(value, "_special", False):  # `List` itself, before Python 3.9
         return _expand_special(value)
     arguments = value.__args__
@@ -31,7 +31,7 @@ def _expand_reference(value: Any) -> bytes:
     return b"annotation of name " + text(value.__forward_arg__)
 
 
-EXPANDERS: Dict[str, Callable[[Any], Union[bytes, Form]]] = {
+EXPANDERS: dict[str, Callable[[Any], bytes | Form]] = {
     "_SpecialForm": _expand_special,
     "_SpecialGenericAlias": _expand_special,
     "_GenericAlias": _expand_alias,

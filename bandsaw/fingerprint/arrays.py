@@ -11,14 +11,14 @@ from .objects import with_attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Union
+    from typing import Any, Callable
 
 # The 80 bits of x86's long double are stored in 16 bytes, of which 6 are left over.
 _EXTENDED_PRECISION_DIGITS = 63
 _EXTENDED_PRECISION_BYTES = 10
 
 
-def array_form(array: Any, tag: bytes = b"array ") -> Union[bytes, Form]:
+def array_form(array: Any, tag: bytes = b"array ") -> bytes | Form:
     """Take an array apart.
 
     Args:
@@ -154,7 +154,7 @@ def _cleaner(dtype: Any) -> Any:
     return clean
 
 
-def _expand_array(value: Any) -> Union[bytes, Form]:
+def _expand_array(value: Any) -> bytes | Form:
     numpy = sys.modules["numpy"]
     # Where an array is mapped from does not count.
     if type(value) is numpy.ndarray or type(value) is numpy.memmap:
@@ -176,7 +176,7 @@ def _expand_masked(value: Any) -> Form:
     return Form(b"masked array ", parts, "%s", names)
 
 
-def _expand_scalar(value: Any) -> Union[bytes, Form]:
+def _expand_scalar(value: Any) -> bytes | Form:
     return array_form(value, b"scalar ")
 
 
@@ -188,7 +188,7 @@ def _expand_ufunc(value: Any) -> bytes:
     return b"ufunc " + text(value.__name__)
 
 
-EXPANDERS: Dict[str, Callable[[Any], Union[bytes, Form]]] = {
+EXPANDERS: dict[str, Callable[[Any], bytes | Form]] = {
     "ndarray": _expand_array,
     "MaskedArray": _expand_masked,
     "generic": _expand_scalar,

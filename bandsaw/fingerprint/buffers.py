@@ -9,7 +9,7 @@ from hashlib import sha256
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from threading import Thread
-    from typing import Callable, List, Union
+    from typing import Callable, Union
 
     Buffer = Union[bytes, bytearray, memoryview]
 
@@ -61,9 +61,9 @@ def digest_blocks(count: int, read: Callable[[int], Buffer]) -> bytes:
     """
     if count == 1:
         return sha256(read(0)).digest()
-    digests: List[bytes] = [b""] * count
+    digests: list[bytes] = [b""] * count
     waiting = deque(range(count))
-    failures: List[BaseException] = []
+    failures: list[BaseException] = []
 
     def work() -> None:
         try:
@@ -91,7 +91,7 @@ def digest_blocks(count: int, read: Callable[[int], Buffer]) -> bytes:
     return sha256(b"tree%d:" % count + b"".join(digests)).digest()
 
 
-def _start(work: Callable[[], None], count: int) -> List[Thread]:
+def _start(work: Callable[[], None], count: int) -> list[Thread]:
     if count <= 0:
         return []
     from threading import Thread

@@ -10,7 +10,7 @@ from .leaves import PACKED_LENGTH, packed, packed_texts, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Collection, Dict, Mapping, Union
+    from typing import Any, Callable, Collection, Mapping
 
 _SORTABLE = frozenset((int, str, bytes, bool))
 
@@ -20,7 +20,7 @@ _BRIEF = 60
 _LARGE = 10**_BRIEF
 
 
-def _expand_list(value: Any) -> Union[bytes, Form]:
+def _expand_list(value: Any) -> bytes | Form:
     if len(value) >= PACKED_LENGTH:
         token = packed(value)
         if token is not None:
@@ -28,7 +28,7 @@ def _expand_list(value: Any) -> Union[bytes, Form]:
     return Form(b"list %d " % len(value), value)
 
 
-def _expand_tuple(value: Any) -> Union[bytes, Form]:
+def _expand_tuple(value: Any) -> bytes | Form:
     if len(value) >= PACKED_LENGTH:
         token = packed(value)
         if token is not None:
@@ -36,15 +36,15 @@ def _expand_tuple(value: Any) -> Union[bytes, Form]:
     return Form(b"tuple %d " % len(value), value)
 
 
-def _expand_set(value: Any) -> Union[bytes, Form]:
+def _expand_set(value: Any) -> bytes | Form:
     return unordered(b"set ", value)
 
 
-def _expand_frozenset(value: Any) -> Union[bytes, Form]:
+def _expand_frozenset(value: Any) -> bytes | Form:
     return unordered(b"frozenset ", value)
 
 
-def unordered(tag: bytes, items: Collection[object]) -> Union[bytes, Form]:
+def unordered(tag: bytes, items: Collection[object]) -> bytes | Form:
     """Take a collection apart whose order says nothing.
 
     Args:
@@ -62,15 +62,15 @@ def unordered(tag: bytes, items: Collection[object]) -> Union[bytes, Form]:
     return Form(tag + b"%d " % len(items), tuple(items), unordered=True)
 
 
-def _expand_dict(value: Any) -> Union[bytes, Form]:
+def _expand_dict(value: Any) -> bytes | Form:
     return mapping(b"dict ", value)
 
 
-def _expand_proxy(value: Any) -> Union[bytes, Form]:
+def _expand_proxy(value: Any) -> bytes | Form:
     return mapping(b"mappingproxy ", dict(value))
 
 
-def mapping(tag: bytes, items: Mapping[Any, object]) -> Union[bytes, Form]:
+def mapping(tag: bytes, items: Mapping[Any, object]) -> bytes | Form:
     """Take a mapping apart whose order says nothing.
 
     Args:
@@ -110,15 +110,15 @@ def _brief(key: Any) -> str:
     return f"a {kind.__qualname__}"
 
 
-def _expand_keys(value: Any) -> Union[bytes, Form]:
+def _expand_keys(value: Any) -> bytes | Form:
     return unordered(b"dict_keys ", value)
 
 
-def _expand_values(value: Any) -> Union[bytes, Form]:
+def _expand_values(value: Any) -> bytes | Form:
     return unordered(b"dict_values ", value)
 
 
-def _expand_items(value: Any) -> Union[bytes, Form]:
+def _expand_items(value: Any) -> bytes | Form:
     return Form(
         b"dict_items %d " % len(value),
         [Pair(key, item) for key, item in value],
@@ -152,7 +152,7 @@ def _expand_slice(value: Any) -> Form:
     return Form(b"slice ", (value.start, value.stop, value.step), ".%s", names)
 
 
-EXPANDERS: Dict[type, Callable[[Any], Union[bytes, Form]]] = {
+EXPANDERS: dict[type, Callable[[Any], bytes | Form]] = {
     list: _expand_list,
     tuple: _expand_tuple,
     set: _expand_set,

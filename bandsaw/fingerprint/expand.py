@@ -14,7 +14,7 @@ from .standard import CONTENTS, expand_enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Mapping, Optional, Union
+    from typing import Any, Callable, Mapping, Union
 
     Expander = Callable[[Any], Union[bytes, Form]]
 
@@ -23,7 +23,7 @@ def _refuse(value: Any) -> Form:
     raise Refused(value)
 
 
-_EXACT: Dict[type, Expander] = {
+_EXACT: dict[type, Expander] = {
     **containers.EXPANDERS,
     **names.EXPANDERS,
     Deferred: expand_deferred,
@@ -33,7 +33,7 @@ _EXACT: Dict[type, Expander] = {
 }
 
 
-def expand(value: Any) -> Union[bytes, Form]:
+def expand(value: Any) -> bytes | Form:
     """Take a value apart that is not a leaf.
 
     Args:
@@ -74,7 +74,7 @@ def expand(value: Any) -> Union[bytes, Form]:
 
 def _expand_standard(
     value: Any, owner: type, name: str, stand_for: Callable[[Any], object]
-) -> Union[bytes, Form]:
+) -> bytes | Form:
     if name == "lru_cache":
         token = names.named(value)
         if token is not None:
@@ -89,7 +89,7 @@ def _expand_standard(
     return objects.with_attributes(label, value, content, owner)
 
 
-def _library(root: str) -> Optional[Mapping[str, Expander]]:
+def _library(root: str) -> Mapping[str, Expander] | None:
     # Values of a library exist only where it has been imported.
     if root == "typing":
         from .annotations import EXPANDERS as ANNOTATIONS

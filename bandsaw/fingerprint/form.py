@@ -11,7 +11,7 @@ from .buffers import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Optional, Sequence, Union
+    from typing import Any, Callable, Iterable, Sequence
 
 # A longer token is replaced by its digest, so that what is shared is hashed once.
 TOKEN_LIMIT = 256
@@ -36,7 +36,7 @@ class Form:
         label: bytes,
         parts: Sequence[object],
         style: str = "[%s]",
-        names: Optional[Sequence[object]] = None,
+        names: Sequence[object] | None = None,
         unordered: bool = False,
         stands_in: bool = False,
     ) -> None:
@@ -79,12 +79,12 @@ class Deferred:
 
     __slots__ = ("args", "expander")
 
-    def __init__(self, expander: Callable[..., Union[bytes, Form]], *args: Any) -> None:
+    def __init__(self, expander: Callable[..., bytes | Form], *args: Any) -> None:
         self.expander = expander
         self.args = args
 
 
-def expand_deferred(value: Deferred) -> Union[bytes, Form]:
+def expand_deferred(value: Deferred) -> bytes | Form:
     """Take a deferred part apart."""
     return value.expander(*value.args)
 

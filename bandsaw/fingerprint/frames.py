@@ -9,7 +9,7 @@ from .leaves import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Union
+    from typing import Any, Callable, Union
 
     Expander = Callable[[Any], Union[bytes, Form]]
 
@@ -63,7 +63,7 @@ def _expand_multi_index(value: Any) -> Form:
     return Form(b"pandas multi-index %d " % len(levels), parts, "%s", names)
 
 
-def _expand_column(values: Any) -> Union[bytes, Form]:
+def _expand_column(values: Any) -> bytes | Form:
     label = b"pandas column " + text(str(values.dtype))
     return Form(label, (_column_content(values),), "%s", ("",))
 
@@ -94,7 +94,7 @@ def _column_content(values: Any) -> object:
     return (mask, items.tolist())
 
 
-PANDAS: Dict[str, Expander] = {
+PANDAS: dict[str, Expander] = {
     "DataFrame": _expand_frame,
     "Series": _expand_series,
     "RangeIndex": _expand_range_index,
@@ -165,7 +165,7 @@ def _numeric(polars: Any) -> Any:
     return [getattr(polars, name) for name in names.split()]
 
 
-POLARS: Dict[str, Expander] = {
+POLARS: dict[str, Expander] = {
     "DataFrame": _expand_polars_frame,
     "Series": _expand_polars_series,
 }

@@ -17,7 +17,7 @@ from .leaves import LEAVES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+    from typing import Any, Sequence
 
 # A function that stands a value in for itself, again and again, would never end.
 _STAND_IN_LIMIT = 1000
@@ -43,12 +43,12 @@ class _Node:
     __slots__ = ("children", "form", "parent", "stand_ins", "token", "value")
 
     def __init__(
-        self, value: object, parent: Optional[Tuple[int, int]], stand_ins: int
+        self, value: object, parent: tuple[int, int] | None, stand_ins: int
     ) -> None:
         self.value = value
         self.form = Form(b"", ())
-        self.children: List[Union[bytes, int]] = []
-        self.token: Optional[bytes] = None
+        self.children: list[bytes | int] = []
+        self.token: bytes | None = None
         self.parent = parent
         self.stand_ins = stand_ins
 
@@ -75,7 +75,7 @@ def deep_token(root: object, path: str) -> bytes:
     return token if token is not None else _token_of_circles(nodes)
 
 
-def _lay_out(root: object, path: str) -> List[_Node]:
+def _lay_out(root: object, path: str) -> list[_Node]:
     nodes = [_Node(root, None, 0)]
     numbers = {id(root): 0}
     # The list grows while it is walked: breadth first gives the shortest paths.
@@ -106,7 +106,7 @@ def _lay_out(root: object, path: str) -> List[_Node]:
 
 
 def _unstable(
-    nodes: List[_Node], node: _Node, path: str, refused: Refused
+    nodes: list[_Node], node: _Node, path: str, refused: Refused
 ) -> UnstableValueError:
     steps = []
     kind = type(refused.value)
@@ -125,9 +125,9 @@ def _unstable(
     )
 
 
-def _resolve(nodes: List[_Node]) -> None:
+def _resolve(nodes: list[_Node]) -> None:
     """Find the tokens of all nodes that do not lead to a circle."""
-    dependents: List[List[int]] = [[] for _ in nodes]
+    dependents: list[list[int]] = [[] for _ in nodes]
     missing = [0] * len(nodes)
     ready = []
     for number, node in enumerate(nodes):
@@ -148,11 +148,11 @@ def _resolve(nodes: List[_Node]) -> None:
                 ready.append(dependent)
 
 
-def _known(nodes: List[_Node], child: Union[bytes, int]) -> Any:
+def _known(nodes: list[_Node], child: bytes | int) -> Any:
     return child if isinstance(child, bytes) else nodes[child].token
 
 
-def _token_of_circles(nodes: List[_Node]) -> bytes:
+def _token_of_circles(nodes: list[_Node]) -> bytes:
     open_nodes = [node for node in nodes if node.token is None]
     numbers = {id(node): number for number, node in enumerate(open_nodes)}
     labels = []
@@ -200,7 +200,7 @@ def _refine(
     labels: Sequence[bytes],
     children: Sequence[Sequence[int]],
     unordered: Sequence[bool],
-) -> List[int]:
+) -> list[int]:
     """Number the nodes so that only indistinguishable ones have the same number.
 
     The biggest part of a class that falls apart keeps the number, so that a node gets
@@ -210,14 +210,14 @@ def _refine(
     """
     rank = {label: number for number, label in enumerate(sorted(set(labels)))}
     classes = [rank[label] for label in labels]
-    members: List[List[int]] = [[] for _ in rank]
-    parents: List[List[int]] = [[] for _ in labels]
+    members: list[list[int]] = [[] for _ in rank]
+    parents: list[list[int]] = [[] for _ in labels]
     for node, number in enumerate(classes):
         members[number].append(node)
         for child in children[node]:
             parents[child].append(node)
 
-    def signature(node: int) -> Tuple[int, ...]:
+    def signature(node: int) -> tuple[int, ...]:
         targets = [classes[child] for child in children[node]]
         if unordered[node]:
             targets.sort()
@@ -226,13 +226,13 @@ def _refine(
     changed = set(range(len(labels)))
     while changed:
         # What is alone in its class cannot be told from itself.
-        touched: Dict[int, List[int]] = {}
+        touched: dict[int, list[int]] = {}
         for node in changed:
             if len(members[classes[node]]) > 1:
                 touched.setdefault(classes[node], []).append(node)
         splits = []
         for number in sorted(touched):
-            groups: Dict[Tuple[int, ...], List[int]] = {}
+            groups: dict[tuple[int, ...], list[int]] = {}
             for node in touched[number]:
                 groups.setdefault(signature(node), []).append(node)
             if len(touched[number]) < len(members[number]):

@@ -11,7 +11,7 @@ from .buffers import INLINE_SIZE, blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Collection, Dict, Optional
+    from typing import Callable, Collection
 
 # Shorter sequences are quicker item by item. Part of the format.
 PACKED_LENGTH = 8
@@ -66,7 +66,7 @@ def _not_implemented(value: object) -> bytes:
 
 
 # By exact type.
-LEAVES: Dict[type, Callable[..., bytes]] = {
+LEAVES: dict[type, Callable[..., bytes]] = {
     int: _int,
     str: text,
     float: _float,
@@ -79,7 +79,7 @@ LEAVES: Dict[type, Callable[..., bytes]] = {
 }
 
 
-def _pack_ints(items: Collection[int]) -> Optional[bytes]:
+def _pack_ints(items: Collection[int]) -> bytes | None:
     try:
         numbers = array("q", items)
     except OverflowError:
@@ -110,7 +110,7 @@ def _pack_bytes(items: Collection[bytes]) -> bytes:
     return blob(b"X%d " % len(items), lengths) + blob(b"", b"".join(items))
 
 
-_PACKERS: Dict[type, Callable[..., Optional[bytes]]] = {
+_PACKERS: dict[type, Callable[..., bytes | None]] = {
     int: _pack_ints,
     float: _pack_floats,
     bool: _pack_bools,
@@ -125,7 +125,7 @@ def _little_endian(numbers: array[int] | array[float]) -> memoryview:
     return memoryview(numbers).cast("B")
 
 
-def packed(items: Collection[object]) -> Optional[bytes]:
+def packed(items: Collection[object]) -> bytes | None:
     """Return the token of a long sequence of leaves of one type, made at C speed.
 
     Args:

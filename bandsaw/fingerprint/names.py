@@ -12,7 +12,7 @@ from .leaves import packed_texts, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Union
+    from typing import Any, Callable
 
 _HEAP_TYPE = 1 << 9
 
@@ -40,7 +40,7 @@ UNSAID = frozenset(
 )
 
 
-def named(value: Any) -> Optional[bytes]:
+def named(value: Any) -> bytes | None:
     """Return the token of a function, class or the like by its name.
 
     Args:
@@ -96,7 +96,7 @@ def _public_module(module: str, name: str, value: object) -> str:
         module = parent
 
 
-def expand_class(value: Any) -> Union[bytes, Form]:
+def expand_class(value: Any) -> bytes | Form:
     """Take a class apart, unless its name says it all.
 
     Args:
@@ -137,7 +137,7 @@ def expand_class(value: Any) -> Union[bytes, Form]:
 _FIELD_STEPS = ("_fields", "_field_defaults")
 
 
-def expand_function(value: types.FunctionType) -> Union[bytes, Form]:
+def expand_function(value: types.FunctionType) -> bytes | Form:
     """Take a function apart, unless its name says it all.
 
     Args:
@@ -218,7 +218,7 @@ def _expand_method(value: Any) -> Form:
     return Form(b"method ", (value.__func__, value.__self__), ".%s", names)
 
 
-def _expand_builtin(value: Any) -> Union[bytes, Form]:
+def _expand_builtin(value: Any) -> bytes | Form:
     owner = value.__self__
     if owner is None or isinstance(owner, types.ModuleType):
         return named(value) or name_token(
@@ -233,7 +233,7 @@ def _expand_descriptor(value: Any) -> Form:
     return Form(label, (value.__objclass__,), ".%s", ("__objclass__",))
 
 
-def _expand_task_method(value: Any) -> Union[bytes, Form]:
+def _expand_task_method(value: Any) -> bytes | Form:
     return named(value) or expand_function(value.func)
 
 
@@ -248,7 +248,7 @@ def _expand_property(value: property) -> Form:
     return Form(b"property ", (value.fget, value.fset, value.fdel), ".%s", names)
 
 
-EXPANDERS: Dict[type, Callable[[Any], Union[bytes, Form]]] = {
+EXPANDERS: dict[type, Callable[[Any], bytes | Form]] = {
     types.FunctionType: expand_function,
     types.CodeType: _expand_code,
     type((lambda cell: lambda: cell)(0).__closure__[0]): _expand_cell,  # type: ignore[index]

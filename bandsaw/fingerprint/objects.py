@@ -12,7 +12,7 @@ from .names import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Optional, Union
+    from typing import Any, Iterable
 
 _CONSTRUCTORS = (
     copyreg.__newobj__,  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ def pickles_its_own_way(owner: type) -> bool:
     return False
 
 
-def attributes(value: Any, until: type = object) -> Dict[str, object]:
+def attributes(value: Any, until: type = object) -> dict[str, object]:
     """Return what a value holds in its attributes and slots.
 
     Args:
@@ -57,7 +57,7 @@ def attributes(value: Any, until: type = object) -> Dict[str, object]:
         The attributes that are set, without what `functools.cached_property` keeps.
     """
     kind = type(value)
-    found: Dict[str, object] = {}
+    found: dict[str, object] = {}
     for owner in kind.__mro__:
         if owner is until:
             break
@@ -75,7 +75,7 @@ def attributes(value: Any, until: type = object) -> Dict[str, object]:
     return found
 
 
-def _without_cached(kind: type, state: Dict[str, object]) -> Dict[str, object]:
+def _without_cached(kind: type, state: dict[str, object]) -> dict[str, object]:
     # What was computed from the rest says nothing, and is not always there.
     for name in state:
         for owner in kind.__mro__:
@@ -120,7 +120,7 @@ def with_attributes(label: bytes, value: Any, content: object, until: type) -> F
     )
 
 
-def expand_object(value: Any) -> Union[bytes, Form]:
+def expand_object(value: Any) -> bytes | Form:
     """Take an object apart of which nothing special is known.
 
     Args:
@@ -199,8 +199,8 @@ def _expand_reduced(value: Any, kind: type, reduced: Any) -> Form:
     )
 
 
-def _plain_state(kind: type, state: Any) -> Optional[Dict[str, object]]:
-    plain: Dict[str, object] = {}
+def _plain_state(kind: type, state: Any) -> dict[str, object] | None:
+    plain: dict[str, object] = {}
     parts: Iterable[Any] = state if type(state) is tuple else (state,)
     for part in parts:
         if type(part) is dict and set(map(type, part)) <= {str}:
@@ -227,7 +227,7 @@ def _refuse_addresses(value: Any, parts: object) -> None:
     """Look for the numbers by which values are known in this process only."""
     address = id(value)
     digits = f"{address:x}"
-    waiting: List[Any] = [parts]
+    waiting: list[Any] = [parts]
     for _ in range(_SEARCHED_ITEMS):
         if not waiting:
             return

@@ -9,7 +9,7 @@ from .leaves import LEAVES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Type, TypeVar
+    from typing import Any, Callable, TypeVar
 
     T = TypeVar("T")
     StandIn = Callable[[Any], object]
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _FIXED = frozenset(LEAVES) | {list, tuple, dict, set, frozenset, bytearray, type}
 
 _lock = Lock()
-_registered: Dict[type, StandIn] = {}
+_registered: dict[type, StandIn] = {}
 
 
-def register_fingerprint(type: Type[T], function: Callable[[T], object]) -> None:
+def register_fingerprint(type: type[T], function: Callable[[T], object]) -> None:
     """Say what stands for the values of a type when their identity is asked for.
 
     It counts for subclasses, too, unless a nearer class has a function or a method
@@ -56,7 +56,7 @@ def register_fingerprint(type: Type[T], function: Callable[[T], object]) -> None
 _TYPE = type
 
 
-def find_stand_in(kind: type) -> Optional[StandIn]:
+def find_stand_in(kind: type) -> StandIn | None:
     """Return what the user gave to identify the values of a class.
 
     Args:
@@ -72,7 +72,7 @@ def find_stand_in(kind: type) -> Optional[StandIn]:
         if function is not None:
             return function
         if "__fingerprint__" in owner.__dict__:
-            method: Optional[StandIn] = owner.__fingerprint__  # type: ignore[attr-defined]
+            method: StandIn | None = owner.__fingerprint__  # type: ignore[attr-defined]
             return method
     return None
 

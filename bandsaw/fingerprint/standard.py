@@ -13,7 +13,7 @@ from .leaves import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Tuple, Union
+    from typing import Any, Callable, Union
 
     Expander = Callable[[Any], Union[bytes, Form]]
 
@@ -121,7 +121,7 @@ def _mock(value: Any) -> object:
     raise TypeError("a mock is changed by each look at it")
 
 
-CONTENTS: Dict[Tuple[str, str], Tuple[str, Callable[[Any], object]]] = {
+CONTENTS: dict[tuple[str, str], tuple[str, Callable[[Any], object]]] = {
     ("datetime", "date"): ("date", _date),
     ("datetime", "time"): ("time", _time),
     ("datetime", "datetime"): ("datetime", _datetime),

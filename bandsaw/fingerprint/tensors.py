@@ -10,7 +10,7 @@ from .leaves import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Union
+    from typing import Any, Callable
 
 
 def _expand_tensor(value: Any) -> Form:
@@ -34,7 +34,7 @@ def _expand_tensor(value: Any) -> Form:
     return Form(label, parts, "%s", (".__class__", ".requires_grad", ""))
 
 
-def _expand_dense(value: Any) -> Union[bytes, Form]:
+def _expand_dense(value: Any) -> bytes | Form:
     torch = sys.modules["torch"]
     tensor = value.cpu().resolve_conj().resolve_neg()
     if tensor.is_floating_point() and tensor.dtype not in _known_floats(torch):
@@ -55,7 +55,7 @@ def _expand_torch_name(value: Any) -> bytes:
     return b"torch name " + text(str(value))
 
 
-TORCH: Dict[str, Callable[[Any], Union[bytes, Form]]] = {
+TORCH: dict[str, Callable[[Any], bytes | Form]] = {
     "Tensor": _expand_tensor,
     "dtype": _expand_torch_name,
     "device": _expand_torch_name,
@@ -81,7 +81,7 @@ def _expand_sparse(value: Any) -> Form:
     return Form(b"sparse %d " % len(parts), parts, "%s", [None] * len(parts))
 
 
-SCIPY: Dict[str, Callable[[Any], Union[bytes, Form]]] = {
+SCIPY: dict[str, Callable[[Any], bytes | Form]] = {
     f"{layout}_{kind}": _expand_sparse
     for layout in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
     for kind in ("array", "matrix")

@@ -8,7 +8,7 @@ from .shapes import shape_of, sorted_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+    from typing import Any, Iterator
 
 LONGEST_TEXT = 100
 HEAD = 85
@@ -28,7 +28,7 @@ _NUMBERS = frozenset((float, bool, complex, type(None)))
 _BYTES = frozenset((bytes, bytearray))
 
 
-def value_info(value: Any) -> Dict[str, Any]:
+def value_info(value: Any) -> dict[str, Any]:
     """Describe a value for a reader.
 
     Never fails and never does more work than its result needs: the text of a huge
@@ -54,7 +54,7 @@ def value_info(value: Any) -> Dict[str, Any]:
     return described(value, text_of(value))
 
 
-def described(value: Any, text: str) -> Dict[str, Any]:
+def described(value: Any, text: str) -> dict[str, Any]:
     """Describe a value whose text was already made.
 
     Args:
@@ -65,7 +65,7 @@ def described(value: Any, text: str) -> Dict[str, Any]:
         The same as `value_info` returns.
     """
     kind = type(value)
-    info: Dict[str, Any] = {"type": kind.__qualname__, "value": text}
+    info: dict[str, Any] = {"type": kind.__qualname__, "value": text}
     if hasattr(kind, "__len__"):
         try:
             info["size"] = str(len(value))
@@ -108,7 +108,7 @@ def shortened(text: str) -> str:
     return f"{text[:HEAD]}...{text[-TAIL:]}"
 
 
-def text_ends(value: Any, head: int, tail: int) -> Tuple[str, Optional[str]]:
+def text_ends(value: Any, head: int, tail: int) -> tuple[str, str | None]:
     """Return the two ends of a value's text, without making what is between them.
 
     Args:
@@ -146,7 +146,7 @@ def _has_own_text(kind: Any) -> bool:
     return kind.__str__ is not object.__str__ and kind not in _BYTES
 
 
-def _ends(text: str, head: int, tail: int) -> Tuple[str, Optional[str]]:
+def _ends(text: str, head: int, tail: int) -> tuple[str, str | None]:
     if len(text) <= head:
         return text, None
     return text[:head], text[-tail:]
@@ -173,8 +173,8 @@ def _excuse(kind: type, error: Exception) -> str:
     return f"<{kind.__qualname__} that has no text: {type(error).__name__}>"
 
 
-def _taken(pieces: Iterator[str], enough: int) -> List[str]:
-    taken: List[str] = []
+def _taken(pieces: Iterator[str], enough: int) -> list[str]:
+    taken: list[str] = []
     length = 0
     for piece in pieces:
         taken.append(piece)
@@ -189,7 +189,7 @@ def _taken(pieces: Iterator[str], enough: int) -> List[str]:
 # contain themselves, is bounded by the characters that are shown.
 
 
-def _forward(value: Any, containers: Set[int]) -> Iterator[str]:
+def _forward(value: Any, containers: set[int]) -> Iterator[str]:
     shape = shape_of(value)
     if shape is None:
         yield from _leaf_forward(value)
@@ -214,7 +214,7 @@ def _forward(value: Any, containers: Set[int]) -> Iterator[str]:
     containers.discard(identity)
 
 
-def _backward(value: Any, containers: Set[int]) -> Iterator[str]:
+def _backward(value: Any, containers: set[int]) -> Iterator[str]:
     shape = shape_of(value)
     if shape is None:
         yield from _leaf_backward(value)
@@ -268,7 +268,7 @@ def _leaf_backward(value: Any) -> Iterator[str]:
         yield from _leaf_forward(value)
 
 
-def _quotes(value: Any) -> Tuple[str, str, str]:
+def _quotes(value: Any) -> tuple[str, str, str]:
     kind = type(value)
     single: Any = "'" if kind is str else b"'"
     double: Any = '"' if kind is str else b'"'

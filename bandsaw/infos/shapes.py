@@ -12,13 +12,9 @@ if TYPE_CHECKING:
         AbstractSet,
         Any,
         Callable,
-        Dict,
         Iterable,
         Iterator,
-        List,
         NamedTuple,
-        Optional,
-        Tuple,
     )
 
     class Shape(NamedTuple):
@@ -38,7 +34,7 @@ _SEEN = 200
 _ORDERED = frozenset((int, bool, str, bytes))
 
 
-def shape_of(value: Any) -> Optional[Shape]:
+def shape_of(value: Any) -> Shape | None:
     """Return how the text of a container is made, `None` for everything else."""
     shaper = _SHAPERS.get(type(value).__repr__)
     if shaper is None:
@@ -50,17 +46,17 @@ def shape_of(value: Any) -> Optional[Shape]:
     return shape
 
 
-def sorted_items(values: Iterable[Any]) -> List[Any]:
+def sorted_items(values: Iterable[Any]) -> list[Any]:
     """Sort the items of a set, whatever they are, the same in every process."""
     items = list(values)
     try:
         return _in_order(items)
     except Exception:
-        groups: Dict[str, List[Any]] = {}
+        groups: dict[str, list[Any]] = {}
     for item in items:
         kind = type(item)
         groups.setdefault(f"{kind.__qualname__} {kind.__module__}", []).append(item)
-    result: List[Any] = []
+    result: list[Any] = []
     for _, group in sorted(groups.items(), key=lambda entry: entry[0]):
         try:
             result += _in_order(group)
@@ -69,7 +65,7 @@ def sorted_items(values: Iterable[Any]) -> List[Any]:
     return result
 
 
-def _in_order(items: List[Any]) -> List[Any]:
+def _in_order(items: list[Any]) -> list[Any]:
     if not set(map(type, items)) <= _ORDERED:
         for item in items:
             # Sets compare by inclusion and NaN not at all: sorting would not notice.
@@ -89,14 +85,14 @@ def _sort_text(item: Any) -> str:
 # it, whatever the subclass makes of iteration.
 
 
-def _shape_of_list(value: List[Any]) -> Any:
+def _shape_of_list(value: list[Any]) -> Any:
     def backwards() -> Iterator[Any]:
         return list.__reversed__(value)
 
     return "[", "]", list.__iter__(value), backwards, False, "[...]"
 
 
-def _shape_of_tuple(value: Tuple[Any, ...]) -> Any:
+def _shape_of_tuple(value: tuple[Any, ...]) -> Any:
     length = tuple.__len__(value)
 
     def backwards() -> Iterator[Any]:
@@ -106,7 +102,7 @@ def _shape_of_tuple(value: Tuple[Any, ...]) -> Any:
     return "(", closing, tuple.__iter__(value), backwards, False, "(...)"
 
 
-def _shape_of_dict(value: Dict[Any, Any]) -> Any:
+def _shape_of_dict(value: dict[Any, Any]) -> Any:
     items = dict.items(value)
     return "{", "}", items, lambda: reversed(items), True, "{...}"
 
@@ -158,7 +154,7 @@ def _shape_of_array(value: Any) -> Any:
     return f"{opening}, [", "])", value, lambda: reversed(value), False, "..."
 
 
-_SHAPERS: Dict[Any, Callable[[Any], Any]] = {
+_SHAPERS: dict[Any, Callable[[Any], Any]] = {
     list.__repr__: _shape_of_list,
     tuple.__repr__: _shape_of_tuple,
     dict.__repr__: _shape_of_dict,

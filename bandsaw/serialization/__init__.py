@@ -12,10 +12,9 @@ from .serializer import Serializer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List
+    from typing import Any
 
-    from . import json as json
-    from . import values as values
+    from . import json as json, values as values
     from .json import JsonSerializer
     from .opaque import Opaque
     from .signed import SignedSerializer
@@ -48,5 +47,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__() -> List[str]:
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_LAZY_MODULES})

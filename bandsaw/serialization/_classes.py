@@ -10,7 +10,7 @@ from ..modules import adopt_script, import_object, imports_allowed, object_as_im
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Optional, Tuple, TypeVar
+    from typing import Any, Iterator, TypeVar
 
     _T = TypeVar("_T")
 
@@ -22,7 +22,7 @@ _HEAP_TYPE = 1 << 9
 _ARGS: Any = vars(BaseException)["args"]
 
 
-def class_names(cls: type) -> Dict[str, str]:
+def class_names(cls: type) -> dict[str, str]:
     """Return how data names a class.
 
     Args:
@@ -35,7 +35,7 @@ def class_names(cls: type) -> Dict[str, str]:
     return {"module": module, "type": name}
 
 
-def required_class_names(cls: type) -> Dict[str, str]:
+def required_class_names(cls: type) -> dict[str, str]:
     """Return how data names a class that must be found again by its name.
 
     Args:
@@ -63,7 +63,7 @@ def required_class_names(cls: type) -> Dict[str, str]:
     return names
 
 
-def find_class(name: str, module_name: str, base: type) -> Optional[type]:
+def find_class(name: str, module_name: str, base: type) -> type | None:
     """Find the class that data names, without calling anything.
 
     A module that is not loaded is imported inside of
@@ -140,7 +140,7 @@ def _find_loaded(name: str, module_name: str) -> Any:
     return target
 
 
-def attributes_of(value: object) -> Dict[str, Any]:
+def attributes_of(value: object) -> dict[str, Any]:
     """Return the attributes that an instance holds itself.
 
     Args:
@@ -149,7 +149,7 @@ def attributes_of(value: object) -> Dict[str, Any]:
     Returns:
         The values by name, from its ``__dict__`` and the slots of its classes.
     """
-    attributes: Dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for name, slot in _slots(type(value)):
         try:
             attributes[name] = slot.__get__(value, type(value))
@@ -182,7 +182,7 @@ def _is_native(cls: type) -> bool:
     )
 
 
-def native_members(cls: type) -> Iterator[Tuple[str, Any]]:
+def native_members(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield the attributes that the bases written in C keep outside of ``__dict__``.
 
     Args:
@@ -197,7 +197,7 @@ def native_members(cls: type) -> Iterator[Tuple[str, Any]]:
                 yield name, member
 
 
-def _slots(cls: type) -> Iterator[Tuple[str, Any]]:
+def _slots(cls: type) -> Iterator[tuple[str, Any]]:
     for owner in cls.__mro__:
         if not _is_native(owner):
             for name, member in vars(owner).items():
@@ -205,7 +205,7 @@ def _slots(cls: type) -> Iterator[Tuple[str, Any]]:
                     yield name, member
 
 
-def set_attributes(value: object, attributes: Dict[str, Any]) -> None:
+def set_attributes(value: object, attributes: dict[str, Any]) -> None:
     """Give an instance the attributes that `attributes_of` returned.
 
     Neither a property nor a ``__setattr__`` of its class is called.

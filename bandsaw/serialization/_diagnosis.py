@@ -15,13 +15,8 @@ if TYPE_CHECKING:
         Any,
         Callable,
         ClassVar,
-        Dict,
         Iterator,
-        List,
         Sequence,
-        Set,
-        Tuple,
-        Union,
     )
 
 # How many parts of a value are looked at.
@@ -47,8 +42,8 @@ _Unpickler: Any = pickle._Unpickler
 
 
 class _LenientUnpickler(_Unpickler):  # type: ignore[misc]
-    stack: List[Any]
-    dispatch: ClassVar[Dict[int, Callable[[Any], None]]] = dict(_Unpickler.dispatch)
+    stack: list[Any]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_Unpickler.dispatch)
 
     def find_class(self, module_name: str, name: str) -> Any:
         try:
@@ -99,9 +94,7 @@ class _LenientUnpickler(_Unpickler):  # type: ignore[misc]
     dispatch[pickle.BUILD[0]] = _build
 
 
-def unreadable_part(
-    content: Union[bytes, memoryview], buffers: Sequence[Any] = ()
-) -> str:
+def unreadable_part(content: bytes | memoryview, buffers: Sequence[Any] = ()) -> str:
     """Return the path to the innermost part of a value that cannot be read.
 
     Args:
@@ -121,8 +114,8 @@ def unreadable_part(
 
 
 def _path_in(value: Any) -> str:
-    waiting: List[Tuple[Any, str]] = [(value, "")]
-    seen: Set[int] = set()
+    waiting: list[tuple[Any, str]] = [(value, "")]
+    seen: set[int] = set()
     best = None
     while waiting and len(seen) < _MOST_PARTS:
         part, path = waiting.pop()
@@ -136,7 +129,7 @@ def _path_in(value: Any) -> str:
     return best or ""
 
 
-def _parts(value: Any, path: str) -> Iterator[Tuple[Any, str]]:
+def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]]:
     if isinstance(value, _Unreadable):
         for state in value.state:
             if isinstance(state, dict):
@@ -166,5 +159,5 @@ def _items(state: Any) -> Iterator[Any]:
         yield state
 
 
-def _texts(slots: Any) -> Tuple[str, ...]:
+def _texts(slots: Any) -> tuple[str, ...]:
     return (slots,) if isinstance(slots, str) else tuple(slots)

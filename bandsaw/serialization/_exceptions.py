@@ -23,14 +23,14 @@ from ._classes import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Tuple, Type
+    from typing import Any, Dict
 
     _Names = Dict[str, str]
 
 
 def arguments_and_attributes(
     exception: BaseException,
-) -> Tuple[List[Any], Dict[str, Any]]:
+) -> tuple[list[Any], dict[str, Any]]:
     """Take an exception to pieces.
 
     Args:
@@ -47,7 +47,7 @@ def arguments_and_attributes(
     # file, and attributes that are not in `__dict__`.
     reduce: Any = native_base(cls).__reduce__
     _, args, *state = reduce(exception)
-    attributes: Dict[str, Any] = dict(state[0]) if state and state[0] else {}
+    attributes: dict[str, Any] = dict(state[0]) if state and state[0] else {}
     attributes.update(attributes_of(exception))
     attributes.pop("args", None)
     made = make_exception(cls, list(args))
@@ -61,9 +61,9 @@ def arguments_and_attributes(
     return list(args), attributes
 
 
-def _native_attributes(exception: BaseException, made: BaseException) -> Dict[str, Any]:
+def _native_attributes(exception: BaseException, made: BaseException) -> dict[str, Any]:
     """Return what somebody has set since in an exception, like the name of a file."""
-    attributes: Dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for name, member in native_members(type(exception)):
         # Who caught an AttributeError needs no copy of the object that lacks it.
         if name.startswith("__") or name == "obj":
@@ -80,7 +80,7 @@ def _native_attributes(exception: BaseException, made: BaseException) -> Dict[st
     return attributes
 
 
-def is_initialised_by_python(cls: Type[BaseException]) -> bool:
+def is_initialised_by_python(cls: type[BaseException]) -> bool:
     """Tell if a class may want other arguments than those it leaves in `args`.
 
     Args:
@@ -94,7 +94,7 @@ def is_initialised_by_python(cls: Type[BaseException]) -> bool:
     return own.__init__ is not native.__init__ or own.__new__ is not native.__new__
 
 
-def make_exception(cls: Type[BaseException], args: List[Any]) -> BaseException:
+def make_exception(cls: type[BaseException], args: list[Any]) -> BaseException:
     """Make an exception without running the ``__init__`` that somebody wrote for it.
 
     Args:
@@ -118,7 +118,7 @@ def make_exception(cls: Type[BaseException], args: List[Any]) -> BaseException:
     return exception
 
 
-def base_names(cls: Type[BaseException]) -> List[_Names]:
+def base_names(cls: type[BaseException]) -> list[_Names]:
     """Name the bases that can stand in for a class where it cannot be imported.
 
     Args:
@@ -128,7 +128,7 @@ def base_names(cls: Type[BaseException]) -> List[_Names]:
         The names of its importable bases, the nearest first, none for a class that
         every Python has.
     """
-    names: List[_Names] = []
+    names: list[_Names] = []
     native = native_base(cls)
     if cls is native:
         return names
@@ -144,8 +144,8 @@ def base_names(cls: Type[BaseException]) -> List[_Names]:
 
 
 def find_exception_class(
-    names: Any, bases: List[Any]
-) -> Tuple[Type[BaseException], bool]:
+    names: Any, bases: list[Any]
+) -> tuple[type[BaseException], bool]:
     """Find the class of an exception, or make one that inherits the nearest base.
 
     Args:
@@ -168,7 +168,7 @@ def find_exception_class(
     return _make_class(name, module_name, base), False
 
 
-def _nearest(bases: List[Any]) -> Type[BaseException]:
+def _nearest(bases: list[Any]) -> type[BaseException]:
     for names in bases:
         try:
             base = find_class(
@@ -184,8 +184,8 @@ def _nearest(bases: List[Any]) -> Type[BaseException]:
 # What was made once is used again, so that equal exceptions have the same type.
 @lru_cache(maxsize=256)
 def _make_class(
-    name: str, module_name: str, base: Type[BaseException]
-) -> Type[BaseException]:
+    name: str, module_name: str, base: type[BaseException]
+) -> type[BaseException]:
     return type(name.rpartition(".")[2], (base,), {"__module__": module_name})
 
 
@@ -226,7 +226,7 @@ def reduce_exception(exception: BaseException) -> Any:
 
 
 def restore_exception(
-    names: _Names, bases: List[_Names], args: List[Any]
+    names: _Names, bases: list[_Names], args: list[Any]
 ) -> BaseException:
     """Make an exception again that `reduce_exception` has taken to pieces.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import IO, Any, Callable, Dict, List, NoReturn, Optional
+from typing import IO, Any, Callable, Dict, NoReturn
 
 from ..exceptions import SerializationError
 
@@ -235,8 +235,8 @@ def _refuse(constant: str) -> NoReturn:
 def _parse(text: str, hook: _Hook) -> Any:
     """Parse a text with a stack of its own, however deep it is nested."""
     scan = json.JSONDecoder(parse_constant=_refuse).raw_decode
-    containers: List[Any] = []
-    keys: List[Optional[str]] = []
+    containers: list[Any] = []
+    keys: list[str | None] = []
     position = _skip(text, 0)
     while True:
         # Here a value begins.
@@ -279,7 +279,7 @@ def _skip(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _add(container: Any, key: Optional[str], value: Any) -> None:
+def _add(container: Any, key: str | None, value: Any) -> None:
     if isinstance(container, list):
         container.append(value)
     else:

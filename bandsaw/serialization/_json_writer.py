@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Iterator, Sequence
 
 from ..exceptions import SerializationError
 from . import _python_types as python_types
@@ -50,7 +50,7 @@ class _Level:
     __slots__ = ("close", "kind", "marker", "step", "steps", "value")
 
     def __init__(
-        self, value: Any, close: str, steps: Iterator[Tuple[str, str, Any, Any]]
+        self, value: Any, close: str, steps: Iterator[tuple[str, str, Any, Any]]
     ) -> None:
         # Kept alive, as long as its id is a marker.
         self.value = value
@@ -88,8 +88,8 @@ class JsonWriter:
 
     def __init__(self, value_serializers: Sequence[ValueSerializer]) -> None:
         self._value_serializers = value_serializers
-        self._levels: List[_Level] = []
-        self._open: Set[int] = set()
+        self._levels: list[_Level] = []
+        self._open: set[int] = set()
 
     def write(self, value: Any) -> str:
         """Write a value.
@@ -104,7 +104,7 @@ class JsonWriter:
             SerializationError: If the value could not be given back, with the place
                 of what is to blame.
         """
-        chunks: List[str] = []
+        chunks: list[str] = []
         levels = self._levels
         root = _Level(None, "", iter([("", _PART, None, value)]))
         levels.append(root)
@@ -137,7 +137,7 @@ class JsonWriter:
             return "".join(places)[1:]
         return "".join(["value", *places])
 
-    def _text(self, value: Any) -> Optional[str]:
+    def _text(self, value: Any) -> str | None:
         """Return the text of a value that need not be entered."""
         cls = type(value)
         if cls is str:
@@ -193,7 +193,7 @@ class JsonWriter:
         self._levels.append(level)
         return opening
 
-    def _represent(self, value: Any) -> Tuple[str, Any, bool]:
+    def _represent(self, value: Any) -> tuple[str, Any, bool]:
         """Return the name of a serializer, what it says, and if it is one of ours."""
         cls = type(value)
         if cls is int:
@@ -239,7 +239,7 @@ def _has_plain_keys(value: Any) -> bool:
     )
 
 
-def _flat_text(value: Any, items: Any) -> Optional[str]:
+def _flat_text(value: Any, items: Any) -> str | None:
     """Return the text of a container of scalars, fast, or `None`."""
     if not set(map(type, items)) <= _SCALARS:
         return None
@@ -250,7 +250,7 @@ def _flat_text(value: Any, items: Any) -> Optional[str]:
     return None if _DOUBTFUL.search(text) else text
 
 
-def _decimal(value: int) -> Optional[str]:
+def _decimal(value: int) -> str | None:
     if value.bit_length() > _MOST_BITS:
         return None
     try:
@@ -265,26 +265,26 @@ def _float_text(value: float) -> str:
     return repr(value)
 
 
-def _list_steps(value: List[Any]) -> Iterator[Tuple[str, str, Any, Any]]:
+def _list_steps(value: list[Any]) -> Iterator[tuple[str, str, Any, Any]]:
     separator = ""
     for index, item in enumerate(value):
         yield separator, _ITEM, index, item
         separator = ","
 
 
-def _dict_steps(value: Any, kind: str) -> Iterator[Tuple[str, str, Any, Any]]:
+def _dict_steps(value: Any, kind: str) -> Iterator[tuple[str, str, Any, Any]]:
     separator = ""
     for key, item in value.items():
         yield f"{separator}{quoted(key)}:", kind, key, item
         separator = ","
 
 
-def _part_steps(value: Any) -> Iterator[Tuple[str, str, Any, Any]]:
+def _part_steps(value: Any) -> Iterator[tuple[str, str, Any, Any]]:
     # In the order in which the published releases wrote them.
     return _dict_steps(dict(sorted(value.items())), _PART)
 
 
-def _pair_steps(value: Any) -> Iterator[Tuple[str, str, Any, Any]]:
+def _pair_steps(value: Any) -> Iterator[tuple[str, str, Any, Any]]:
     separator = "["
     for index, (key, item) in enumerate(value.items()):
         yield separator, _KEY, index, key

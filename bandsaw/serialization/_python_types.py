@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from enum import Enum, Flag
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type
+from typing import Any, Callable
 
 from ..exceptions import SerializationError
 from ._classes import (
@@ -27,12 +27,12 @@ STR = "bandsaw.str"
 SUBCLASS = "bandsaw.subclass"
 
 # The types that a subclass may have been made of, the more special ones first.
-_BASES: Dict[str, type] = {
+_BASES: dict[str, type] = {
     cls.__name__: cls for cls in (OrderedDict, dict, list, tuple, str, int, float)
 }
 
 
-def represent(value: Any) -> Tuple[str, Any]:
+def represent(value: Any) -> tuple[str, Any]:
     """Represent an enum, or an instance of a subclass of a type that JSON knows.
 
     Args:
@@ -56,7 +56,7 @@ def represent(value: Any) -> Tuple[str, Any]:
     )
 
 
-def _represent_enum(value: Enum) -> Dict[str, Any]:
+def _represent_enum(value: Enum) -> dict[str, Any]:
     if isinstance(value, Flag):
         # Combined ones have no name, or one that another Python does not understand.
         return {"value": value._value_}
@@ -65,7 +65,7 @@ def _represent_enum(value: Enum) -> Dict[str, Any]:
     return {"name": value._name_}
 
 
-def _represent_subclass(value: Any, name: str, base: type) -> Dict[str, Any]:
+def _represent_subclass(value: Any, name: str, base: type) -> dict[str, Any]:
     cls = type(value)
     content = _content(value, base)
     representation = {"base": name, "value": content}
@@ -101,7 +101,7 @@ def _content(value: Any, base: type) -> Any:
     return float.__pos__(value)
 
 
-def _make(cls: Type[Any], base: Type[Any], content: Any) -> Any:
+def _make(cls: type[Any], base: type[Any], content: Any) -> Any:
     """Make an instance of a subclass without calling its `__new__` or `__init__`."""
     if base in (dict, OrderedDict):
         made = base.__new__(cls)
@@ -152,7 +152,7 @@ def _read_class(representation: Any, base: type) -> type:
     )
 
 
-def _read_dict(representation: Any) -> Dict[Any, Any]:
+def _read_dict(representation: Any) -> dict[Any, Any]:
     try:
         return dict(representation)
     except (TypeError, ValueError) as error:
@@ -168,13 +168,13 @@ def _read_int(representation: Any) -> int:
 
 def _read_str(representation: Any) -> str:
     try:
-        parts: List[str] = representation
+        parts: list[str] = representation
         return "".join(parts)
     except TypeError as error:
         raise SerializationError(f"The data is damaged: not a text: {error}") from error
 
 
-_READERS: Dict[str, Callable[[Any], Any]] = {
+_READERS: dict[str, Callable[[Any], Any]] = {
     DICT: _read_dict,
     ENUM: _read_enum,
     INT: _read_int,
@@ -183,7 +183,7 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
 }
 
 
-def reader(name: object) -> Optional[Callable[[Any], Any]]:
+def reader(name: object) -> Callable[[Any], Any] | None:
     """Find what gives back the values of one kind of representation.
 
     Args:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from _pickle import Unpickler
-from _pickle import loads as load_as_named
+from _pickle import Unpickler, loads as load_as_named
 from io import BytesIO
 
 TYPE_CHECKING = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, Dict, List
+from typing import IO, Any
 
 from ..exceptions import SerializationError
 from . import _python_types as python_types
@@ -34,7 +34,7 @@ class JsonSerializer(Serializer):
     """
 
     def __init__(self) -> None:
-        self.value_serializers: List[ValueSerializer] = [
+        self.value_serializers: list[ValueSerializer] = [
             ExceptionSerializer(),
             SerializableValueSerializer(),
             TupleSerializer(),
@@ -74,7 +74,7 @@ class JsonSerializer(Serializer):
         """
         return read_json(stream, self._revive)
 
-    def _revive(self, entries: Dict[str, Any]) -> Any:
+    def _revive(self, entries: dict[str, Any]) -> Any:
         """Give the value back that an object of the JSON represents."""
         if SERIALIZER not in entries:
             return entries

@@ -9,7 +9,7 @@ from ..infos import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, NoReturn, Tuple
+    from typing import Any, Dict, NoReturn
 
     Facts = Dict[str, str]
 
@@ -63,7 +63,7 @@ class Opaque:
         """How many bytes it has, as it was written."""
         return len(self._content)
 
-    def value_info(self) -> Dict[str, Any]:
+    def value_info(self) -> dict[str, Any]:
         """Describe the value for those who track it."""
         return {
             "type": self.type_name.rpartition(".")[2],
@@ -75,10 +75,10 @@ class Opaque:
             },
         }
 
-    def __fingerprint__(self) -> Tuple[str, bytes]:
+    def __fingerprint__(self) -> tuple[str, bytes]:
         return self.type_name, self._content
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return open_closed, (self._content, self._facts)
 
     def __copy__(self) -> Opaque:
@@ -132,7 +132,7 @@ for _name in (
     setattr(Opaque, f"__{_name}__", _refuse(f"__{_name}__"))
 
 
-def close(value: Any, module: str, content: bytes) -> Tuple[Any, ...]:
+def close(value: Any, module: str, content: bytes) -> tuple[Any, ...]:
     """Return what stands for a value whose reader lacks its module.
 
     Args:

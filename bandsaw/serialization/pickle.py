@@ -16,26 +16,20 @@ if TYPE_CHECKING:
         IO,
         Any,
         Callable,
-        Dict,
-        List,
-        Optional,
         Sequence,
-        Tuple,
-        Type,
-        Union,
     )
 
     from .readers import Reader
 
 
 @lru_cache(maxsize=None)
-def _pickler_class() -> Type[Pickler]:
+def _pickler_class() -> type[Pickler]:
     from _pickle import Pickler
 
     from ._exceptions import reduce_exception
 
     class ExceptionPickler(Pickler):
-        reader: Optional[Reader] = None
+        reader: Reader | None = None
 
         def reducer_override(self, value: Any) -> Any:
             if isinstance(value, BaseException):
@@ -55,7 +49,7 @@ def _is_renamed(error: ModuleNotFoundError) -> bool:
     return is_renamed(error)
 
 
-def _closed(value: Any, module: str) -> Tuple[Any, ...]:
+def _closed(value: Any, module: str) -> tuple[Any, ...]:
     """Return what stands for a value whose reader lacks its module."""
     from .opaque import Opaque, close
 
@@ -68,7 +62,7 @@ def _closed(value: Any, module: str) -> Tuple[Any, ...]:
 
 
 @lru_cache(maxsize=None)
-def _buffering_pickler_class() -> Type[Pickler]:
+def _buffering_pickler_class() -> type[Pickler]:
     from ._arrays import is_array, reduce_array
 
     exception_pickler = _pickler_class()
@@ -88,7 +82,7 @@ def _buffering_pickler_class() -> Type[Pickler]:
 
 # Imported for the first value: an import statement each time takes as long as reading a
 # small one.
-_loads: Optional[Callable[..., Any]] = None
+_loads: Callable[..., Any] | None = None
 
 # Every supported Python reads it, whichever wrote it.
 _PROTOCOL = 5
@@ -139,9 +133,9 @@ class PickleSerializer(Serializer):
         Raises:
             SerializationError: If the value, or something in it, cannot be pickled.
         """
-        buffers: List[memoryview] = []
+        buffers: list[memoryview] = []
         # pickle takes only contiguous buffers. Something small stands for the others.
-        stand_ins: Dict[int, Tuple[bytearray, memoryview]] = {}
+        stand_ins: dict[int, tuple[bytearray, memoryview]] = {}
 
         def hand_over(buffer: memoryview) -> Any:
             from _pickle import PickleBuffer
@@ -213,7 +207,7 @@ class PickleSerializer(Serializer):
         return load_renamed(stream)
 
     def deserialize_with_buffers(
-        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+        self, content: bytes | memoryview, buffers: Sequence[memoryview]
     ) -> Any:
         """Read a value from what `serialize_with_buffers` has written.
 
@@ -239,7 +233,7 @@ class PickleSerializer(Serializer):
         return load_renamed(BytesIO(content), buffers)
 
     def unreadable_part(
-        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+        self, content: bytes | memoryview, buffers: Sequence[memoryview]
     ) -> str:
         """Say which part of a value it is that cannot be read, to explain an error.
 

@@ -16,7 +16,7 @@ from .._methods import BoundTask, TaskMethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, Optional, Set
+    from typing import Any, Iterable, Iterator
 
 # What is pickled by its name, and belongs to the module that it names.
 _NAMED = (type, FunctionType, TaskMethod)
@@ -38,11 +38,11 @@ class Reader:
 
     def __init__(self, modules: Iterable[str]) -> None:
         self._modules = frozenset(modules)
-        self._lacking: Dict[type, Optional[str]] = {}
-        self._lacking_behind: Dict[str, Optional[str]] = {}
-        self.met: Set[str] = set()
+        self._lacking: dict[type, str | None] = {}
+        self._lacking_behind: dict[str, str | None] = {}
+        self.met: set[str] = set()
 
-    def lacks(self, value: Any) -> Optional[str]:
+    def lacks(self, value: Any) -> str | None:
         """Return the name of the module that a value needs and the reader lacks.
 
         Args:
@@ -62,7 +62,7 @@ class Reader:
             return self._lacks_module(getattr(value, "__module__", None) or "builtins")
         return self._lacks_class(type(value))
 
-    def _lacks_class(self, kind: type) -> Optional[str]:
+    def _lacks_class(self, kind: type) -> str | None:
         try:
             return self._lacking[kind]
         except KeyError:
@@ -75,14 +75,14 @@ class Reader:
         self._lacking[kind] = found
         return found
 
-    def _lacks_module(self, name: str) -> Optional[str]:
+    def _lacks_module(self, name: str) -> str | None:
         root = name.partition(".")[0]
         if root not in self._modules and root != "__main__":
             return root
         self.met.add(root)
         return self._lacks_behind(name)
 
-    def _lacks_behind(self, name: str) -> Optional[str]:
+    def _lacks_behind(self, name: str) -> str | None:
         """Return what a module of the user's own has imported and the reader lacks.
 
         The reader has the module's file, and may not be able to import it. If it can
@@ -96,7 +96,7 @@ class Reader:
             return None
         for value in list(vars(module).values()):
             if isinstance(value, ModuleType):
-                imported: Optional[str] = value.__name__
+                imported: str | None = value.__name__
             else:
                 imported = getattr(value, "__module__", None)
             if isinstance(imported, str) and imported != name:
@@ -117,18 +117,18 @@ def _is_own(module: ModuleType) -> bool:
     )
 
 
-_reader: contextvars.ContextVar[Optional[Reader]] = contextvars.ContextVar(
+_reader: contextvars.ContextVar[Reader | None] = contextvars.ContextVar(
     "bandsaw_reader", default=None
 )
 
 
-def current_reader() -> Optional[Reader]:
+def current_reader() -> Reader | None:
     """Return for whom values are written, `None` if that has all that this one has."""
     return _reader.get()
 
 
 @contextlib.contextmanager
-def writing_for(reader: Optional[Reader]) -> Iterator[None]:
+def writing_for(reader: Reader | None) -> Iterator[None]:
     """Write values for a reader inside of the block.
 
     Args:

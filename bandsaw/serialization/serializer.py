@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Sequence, Union
+    from typing import IO, Any, Sequence
 
 
 class Serializer(ABC):
@@ -62,7 +62,7 @@ class Serializer(ABC):
         return ()
 
     def deserialize_with_buffers(
-        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+        self, content: bytes | memoryview, buffers: Sequence[memoryview]
     ) -> Any:
         """Read a value from what `serialize_with_buffers` has written.
 
@@ -78,7 +78,7 @@ class Serializer(ABC):
         return self.deserialize(BytesIO(content))
 
     def unreadable_part(
-        self, content: Union[bytes, memoryview], buffers: Sequence[memoryview]
+        self, content: bytes | memoryview, buffers: Sequence[memoryview]
     ) -> str:
         """Say which part of a value it is that cannot be read, to explain an error.
 

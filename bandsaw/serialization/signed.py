@@ -11,7 +11,7 @@ from .serializer import Serializer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, NoReturn, Union
+    from typing import IO, Any, NoReturn
 
 _MAGIC = b"bandsaw-signed-1"
 _LENGTH_SIZE = 8
@@ -128,7 +128,7 @@ class SignedSerializer(Serializer):
 def _read(stream: IO[bytes], size: int) -> bytes:
     pieces = []
     while size:
-        piece: Union[bytes, None] = stream.read(min(size, _CHUNK))
+        piece: bytes | None = stream.read(min(size, _CHUNK))
         if not piece:
             raise SignatureError("A part of the signed value is missing. Remove it.")
         pieces.append(piece)

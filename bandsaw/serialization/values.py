@@ -27,7 +27,7 @@ from ._serializable_value import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Tuple, Type
+    from typing import Any
 
 __all__ = [
     "ExceptionSerializer",
@@ -108,7 +108,7 @@ class ExceptionSerializer(ValueSerializer):
         """Represent an exception."""
         cls = type(value)
         args, attributes = arguments_and_attributes(value)
-        representation: Dict[str, Any] = {"args": args, **class_names(cls)}
+        representation: dict[str, Any] = {"args": args, **class_names(cls)}
         if attributes or is_initialised_by_python(cls):
             # Tells the reader not to call an `__init__` that may want other arguments.
             representation["attributes"] = attributes
@@ -120,11 +120,11 @@ class ExceptionSerializer(ValueSerializer):
     def deserialize_value(self, representation: Any) -> Any:
         """Give an exception back."""
         args = field(representation, "args", list)
-        bases: List[Any] = []
+        bases: list[Any] = []
         if "bases" in representation:
             bases = field(representation, "bases", list)
         cls, is_original = find_exception_class(representation, bases)
-        attributes: Dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
         if "attributes" in representation:
             attributes = field(representation, "attributes", dict)
         elif is_original:
@@ -181,7 +181,7 @@ class TupleSerializer(ValueSerializer):
         if type(value) is tuple:
             return {"items": items, "type": "tuple"}
         names = class_names(type(value))
-        representation: Dict[str, Any] = {
+        representation: dict[str, Any] = {
             "fields": list(type(value)._fields),
             "items": items,
             "module": names["module"],
@@ -231,8 +231,8 @@ def _is_named_tuple_class(cls: type) -> bool:
 
 
 def _find_named_tuple_class(
-    name: str, module_name: str, fields: Tuple[Any, ...]
-) -> Type[Tuple[Any, ...]]:
+    name: str, module_name: str, fields: tuple[Any, ...]
+) -> type[tuple[Any, ...]]:
     try:
         cls = find_class(name, module_name, tuple)
     except SerializationError:
@@ -247,12 +247,12 @@ def _find_named_tuple_class(
 
 @lru_cache(maxsize=256)
 def _make_named_tuple_class(
-    name: str, module_name: str, fields: Tuple[Any, ...]
-) -> Type[Tuple[Any, ...]]:
+    name: str, module_name: str, fields: tuple[Any, ...]
+) -> type[tuple[Any, ...]]:
     make: Any = namedtuple
     # Fields that were renamed once, like `_1`, are given these names again.
     made: Any = make(name.rpartition(".")[2], fields, module=module_name, rename=True)
     if made._fields != fields:
         raise ValueError(f"{fields!r} are no names of fields")
-    cls: Type[Tuple[Any, ...]] = made
+    cls: type[tuple[Any, ...]] = made
     return cls

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ContextManager, Iterator, Optional, Sequence, Union
+    from typing import ContextManager, Iterator, Sequence, Union
 
     Content = Union[bytes, memoryview]
 
@@ -47,7 +47,7 @@ class Store(ABC):
     is_signed = False
 
     @abstractmethod
-    def read(self, name: str) -> Optional[Content]:
+    def read(self, name: str) -> Content | None:
         """Return what is kept under a name.
 
         Args:

@@ -20,7 +20,7 @@ from ..fingerprint.buffers import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Sequence, Tuple, Union
+    from typing import Any, Sequence, Union
 
     Content = Union[bytes, memoryview]
 
@@ -104,12 +104,12 @@ class Entry:
         return int(self._footer[_CREATED:_VALUE_SIZE], 16) / 1000
 
     @property
-    def record(self) -> Dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """What the entry is the result of."""
         import json
 
         text = bytes(self.content[len(self.value) : self._record_end])
-        record: Dict[str, Any] = json.loads(text)
+        record: dict[str, Any] = json.loads(text)
         return record
 
     @property
@@ -142,7 +142,7 @@ def pack(
     key: str,
     code: str,
     created: float,
-) -> List[Content]:
+) -> list[Content]:
     """Lay out an entry.
 
     Args:
@@ -156,7 +156,7 @@ def pack(
     Returns:
         The pieces, to be written one after the other. Buffers are not copied.
     """
-    pieces: List[Content] = []
+    pieces: list[Content] = []
     text = record.encode("ascii")
     if buffers:
         text, pieces = _lay_out_buffers(len(value), buffers, record)
@@ -178,7 +178,7 @@ def pack(
 
 def _lay_out_buffers(
     start: int, buffers: Sequence[memoryview], record: str
-) -> Tuple[bytes, List[Content]]:
+) -> tuple[bytes, list[Content]]:
     """Return the record that says where the buffers are, and the buffers with padding.
 
     Where they are depends on how long the record is, so it is given room to spare.
@@ -188,7 +188,7 @@ def _lay_out_buffers(
     room = len(record) + 128 * len(buffers) + 64
     position = start + room
     table = []
-    pieces: List[Content] = []
+    pieces: list[Content] = []
     for buffer in buffers:
         padding = -position % _ALIGNMENT
         table.append([position + padding, buffer.nbytes, _digest(buffer)])

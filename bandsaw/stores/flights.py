@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from contextvars import Token
     from typing import (
         ContextManager,
-        Dict,
         Iterable,
         Iterator,
-        List,
-        Optional,
         Sequence,
         Tuple,
     )
@@ -53,12 +50,12 @@ _WANTED = 1 << 32
 
 # What is held by those on whose behalf something runs: its thread, the one that awaits
 # it, and the process that has sent it here.
-_held: ContextVar[Tuple[Held, ...]] = ContextVar("held", default=())
+_held: ContextVar[tuple[Held, ...]] = ContextVar("held", default=())
 
 
 # By the real path of the lock file: two stores of one directory are one. They stay, as
 # nobody may ever close a descriptor of a lock file.
-_flights: Dict[str, Flights] = {}
+_flights: dict[str, Flights] = {}
 _flights_lock = threading.Lock()
 
 
@@ -83,12 +80,12 @@ class Flights:
             knows.
     """
 
-    def __init__(self, path: Optional[str] = None) -> None:
+    def __init__(self, path: str | None = None) -> None:
         self._path = path
         self._guard = threading.Lock()
-        self._names: Dict[str, int] = {}
+        self._names: dict[str, int] = {}
         # How many threads of this process wait for a name.
-        self._wanted: Dict[str, int] = {}
+        self._wanted: dict[str, int] = {}
         self._descriptor = -1
         self._process = os.getpid()
 
@@ -204,7 +201,7 @@ class _Flight:
         self._flights = flights
         self._name = name
         self._wait = wait
-        self._token: Optional[Token[Tuple[Held, ...]]] = None
+        self._token: Token[tuple[Held, ...]] | None = None
 
     def __enter__(self) -> bool:
         held = _held.get()
@@ -219,13 +216,13 @@ class _Flight:
             self._flights._release(self._name)
 
 
-def held() -> List[Tuple[str, str]]:
+def held() -> list[tuple[str, str]]:
     """Return what is held on behalf of the caller, for another process to know."""
     return [(f._path, name) for f, name in _held.get() if f._path is not None]
 
 
 @contextlib.contextmanager
-def holding(names: Iterable[Tuple[str, str]]) -> Iterator[None]:
+def holding(names: Iterable[tuple[str, str]]) -> Iterator[None]:
     """Wait for others as somebody who holds something, which another process does.
 
     Args:

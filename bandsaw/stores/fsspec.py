@@ -15,7 +15,7 @@ from .local import LocalStore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, ContextManager, Iterator, Optional, Sequence, Union
+    from typing import Any, ContextManager, Iterator, Sequence
 
     from .base import Content
 
@@ -39,7 +39,7 @@ class FsspecStore(Store):
     """
 
     def __init__(
-        self, url: str, copy: Union[str, Path, None] = None, **options: Any
+        self, url: str, copy: str | Path | None = None, **options: Any
     ) -> None:
         try:
             from fsspec.core import url_to_fs
@@ -55,7 +55,7 @@ class FsspecStore(Store):
             copy = os.path.join(home_directory(), "copies", digest)
         self._copy = LocalStore(copy)
 
-    def read(self, name: str) -> Optional[Content]:
+    def read(self, name: str) -> Content | None:
         """Return what is kept under a name, from the copy if it is there."""
         content = self._copy.read(name)
         if content is not None:

@@ -17,7 +17,7 @@ from .uses import Uses, is_orphan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ContextManager, Iterator, Optional, Sequence, Set, Union
+    from typing import ContextManager, Iterator, Sequence
 
     from .base import Content
     from .flights import Flights
@@ -47,16 +47,16 @@ class LocalStore(Store):
         directory: Where the files are.
     """
 
-    def __init__(self, directory: Union[str, Path]) -> None:
+    def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         self._location = os.fspath(self.directory)
         self._root = os.path.abspath(directory)
         self._is_checked = False
-        self._checked_parents: Set[str] = set()
-        self._flights: Optional[Flights] = None
+        self._checked_parents: set[str] = set()
+        self._flights: Flights | None = None
         self._uses = Uses(self._root)
 
-    def read(self, name: str) -> Optional[Content]:
+    def read(self, name: str) -> Content | None:
         """Return what is kept under a name; a large file is mapped."""
         if name[: name.rfind("/")] not in self._checked_parents:
             self._check(name)

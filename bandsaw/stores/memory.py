@@ -10,7 +10,7 @@ from .flights import Flights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ContextManager, Dict, Iterator, Optional, Sequence
+    from typing import ContextManager, Iterator, Sequence
 
     from .base import Content
 
@@ -19,12 +19,12 @@ class MemoryStore(Store):
     """Keeps bytes in the memory of this process."""
 
     def __init__(self) -> None:
-        self._contents: Dict[str, bytes] = {}
-        self._items: Dict[str, Item] = {}
+        self._contents: dict[str, bytes] = {}
+        self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
         self._flights = Flights()
 
-    def read(self, name: str) -> Optional[Content]:
+    def read(self, name: str) -> Content | None:
         """Return what is kept under a name."""
         return self._contents.get(check_name(name))
 

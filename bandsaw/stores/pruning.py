@@ -12,7 +12,7 @@ from .local import DOCUMENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    from typing import Any
 
     from .base import Item, Store
 
@@ -55,8 +55,8 @@ class Pruned:
 
 def prune(
     store: Store,
-    max_size: Optional[float] = None,
-    max_age: Optional[float] = None,
+    max_size: float | None = None,
+    max_age: float | None = None,
 ) -> Pruned:
     """Remove entries until a store keeps to its bounds.
 
@@ -69,14 +69,14 @@ def prune(
     Returns:
         What was removed.
     """
-    entries: List[Item] = []
-    documents: List[Item] = []
+    entries: list[Item] = []
+    documents: list[Item] = []
     for item in store.items():
         (documents if is_document(item.name) else entries).append(item)
     entries.sort(key=lambda item: item.used)
     size = sum(item.size for item in entries + documents)
     oldest = float("-inf") if max_age is None else time.time() - max_age
-    kept: Dict[str, int] = {}
+    kept: dict[str, int] = {}
     removed = Pruned(0, 0)
     for item in entries:
         is_beyond = max_size is not None and size > max_size
@@ -124,13 +124,13 @@ class Bounds:
     def __init__(
         self,
         store: Store,
-        max_size: Union[float, str, None],
-        max_age: Union[float, str, None],
+        max_size: float | str | None,
+        max_age: float | str | None,
     ) -> None:
         self._store = store
         self._max_size = None if max_size is None else parse_size(max_size)
         self.max_age = None if max_age is None else parse_age(max_age)
-        self._size: Optional[float] = None
+        self._size: float | None = None
         self._lock = threading.Lock()
 
     def is_over(self, created: float) -> bool:
@@ -163,7 +163,7 @@ class Bounds:
             self._size = None
 
 
-def parse_size(size: Union[float, str]) -> float:
+def parse_size(size: float | str) -> float:
     """Return a number of bytes.
 
     Args:
@@ -185,7 +185,7 @@ def parse_size(size: Union[float, str]) -> float:
         ) from None
 
 
-def parse_age(age: Union[float, str]) -> float:
+def parse_age(age: float | str) -> float:
     """Return a number of seconds.
 
     Args:

@@ -15,7 +15,7 @@ from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Tuple
+    pass
 
 PREFIX = ".uses-"
 
@@ -40,7 +40,7 @@ class Uses:
 
     def _begin_anew(self) -> None:
         self._lock = allocate_lock()
-        self._hits: Dict[str, int] = {}
+        self._hits: dict[str, int] = {}
         self._written = time.monotonic()
 
     def note(self, name: str) -> None:
@@ -85,7 +85,7 @@ class Uses:
             except OSError:
                 pass  # It matters only for the choice of what is removed first.
 
-    def of(self, name: str) -> Tuple[float, int]:
+    def of(self, name: str) -> tuple[float, int]:
         """Return when a file was used the last time, and how often.
 
         Args:

@@ -6,8 +6,6 @@ from .._lazy import load_on_access
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import backend as backend
-    from . import filesystem as filesystem
-    from . import tracker as tracker
+    from . import backend as backend, filesystem as filesystem, tracker as tracker
 
 __getattr__, __dir__ = load_on_access(__name__, "backend", "filesystem", "tracker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any
 
     from ..attachments import Attachments
     from ..distribution import DistributionArchive
@@ -26,7 +26,7 @@ class Backend:
     `value_info()` said.
     """
 
-    def track_run(self, ids: Ids, run_info: Dict[str, Any]) -> None:
+    def track_run(self, ids: Ids, run_info: dict[str, Any]) -> None:
         """Keep facts about a run.
 
         Args:
@@ -45,7 +45,7 @@ class Backend:
                 `archive_id` its id and `modules` says what is in it.
         """
 
-    def track_task(self, ids: Ids, task_info: Dict[str, Any]) -> None:
+    def track_task(self, ids: Ids, task_info: dict[str, Any]) -> None:
         """Keep facts about a task.
 
         Args:
@@ -54,7 +54,7 @@ class Backend:
                 its `advice_parameters`.
         """
 
-    def track_execution(self, ids: Ids, execution_info: Dict[str, Any]) -> None:
+    def track_execution(self, ids: Ids, execution_info: dict[str, Any]) -> None:
         """Keep facts about the arguments of a task.
 
         Args:
@@ -63,7 +63,7 @@ class Backend:
                 its `arguments`: of each the `name`, and what `value_info` says of it.
         """
 
-    def track_session(self, ids: Ids, session_info: Dict[str, Any]) -> None:
+    def track_session(self, ids: Ids, session_info: dict[str, Any]) -> None:
         """Keep facts about a session that begins.
 
         Args:
@@ -73,7 +73,7 @@ class Backend:
                 and its `id` (`None` unless it was built), and `context`.
         """
 
-    def track_result(self, ids: Ids, result_info: Dict[str, Any]) -> None:
+    def track_result(self, ids: Ids, result_info: dict[str, Any]) -> None:
         """Keep the result of a session; called at the end of each that has one.
 
         Args:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..infos import text_of
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, List, Tuple
+    from typing import Any, Callable, Iterable
 
     _Encode = Callable[[Any, int], Iterable[str]]
 
@@ -21,7 +21,7 @@ _LONGEST_INTEGER = 14_000
 
 # Encoders that nobody uses at the moment. Each remembers the containers that it is in,
 # so it serves one call at a time, and is not used again when it has failed.
-_idle: List[_Encode] = []
+_idle: list[_Encode] = []
 
 
 class Documents:
@@ -31,14 +31,14 @@ class Documents:
     begins with its text, too. So these parts may not change in between.
     """
 
-    _NONE: Tuple[List[Any], str] = ([], "")
+    _NONE: tuple[list[Any], str] = ([], "")
 
     def __init__(self) -> None:
         # The names and parts of the last record in turn, and its text. Replaced as a
         # whole, so it needs no lock.
         self._last = self._NONE
 
-    def document_of(self, record: Dict[str, Any]) -> bytes:
+    def document_of(self, record: dict[str, Any]) -> bytes:
         """Return a record as JSON, what JSON does not know as its text.
 
         Args:
@@ -60,7 +60,7 @@ class Documents:
         self._last = self._NONE
 
 
-def _text_of(record: Dict[str, Any]) -> str:
+def _text_of(record: dict[str, Any]) -> str:
     try:
         return _encode(record)
     except Exception:
@@ -93,7 +93,7 @@ def _new_encoder() -> _Encode:
     return encode
 
 
-def _plain(value: Any, parents: Tuple[int, ...]) -> Any:
+def _plain(value: Any, parents: tuple[int, ...]) -> Any:
     """Return a copy of which JSON knows everything: other values as their text."""
     if value is None or isinstance(value, bool):
         return value

@@ -15,7 +15,7 @@ from .names import file_name
 from .recent import Recent
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Union
+    from typing import Any
 
     from ..attachments import Attachment, Attachments
     from ..session import Ids
@@ -72,35 +72,35 @@ class FileSystemBackend(Backend):
         directory: Where the files are kept.
     """
 
-    def __init__(self, directory: Union[str, Path]) -> None:
+    def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         # A program that changes its working directory still has one tracking directory.
         root = os.path.abspath(directory)
         self._root = os.path.join(root, "")
         self._documents = Documents()
-        self._last_place: Optional[_Place] = None
+        self._last_place: _Place | None = None
         # Directories of sessions that this backend has made and not left yet: nothing
         # of an earlier execution can be in them.
         self._new: Recent[bool] = Recent(_MOST_NEW)
 
-    def track_run(self, ids: Ids, run_info: Dict[str, Any]) -> None:
+    def track_run(self, ids: Ids, run_info: dict[str, Any]) -> None:
         """Write `run-info.json`, unless the run was tracked before."""
         place = self._place_of(ids)
         if not os.path.exists(f"{place.run}/{_RUN_INFO}"):
             self._write(place.run, _RUN_INFO, run_info)
 
-    def track_task(self, ids: Ids, task_info: Dict[str, Any]) -> None:
+    def track_task(self, ids: Ids, task_info: dict[str, Any]) -> None:
         """Write `task-info.json`."""
         place = self._place_of(ids)
         self._write(place.task, _TASK_INFO, task_info)
 
-    def track_execution(self, ids: Ids, execution_info: Dict[str, Any]) -> None:
+    def track_execution(self, ids: Ids, execution_info: dict[str, Any]) -> None:
         """Write `execution-info.json`."""
         place = self._place_of(ids)
         _make_new_directory(place.execution)
         self._write(place.execution, _EXECUTION_INFO, execution_info)
 
-    def track_session(self, ids: Ids, session_info: Dict[str, Any]) -> None:
+    def track_session(self, ids: Ids, session_info: dict[str, Any]) -> None:
         """Write `session-info.json`, and an empty file among those of the run."""
         place = self._place_of(ids)
         if _make_new_directory(place.session):
@@ -109,7 +109,7 @@ class FileSystemBackend(Backend):
         name = file_name(ids.session_id, reserved=_RUN_INFO)
         os.close(_open(place.run, f"{place.run}/{name}", _TOUCH))
 
-    def track_result(self, ids: Ids, result_info: Dict[str, Any]) -> None:
+    def track_result(self, ids: Ids, result_info: dict[str, Any]) -> None:
         """Write `result-info.json`; a failure moves an earlier success aside."""
         place = self._place_of(ids)
         if "exception" in result_info.get("result", ()):
@@ -157,7 +157,7 @@ class FileSystemBackend(Backend):
             place = self._last_place = _Place(self._root, ids)
         return place
 
-    def _write(self, directory: str, name: str, info: Dict[str, Any]) -> None:
+    def _write(self, directory: str, name: str, info: dict[str, Any]) -> None:
         temporary = self._write_temporary(directory, info)
         try:
             os.rename(temporary, f"{directory}/{name}")
@@ -165,7 +165,7 @@ class FileSystemBackend(Backend):
             _remove_file(temporary)
             raise
 
-    def _write_temporary(self, directory: str, info: Dict[str, Any]) -> str:
+    def _write_temporary(self, directory: str, info: dict[str, Any]) -> str:
         data = self._documents.document_of(info)
         temporary = _temporary_name(directory)
         descriptor = _open(directory, temporary, _CREATE)
@@ -181,7 +181,7 @@ class FileSystemBackend(Backend):
             raise
         return temporary
 
-    def _write_failure(self, directory: str, info: Dict[str, Any]) -> None:
+    def _write_failure(self, directory: str, info: dict[str, Any]) -> None:
         # Other processes may write a success at any moment. So what is there is moved
         # away before it is looked at, and the failure is put only where nothing is.
         target = f"{directory}/{_RESULT_INFO}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..infos import HEAD, LONGEST_TEXT, TAIL, text_ends
 
 if TYPE_CHECKING:
-    from typing import Any, Container, Dict, Iterator, List, Mapping, Optional, Pattern
+    from typing import Any, Container, Iterator, Mapping, Pattern
 
 HIDDEN = "(hidden)"
 
@@ -41,7 +41,7 @@ class _Hidden:
         return HIDDEN
 
 
-def names_to_hide(advice_parameters: Mapping[str, Any]) -> Optional[Container[str]]:
+def names_to_hide(advice_parameters: Mapping[str, Any]) -> Container[str] | None:
     """Return the names of the arguments that a task wants to be kept out.
 
     Args:
@@ -65,7 +65,7 @@ def names_to_hide(advice_parameters: Mapping[str, Any]) -> Optional[Container[st
     return _EVERYTHING
 
 
-def without_hidden_members(value: Dict[str, Any], names: Container[str]) -> Any:
+def without_hidden_members(value: dict[str, Any], names: Container[str]) -> Any:
     """Return additional keyword arguments with the hidden values replaced.
 
     Args:
@@ -84,7 +84,7 @@ class Eraser:
         values: The values of the hidden arguments.
     """
 
-    def __init__(self, values: List[Any]) -> None:
+    def __init__(self, values: list[Any]) -> None:
         parts = set()
         for value in values:
             for part in islice(_parts(value), _MOST_PARTS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from typing import Dict, Hashable, Optional
+    from typing import Hashable
 
 Item = TypeVar("Item")
 
@@ -23,10 +23,10 @@ class Recent(Generic[Item]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._young: Dict[Hashable, Item] = {}
-        self._old: Dict[Hashable, Item] = {}
+        self._young: dict[Hashable, Item] = {}
+        self._old: dict[Hashable, Item] = {}
 
-    def get(self, key: Hashable) -> Optional[Item]:
+    def get(self, key: Hashable) -> Item | None:
         """Return an item, or `None` if it is not remembered.
 
         Args:
@@ -66,7 +66,7 @@ class Recent(Generic[Item]):
         mark = object()
         return self.setdefault(key, mark) is mark
 
-    def pop(self, key: Hashable) -> Optional[Item]:
+    def pop(self, key: Hashable) -> Item | None:
         """Forget an item.
 
         Args:

@@ -11,7 +11,7 @@ from ..infos import described, value_info
 from .hiding import HIDDEN, Eraser, names_to_hide, without_hidden_members
 
 if TYPE_CHECKING:
-    from typing import Any, Container, Dict, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Container, Iterator, Sequence, Tuple
 
     from ..distribution import DistributionArchive
     from ..session import Ids, Session
@@ -52,8 +52,8 @@ class TaskFacts:
         self._is_positional = _POSITIONAL.issuperset(self._kinds)
 
     def bound(
-        self, args: Sequence[Any], kwargs: Dict[str, Any]
-    ) -> Iterator[Tuple[str, Any, Any]]:
+        self, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Iterator[tuple[str, Any, Any]]:
         """Yield the name, the kind and the value of each argument of a call.
 
         Args:
@@ -78,12 +78,12 @@ class SessionRecords:
         archive: Its distribution archive, `None` until it was asked for.
     """
 
-    archive: Optional[DistributionArchive] = None
+    archive: DistributionArchive | None = None
 
     def __init__(self, session: Session, ids: Ids, facts: TaskFacts) -> None:
         self.ids = ids
         parameters = getattr(session.task, "advice_parameters", None) or {}
-        self._eraser: Optional[Eraser] = None
+        self._eraser: Eraser | None = None
         # The parts of the records, made once for all of them.
         self._task = {
             "id": ids.task_id,
@@ -98,10 +98,10 @@ class SessionRecords:
         }
         self._run = {"id": ids.run_id}
         self._session = {"id": ids.session_id}
-        self._archive: Dict[str, Any] = {}
-        self._context: Dict[str, Any] = {}
+        self._archive: dict[str, Any] = {}
+        self._context: dict[str, Any] = {}
 
-    def run(self, session: Session) -> Dict[str, Any]:
+    def run(self, session: Session) -> dict[str, Any]:
         """Return the record of the run.
 
         Args:
@@ -109,7 +109,7 @@ class SessionRecords:
         """
         return session.run.to_json()
 
-    def task(self, session: Session) -> Dict[str, Any]:
+    def task(self, session: Session) -> dict[str, Any]:
         """Return the record of the task.
 
         Args:
@@ -117,7 +117,7 @@ class SessionRecords:
         """
         return {"task": self._task}
 
-    def execution(self, session: Session) -> Dict[str, Any]:
+    def execution(self, session: Session) -> dict[str, Any]:
         """Return the record of the execution.
 
         Args:
@@ -125,7 +125,7 @@ class SessionRecords:
         """
         return {"task": self._task, "execution": self._execution}
 
-    def session(self, session: Session) -> Dict[str, Any]:
+    def session(self, session: Session) -> dict[str, Any]:
         """Return the record of the session.
 
         Args:
@@ -149,7 +149,7 @@ class SessionRecords:
             "context": self._context,
         }
 
-    def result(self, session: Session) -> Dict[str, Any]:
+    def result(self, session: Session) -> dict[str, Any]:
         """Return the record of the result.
 
         Args:
@@ -178,8 +178,8 @@ class SessionRecords:
         return record
 
     def _describe_arguments(
-        self, execution: Any, facts: TaskFacts, names: Optional[Container[str]]
-    ) -> List[Dict[str, Any]]:
+        self, execution: Any, facts: TaskFacts, names: Container[str] | None
+    ) -> list[dict[str, Any]]:
         args = getattr(execution, "args", ())
         kwargs = getattr(execution, "kwargs", {})
         if names is None:
@@ -200,7 +200,7 @@ class SessionRecords:
 
     def _describe_guarded(
         self, name: str, kind: Any, value: Any, names: Container[str]
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         # Which of the arguments without a known name is a hidden one, nobody can tell.
         if name in names or name.startswith("["):
             return {"type": type(value).__qualname__, "value": HIDDEN, "name": name}
@@ -208,8 +208,8 @@ class SessionRecords:
             value = without_hidden_members(value, names)
         return {**self._describe(value), "name": name}
 
-    def _describe_result(self, value: Any) -> Dict[str, Any]:
-        items: Iterator[Tuple[Any, Any]]
+    def _describe_result(self, value: Any) -> dict[str, Any]:
+        items: Iterator[tuple[Any, Any]]
         # What a value says of itself, by its `__class__`, may be wrong or an error.
         kind = type(value)
         if issubclass(kind, dict):
@@ -232,7 +232,7 @@ class SessionRecords:
             return self._erased(key)
         return self._describe(key)["value"]
 
-    def _describe(self, value: Any) -> Dict[str, Any]:
+    def _describe(self, value: Any) -> dict[str, Any]:
         eraser = self._eraser
         if eraser is None:
             return value_info(value)
@@ -249,8 +249,8 @@ class SessionRecords:
 
 
 def bound(
-    parameters: Parameters, args: Sequence[Any], kwargs: Dict[str, Any]
-) -> Iterator[Tuple[str, Any, Any]]:
+    parameters: Parameters, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
     """Yield the name, the kind and the value of each argument of a call.
 
     Args:

@@ -14,7 +14,7 @@ from .recent import Recent
 from .records import SessionRecords, TaskFacts
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Tuple
+    from typing import Any, Callable
 
     from ..distribution import DistributionArchive
     from ..session import Ids, Session
@@ -62,7 +62,7 @@ class TrackerExtension(Extension):
             raise TypeError(f"{backend!r} is not of type `Backend`")
         self.backend = backend
         self._told: Recent[object] = Recent(_MOST_IDS)
-        self._facts: Recent[Tuple[Any, TaskFacts]] = Recent(_MOST_TASKS)
+        self._facts: Recent[tuple[Any, TaskFacts]] = Recent(_MOST_TASKS)
         # A session bears its records until its end, those of each tracker.
         self._attribute = f"_records_of_tracker_{id(self)}"
 

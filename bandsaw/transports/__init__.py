@@ -6,11 +6,13 @@ from .._lazy import load_on_access
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import base as base
-    from . import memory as memory
-    from . import pool as pool
-    from . import process as process
-    from . import ssh as ssh
+    from . import (
+        base as base,
+        memory as memory,
+        pool as pool,
+        process as process,
+        ssh as ssh,
+    )
 
 __getattr__, __dir__ = load_on_access(
     __name__, "base", "memory", "pool", "process", "ssh"

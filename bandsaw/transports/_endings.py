@@ -10,7 +10,7 @@ from ..exceptions import InterpreterError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Tuple
+    pass
 
 #: How long a process that has to go may take for it, in seconds.
 GRACE = 0.5
@@ -52,7 +52,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     _signal_all(outside, signal.SIGKILL)
 
 
-def _descendants_outside(pid: int) -> Dict[int, str]:
+def _descendants_outside(pid: int) -> dict[int, str]:
     """Find the descendants of the leader of a process group that are not in the group.
 
     Args:
@@ -61,7 +61,7 @@ def _descendants_outside(pid: int) -> Dict[int, str]:
     Returns:
         When they were started, by their process ids.
     """
-    children: Dict[int, List[Tuple[int, int, str]]] = {}
+    children: dict[int, list[tuple[int, int, str]]] = {}
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -71,7 +71,7 @@ def _descendants_outside(pid: int) -> Dict[int, str]:
         if facts is not None:
             parent, group, start = facts
             children.setdefault(parent, []).append((other, group, start))
-    found: Dict[int, str] = {}
+    found: dict[int, str] = {}
     parents = [pid]
     for parent in parents:
         for child, group, start in children.get(parent, ()):
@@ -81,7 +81,7 @@ def _descendants_outside(pid: int) -> Dict[int, str]:
     return found
 
 
-def _facts_of(pid: int) -> Optional[Tuple[int, int, str]]:
+def _facts_of(pid: int) -> tuple[int, int, str] | None:
     """Return the parent of a process, its group, and when it was started."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -92,7 +92,7 @@ def _facts_of(pid: int) -> Optional[Tuple[int, int, str]]:
     return int(words[1]), int(words[2]), words[19].decode("ascii")
 
 
-def _signal_all(starts: Dict[int, str], number: int) -> None:
+def _signal_all(starts: dict[int, str], number: int) -> None:
     for pid, start in starts.items():
         facts = _facts_of(pid)
         # Another one may have got its id meanwhile.

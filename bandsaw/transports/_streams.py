@@ -15,7 +15,7 @@ import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Optional, Set, TextIO, Tuple
+    from typing import Any, Callable, TextIO
 
     from .frames import Channel
 
@@ -24,7 +24,7 @@ _LINES_KEPT = 20
 _CHARACTERS_KEPT = 5000
 
 
-def is_inherited(stream: Optional[TextIO], descriptor: int) -> bool:
+def is_inherited(stream: TextIO | None, descriptor: int) -> bool:
     """Tell if a stream of this process is what its children inherit.
 
     What was written to it so far is flushed, to keep the order.
@@ -50,7 +50,7 @@ def _encoding_of(descriptor: int) -> str:
 
 # Of all children in this process, so that their lines do not mix.
 _writing = threading.RLock()
-_active: Set[ChildStream] = set()
+_active: set[ChildStream] = set()
 
 
 class ChildStream:
@@ -70,13 +70,13 @@ class ChildStream:
         encoding = _encoding_of(1 if name == "stdout" else 2)
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")
         self._line = ""
-        self._write: Optional[Callable[[str], object]] = None
-        self._flush: Optional[Callable[[], object]] = None
-        self._channel: Optional[Channel] = None
+        self._write: Callable[[str], object] | None = None
+        self._flush: Callable[[], object] | None = None
+        self._channel: Channel | None = None
         self._last_text = ""
 
     @property
-    def tail(self) -> List[str]:
+    def tail(self) -> list[str]:
         """The last lines that were written."""
         return self._last_text.splitlines()[-_LINES_KEPT:]
 
@@ -92,7 +92,7 @@ class ChildStream:
         channel.watch(self._source, self._pump)
 
     def lead_to(
-        self, stream: Optional[TextIO], taker: Optional[Callable[[str, str], None]]
+        self, stream: TextIO | None, taker: Callable[[str, str], None] | None
     ) -> None:
         """Say where the stream leads from now on.
 
@@ -188,12 +188,12 @@ class OutputStreams:
     """
 
     def __init__(self) -> None:
-        self._pumps: List[Tuple[int, threading.Thread]] = []
+        self._pumps: list[tuple[int, threading.Thread]] = []
         self._child_runs, self._child_ended = os.pipe()
         self.stdout = self._lead_to(sys.stdout, 1)
         self.stderr = self._lead_to(sys.stderr, 2)
 
-    def _lead_to(self, stream: Optional[TextIO], descriptor: int) -> Optional[int]:
+    def _lead_to(self, stream: TextIO | None, descriptor: int) -> int | None:
         if stream is None:
             return subprocess.DEVNULL
         if is_inherited(stream, descriptor):

@@ -10,7 +10,7 @@ from .._temporary import open_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Tuple
+    from typing import IO, Any, Callable, Sequence
 
     from .._cancellation import Cancellation
     from .._session_members import SavedForm
@@ -51,17 +51,17 @@ class Job:
         archive: DistributionArchive,
         interpreter: Interpreter,
         run: Run,
-        settings: Dict[str, Any],
+        settings: dict[str, Any],
         cancellation: Cancellation,
         choose_directory: Callable[[], str],
         continue_session: Callable[..., None],
-        modules_needed: Callable[[], Dict[str, Any]],
-        timeout: Optional[float] = None,
-        memory_limit: Optional[int] = None,
-        levels: Optional[Dict[str, int]] = None,
-        held: Sequence[Tuple[str, str]] = (),
-        observe: Optional[Callable[[str, Dict[str, Any]], None]] = None,
-        output: Optional[Callable[[str, str], None]] = None,
+        modules_needed: Callable[[], dict[str, Any]],
+        timeout: float | None = None,
+        memory_limit: int | None = None,
+        levels: dict[str, int] | None = None,
+        held: Sequence[tuple[str, str]] = (),
+        observe: Callable[[str, dict[str, Any]], None] | None = None,
+        output: Callable[[str, str], None] | None = None,
     ) -> None:
         self.save_to = save_to
         self.archive = archive
@@ -78,9 +78,9 @@ class Job:
         self.held = held
         self.observe = observe
         self.output_to = output
-        self._directory: Optional[Path] = None
-        self._input: Optional[Path] = None
-        self._answer: Optional[IO[bytes]] = None
+        self._directory: Path | None = None
+        self._input: Path | None = None
+        self._answer: IO[bytes] | None = None
 
     @property
     def run_id(self) -> str:
@@ -147,7 +147,7 @@ class Job:
         self.close()
 
 
-def runner_arguments(source: str, target: str, run_id: str, settings: str) -> List[str]:
+def runner_arguments(source: str, target: str, run_id: str, settings: str) -> list[str]:
     """Return the words of a command line that an archive's runner understands.
 
     Args:

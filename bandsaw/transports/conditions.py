@@ -9,7 +9,7 @@ from ._streams import is_inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any
 
     from .base import Job
 
@@ -53,13 +53,13 @@ class Conditions:
         return hash((id(self.archive), self.piped))
 
 
-def _working_directory() -> Optional[str]:
+def _working_directory() -> str | None:
     try:
         return os.getcwd()
     except OSError:
         return None  # It was removed.
 
 
-def _environment() -> Dict[Any, Any]:
+def _environment() -> dict[Any, Any]:
     # A copy that decodes nothing is ten times faster; it is only compared.
     return dict(getattr(os.environ, "_data", os.environ))

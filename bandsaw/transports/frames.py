@@ -28,12 +28,8 @@ if TYPE_CHECKING:
     from typing import (
         Any,
         Callable,
-        Dict,
-        List,
         NamedTuple,
-        Optional,
         Sequence,
-        Tuple,
         Union,
     )
 
@@ -43,9 +39,9 @@ if TYPE_CHECKING:
         """What was received."""
 
         kind: int
-        head: Dict[str, Any]
+        head: dict[str, Any]
         content: memoryview
-        descriptor: Optional[int]
+        descriptor: int | None
 
 
 # What a frame holds.
@@ -104,21 +100,21 @@ class Channel:
     def __init__(
         self,
         descriptor: int,
-        is_alive: Optional[Callable[[], bool]] = None,
+        is_alive: Callable[[], bool] | None = None,
     ) -> None:
         self._socket = _socket.socket(fileno=descriptor)
         self._is_alive = is_alive
         self._sending = RLock()
         self._received = bytearray()
-        self._descriptors: List[int] = []
-        self._watched: Dict[int, Callable[[], object]] = {}
+        self._descriptors: list[int] = []
+        self._watched: dict[int, Callable[[], object]] = {}
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLIN)
         self._descriptor = descriptor
         # How many waits went by after the last try that has not helped, and are to.
         self._skipped = self._waits_to_skip = 0
         #: Is called once when a wait turns out to be long.
-        self.meanwhile: Optional[Callable[[], None]] = None
+        self.meanwhile: Callable[[], None] | None = None
         self._socket.setblocking(True)
         if is_alive is not None:
             # Whoever watches the other end must not be stopped by it. Waiting in the
@@ -157,10 +153,10 @@ class Channel:
     def send(
         self,
         kind: int,
-        head: Optional[Dict[str, Any]] = None,
+        head: dict[str, Any] | None = None,
         pieces: Sequence[Content] = (),
-        descriptor: Optional[int] = None,
-        deadline: Optional[float] = None,
+        descriptor: int | None = None,
+        deadline: float | None = None,
     ) -> None:
         """Send a frame.
 
@@ -181,7 +177,7 @@ class Channel:
             size += len(piece)
         count = 0 if descriptor is None else 1
         header = _HEADER.pack(_MARK, kind, count, len(packed), size)
-        waiting: List[Any] = [header + packed]
+        waiting: list[Any] = [header + packed]
         waiting += [piece for piece in pieces if len(piece)]
         ancillary: Any = ()
         if descriptor is not None:
@@ -205,7 +201,7 @@ class Channel:
                 if written:
                     waiting[0] = memoryview(waiting[0])[written:]
 
-    def receive(self, deadline: Optional[float] = None) -> Frame:
+    def receive(self, deadline: float | None = None) -> Frame:
         """Wait for the next frame.
 
         Args:
@@ -240,7 +236,7 @@ class Channel:
         descriptor = self._descriptors.pop(0) if count else None
         return (kind, head, content, descriptor)  # type: ignore[return-value]
 
-    def _take(self, size: int, deadline: Optional[float]) -> memoryview:
+    def _take(self, size: int, deadline: float | None) -> memoryview:
         received = self._received
         while len(received) < size:
             if size - len(received) > _READ_SIZE:
@@ -293,7 +289,7 @@ class Channel:
         finally:
             _spinning.release()
 
-    def _take_head(self, size: int, deadline: Optional[float]) -> Dict[str, Any]:
+    def _take_head(self, size: int, deadline: float | None) -> dict[str, Any]:
         content = self._take(size, deadline)
         try:
             head = loads(content)
@@ -303,7 +299,7 @@ class Channel:
             raise ProtocolError(f"The head of a frame is no dict: {bytes(content)!r}")
         return head
 
-    def _take_large(self, size: int, deadline: Optional[float]) -> memoryview:
+    def _take_large(self, size: int, deadline: float | None) -> memoryview:
         """Read the rest of a large frame into its place, and nothing behind it."""
         try:
             content = memoryview(bytearray(size))
@@ -327,14 +323,14 @@ class Channel:
             filled += count
         return content
 
-    def _keep_descriptors(self, ancillary: List[Tuple[int, int, bytes]]) -> None:
+    def _keep_descriptors(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 whole = data[: len(data) // _DESCRIPTOR.size * _DESCRIPTOR.size]
                 for (descriptor,) in _DESCRIPTOR.iter_unpack(whole):
                     self._descriptors.append(descriptor)
 
-    def _wait(self, event: int, deadline: Optional[float]) -> None:
+    def _wait(self, event: int, deadline: float | None) -> None:
         """Wait until the socket is ready, as long as the other end lives.
 
         What is watched is looked after meanwhile.
@@ -368,7 +364,7 @@ class Channel:
             meanwhile()
 
     @staticmethod
-    def _patience(deadline: Optional[float]) -> float:
+    def _patience(deadline: float | None) -> float:
         if deadline is None:
             return _INTERVAL
         left = deadline - time.monotonic()

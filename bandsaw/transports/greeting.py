@@ -8,13 +8,13 @@ from ..exceptions import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any
 
 #: Both ends have to speak the same one.
 PROTOCOL = 1
 
 
-def make_greeting(**more: Any) -> Dict[str, Any]:
+def make_greeting(**more: Any) -> dict[str, Any]:
     """Return what this interpreter tells of itself.
 
     Args:
@@ -28,7 +28,7 @@ def make_greeting(**more: Any) -> Dict[str, Any]:
     }
 
 
-def plain_data(values: Dict[str, Any]) -> Dict[str, Any]:
+def plain_data(values: dict[str, Any]) -> dict[str, Any]:
     """Return values as JSON has them, without the classes that users may have chosen.
 
     Args:
@@ -36,11 +36,11 @@ def plain_data(values: Dict[str, Any]) -> Dict[str, Any]:
     """
     import json
 
-    plain: Dict[str, Any] = json.loads(json.dumps(values))
+    plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
 
 
-def check_greeting(greeting: Dict[str, Any], name: str) -> None:
+def check_greeting(greeting: dict[str, Any], name: str) -> None:
     """Refuse an interpreter that speaks another protocol.
 
     Args:

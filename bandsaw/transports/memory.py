@@ -8,7 +8,7 @@ from .base import Job, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List
+    pass
 
 
 class MemoryTransport(Transport):
@@ -22,7 +22,7 @@ class MemoryTransport(Transport):
         """Have a job done here."""
         source, target = SessionFrames(), SessionFrames()
         job.save_to(source)
-        answers: List[SessionFrames] = []
+        answers: list[SessionFrames] = []
         job.continue_session(
             _sent(source), target, deliver=lambda: answers.append(_sent(target))
         )

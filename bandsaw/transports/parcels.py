@@ -8,7 +8,7 @@ from .._session_frames import SessionFrames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Sequence
+    from typing import Any, Sequence
 
     from ..serialization.buffers import Buffer
     from .frames import Content
@@ -27,9 +27,9 @@ class Parcel:
         descriptor: The file that goes along, or `None`.
     """
 
-    def __init__(self, form: SessionFrames, directory: Optional[str] = None) -> None:
+    def __init__(self, form: SessionFrames, directory: str | None = None) -> None:
         self.head, self.pieces, buffers = form.pack()
-        self.descriptor: Optional[int] = None
+        self.descriptor: int | None = None
         if buffers:
             from .shared_memory import write_buffers
 
@@ -51,7 +51,7 @@ class Parcel:
 
 
 def open_parcel(
-    head: Dict[str, Any], content: Content, descriptor: Optional[int]
+    head: dict[str, Any], content: Content, descriptor: int | None
 ) -> SessionFrames:
     """Unpack a saved session.
 

@@ -16,7 +16,7 @@ from .worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    pass
 
 # How often somebody who waits for a process looks if the job was cancelled, in seconds.
 _INTERVAL = 0.1
@@ -37,14 +37,14 @@ class PoolTransport(Transport):
     def __init__(
         self,
         workers: int,
-        tasks_per_worker: Optional[int] = None,
+        tasks_per_worker: int | None = None,
         idle_timeout: float = 60.0,
     ) -> None:
         self._workers = workers
         self._tasks_per_worker = tasks_per_worker
         self._idle_timeout = idle_timeout
         self._changed = threading.Condition()
-        self._idle: List[Worker] = []
+        self._idle: list[Worker] = []
         self._count = 0
         _transports.add(self)
 
@@ -93,7 +93,7 @@ class PoolTransport(Transport):
             self._give_up_place()
             raise
 
-    def _take_idle(self, conditions: Conditions) -> Optional[Worker]:
+    def _take_idle(self, conditions: Conditions) -> Worker | None:
         """Take the process that was used last, if there is one."""
         for worker in self._idle[::-1]:
             if worker.conditions == conditions:

@@ -21,7 +21,7 @@ from .worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable
 
 
 class ProcessTransport(Transport):
@@ -39,7 +39,7 @@ class ProcessTransport(Transport):
         self._starts_ahead = starts_ahead
         self._idle_timeout = idle_timeout
         self._lock = threading.Lock()
-        self._spare: Optional[Worker] = None
+        self._spare: Worker | None = None
         _transports.add(self)
 
     def run(self, job: Job) -> SessionFrames:
@@ -77,7 +77,7 @@ class ProcessTransport(Transport):
     def _start(self, job: Job, conditions: Conditions) -> Worker:
         return Worker(conditions, job.choose_directory(), self._idle_timeout)
 
-    def _take_spare(self, conditions: Conditions) -> Optional[Worker]:
+    def _take_spare(self, conditions: Conditions) -> Worker | None:
         with self._lock:
             spare, self._spare = self._spare, None
         if spare is None:
@@ -118,7 +118,7 @@ class _Once:
     """Calls something the first time that it is called itself."""
 
     def __init__(self, function: Callable[[], None]) -> None:
-        self._function: Optional[Callable[[], None]] = function
+        self._function: Callable[[], None] | None = function
 
     def __call__(self) -> None:
         function, self._function = self._function, None

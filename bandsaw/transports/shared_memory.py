@@ -15,7 +15,7 @@ from ..serialization.buffers import FileContent, blocks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, List, Optional, Sequence
+    from typing import IO, Sequence
 
     from ..serialization.buffers import Buffer
 
@@ -33,7 +33,7 @@ _PADDING = memoryview(bytes(_ALIGNMENT))
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 
-def write_buffers(buffers: Sequence[Buffer], directory: Optional[str] = None) -> int:
+def write_buffers(buffers: Sequence[Buffer], directory: str | None = None) -> int:
     """Write buffers one behind the other, each at an aligned place.
 
     Args:
@@ -56,7 +56,7 @@ def write_buffers(buffers: Sequence[Buffer], directory: Optional[str] = None) ->
     return _write(buffers, directory)
 
 
-def _write(buffers: Sequence[Buffer], directory: Optional[str]) -> int:
+def _write(buffers: Sequence[Buffer], directory: str | None) -> int:
     descriptor = _open_without_name(directory)
     try:
         for buffer in buffers:
@@ -69,7 +69,7 @@ def _write(buffers: Sequence[Buffer], directory: Optional[str]) -> int:
     return descriptor
 
 
-def _open_without_name(directory: Optional[str]) -> int:
+def _open_without_name(directory: str | None) -> int:
     if directory is None:
         import tempfile
 
@@ -90,7 +90,7 @@ def _write_all(descriptor: int, content: memoryview) -> None:
         content = content[os.write(descriptor, content[:_MOST_AT_ONCE]) :]
 
 
-def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> List[Buffer]:
+def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buffer]:
     """Map what `write_buffers` has written.
 
     Args:
@@ -111,7 +111,7 @@ def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> List[Buff
     try:
         if os.fstat(descriptor).st_size < starts[-1]:
             raise ValueError("the file with large buffers is too short")
-        buffers: List[Buffer] = []
+        buffers: list[Buffer] = []
         if mapped:
             view = memoryview(
                 mmap.mmap(

@@ -21,7 +21,7 @@ from .base import Job, Transport, runner_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, Optional
+    from typing import Iterator
 
     from .._session_members import SavedForm
     from ..advices.ssh import Remote, SshBackend
@@ -56,9 +56,7 @@ class Errand:
 
 
 #: What a backend that is asked for something is asked for.
-current_errand: ContextVar[Optional[Errand]] = ContextVar(
-    "bandsaw_errand", default=None
-)
+current_errand: ContextVar[Errand | None] = ContextVar("bandsaw_errand", default=None)
 
 
 class SshTransport(Transport):
@@ -85,7 +83,7 @@ class SshTransport(Transport):
             job.cancellation.call(lifeline.cut)
             with _running(errand), self._step(job):
                 self._backend.create_dir(self._remote, directory)
-            died: Optional[InterpreterDiedError] = None
+            died: InterpreterDiedError | None = None
             try:
                 with _running(errand):
                     self._exchange(job, directory, lifeline)
@@ -142,7 +140,7 @@ class SshTransport(Transport):
         if not job.output.exists():
             raise self._without_answer(job, end)
 
-    def _execute(self, job: Job, *arguments: str) -> Optional[int]:
+    def _execute(self, job: Job, *arguments: str) -> int | None:
         """Run the interpreter, and return its status if that is not 0."""
         executable = _below_home(job.interpreter.executable)
         with self._step(job):
@@ -154,7 +152,7 @@ class SshTransport(Transport):
                 return error.returncode
         return None
 
-    def _without_answer(self, job: Job, status: Optional[int]) -> InterpreterDiedError:
+    def _without_answer(self, job: Job, status: int | None) -> InterpreterDiedError:
         if status is None:
             end = "exited"
         elif status == _SSH_FAILED:
@@ -166,7 +164,7 @@ class SshTransport(Transport):
             "an answer."
         )
 
-    def _delete(self, directory: Path) -> Optional[Exception]:
+    def _delete(self, directory: Path) -> Exception | None:
         """Delete the directory, or return why it is still there."""
         try:
             with self._failures():

@@ -37,7 +37,7 @@ from .parcels import open_parcel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Optional, Set
+    from typing import Callable
 
     from .._session_frames import SessionFrames
     from .base import Job
@@ -82,9 +82,9 @@ class Worker:
         self._has_greeted = False
         self._is_leaving = False
         self._lock = threading.Lock()
-        self._job: Optional[Job] = None
+        self._job: Job | None = None
         # What the process was last told of the log records that are wanted here
-        self._levels: Optional[Dict[str, int]] = None
+        self._levels: dict[str, int] | None = None
         os.makedirs(parent_directory, exist_ok=True)
         self._directory = TemporaryDirectory(parent_directory, "worker-")
         self._streams = [
@@ -164,7 +164,7 @@ class Worker:
         self,
         job: Job,
         parcel: Parcel,
-        meanwhile: Optional[Callable[[], None]] = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> SessionFrames:
         """Have a job done.
 
@@ -256,7 +256,7 @@ class Worker:
                 f"interpreter {self._executable}, which was ended."
             ) from None
 
-    def _await_answer(self, job: Job, deadline: Optional[float]) -> SessionFrames:
+    def _await_answer(self, job: Job, deadline: float | None) -> SessionFrames:
         while True:
             kind, head, content, descriptor = self._channel.receive(deadline)
             if kind == frames.ANSWER:
@@ -266,7 +266,7 @@ class Worker:
             if kind in frames.TOLD_BY_JOBS and job.observe is not None:
                 job.observe(frames.TOLD_BY_JOBS[kind], head)
 
-    def _death(self, job: Optional[Job] = None) -> InterpreterError:
+    def _death(self, job: Job | None = None) -> InterpreterError:
         """Find out how the process has ended."""
         process = self._process
         if self.is_alive():
@@ -313,7 +313,7 @@ class Worker:
         with contextlib.suppress(EOFError, TimeoutError):
             self._channel.send(frames.FAREWELL, deadline=time.monotonic() + GRACE)
 
-    def see_off(self, deadline: Optional[float] = None) -> None:
+    def see_off(self, deadline: float | None = None) -> None:
         """Wait until the process has ended by itself.
 
         Args:
@@ -332,7 +332,7 @@ class Worker:
             stream.drain()
         self._close()
 
-    def _wait(self, seconds: Optional[float]) -> None:
+    def _wait(self, seconds: float | None) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
 
@@ -354,7 +354,7 @@ class Worker:
             stream.close()
 
 
-_workers: Set[Worker] = set()
+_workers: set[Worker] = set()
 _ends_at_exit = False
 
 

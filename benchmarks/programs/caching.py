@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 from timing import compare
 
@@ -51,11 +51,11 @@ def cached(peer: str, function: Callable[[Any], Any], directory: str) -> Any:
     return memory.cache(function)
 
 
-def hit_small(functions: Dict[str, Callable[..., Any]], seconds: float) -> Any:
+def hit_small(functions: dict[str, Callable[..., Any]], seconds: float) -> Any:
     return compare(functions, 1, seconds)
 
 
-def miss_small(functions: Dict[str, Callable[..., Any]], seconds: float) -> Any:
+def miss_small(functions: dict[str, Callable[..., Any]], seconds: float) -> Any:
     numbers = itertools.count()
 
     def missing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,25 +78,25 @@ def _array(size: int, order: str = "C") -> Any:
 SIZE = int(os.environ.get("ARRAY_SIZE", 100_000_000))
 
 
-def hit_argument(functions: Dict[str, Callable[..., Any]], seconds: float) -> Any:
+def hit_argument(functions: dict[str, Callable[..., Any]], seconds: float) -> Any:
     return compare(functions, _array(SIZE), seconds)
 
 
-def hit_argument_f(functions: Dict[str, Callable[..., Any]], seconds: float) -> Any:
+def hit_argument_f(functions: dict[str, Callable[..., Any]], seconds: float) -> Any:
     return compare(functions, _array(SIZE, "F"), seconds)
 
 
 def hit_argument_strided(
-    functions: Dict[str, Callable[..., Any]], seconds: float
+    functions: dict[str, Callable[..., Any]], seconds: float
 ) -> Any:
     return compare(functions, _array(SIZE, "strided"), seconds)
 
 
-def hit_result(functions: Dict[str, Callable[..., Any]], seconds: float) -> Any:
+def hit_result(functions: dict[str, Callable[..., Any]], seconds: float) -> Any:
     return compare(functions, SIZE, seconds)
 
 
-def hit_large_result(functions: Dict[str, Callable[..., Any]], seconds: float) -> Any:
+def hit_large_result(functions: dict[str, Callable[..., Any]], seconds: float) -> Any:
     return compare(functions, 10 * SIZE, seconds)
 
 

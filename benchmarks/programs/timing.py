@@ -6,7 +6,7 @@ import gc
 import itertools
 import statistics
 import time
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable
 
 # Long enough for the clock, and so short that many loops are not interrupted.
 _SECONDS_OF_A_LOOP = 0.0005
@@ -14,8 +14,8 @@ _FEWEST_SAMPLES = 5
 
 
 def compare(
-    functions: Dict[str, Callable[[Any], object]], argument: object, seconds: float
-) -> Dict[str, Dict[str, float]]:
+    functions: dict[str, Callable[[Any], object]], argument: object, seconds: float
+) -> dict[str, dict[str, float]]:
     """Calls functions with an argument, all in turn, again and again.
 
     Args:
@@ -30,7 +30,7 @@ def compare(
         name: _calls_of_a_loop(function, argument)
         for name, function in functions.items()
     }
-    samples: Dict[str, List[float]] = {name: [] for name in functions}
+    samples: dict[str, list[float]] = {name: [] for name in functions}
     end = time.perf_counter() + seconds
     gc.collect()
     gc.disable()
@@ -47,7 +47,7 @@ def compare(
     return {name: summary(taken) for name, taken in samples.items()}
 
 
-def summary(samples: List[float]) -> Dict[str, float]:
+def summary(samples: list[float]) -> dict[str, float]:
     """Returns what there is to say about samples: `minimum`, `median` and `number`."""
     return {
         "minimum": min(samples),

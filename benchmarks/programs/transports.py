@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict
 
 from timing import compare, summary
 from transports_tasks import (
@@ -54,7 +54,7 @@ def one_copy(array: Any) -> None:
             content = content[file.write(content) or 0 :]
 
 
-def peers_calling(function: Callable[[Any], Any], names: List[str]) -> Functions:
+def peers_calling(function: Callable[[Any], Any], names: list[str]) -> Functions:
     """Returns what calls a function with each of the peers."""
     found: Functions = {}
     for name in names:
@@ -96,7 +96,7 @@ def _submit(executor: Any, function: Callable[[Any], Any], argument: object) -> 
     return executor.submit(function, argument).result()
 
 
-def warm(seconds: float, peers: List[str]) -> Any:
+def warm(seconds: float, peers: list[str]) -> Any:
     """Measures many calls in a row, as a process that others make wait grows cold."""
     functions = {"bandsaw": same_resident, **peers_calling(same, peers)}
 
@@ -111,12 +111,12 @@ def warm(seconds: float, peers: List[str]) -> Any:
     return compare(rows, 1, seconds)
 
 
-def fresh(seconds: float, peers: List[str]) -> Any:
+def fresh(seconds: float, peers: list[str]) -> Any:
     functions = {"bandsaw": same_fresh, **peers_calling(same, peers)}
     return compare(functions, 1, seconds)
 
 
-def ahead(seconds: float, peers: List[str]) -> Any:
+def ahead(seconds: float, peers: list[str]) -> Any:
     same_ahead(1)
     samples = []
     for _ in range(2 + int(5 * seconds)):
@@ -127,17 +127,17 @@ def ahead(seconds: float, peers: List[str]) -> Any:
     return {"bandsaw": summary(samples)}
 
 
-def argument(seconds: float, peers: List[str]) -> Any:
+def argument(seconds: float, peers: list[str]) -> Any:
     functions = {"bandsaw": size_of_resident, **peers_calling(size_of, peers)}
     return compare(functions, array_of(SIZE), seconds)
 
 
-def large_argument(seconds: float, peers: List[str]) -> Any:
+def large_argument(seconds: float, peers: list[str]) -> Any:
     functions = {"bandsaw": size_of_resident, **peers_calling(size_of, peers)}
     return compare(functions, array_of(10 * SIZE), seconds)
 
 
-def large_result(seconds: float, peers: List[str]) -> Any:
+def large_result(seconds: float, peers: list[str]) -> Any:
     # It is made once there, and once here.
     array = array_of(10 * SIZE)
     functions = {
@@ -147,7 +147,7 @@ def large_result(seconds: float, peers: List[str]) -> Any:
     return compare(functions, 10 * SIZE, seconds)
 
 
-def memory(seconds: float, peers: List[str]) -> Any:
+def memory(seconds: float, peers: list[str]) -> Any:
     import numpy
 
     base = numpy.ones(10 * SIZE // 8, dtype="i8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from typing import Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable
 
 from bandsaw._advice import Advice
 from bandsaw.config import Configuration
@@ -23,13 +23,13 @@ class Recorder(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.records: List[logging.LogRecord] = []
+        self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.records.append(record)
 
     @property
-    def messages(self) -> List[str]:
+    def messages(self) -> list[str]:
         return [record.getMessage() for record in self.records]
 
 
@@ -43,8 +43,8 @@ class Call:
         self.session = Session(
             Task.create_task(function), Execution(name), configuration
         )
-        self.result: Optional[Result] = None
-        self.attachments: Dict[str, str] = {}
+        self.result: Result | None = None
+        self.attachments: dict[str, str] = {}
         try:
             self.result = self.session.initiate()
         finally:
@@ -55,14 +55,14 @@ class Call:
                     self.attachments[attached] = text
             self.session.remove_temp_dir()
 
-    def lines(self, name: str = "session.log") -> List[str]:
+    def lines(self, name: str = "session.log") -> list[str]:
         """The lines of an attachment without the advice's own."""
         lines = self.attachments[name].splitlines()
         assert lines[0].startswith("BEFORE ")
         assert lines[-1].startswith("AFTER ")
         return lines[1:-1]
 
-    def json(self, name: str = "session.log") -> List[Dict[str, Any]]:
+    def json(self, name: str = "session.log") -> list[dict[str, Any]]:
         """The lines of an attachment as what they say in JSON."""
         return [json.loads(line) for line in self.attachments[name].splitlines()]
 
@@ -76,7 +76,7 @@ def run_thread(target: Callable[[], Any]) -> None:
 class Failing(Advice):
     """Fails before or after."""
 
-    def __init__(self, where: str, error: Type[BaseException]) -> None:
+    def __init__(self, where: str, error: type[BaseException]) -> None:
         self.where = where
         self.error = error
 

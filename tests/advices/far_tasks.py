@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import bandsaw
 
@@ -19,7 +19,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def where() -> Tuple[int, str, Tuple[int, ...]]:
+def where() -> tuple[int, str, tuple[int, ...]]:
     return os.getpid(), sys.executable, tuple(sys.version_info[:2])
 
 
@@ -48,7 +48,7 @@ def say(text: str) -> None:
     print(text.upper(), file=sys.stderr)
 
 
-def commands_and(secret: str) -> Tuple[List[str], Any]:
+def commands_and(secret: str) -> tuple[list[str], Any]:
     """The command lines of all processes, and a variable."""
     commands = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
@@ -57,7 +57,7 @@ def commands_and(secret: str) -> Tuple[List[str], Any]:
     return commands, variable(secret)
 
 
-def modes_below(directory: str) -> Dict[str, str]:
+def modes_below(directory: str) -> dict[str, str]:
     """The access modes of everything below a directory, by name."""
     return {
         entry.name: oct(entry.stat().st_mode & 0o777)

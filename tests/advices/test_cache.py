@@ -10,7 +10,7 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Union
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -48,7 +48,7 @@ class Caching:
         made.bandsaw_task.task_id = "task"
         return made
 
-    def entries(self) -> List[Path]:
+    def entries(self) -> list[Path]:
         """The files of results, without those that stand beside."""
         return [
             path
@@ -68,7 +68,7 @@ def _caching(tmp_path: Path) -> Iterator[Caching]:
         yield Caching(configuration, tmp_path / "deep" / "cache")
 
 
-def without_time(entry: Union[Path, bytes]) -> bytes:
+def without_time(entry: Path | bytes) -> bytes:
     """What an entry says, apart from when it was written."""
     content = entry if isinstance(entry, bytes) else entry.read_bytes()
     return content.partition(b"\n#bandsaw-cache ")[0]
@@ -141,7 +141,7 @@ def test_what_is_kept_is_not_what_the_caller_changes(caching: Caching) -> None:
 def test_the_arguments_count_as_they_are_before_the_task_changes_them(
     caching: Caching,
 ) -> None:
-    def use_up(values: List[int]) -> int:
+    def use_up(values: list[int]) -> int:
         return values.pop()
 
     task = caching.task(use_up)
@@ -162,7 +162,7 @@ class Looking(Advice):
     """Notes where the result is kept."""
 
     def __init__(self) -> None:
-        self.paths: List[Any] = []
+        self.paths: list[Any] = []
 
     def before(self, session: Session) -> None:
         self.paths.append(session.context.get("cache-item-path"))
@@ -450,7 +450,7 @@ def test_the_same_cache_may_stand_in_a_chain_twice(caching: Caching) -> None:
 
 def test_an_interrupted_session_can_be_carried_on_twice(tmp_path: Path) -> None:
     with loadable_configuration() as configuration:
-        saved: List[bytes] = []
+        saved: list[bytes] = []
 
         class Saving(Advice):
             def before(self, session: Session) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -28,7 +28,7 @@ from tests.configurations import loadable_configuration
 from tests.workflows import environment_of, run_python, write_files
 
 # What the tasks of these tests have computed.
-computed: List[Any] = []
+computed: list[Any] = []
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def _make(configuration: Configuration, tmp_path: Path) -> Callable[..., Any]:
     """Makes a task with a cache that is given some options."""
 
     def make(function: Callable[..., Any], **options: Any) -> Any:
-        parameter: Dict[str, Any] = {}
+        parameter: dict[str, Any] = {}
         if "cache" in options:
             parameter["cache"] = options.pop("cache")
         if "store" not in options:
@@ -63,7 +63,7 @@ def give(value: Any, verbose: bool = False) -> Any:
     return value
 
 
-def entries(directory: Path) -> List[Path]:
+def entries(directory: Path) -> list[Path]:
     return sorted(directory.glob("cache/*/[!.]*"))
 
 
@@ -176,7 +176,7 @@ PASSED = """
 
 
 def test_the_code_of_functions_that_are_arguments_counts(tmp_path: Path) -> None:
-    def apply_all() -> List[str]:
+    def apply_all() -> list[str]:
         completed = run_python("-m", "applying", directory=tmp_path)
         return completed.stdout.splitlines()
 
@@ -188,7 +188,7 @@ def test_the_code_of_functions_that_are_arguments_counts(tmp_path: Path) -> None
 
 
 @pytest.fixture(name="variants")
-def _variants(make: Any) -> List[Any]:
+def _variants(make: Any) -> list[Any]:
     """Two tasks that differ in code alone, each of which was called with 10."""
     tasks = [make(make_variant(amount)) for amount in (1, 2)]
     for task in tasks:
@@ -199,7 +199,7 @@ def _variants(make: Any) -> List[Any]:
 
 
 def test_a_variant_is_found_when_the_first_one_is_gone(
-    variants: List[Any], tmp_path: Path
+    variants: list[Any], tmp_path: Path
 ) -> None:
     entries(tmp_path)[0].unlink()
 
@@ -212,7 +212,7 @@ def test_a_variant_is_found_when_the_first_one_is_gone(
 
 
 def test_a_damaged_variant_is_replaced_when_the_first_one_is_gone(
-    variants: List[Any], tmp_path: Path
+    variants: list[Any], tmp_path: Path
 ) -> None:
     first, second = entries(tmp_path)
     first.unlink()
@@ -230,7 +230,7 @@ def test_a_damaged_variant_is_replaced_when_the_first_one_is_gone(
     [("reachable", [11, 12]), ("own", [11, 11]), ("ignore", [11, 11])],
 )
 def test_what_of_the_code_counts_can_be_chosen(
-    make: Any, code: str, expected: List[int]
+    make: Any, code: str, expected: list[int]
 ) -> None:
     tasks = [make(make_variant(amount), cache={"code": code}) for amount in (1, 2)]
     for task in tasks:
@@ -487,7 +487,7 @@ def test_nobody_waits_when_that_is_switched_off(make: Any) -> None:
 
 def test_nested_tasks_in_opposite_order_do_not_wait_for_ever(make: Any) -> None:
     meet = threading.Barrier(2)
-    met: List[int] = []
+    met: list[int] = []
 
     def outer(order: Any) -> int:
         if len(order) == 2 and len(met) < 2:
@@ -506,7 +506,7 @@ def test_nested_tasks_in_opposite_order_do_not_wait_for_ever(make: Any) -> None:
 
 
 def test_a_nested_task_that_is_being_computed_is_waited_for(make: Any) -> None:
-    computed: List[int] = []
+    computed: list[int] = []
     meet = threading.Barrier(8)
 
     def inner(x: int) -> int:

@@ -9,7 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterable, Iterator, Sequence
 
 import pytest
 
@@ -92,7 +92,7 @@ _numbers = itertools.count()
 class Server:
     """A server of ssh, or why there is none."""
 
-    def __init__(self, sshd: Optional[Sshd], reason: str = "") -> None:
+    def __init__(self, sshd: Sshd | None, reason: str = "") -> None:
         self._sshd = sshd
         self._reason = reason
 
@@ -127,7 +127,7 @@ class Chain:
     """
 
     def __init__(
-        self, directory: Path, names: Sequence[str], sshd: Optional[Sshd]
+        self, directory: Path, names: Sequence[str], sshd: Sshd | None
     ) -> None:
         self.directory = directory
         self.module = f"combined_config_{next(_numbers)}"
@@ -156,12 +156,12 @@ class Chain:
         return len(self.counted.read_text().splitlines())
 
     @property
-    def sessions(self) -> List[Tuple[Dict[str, Any], Dict[str, bytes]]]:
+    def sessions(self) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
         """The context and the attachments of each session."""
-        sessions: List[Any] = sys.modules[self.module].keep.sessions
+        sessions: list[Any] = sys.modules[self.module].keep.sessions
         return sessions
 
-    def tracked_attachments(self) -> Dict[str, bytes]:
+    def tracked_attachments(self) -> dict[str, bytes]:
         return {
             path.name: path.read_bytes()
             for path in self.directory.glob("tracked/tasks/*/*/*/attachments/*")
@@ -183,7 +183,7 @@ class Chains:
         self._directory = directory
         self._server = server
         self._patch = patch
-        self.made: List[Chain] = []
+        self.made: list[Chain] = []
 
     def of(self, *names: str) -> Chain:
         sshd = self._server.sshd if "ssh" in names else None
@@ -207,7 +207,7 @@ def _chains(
         assert chain.is_clean()
 
 
-def expected_attachments(names: Sequence[str]) -> List[str]:
+def expected_attachments(names: Sequence[str]) -> list[str]:
     expected = []
     for name, stem, extension in (
         ("log", "session", ".log"),
@@ -241,7 +241,7 @@ IN_A_CHILD = [("subprocess", *pair) for pair in PAIRS]
 FAR_FROM_A_CHILD = [names for names in IN_A_CHILD if "ssh" in names]
 
 
-def cases(chains: Iterable[Tuple[str, ...]]) -> List[Any]:
+def cases(chains: Iterable[tuple[str, ...]]) -> list[Any]:
     """Chains for a test; those of three, or to another machine, take long."""
     rarely = [with_the_newest_python_only]
     return [
@@ -252,7 +252,7 @@ def cases(chains: Iterable[Tuple[str, ...]]) -> List[Any]:
 
 @pytest.mark.parametrize("names", cases(HERE + IN_A_CHILD), ids="-".join)
 def test_a_value_comes_back_through_two_advices(
-    chains: Chains, names: Tuple[str, ...]
+    chains: Chains, names: tuple[str, ...]
 ) -> None:
     chain = chains.of(*names)
 
@@ -271,7 +271,7 @@ def test_a_value_comes_back_through_two_advices(
     ids="-".join,
 )
 def test_an_exception_comes_back_through_two_advices(
-    chains: Chains, names: Tuple[str, ...]
+    chains: Chains, names: tuple[str, ...]
 ) -> None:
     chain = chains.of(*names)
 

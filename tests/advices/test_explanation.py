@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Mapping
 
 from bandsaw.advices._explanation import Explanation, nearest_explanation
 from bandsaw.stores import MemoryStore
 from bandsaw.stores.entries import pack
 
 KEY = "0" * 64
-PARTS: Dict[str, List[str]] = {
+PARTS: dict[str, list[str]] = {
     "work.task": ["function", "1", "def task(x):\n    return helped(x)"],
     "work.helped": ["function", "2", "def helped(x):\n    return x + 1"],
     "work.LIMIT": ["constant", "3", "LIMIT = 3"],
 }
 
 
-def record(**changes: Any) -> Dict[str, Any]:
+def record(**changes: Any) -> dict[str, Any]:
     return {
         "task": "work.task",
         "python": "CPython 3.11.7",
@@ -32,8 +32,8 @@ def record(**changes: Any) -> Dict[str, Any]:
 
 
 def explained(
-    *kept: Dict[str, Any],
-    parts: Optional[Mapping[str, Any]] = None,
+    *kept: dict[str, Any],
+    parts: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Explanation:
     store = MemoryStore()
@@ -45,7 +45,7 @@ def explained(
     return nearest_explanation(store, "task", record(**changes), parts or PARTS)
 
 
-def differences(**changes: Any) -> List[Tuple[Any, ...]]:
+def differences(**changes: Any) -> list[tuple[Any, ...]]:
     return [
         (item.kind, item.name, item.old, item.new)
         for item in explained(**changes).differences

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
@@ -61,10 +61,10 @@ def make_record(message: Any = "text", *args: Any, **more: Any) -> logging.LogRe
     return record
 
 
-def fields_of(record: logging.LogRecord) -> Dict[str, Any]:
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     line = JsonFormatter().format(record)
     assert "\n" not in line
-    fields: Dict[str, Any] = json.loads(line)
+    fields: dict[str, Any] = json.loads(line)
     return fields
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -226,7 +226,7 @@ def test_a_context_that_outlives_its_session_is_heard_no_more(
 def test_eight_coroutines_on_one_loop_keep_their_own_records_each(
     logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logs: Dict[int, List[str]] = {}
+    logs: dict[int, list[str]] = {}
 
     class Keep(Extension):
         def on_session_finished(self, session: Session) -> None:

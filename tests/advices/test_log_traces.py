@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, List, Type
+from typing import Any
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_session_that_a_record_has_already_is_left(logger: logging.Logger) -> 
 @pytest.mark.parametrize("where", ["before", "after"])
 @pytest.mark.parametrize("is_later", [True, False])
 def test_nothing_is_left_when_an_advice_fails(
-    where: str, is_later: bool, error: Type[BaseException]
+    where: str, is_later: bool, error: type[BaseException]
 ) -> None:
     advices = [LoggingAdvice(), Failing(where, error)]
     descriptors = open_descriptors()
@@ -73,7 +73,7 @@ def test_nothing_is_left_when_an_advice_fails(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_nothing_is_left_when_the_task_is_interrupted(
-    error: Type[BaseException],
+    error: type[BaseException],
 ) -> None:
     descriptors = open_descriptors()
 
@@ -103,7 +103,7 @@ def test_descriptors_and_handlers_do_not_pile_up(logger: logging.Logger) -> None
     assert handlers == handlers_before
 
 
-def open_descriptors() -> List[str]:
+def open_descriptors() -> list[str]:
     found = []
     for entry in Path("/proc/self/fd").glob("*"):
         with contextlib.suppress(OSError):

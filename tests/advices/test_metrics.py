@@ -10,7 +10,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable
 
 import multimeter
 import pytest
@@ -39,7 +39,7 @@ class Counter(Probe):  # type: ignore[misc]
     def start(self) -> None:
         self.started += 1
 
-    def sample(self, values: Dict[str, Any], time_elapsed: float) -> None:
+    def sample(self, values: dict[str, Any], time_elapsed: float) -> None:
         values["count"] = self.started
 
     def end(self) -> None:
@@ -50,7 +50,7 @@ class Kept(multimeter.DummyStorage):  # type: ignore[misc]
     """Keeps the results of a meter."""
 
     def __init__(self) -> None:
-        self.results: List[Any] = []
+        self.results: list[Any] = []
 
     def store(self, result: Any) -> None:
         self.results.append(result)
@@ -129,7 +129,7 @@ def test_the_probe_of_the_library_works() -> None:
     ],
 )
 def test_a_task_adds_tags_of_its_own(
-    bench: Bench, parameters: Any, expected: Dict[str, Any]
+    bench: Bench, parameters: Any, expected: dict[str, Any]
 ) -> None:
     task = Task.create_task(lambda: None, {"metrics": parameters})
     configuration = Configuration().add_advice_chain(bench.advice())
@@ -277,7 +277,7 @@ def test_a_task_that_fails_is_measured(bench: Bench) -> None:
 @pytest.mark.parametrize("where", ["before", "after"])
 @pytest.mark.parametrize("is_later", [True, False])
 def test_measuring_ends_when_an_advice_fails(
-    bench: Bench, where: str, is_later: bool, error: Type[BaseException]
+    bench: Bench, where: str, is_later: bool, error: type[BaseException]
 ) -> None:
     advices = [bench.advice(), Failing(where, error)]
 
@@ -287,7 +287,7 @@ def test_measuring_ends_when_an_advice_fails(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_measuring_ends_when_the_task_is_interrupted(
-    bench: Bench, error: Type[BaseException]
+    bench: Bench, error: type[BaseException]
 ) -> None:
     def interrupted() -> None:
         raise error
@@ -354,7 +354,7 @@ class FakeMeter:
 
 def call_without_multimeter(
     monkeypatch: pytest.MonkeyPatch, function: Callable[[], Any]
-) -> Optional[Result]:
+) -> Result | None:
     monkeypatch.setitem(sys.modules, "multimeter", None)
     return Call(function, MetricsAdvice(FakeMeter())).result
 
@@ -369,7 +369,7 @@ def test_the_error_names_the_extra_when_multimeter_is_not_there(
 def test_the_task_is_not_executed_in_vain_when_multimeter_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    executed: List[int] = []
+    executed: list[int] = []
 
     with pytest.raises(MissingExtraError):
         call_without_multimeter(monkeypatch, lambda: executed.append(1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Dict
 
 import pytest
 
@@ -91,7 +90,7 @@ elsewhere = bandsaw.task(identity, chain="without")
 """
 
 
-def installed(text: str, version: str) -> Dict[str, str]:
+def installed(text: str, version: str) -> dict[str, str]:
     """The files of the library, in a directory of installed packages."""
     return {
         "site-packages/forest/__init__.py": text,

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator
 from unittest import mock
 
 import pytest
@@ -65,7 +65,7 @@ class Far:
         self.key_file = sshd.key_file
         self.directory = directory
         self._near = near
-        self._modules: List[str] = []
+        self._modules: list[str] = []
 
     def configuration(
         self,
@@ -413,7 +413,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def waiting(far: Far, tmp_path: Path) -> Iterator[Tuple[subprocess.Popen[bytes], int]]:
+def waiting(far: Far, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A workflow, and the pid of the process over there that it waits for."""
     directory = tmp_path / "workflow"
     files = {"workflow.py": WORKFLOW, "bandsaw_config.py": far.configuration()}
@@ -436,7 +436,7 @@ def waiting(far: Far, tmp_path: Path) -> Iterator[Tuple[subprocess.Popen[bytes],
 
 
 def test_an_interrupt_ends_the_process_over_there(
-    far: Far, waiting: Tuple[subprocess.Popen[bytes], int]
+    far: Far, waiting: tuple[subprocess.Popen[bytes], int]
 ) -> None:
     workflow, pid = waiting
 
@@ -451,7 +451,7 @@ def test_an_interrupt_ends_the_process_over_there(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_process_over_there_does_not_outlive_the_workflow(
-    far: Far, waiting: Tuple[subprocess.Popen[bytes], int], number: signal.Signals
+    far: Far, waiting: tuple[subprocess.Popen[bytes], int], number: signal.Signals
 ) -> None:
     workflow, pid = waiting
 
@@ -463,7 +463,7 @@ def test_the_process_over_there_does_not_outlive_the_workflow(
 
 
 def test_the_process_over_there_does_not_outlive_a_lost_connection(
-    far: Far, waiting: Tuple[subprocess.Popen[bytes], int]
+    far: Far, waiting: tuple[subprocess.Popen[bytes], int]
 ) -> None:
     workflow, pid = waiting
     (children,) = Path(f"/proc/{workflow.pid}/task").glob("*/children")
@@ -572,7 +572,7 @@ def make_remote(**options: Any) -> Remote:
     return Remote(**options)
 
 
-def words_of(call: Callable[[SshCommandLineBackend], None]) -> List[str]:
+def words_of(call: Callable[[SshCommandLineBackend], None]) -> list[str]:
     with mock.patch("subprocess.check_call") as check_call:
         call(SshCommandLineBackend())
     ((words,), how), *others = check_call.call_args_list
@@ -597,7 +597,7 @@ def test_the_command_lines_are_those_that_were_published(
     remote = make_remote(**options)
     here, there = Path("/here/file.zip"), Path("/far/dir_1/file-2.zip")
 
-    def expected(line: str) -> List[str]:
+    def expected(line: str) -> list[str]:
         return [word.replace("k_y", "k y") for word in line.split()]
 
     assert words_of(lambda backend: backend.create_dir(remote, there)) == expected(
@@ -721,8 +721,8 @@ class LocalBackend(SshBackend):
     """Plays another machine, the way a backend for the published releases would."""
 
     def __init__(self) -> None:
-        self.calls: List[Tuple[Any, ...]] = []
-        self.failing: List[str] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.failing: list[str] = []
 
     def _note(self, name: str, *arguments: Any) -> None:
         self.calls.append((name, *arguments))
@@ -771,7 +771,7 @@ class Setting:
     def call(self, function: Callable[..., Any], *args: Any, **parameters: Any) -> Any:
         return bandsaw.task(function, config=self.module, **parameters)(*args)
 
-    def names(self) -> List[str]:
+    def names(self) -> list[str]:
         return [name for name, *_ in self.backend.calls]
 
 

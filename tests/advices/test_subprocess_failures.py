@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -360,7 +359,7 @@ if __name__ == "__main__":
     ],
 )
 def test_what_an_advice_does_in_the_child_counts_here(
-    tmp_path: Path, chain: str, step: str, lines: List[str]
+    tmp_path: Path, chain: str, step: str, lines: list[str]
 ) -> None:
     output = run(
         tmp_path,

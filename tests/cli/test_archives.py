@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -37,7 +37,7 @@ def _project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def archives(project: Path) -> List[Any]:
+def archives(project: Path) -> list[Any]:
     """The archives of the project, and last the code of bandsaw, which they share."""
     return sorted(
         as_json(project, "archives", "list"),

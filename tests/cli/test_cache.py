@@ -6,7 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any
 
 import pytest
 
@@ -45,7 +45,7 @@ def _project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def bandsaw(project: Path, *words: str, status: Optional[int] = 0) -> str:
+def bandsaw(project: Path, *words: str, status: int | None = 0) -> str:
     """What a command answers."""
     command = ("-m", "bandsaw", *words)
     completed = run_python(*command, directory=project, status=status)
@@ -56,7 +56,7 @@ def as_json(project: Path, *words: str, status: int = 0) -> Any:
     return json.loads(bandsaw(project, *words, "--json", status=status))
 
 
-def entries(project: Path) -> List[str]:
+def entries(project: Path) -> list[str]:
     found = as_json(project, "cache", "list", "cache", "--entries")
     return [entry["name"] for entry in found]
 
@@ -199,7 +199,7 @@ def test_a_call_is_explained(project: Path) -> None:
     ],
 )
 def test_what_cannot_be_explained_is_named(
-    project: Path, words: List[str], message: str
+    project: Path, words: list[str], message: str
 ) -> None:
     assert message in bandsaw(project, "cache", "why", *words, status=1)
 

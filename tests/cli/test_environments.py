@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -64,8 +64,8 @@ def env(project: Path, *words: str, **options: Any) -> Any:
     return run_python("-m", "bandsaw", "env", *words, directory=project, **options)
 
 
-def listed(project: Path, *words: str) -> List[Any]:
-    found: List[Any] = json.loads(env(project, "list", "--json", *words).stdout)
+def listed(project: Path, *words: str) -> list[Any]:
+    found: list[Any] = json.loads(env(project, "list", "--json", *words).stdout)
     return found
 
 
@@ -316,7 +316,7 @@ def test_kept_environments_need_no_configuration(project: Path, tmp_path: Path) 
         (["prune", "--max-age", "soon"], "soon"),
     ],
 )
-def test_a_wrong_word_is_named(project: Path, words: List[str], reason: str) -> None:
+def test_a_wrong_word_is_named(project: Path, words: list[str], reason: str) -> None:
     done = env(project, *words, status=1)
 
     assert done.stderr.startswith("Error: ")

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -93,7 +93,7 @@ def project(tmp_path: Path) -> Path:
 def make(index: PackageIndex, project: Path) -> Callable[..., Environment]:
     """Describes environments of the project, with packages of the index."""
 
-    def make(requirements: List[str], python: Any = None, **options: Any) -> Any:
+    def make(requirements: list[str], python: Any = None, **options: Any) -> Any:
         options.setdefault("index_url", index.url())
         return Environment(python, requirements, **options).at(str(project))
 
@@ -126,7 +126,7 @@ def python_in(environment: Environment, code: str) -> str:
     ).stdout.strip()
 
 
-def left_over(home: Path) -> List[str]:
+def left_over(home: Path) -> list[str]:
     """What lies among the environments and is none: nothing, if all went well."""
     directory = home / "environments"
     if not directory.is_dir():

@@ -9,7 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -29,8 +29,8 @@ print("executable", environment.at(sys.argv[2]).interpreter().executable)
 
 
 def use_in_processes(
-    index: PackageIndex, project: Path, names: List[str], requirement: str = "alpha"
-) -> List[str]:
+    index: PackageIndex, project: Path, names: list[str], requirement: str = "alpha"
+) -> list[str]:
     """Lets one process for each name use that environment, and returns what they say"""
     processes = [
         subprocess.Popen(

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Iterator
 
 import pytest
 
@@ -175,13 +175,13 @@ except BandsawError as error:
 # Commands
 
 
-def run(script: str, directory: Path, shown: List[str]) -> str:
+def run(script: str, directory: Path, shown: list[str]) -> str:
     commands = Commands("mine", str(directory), lambda _, line: shown.append(line))
     return commands.run("trying", ["/bin/sh", "-c", script])
 
 
 def test_a_command_has_no_input_and_its_output_is_shown(tmp_path: Path) -> None:
-    shown: List[str] = []
+    shown: list[str] = []
     answer = run("cat; echo one; echo two >&2; printf three", tmp_path, shown)
     assert answer == "one\ntwo\nthree"
     assert shown == ["", "one", "two", "three"]
@@ -263,7 +263,7 @@ def start_build(
     )
 
 
-def running_in(project: Path) -> List[str]:
+def running_in(project: Path) -> list[str]:
     """The processes that build there."""
     found = []
     for place in Path("/proc").glob("[0-9]*/cwd"):

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -47,7 +47,7 @@ if __name__ == "__main__":
 )
 
 
-def run(project: Path, index: PackageIndex, script: str = SCRIPT) -> List[str]:
+def run(project: Path, index: PackageIndex, script: str = SCRIPT) -> list[str]:
     environment = {"INDEX_OF_THE_TEST": index.url()}
     completed = run_workflow(project, script, config=CONFIG, environment=environment)
     assert completed.stderr == ""
@@ -123,7 +123,7 @@ def test_a_lock_that_changes_while_a_process_runs_counts(
     assert output[-3:] == ["False", "computed", "1.0"]
 
 
-def results(project: Path) -> Dict[str, Any]:
+def results(project: Path) -> dict[str, Any]:
     """What tracking has written of results, by the names of the tasks."""
     found = {}
     for path in project.glob("tracking/tasks/*/*/*/result-info.json"):

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import pytest
 
@@ -24,9 +24,9 @@ def platform() -> str:
 
 def lock(
     project: Path,
-    requirements: List[str],
-    packages: Dict[str, str],
-    projects: Optional[Dict[str, List[str]]] = None,
+    requirements: list[str],
+    packages: dict[str, str],
+    projects: dict[str, list[str]] | None = None,
 ) -> LockFile:
     """Locks packages by hand; nothing is asked and nothing installed then."""
     file = LockFile(str(project / "bandsaw.lock"))
@@ -35,7 +35,7 @@ def lock(
     return file
 
 
-def resolve(project: Path, requirements: List[str], **options: Any) -> Section:
+def resolve(project: Path, requirements: list[str], **options: Any) -> Section:
     options.setdefault("name", NAME)
     environment = Environment(None, requirements, **options)
     return environment.at(str(project)).resolution().section
@@ -54,7 +54,7 @@ def resolve(project: Path, requirements: List[str], **options: Any) -> Section:
     ],
 )
 def test_requirements_that_are_still_satisfied_are_no_error(
-    project: Path, requirements: List[str]
+    project: Path, requirements: list[str]
 ) -> None:
     pytest.importorskip("packaging")
     lock(project, ["attrs>=20", "six==1.15"], {"six": "1.15.0", "attrs": "21.1"})
@@ -86,7 +86,7 @@ def test_requirements_that_are_still_satisfied_are_no_error(
     ],
 )
 def test_requirements_that_are_not_satisfied_any_more_show_the_difference(
-    project: Path, requirements: List[str], options: Any, lines: List[str]
+    project: Path, requirements: list[str], options: Any, lines: list[str]
 ) -> None:
     pytest.importorskip("packaging")
     (project / "lib").mkdir()
@@ -162,7 +162,7 @@ def test_a_platform_without_a_section_gets_one_and_the_others_stay(
 
 @pytest.mark.parametrize("package", [{"version": "1"}, {"hashes": ["sha256:0"]}, {}])
 def test_a_package_without_a_hash_is_refused(
-    project: Path, package: Dict[str, Any]
+    project: Path, package: dict[str, Any]
 ) -> None:
     facts = {"requirements": ["six"], "projects": {}, "packages": {"six": package}}
     content = {"version": 1, "environments": {NAME: {platform(): facts}}}

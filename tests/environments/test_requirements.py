@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -125,7 +124,7 @@ def test_the_content_of_a_project_is_what_is_released(tmp_path: Path) -> None:
     (tmp_path / "lib" / "code.py").write_text("a = 1")
     before = digest_of(tmp_path)
 
-    ignored: List[str] = [
+    ignored: list[str] = [
         ".git/HEAD",
         "build/lib/code.py",
         "lib/__pycache__/code.pyc",

@@ -11,7 +11,7 @@ import zipfile
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 # Builds the project around it into a wheel of one module, and needs nothing for that.
@@ -41,8 +41,8 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 
 
 def metadata_lines(
-    requires: Sequence[str] = (), extras: Optional[Mapping[str, str]] = None
-) -> List[str]:
+    requires: Sequence[str] = (), extras: Mapping[str, str] | None = None
+) -> list[str]:
     """What the metadata says of requirements, and of one for each extra."""
     lines = [f"Requires-Dist: {text}" for text in requires]
     for extra, text in (extras or {}).items():
@@ -56,8 +56,8 @@ def make_wheel(
     name: str,
     version: str = "1.0",
     requires: Sequence[str] = (),
-    extras: Optional[Mapping[str, str]] = None,
-    code: Optional[str] = None,
+    extras: Mapping[str, str] | None = None,
+    code: str | None = None,
 ) -> Path:
     """Writes a wheel whose module of the same name knows its `version`."""
     info = f"{name}-{version}.dist-info"
@@ -83,8 +83,8 @@ def make_project(
     name: str,
     version: str = "1.0",
     requires: Sequence[str] = (),
-    extras: Optional[Mapping[str, str]] = None,
-    code: Optional[str] = None,
+    extras: Mapping[str, str] | None = None,
+    code: str | None = None,
     build_requires: Sequence[str] = (),
 ) -> Path:
     """Writes a project that builds itself into such a wheel."""
@@ -129,18 +129,18 @@ class PackageIndex:
         exposed: The command lines in which the password was while it was asked.
     """
 
-    def __init__(self, directory: Path, secret: Optional[str]) -> None:
+    def __init__(self, directory: Path, secret: str | None) -> None:
         self.directory = directory
         self.secret = secret
-        self.asked_for: List[str] = []
-        self.exposed: Set[str] = set()
+        self.asked_for: list[str] = []
+        self.exposed: set[str] = set()
         self.port = 0
 
     def url(self, who: str = "") -> str:
         """Its address, for somebody like ``user:password@``."""
         return f"http://{who}127.0.0.1:{self.port}/simple/"
 
-    def page_of(self, name: str) -> Optional[bytes]:
+    def page_of(self, name: str) -> bytes | None:
         lines = []
         for path in sorted(self.directory.glob("*-*.*")):
             if path.name.split("-")[0].lower().replace("_", "-") == name:
@@ -150,7 +150,7 @@ class PackageIndex:
         text = f"<!DOCTYPE html><html><body>{''.join(lines)}</body></html>"
         return text.encode() if lines else None
 
-    def answer_to(self, path: str) -> Optional[bytes]:
+    def answer_to(self, path: str) -> bytes | None:
         self.asked_for.append(path)
         if self.secret is not None:
             self.exposed |= command_lines_with(self.secret)
@@ -160,7 +160,7 @@ class PackageIndex:
         file = self.directory / parts[-1]
         return file.read_bytes() if parts[0] == "files" and file.is_file() else None
 
-    def lets_in(self, authorization: Optional[str]) -> bool:
+    def lets_in(self, authorization: str | None) -> bool:
         if self.secret is None:
             return True
         if authorization is None or not authorization.startswith("Basic "):
@@ -169,7 +169,7 @@ class PackageIndex:
         return password == self.secret
 
 
-def command_lines_with(text: str) -> Set[str]:
+def command_lines_with(text: str) -> set[str]:
     """The command lines of this machine in which a text is."""
     found = set()
     for file in Path("/proc").glob("[0-9]*/cmdline"):
@@ -183,9 +183,7 @@ def command_lines_with(text: str) -> Set[str]:
 
 
 @contextmanager
-def package_index(
-    directory: Path, secret: Optional[str] = None
-) -> Iterator[PackageIndex]:
+def package_index(directory: Path, secret: str | None = None) -> Iterator[PackageIndex]:
     """An index of the distributions in a directory."""
     index = PackageIndex(directory, secret)
 
@@ -194,7 +192,7 @@ def package_index(
             self.do_GET()
 
         def do_GET(self) -> None:
-            headers: Dict[str, str] = {}
+            headers: dict[str, str] = {}
             if not index.lets_in(self.headers.get("Authorization")):
                 headers["WWW-Authenticate"] = 'Basic realm="packages"'
                 status, content = 401, b""

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -33,7 +33,7 @@ def example(tmp_path: Path) -> Path:
     return copy
 
 
-def run(example: Path, python: str) -> List[Dict[str, str]]:
+def run(example: Path, python: str) -> list[dict[str, str]]:
     """Runs the example, and returns the lines of the table that it prints."""
     environment = dict(os.environ, PYTHONPATH=str(LIBRARY), DIGITS_PYTHON=python)
     done = subprocess.run(

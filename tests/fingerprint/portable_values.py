@@ -50,7 +50,7 @@ class Mode(enum.IntFlag):
 class Point:
     x: int
     y: float = 0.5
-    tags: List[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,10 @@ def make_scaler(factor: int) -> Any:
     return scale
 
 
-def circles() -> Dict[str, Any]:
-    itself: List[Any] = []
+def circles() -> dict[str, Any]:
+    itself: list[Any] = []
     itself.append(itself)
-    mapping: Dict[str, Any] = {"name": "m"}
+    mapping: dict[str, Any] = {"name": "m"}
     mapping["me"] = {"inner": mapping, "list": [1, mapping]}
     nodes = [Node(name) for name in "abcde"]
     for node in nodes:
@@ -180,7 +180,7 @@ def circles() -> Dict[str, Any]:
     }
 
 
-def values() -> Dict[str, Any]:
+def values() -> dict[str, Any]:
     deep: Any = 0
     for _ in range(5000):
         deep = [deep]

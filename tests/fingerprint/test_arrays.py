@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.fingerprint import fingerprint
 
@@ -135,7 +134,7 @@ def test_subclasses_differ_from_arrays() -> None:
 
 
 def test_what_lies_under_a_mask_does_not_count() -> None:
-    def make(numbers: List[int], mask: List[int]) -> Any:
+    def make(numbers: list[int], mask: list[int]) -> Any:
         return numpy.ma.array(numbers, mask=mask)
 
     assert fingerprint(make([1, 2], [0, 1])) == fingerprint(make([1, 3], [0, 1]))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from random import Random
-from typing import Any, Dict, List, Tuple
+from typing import Any, List, Tuple
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.fingerprint import fingerprint, fingerprint_arguments, is_immutable
 
@@ -52,9 +51,9 @@ def looks_the_same(a: Graph, b: Graph) -> bool:
         (name, ordered, [child + len(a) for child in children])
         for name, ordered, children in b
     ]
-    colors: List[Any] = [0] * len(together)
+    colors: list[Any] = [0] * len(together)
     for _ in together:
-        seen: Dict[Any, int] = {}
+        seen: dict[Any, int] = {}
         signatures = [
             (name, ordered, tuple(children if ordered else sorted(children)))
             for name, ordered, children in (
@@ -143,7 +142,7 @@ def separate(depth: int) -> Any:
 
 
 def test_lists_that_all_know_each_other_are_no_trouble() -> None:
-    lists: List[Any] = [[number] for number in range(60)]
+    lists: list[Any] = [[number] for number in range(60)]
     for each in lists:
         each.extend(lists)
 
@@ -151,8 +150,8 @@ def test_lists_that_all_know_each_other_are_no_trouble() -> None:
 
 
 def test_a_long_chain_of_neighbours_is_no_trouble() -> None:
-    def chain(length: int) -> List[Any]:
-        nodes: List[Any] = [Node() for _ in range(length)]
+    def chain(length: int) -> list[Any]:
+        nodes: list[Any] = [Node() for _ in range(length)]
         for before, after in zip(nodes, nodes[1:]):
             before.next, after.previous = after, before
         return nodes

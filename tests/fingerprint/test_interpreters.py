@@ -8,7 +8,6 @@ import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict
 
 import pytest
 
@@ -21,7 +20,7 @@ PRINT_FINGERPRINTS = "import portable_values; portable_values.main()"
 
 
 @lru_cache(maxsize=None)
-def fingerprints(executable: str, seed: str) -> Dict[str, str]:
+def fingerprints(executable: str, seed: str) -> dict[str, str]:
     environment = {
         **os.environ,
         "PYTHONHASHSEED": seed,
@@ -33,7 +32,7 @@ def fingerprints(executable: str, seed: str) -> Dict[str, str]:
         stdout=subprocess.PIPE,
         check=True,
     )
-    result: Dict[str, str] = json.loads(answer.stdout)
+    result: dict[str, str] = json.loads(answer.stdout)
     return result
 
 

@@ -6,11 +6,10 @@ import math
 import typing
 from collections import Counter
 from random import Random
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.fingerprint import fingerprint, fingerprint_arguments
 from bandsaw.fingerprint.graph import deep_token
@@ -35,7 +34,7 @@ def meaning(value: Any) -> Any:
     return kind, value
 
 
-def rebuilt(value: Any, random: Random, known: Dict[Any, Any]) -> Any:
+def rebuilt(value: Any, random: Random, known: dict[Any, Any]) -> Any:
     """An equal value in another order, that shares other parts."""
     key = meaning(value)
     if key in known and random.random() < 0.8:
@@ -74,7 +73,7 @@ def test_fingerprints_are_equal_if_and_only_if_values_are(a: Any, b: Any) -> Non
 
 @given(st.lists(VALUES, min_size=1, max_size=9), VALUES, st.data())
 def test_one_other_element_makes_another_fingerprint(
-    values: List[Any], other: Any, data: Any
+    values: list[Any], other: Any, data: Any
 ) -> None:
     changed = list(values)
     index = data.draw(st.integers(0, len(values) - 1))
@@ -90,13 +89,13 @@ def test_both_ways_to_walk_over_a_value_agree(value: Any) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=3), VALUES, max_size=4))
-def test_the_order_of_the_arguments_does_not_matter(arguments: Dict[str, Any]) -> None:
+def test_the_order_of_the_arguments_does_not_matter(arguments: dict[str, Any]) -> None:
     backwards = dict(reversed(list(arguments.items())))
 
     assert fingerprint_arguments(backwards) == fingerprint_arguments(arguments)
 
 
-LOOK_ALIKE: List[Any] = [
+LOOK_ALIKE: list[Any] = [
     *(1, 1.0, True, "1", b"1", 1j, bytearray(b"1"), [1], (1,), {1}, frozenset([1])),
     *(0, 0.0, -0.0, False, None, "", b"", (), [], {}, set(), frozenset(), bytearray()),
     *([[1], [2]], [[1, 2]], [[], [1, 2]], [1, 2], [1, [2]], ["1", "2"], ["12", ""]),

@@ -7,7 +7,7 @@ import enum
 import functools
 from collections import namedtuple
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable
 
 import pytest
 
@@ -154,7 +154,7 @@ def test_named_functions_and_classes_count_by_name() -> None:
 
 
 def test_local_functions_count_by_code_and_captured_values() -> None:
-    values: List[Any] = [
+    values: list[Any] = [
         make_adder(1),
         make_adder(2),
         lambda other: other,

@@ -15,7 +15,7 @@ from decimal import Decimal, localcontext
 from enum import Enum, IntFlag
 from fractions import Fraction
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -64,7 +64,7 @@ def locally_cached(number: int) -> Any:
 
 
 HOUR = timezone(timedelta(hours=1))
-ALL_DIFFERENT: List[Any] = [
+ALL_DIFFERENT: list[Any] = [
     *(date(2020, 1, 1), date(2020, 1, 2), Dates(2020, 1, 1), datetime(2020, 1, 1)),
     *(named_date("a"), named_date("b"), (2020, 1, 1), "2020-01-01"),
     *(datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2020, 1, 1, tzinfo=HOUR)),

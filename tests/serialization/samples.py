@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict, namedtuple
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 from bandsaw.serialization import SerializableValue
 
@@ -91,11 +91,11 @@ class Place(SerializableValue):
     def __repr__(self) -> str:
         return f"Place({self.values!r})"
 
-    def serialized(self) -> Dict[str, Any]:
+    def serialized(self) -> dict[str, Any]:
         return self.values
 
     @classmethod
-    def deserialize(cls, values: Dict[str, Any]) -> Place:
+    def deserialize(cls, values: dict[str, Any]) -> Place:
         return cls(**values)
 
 
@@ -173,7 +173,7 @@ def description(value: Any) -> Any:
     return [type(value), *_content(value), _attributes(value)]
 
 
-def _content(value: Any) -> List[Any]:
+def _content(value: Any) -> list[Any]:
     if isinstance(value, enum.Enum):
         return [value.value]
     if isinstance(value, (float, complex)):

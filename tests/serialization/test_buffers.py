@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any, List, Sequence, Tuple
+from typing import Any, Sequence
 
 import pytest
 
@@ -11,7 +11,7 @@ from bandsaw import JsonSerializer, PickleSerializer
 from bandsaw.exceptions import SerializationError
 
 
-def taken_apart(value: Any) -> Tuple[bytes, Sequence[memoryview]]:
+def taken_apart(value: Any) -> tuple[bytes, Sequence[memoryview]]:
     stream = io.BytesIO()
     buffers = PickleSerializer().serialize_with_buffers(value, stream)
     return stream.getvalue(), buffers
@@ -22,7 +22,7 @@ def put_together(content: bytes, buffers: Sequence[memoryview]) -> Any:
     return PickleSerializer().deserialize_with_buffers(content, copies)
 
 
-def arrays() -> List[Any]:
+def arrays() -> list[Any]:
     numpy = pytest.importorskip("numpy")
     numbers = numpy.arange(120_000.0)
     table = numbers.reshape(400, 300)

@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import types
-from typing import Any, List
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -369,7 +369,7 @@ def test_instances_of_a_class_whose_name_leads_to_another_object_are_refused(
 
 
 def test_values_that_contain_themselves_are_refused() -> None:
-    circle: List[Any] = [1]
+    circle: list[Any] = [1]
     circle.append({"back": circle})
     table: Any = {}
     table[1] = table
@@ -430,7 +430,7 @@ def test_no_nesting_is_too_deep(wrap: Any, levels: int) -> None:
 
 
 def test_deep_nesting_works_in_a_thread_too() -> None:
-    lengths: List[int] = []
+    lengths: list[int] = []
 
     def work() -> None:
         data = written(nested(5000, lambda inner: [inner]))

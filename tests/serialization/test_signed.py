@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import Any, Tuple
+from typing import Any
 
 import pytest
 
@@ -35,7 +35,7 @@ class Trap:
 
     sprung = False
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return _spring, ()
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
@@ -23,7 +23,7 @@ def read(serializer: str, representation: Any) -> Any:
     return JsonSerializer().deserialize(io.BytesIO(data.encode()))
 
 
-REPRESENTATIONS: Dict[str, Any] = {
+REPRESENTATIONS: dict[str, Any] = {
     "ExceptionSerializer": {"args": ["x"]},
     "SerializableValueSerializer": {"serialized": {}},
     "bandsaw.enum": {"name": "A", "value": 1},

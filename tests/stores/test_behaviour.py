@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import List, Optional
 
 import pytest
 
@@ -13,12 +12,12 @@ from bandsaw.stores import Store
 LARGE = bytes(range(256)) * 4096
 
 
-def content_of(store: Store, name: str) -> Optional[bytes]:
+def content_of(store: Store, name: str) -> bytes | None:
     content = store.read(name)
     return None if content is None else bytes(content)
 
 
-def names(store: Store, prefix: str = "") -> List[str]:
+def names(store: Store, prefix: str = "") -> list[str]:
     return sorted(item.name for item in store.items(prefix))
 
 
@@ -123,8 +122,8 @@ def test_a_store_describes_itself(store: Store) -> None:
 
 
 def test_a_name_is_held_by_one_thread(store: Store) -> None:
-    inside: List[int] = []
-    most: List[int] = []
+    inside: list[int] = []
+    most: list[int] = []
 
     def work() -> None:
         with store.alone("task/a", 60) as is_alone:
@@ -149,7 +148,7 @@ def test_names_are_held_independently(store: Store) -> None:
 
 
 def test_a_wait_has_an_end(store: Store) -> None:
-    answers: List[bool] = []
+    answers: list[bool] = []
 
     def ask() -> None:
         with store.alone("task/a", 0.01) as is_alone:

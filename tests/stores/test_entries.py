@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, List, Tuple, Union
+from typing import Any
 
 import pytest
 
@@ -26,9 +26,9 @@ def packed(value: bytes, *buffers: bytes, **record: Any) -> bytes:
 @pytest.mark.parametrize("buffers", [(), LARGE[:1], LARGE])
 @pytest.mark.parametrize("view", [False, True])
 def test_an_entry_gives_back_what_was_packed(
-    value: bytes, buffers: Tuple[bytes, ...], view: bool
+    value: bytes, buffers: tuple[bytes, ...], view: bool
 ) -> None:
-    content: Union[bytes, memoryview] = packed(value, *buffers)
+    content: bytes | memoryview = packed(value, *buffers)
     assert content[: len(value)] == value
     entry = Entry(memoryview(content) if view else content)
     entry.verify()
@@ -59,12 +59,12 @@ def test_an_entry_belongs_to_one_call_and_one_code() -> None:
 
 
 @pytest.mark.parametrize("buffers", [(), LARGE])
-def test_a_changed_byte_is_found(buffers: Tuple[bytes, ...]) -> None:
+def test_a_changed_byte_is_found(buffers: tuple[bytes, ...]) -> None:
     content = packed(b"value", *buffers)
     small = len(packed(b"value"))
     # Everything but the inside of the buffers, byte by byte
     positions = [*range(small), *range(len(content) - small, len(content))]
-    missed: List[int] = []
+    missed: list[int] = []
     for position in positions:
         changed = bytearray(content)
         changed[position] ^= 1
@@ -86,7 +86,7 @@ def is_refused(content: bytes) -> bool:
 
 
 @pytest.mark.parametrize("buffers", [(), LARGE])
-def test_a_torn_entry_is_found(buffers: Tuple[bytes, ...]) -> None:
+def test_a_torn_entry_is_found(buffers: tuple[bytes, ...]) -> None:
     content = packed(b"value", *buffers)
     step = max(1, len(content) // 500)
 

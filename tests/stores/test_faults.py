@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Set
 
 import pytest
 
@@ -77,7 +76,7 @@ def test_an_entry_is_whole_or_absent_whatever_fails(
 ) -> None:
     size = 100_000
     new = b"new" * size + b"!"
-    endings: Set[int] = set()
+    endings: set[int] = set()
     for number in range(1, 30):
         directory = tmp_path / str(number)
         store = LocalStore(directory)

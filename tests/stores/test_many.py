@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_many_processes_never_see_half_an_entry(
 ) -> None:
     chance = random.Random(1)
     seeds = iter(range(10_000))
-    running: List[Any] = [start(tmp_path, next(seeds), rounds) for _ in range(workers)]
+    running: list[Any] = [start(tmp_path, next(seeds), rounds) for _ in range(workers)]
     for _ in range(kills):
         victim = running.pop(chance.randrange(len(running)))
         victim.kill()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -14,7 +13,7 @@ from bandsaw.stores import LocalStore
 from bandsaw.stores.pruning import Bounds, parse_age, parse_size, prune
 
 
-def names(store: LocalStore) -> List[str]:
+def names(store: LocalStore) -> list[str]:
     return sorted(item.name for item in store.items())
 
 

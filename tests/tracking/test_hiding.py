@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.infos import text_of
 from bandsaw.tracking.hiding import Eraser, names_to_hide

@@ -6,11 +6,10 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Iterator, Tuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bandsaw.exceptions import ProtocolError
 from bandsaw.transports import frames
@@ -53,7 +52,7 @@ JSON = st.recursive(
     )
 )
 def test_frames_arrive_as_they_were_sent(
-    sent: List[Tuple[int, Dict[str, Any], List[bytes]]],
+    sent: list[tuple[int, dict[str, Any], list[bytes]]],
 ) -> None:
     here, there = make_ends()
     try:

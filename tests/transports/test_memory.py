@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, List
+from typing import Any
 
 import pytest
 
@@ -36,10 +36,10 @@ class Note(Advice):
         session.proceed()
 
 
-seen: List[Any] = []
+seen: list[Any] = []
 
 
-def change(values: List[int]) -> List[int]:
+def change(values: list[int]) -> list[int]:
     seen.append(values)
     values.append(4)
     return values

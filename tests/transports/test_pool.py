@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
@@ -490,7 +490,7 @@ if __name__ == "__main__":
     ],
 )
 def test_bad_options_are_refused_at_once(
-    arguments: Dict[str, Any], reason: str
+    arguments: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConfigurationError, match="SubprocessAdvice needs") as caught:
         SubprocessAdvice(**arguments)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Dict
 
 import pytest
 
@@ -109,7 +108,7 @@ if __name__ == "__main__":
     ids=["as usual", "warnings as errors", "development mode", "both"],
 )
 def test_a_quiet_task_adds_not_one_line_to_the_output(
-    tmp_path: Path, environment: Dict[str, str]
+    tmp_path: Path, environment: dict[str, str]
 ) -> None:
     completed = run_workflow(
         tmp_path,

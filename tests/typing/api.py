@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Callable, List, Optional
+from typing import IO, TYPE_CHECKING, Any, Callable
 
 import bandsaw
 from bandsaw.result import Result
@@ -31,7 +31,7 @@ def with_empty_call(x: int) -> str:
 
 
 @bandsaw.task(config="my.config", chain="gpu", cache=False, version=1)
-def with_parameters(x: int) -> List[str]:
+def with_parameters(x: int) -> list[str]:
     return [str(x)]
 
 
@@ -74,7 +74,7 @@ class Model:
         return cls()
 
     @bandsaw.task
-    async def predict(self, rows: List[int]) -> List[float]:
+    async def predict(self, rows: list[int]) -> list[float]:
         return [float(row) for row in rows]
 
 
@@ -225,4 +225,4 @@ async def in_inline_environment(x: int) -> bytes:
 
 reveal_type(in_environment(1))  # is: str
 
-optional: Optional[str] = bandsaw.advices.cache.CachingAdvice("a").directory.name
+optional: str | None = bandsaw.advices.cache.CachingAdvice("a").directory.name

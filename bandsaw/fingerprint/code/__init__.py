@@ -31,10 +31,10 @@ __all__ = ["Code", "Part", "code_in", "own_code", "reachable_code"]
 _MOST_KNOWN = 100
 
 # By `id`: a weak dictionary takes longer to look into than all the rest.
-_known: Dict[int, Tuple[Any, Known]] = {}
+_known: dict[int, tuple[Any, Known]] = {}
 
 
-def reachable_code(function: FunctionType, others: Tuple[Any, ...] = ()) -> Code:
+def reachable_code(function: FunctionType, others: tuple[Any, ...] = ()) -> Code:
     """Return the code of a function and of everything of the user's own it reaches.
 
     The functions, classes, constants and default values are followed from the names
@@ -70,17 +70,17 @@ def reachable_code(function: FunctionType, others: Tuple[Any, ...] = ()) -> Code
     return code
 
 
-def _remember(function: FunctionType) -> Tuple[Any, Known]:
+def _remember(function: FunctionType) -> tuple[Any, Known]:
     # As defaults, they are still there when the interpreter ends.
     def forget(_: object, known: Any = _known, number: int = id(function)) -> None:
         known.pop(number, None)
 
-    known: Tuple[Any, Known] = (weakref.ref(function, forget), {})
+    known: tuple[Any, Known] = (weakref.ref(function, forget), {})
     _known[id(function)] = known
     return known
 
 
-def own_code(function: FunctionType, others: Tuple[Any, ...] = ()) -> Code:
+def own_code(function: FunctionType, others: tuple[Any, ...] = ()) -> Code:
     """Return the code of a function alone, without decorators and without what it uses.
 
     Args:
@@ -96,7 +96,7 @@ def own_code(function: FunctionType, others: Tuple[Any, ...] = ()) -> Code:
     return known[1]
 
 
-_own: weakref.WeakKeyDictionary[FunctionType, Tuple[CodeType, Code]] = (
+_own: weakref.WeakKeyDictionary[FunctionType, tuple[CodeType, Code]] = (
     weakref.WeakKeyDictionary()
 )
 

@@ -16,22 +16,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import (
         Any,
-        Dict,
         Iterable,
-        List,
         Mapping,
-        Optional,
         Sequence,
-        Set,
-        Tuple,
     )
 
 _ATOMS = frozenset(LEAVES) | {range}
-_COLLECTIONS: Tuple[Any, ...] = (frozenset, list, set, tuple)
+_COLLECTIONS: tuple[Any, ...] = (frozenset, list, set, tuple)
 _CONTAINERS = (dict, *_COLLECTIONS)
 
 
-def code_in(values: Iterable[object]) -> Tuple[Any, ...]:
+def code_in(values: Iterable[object]) -> tuple[Any, ...]:
     """Return the functions and classes that a task may come to call.
 
     Args:
@@ -42,8 +37,8 @@ def code_in(values: Iterable[object]) -> Tuple[Any, ...]:
         of the user's own that these hold. In an order that depends on nothing but
         where they are defined.
     """
-    found: Dict[int, Any] = {}
-    waiting: List[object] = []
+    found: dict[int, Any] = {}
+    waiting: list[object] = []
     for value in values:
         kind = type(value)
         if kind not in _ATOMS:
@@ -51,8 +46,8 @@ def code_in(values: Iterable[object]) -> Tuple[Any, ...]:
             code = value if _has_code(value) else kind
             if code not in _CONTAINERS:
                 found[id(code)] = code
-    seen: Set[int] = set()
-    holders: Dict[type, bool] = {}
+    seen: set[int] = set()
+    holders: dict[type, bool] = {}
     while waiting:
         value = waiting.pop()
         if id(value) in seen:
@@ -67,7 +62,7 @@ def code_in(values: Iterable[object]) -> Tuple[Any, ...]:
     return tuple(sorted(found.values(), key=_place))
 
 
-def functions_in(value: object, name: str) -> List[FunctionType]:
+def functions_in(value: object, name: str) -> list[FunctionType]:
     """Return the functions of a name that a value holds.
 
     Args:
@@ -81,7 +76,7 @@ def functions_in(value: object, name: str) -> List[FunctionType]:
     ]
 
 
-def implementations_of(value: object) -> Optional[Mapping[type, Any]]:
+def implementations_of(value: object) -> Mapping[type, Any] | None:
     """Return what `functools.singledispatch` chooses from, `None` for other values.
 
     Args:
@@ -103,7 +98,7 @@ def _is_own(code: Any) -> bool:
     return owner_of_class(code) == OWN
 
 
-def _parts(value: Any, holders: Dict[type, bool]) -> Sequence[Any]:
+def _parts(value: Any, holders: dict[type, bool]) -> Sequence[Any]:
     """Return what a value holds, as far as that can be seen without calling it."""
     kind = type(value)
     if kind in _CONTAINERS:
@@ -130,7 +125,7 @@ def _shows_attributes(kind: type) -> bool:
     )
 
 
-def _items(value: Any) -> List[Any]:
+def _items(value: Any) -> list[Any]:
     # Not as its own class lists them: nothing of the value is called.
     if isinstance(value, dict):
         return [*dict.keys(value), *dict.values(value)]
@@ -140,6 +135,6 @@ def _items(value: Any) -> List[Any]:
     return []
 
 
-def _place(code: Any) -> Tuple[str, str, int]:
+def _place(code: Any) -> tuple[str, str, int]:
     line = code.__code__.co_firstlineno if isinstance(code, FunctionType) else 0
     return str(code.__module__), code.__qualname__, line

@@ -13,7 +13,7 @@ from ..standard import CONTENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Optional, Set, Tuple
+    from typing import Any, Iterable
 
 _ATOMS = frozenset(LEAVES) | {range}
 _SEQUENCES = frozenset((list, tuple))
@@ -105,7 +105,7 @@ def wrapped_by(value: object) -> object:
         return None
 
 
-def below(value: Any) -> List[object]:
+def below(value: Any) -> list[object]:
     """Return what a wrapper is around; its own code counts as well.
 
     Args:
@@ -160,10 +160,10 @@ def content_of(value: object) -> str:
         return "a value without identity"
 
 
-def _plain(value: object) -> Optional[bool]:
+def _plain(value: object) -> bool | None:
     """Tell if plain data is fixed, `None` if the value is something else."""
     fixed = True
-    waiting: List[Any] = [value]
+    waiting: list[Any] = [value]
     seen = set()
     while waiting:
         item = waiting.pop()
@@ -194,7 +194,7 @@ def _is_standard(kind: type) -> bool:
     ) in CONTENTS and kind.__name__ not in _NOT_PLAIN
 
 
-def _describe(value: Any, depth: int, above: Set[int]) -> Description:
+def _describe(value: Any, depth: int, above: set[int]) -> Description:
     kind = type(value)
     leaf = LEAVES.get(kind)
     if leaf is not None:
@@ -225,7 +225,7 @@ def _describe(value: Any, depth: int, above: Set[int]) -> Description:
 
 def _parts(
     value: Any,
-) -> Optional[Tuple[bytes, Optional[type], List[Any], bool, bool]]:
+) -> tuple[bytes, type | None, list[Any], bool, bool] | None:
     """Take a value apart: label, own class, parts, if it is fixed, if it is ordered."""
     kind = type(value)
     if kind in _SEQUENCES:

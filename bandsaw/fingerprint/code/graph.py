@@ -9,7 +9,7 @@ from .parts import Code, Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Deque, Dict, Hashable, List, Optional, Tuple
+    from typing import Callable, Hashable
 
     from .parts import Text
 
@@ -30,11 +30,11 @@ class Node:
     def __init__(self, label: str, kind: str) -> None:
         self.label = label
         self.kind = kind
-        self.content: List[str] = []
-        self.edges: List[Tuple[str, str]] = []
+        self.content: list[str] = []
+        self.edges: list[tuple[str, str]] = []
         self.text: Text = ""
 
-    def lead_to(self, name: str, target: Optional[Node]) -> None:
+    def lead_to(self, name: str, target: Node | None) -> None:
         """Note what a name leads to, `None` for what does not count."""
         if target is not None:
             self.edges.append((name, target.label))
@@ -52,11 +52,11 @@ class Graph:
     """All nodes that were reached. It grows breadth first, so names come out alike."""
 
     def __init__(self) -> None:
-        self._nodes: Dict[Hashable, Node] = {}
-        self._labels: Dict[str, int] = {}
-        self._waiting: Deque[Tuple[Callable[..., None], Node, object]] = deque()
+        self._nodes: dict[Hashable, Node] = {}
+        self._labels: dict[str, int] = {}
+        self._waiting: deque[tuple[Callable[..., None], Node, object]] = deque()
         # What is told apart by its `id` has to live as long.
-        self._alive: List[object] = []
+        self._alive: list[object] = []
 
     def node(
         self,
@@ -92,7 +92,7 @@ class Graph:
             expand, node, subject = self._waiting.popleft()
             expand(node, subject)
 
-    def code(self, packages: Dict[str, str]) -> Code:
+    def code(self, packages: dict[str, str]) -> Code:
         """Return what was reached.
 
         Args:

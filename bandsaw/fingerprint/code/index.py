@@ -7,7 +7,7 @@ from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NamedTuple, Optional
+    from typing import Any, NamedTuple
 
     class Import(NamedTuple):
         """Something that is imported.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
         module: str
         level: int
-        attribute: Optional[str]
+        attribute: str | None
         bound: str
 
 else:
@@ -69,10 +69,10 @@ class Definition:
     def __init__(self, *values: Any) -> None:
         for name, value in zip(self.__slots__, values):
             setattr(self, name, value)
-        self.imports: List[Import] = [Import(*item) for item in self.imports]
+        self.imports: list[Import] = [Import(*item) for item in self.imports]
 
     @property
-    def lines(self) -> List[List[int]]:
+    def lines(self) -> list[list[int]]:
         """The numbers of its first and last line, as one range."""
         return [[self.line, self.end]]
 
@@ -82,14 +82,14 @@ class Definition:
         line: int
         end: int
         form: str
-        decorators: List[Any]
-        names: List[str]
-        free: List[str]
-        local_names: List[str]
-        changed: List[str]
+        decorators: list[Any]
+        names: list[str]
+        free: list[str]
+        local_names: list[str]
+        changed: list[str]
         code: str
 
-    def values(self) -> List[Any]:
+    def values(self) -> list[Any]:
         """Return what an equal definition is made of."""
         return [getattr(self, name) for name in self.__slots__]
 
@@ -105,7 +105,7 @@ class Assignment:
 
     __slots__ = ("form", "lines", "names")
 
-    def __init__(self, form: str, names: List[str], lines: List[List[int]]) -> None:
+    def __init__(self, form: str, names: list[str], lines: list[list[int]]) -> None:
         self.form = form
         self.names = names
         self.lines = lines
@@ -124,19 +124,19 @@ class ModuleIndex:
 
     def __init__(
         self,
-        definitions: List[Definition],
-        assignments: Dict[str, Assignment],
-        imports: List[Import],
+        definitions: list[Definition],
+        assignments: dict[str, Assignment],
+        imports: list[Import],
     ) -> None:
-        self.definitions: Dict[str, List[Definition]] = {}
+        self.definitions: dict[str, list[Definition]] = {}
         for definition in definitions:
             self.definitions.setdefault(definition.name, []).append(definition)
         self.assignments = assignments
-        self.imports: Dict[str, List[Import]] = {}
+        self.imports: dict[str, list[Import]] = {}
         for item in imports:
             self.imports.setdefault(item.bound, []).append(item)
 
-    def find(self, function: types.FunctionType) -> Optional[Definition]:
+    def find(self, function: types.FunctionType) -> Definition | None:
         """Return the definition that a loaded function was compiled from.
 
         Args:

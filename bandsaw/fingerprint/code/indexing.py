@@ -13,12 +13,12 @@ from .syntax import form_of, form_of_class, form_of_function
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
+    from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
     Codes = Dict[Tuple[str, int], List[types.CodeType]]
 
 
-def make_index(source: Union[bytes, str], compiled: Optional[CodeType]) -> ModuleIndex:
+def make_index(source: bytes | str, compiled: CodeType | None) -> ModuleIndex:
     """Return the index of a source text.
 
     Args:
@@ -42,7 +42,7 @@ def make_index(source: Union[bytes, str], compiled: Optional[CodeType]) -> Modul
     return ModuleIndex(definitions, _assignments(tree), imports)
 
 
-def _parse(source: Union[bytes, str]) -> ast.Module:
+def _parse(source: bytes | str) -> ast.Module:
     # So many new objects make the garbage collector look at all there are, again and
     # again, which takes a third of the time.
     was_enabled = gc.isenabled()
@@ -54,7 +54,7 @@ def _parse(source: Union[bytes, str]) -> ast.Module:
             gc.enable()
 
 
-def _may_declare(source: Union[bytes, str]) -> bool:
+def _may_declare(source: bytes | str) -> bool:
     if isinstance(source, str):
         source = source.encode("utf-8", "surrogatepass")
     return b"global" in source or b"nonlocal" in source
@@ -97,7 +97,7 @@ def _definition(node: Any, name: str, scopes: Scopes, codes: Codes) -> Definitio
     )
 
 
-def _in_order_of_slots(**values: Any) -> List[Any]:
+def _in_order_of_slots(**values: Any) -> list[Any]:
     return [values[name] for name in Definition.__slots__]
 
 
@@ -121,11 +121,11 @@ def _scopes_inside(node: Any, scopes: Scopes) -> Iterable[Scope]:
 
 def _resolve(
     inside: Iterable[Scope], own: Scope
-) -> Tuple[Set[str], Set[str], Set[str]]:
+) -> tuple[set[str], set[str], set[str]]:
     """Tell which names come from the module, from functions around, from imports."""
-    names: Set[str] = set()
-    free: Set[str] = set()
-    local_names: Set[str] = set()
+    names: set[str] = set()
+    free: set[str] = set()
+    local_names: set[str] = set()
     within = set(inside)
     for scope in within:
         for root, chain in scope.reads:
@@ -139,7 +139,7 @@ def _resolve(
     return names, free, local_names
 
 
-def _changed(inside: Iterable[Scope]) -> Set[str]:
+def _changed(inside: Iterable[Scope]) -> set[str]:
     within = set(inside)
     return {
         name
@@ -149,7 +149,7 @@ def _changed(inside: Iterable[Scope]) -> Set[str]:
     }
 
 
-def _use(decorator: ast.expr, scope: Scope) -> List[Any]:
+def _use(decorator: ast.expr, scope: Scope) -> list[Any]:
     """Return the form of a decorator, and the names that it reads from the module."""
     tree = ast.Module(body=[ast.Expr(value=decorator)], type_ignores=[])
     reads = {read for inner in Scopes(tree).module.all() for read in inner.reads}
@@ -164,10 +164,10 @@ def _code(name: str, line: int, codes: Codes) -> str:
     return code_digest(found[0]) if len(found) == 1 else ""
 
 
-def _assignments(tree: ast.Module) -> Dict[str, Assignment]:
+def _assignments(tree: ast.Module) -> dict[str, Assignment]:
     """Return how the names of the module get their values."""
-    statements: Dict[str, List[ast.stmt]] = {}
-    reads: Dict[str, Set[str]] = {}
+    statements: dict[str, list[ast.stmt]] = {}
+    reads: dict[str, set[str]] = {}
     for statement in _module_statements(tree.body):
         scopes = Scopes(ast.Module(body=[statement], type_ignores=[]))
         names = _names_read(scopes.module)
@@ -204,14 +204,14 @@ def _module_statements(body: Iterable[ast.AST]) -> Iterator[ast.stmt]:
             yield node
 
 
-def _bound_names(scopes: Scopes) -> Set[str]:
+def _bound_names(scopes: Scopes) -> set[str]:
     module = scopes.module
     imported = {item[3] for item in module.imports}
     defined = {name for _, name in scopes.definitions}
     return (module.bound | module.changes) - imported - defined
 
 
-def _names_read(module: Scope) -> Set[str]:
+def _names_read(module: Scope) -> set[str]:
     return {
         chain
         for scope in module.all()

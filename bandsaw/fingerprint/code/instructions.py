@@ -7,7 +7,6 @@ from opcode import opmap
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Set
 
 #: Methods that change what they are called on.
 CHANGING_METHODS = frozenset(
@@ -41,7 +40,7 @@ _CHANGING = frozenset(
 )
 
 
-def names_of_code(code: CodeType) -> Set[str]:
+def names_of_code(code: CodeType) -> set[str]:
     """Return the names that code uses: globals and attributes, of inner code as well.
 
     Args:
@@ -54,7 +53,7 @@ def names_of_code(code: CodeType) -> Set[str]:
     return names
 
 
-def changes_values(code: CodeType, names: Set[str]) -> bool:
+def changes_values(code: CodeType, names: set[str]) -> bool:
     """Tell if code may change values in place.
 
     Args:

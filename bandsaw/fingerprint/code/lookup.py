@@ -11,7 +11,7 @@ from .owners import BANDSAW, OWN, owner_of_class, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+    from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
     from .index import Import
     from .sources import Source
@@ -43,7 +43,7 @@ class Namespace:
         """Return the absolute name of the module that is imported here."""
         return absolute_name(item, self.module, "__path__" in self.values)
 
-    def imports_of(self, name: str) -> List[Import]:
+    def imports_of(self, name: str) -> list[Import]:
         """Return the imports that may have bound a name; without any, those of all."""
         if self.source is None:
             return []
@@ -98,14 +98,14 @@ class Found:
         self.space = space
         self.value = value
         self.place = name
-        self.classes: List[type] = []
-        self.steps: List[Binding] = [(space.values, name, value)]
-        self.rest: List[str] = []
+        self.classes: list[type] = []
+        self.steps: list[Binding] = [(space.values, name, value)]
+        self.rest: list[str] = []
 
 
 def follow(
     space: Namespace, chain: str, namespace: Callable[[Mapping[str, Any]], Namespace]
-) -> Optional[Found]:
+) -> Found | None:
     """Follow a dotted name through modules and classes.
 
     Args:
@@ -157,7 +157,7 @@ def _makes_its_attributes(cls: type) -> bool:
     return enum is not None and isinstance(cls, enum.EnumMeta)
 
 
-def owner_of_attribute(cls: type, name: str) -> Optional[type]:
+def owner_of_attribute(cls: type, name: str) -> type | None:
     """Return which class of the user's own gives an attribute to a class.
 
     Args:
@@ -178,7 +178,7 @@ def is_builtin(name: str) -> bool:
     return hasattr(builtins, name)
 
 
-def namespace_of(cls: type, functions: Sequence[FunctionType]) -> Dict[str, Any]:
+def namespace_of(cls: type, functions: Sequence[FunctionType]) -> dict[str, Any]:
     """Return the namespace of the module in which a class was defined.
 
     Args:
@@ -230,7 +230,7 @@ def origin(
     name: str,
     value: object,
     namespace: Callable[[Mapping[str, Any]], Namespace],
-) -> Tuple[Optional[Namespace], str]:
+) -> tuple[Namespace | None, str]:
     """Return where a value that was imported by name got its value.
 
     Args:
@@ -251,7 +251,7 @@ def origin(
         for item in space.imports_of(name):
             attribute = name if item.attribute == "*" else item.attribute
             module = sys.modules.get(space.absolute(item))
-            names: Dict[str, Any] = getattr(module, "__dict__", {})
+            names: dict[str, Any] = getattr(module, "__dict__", {})
             if attribute is None or names.get(attribute, ABSENT) is not value:
                 continue
             if owner_of_namespace(names) != OWN:

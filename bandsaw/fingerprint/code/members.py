@@ -9,7 +9,7 @@ from .constants import is_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any
 
 # Where the code of functions comes from that a library has made, dataclasses for
 # example. What they were made from counts.
@@ -31,7 +31,7 @@ _OF_ENUMERATIONS = frozenset(
 )
 
 
-def members_of(cls: type) -> Dict[str, Any]:
+def members_of(cls: type) -> dict[str, Any]:
     """Return what the user has put into a class, the same on every Python.
 
     Args:

@@ -9,7 +9,7 @@ from ...interpreter import is_own_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping, Optional, Tuple
+    from typing import Any, Mapping
 
 OWN = "own"
 INSTALLED = "installed"
@@ -18,7 +18,7 @@ BANDSAW = "bandsaw"
 
 _BANDSAW = __name__.partition(".")[0]
 
-_owners: Dict[Tuple[str, Optional[str]], str] = {}
+_owners: dict[tuple[str, str | None], str] = {}
 
 
 def owner_of_namespace(namespace: Mapping[str, Any]) -> str:
@@ -68,7 +68,7 @@ def owner_of_module(name: object, path: object) -> str:
     return owner
 
 
-def _find_owner(name: str, path: Optional[str]) -> str:
+def _find_owner(name: str, path: str | None) -> str:
     root = name.partition(".")[0]
     if root == _BANDSAW:
         return BANDSAW

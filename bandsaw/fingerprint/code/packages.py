@@ -16,7 +16,7 @@ from .owners import INSTALLED, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Tuple
 
     Distribution = Tuple[str, str]
 
@@ -25,17 +25,17 @@ _KIND = "distributions-1"
 
 _METADATA = ((".dist-info", "METADATA"), (".egg-info", "PKG-INFO"))
 
-_known: Dict[Tuple[str, str], Optional[Distribution]] = {}
+_known: dict[tuple[str, str], Distribution | None] = {}
 
 
 class Packages:
     """The installed distributions that code was found to use."""
 
     def __init__(self) -> None:
-        self._versions: Dict[str, str] = {}
+        self._versions: dict[str, str] = {}
 
     @property
-    def versions(self) -> Dict[str, str]:
+    def versions(self) -> dict[str, str]:
         """The versions by the names of the distributions, in the order of these."""
         return dict(sorted(self._versions.items()))
 
@@ -67,7 +67,7 @@ class Packages:
             self._versions[distribution[0]] = distribution[1]
 
 
-def distribution_of(module_name: str, path: str) -> Optional[Distribution]:
+def distribution_of(module_name: str, path: str) -> Distribution | None:
     """Return the installed distribution that a module belongs to.
 
     Args:
@@ -105,7 +105,7 @@ def _has_file(place: str, root: str) -> bool:
     )
 
 
-def _find(root: str, place: str, path: str) -> Optional[Distribution]:
+def _find(root: str, place: str, path: str) -> Distribution | None:
     try:
         names = os.listdir(place)
     except OSError:
@@ -122,7 +122,7 @@ def _find(root: str, place: str, path: str) -> Optional[Distribution]:
     return None if found is None else _read_metadata(place, found)
 
 
-def _of_same_name(root: str, place: str, names: List[str]) -> Optional[str]:
+def _of_same_name(root: str, place: str, names: list[str]) -> str | None:
     wanted = _normalized(root)
     for name in names:
         stem, suffix = os.path.splitext(name)
@@ -139,9 +139,9 @@ def _normalized(name: str) -> str:
     return re.sub("[-_.]+", "-", name).lower()
 
 
-def _packages_of_directory(place: str, names: List[str]) -> Dict[str, List[str]]:
+def _packages_of_directory(place: str, names: list[str]) -> dict[str, list[str]]:
     """Return the metadata directories by the names of the packages they describe."""
-    packages: Dict[str, List[str]] = {}
+    packages: dict[str, list[str]] = {}
     for name in sorted(names):
         if name.endswith((".dist-info", ".egg-info")):
             for package in _top_level_names(place, name):
@@ -149,7 +149,7 @@ def _packages_of_directory(place: str, names: List[str]) -> Dict[str, List[str]]
     return packages
 
 
-def _choose(packages: Any, root: str, place: str, path: str) -> Optional[str]:
+def _choose(packages: Any, root: str, place: str, path: str) -> str | None:
     try:
         candidates = list(packages.get(root, ()))
     except (AttributeError, TypeError):
@@ -163,7 +163,7 @@ def _choose(packages: Any, root: str, place: str, path: str) -> Optional[str]:
     return None
 
 
-def _top_level_names(place: str, name: str) -> List[str]:
+def _top_level_names(place: str, name: str) -> list[str]:
     text = _read(os.path.join(place, name, "top_level.txt"))
     if text is not None:
         return text.split()
@@ -177,7 +177,7 @@ def _top_level_names(place: str, name: str) -> List[str]:
     return sorted(found)
 
 
-def _files(place: str, name: str) -> List[str]:
+def _files(place: str, name: str) -> list[str]:
     """Return the files of a distribution, relative to where it is installed."""
     record = _read(os.path.join(place, name, "RECORD"))
     if record is not None:
@@ -186,7 +186,7 @@ def _files(place: str, name: str) -> List[str]:
     return [line.replace("../", "", 1) for line in (sources or "").splitlines()]
 
 
-def _read_metadata(place: str, name: str) -> Optional[Distribution]:
+def _read_metadata(place: str, name: str) -> Distribution | None:
     directory = os.path.join(place, name)
     for suffix, file in _METADATA:
         if name.endswith(suffix):
@@ -205,7 +205,7 @@ def _read_metadata(place: str, name: str) -> Optional[Distribution]:
     return (title, version) if title and version else None
 
 
-def _read(path: str) -> Optional[str]:
+def _read(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -213,7 +213,7 @@ def _read(path: str) -> Optional[str]:
         return None
 
 
-def _by_attribute(root: str) -> Optional[Distribution]:
+def _by_attribute(root: str) -> Distribution | None:
     # Not by `getattr`: the module's own __getattr__ may import what it wants.
     version = getattr(sys.modules.get(root), "__dict__", {}).get("__version__")
     return (root, version) if type(version) is str else None

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Union
+    from typing import Callable, Union
 
     Text = Union[str, Callable[[], str]]
 
@@ -49,7 +49,7 @@ class Code:
 
     __slots__ = ("digest", "packages", "parts")
 
-    def __init__(self, parts: Dict[str, Part], packages: Dict[str, str]) -> None:
+    def __init__(self, parts: dict[str, Part], packages: dict[str, str]) -> None:
         self.parts = parts
         self.packages = packages
         content = "".join(

@@ -30,7 +30,7 @@ from .watching import HELD, Watch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+    from typing import Any, Iterable, Mapping
 
     from .constants import Description
     from .graph import Node
@@ -53,11 +53,11 @@ class Reach:
 
     def __init__(self, state: Iterable[str] = ()) -> None:
         self.watch = Watch()
-        self.state: Set[str] = set(state)
-        self._constants: Set[str] = set()
+        self.state: set[str] = set(state)
+        self._constants: set[str] = set()
         self._graph = Graph()
         self._packages = Packages()
-        self._namespaces: Dict[int, Namespace] = {}
+        self._namespaces: dict[int, Namespace] = {}
         self._unloaded = Unloaded(self._graph, self.watch, self._packages.add)
 
     def code_of(self, function: FunctionType, others: Iterable[Any]) -> Code:
@@ -86,7 +86,7 @@ class Reach:
 
     # What has code
 
-    def _code_node(self, value: Any) -> Optional[Node]:
+    def _code_node(self, value: Any) -> Node | None:
         """Return the node of something that can be called, `None` if it is not own."""
         for inner in below(value):
             self._code_node(inner)
@@ -102,7 +102,7 @@ class Reach:
         self._packages.add_of(getattr(value, "__module__", None))
         return None
 
-    def _function_node(self, function: FunctionType) -> Optional[Node]:
+    def _function_node(self, function: FunctionType) -> Node | None:
         owner = owner_of_namespace(function.__globals__)
         if owner != OWN:
             if owner == INSTALLED:
@@ -157,7 +157,7 @@ class Reach:
             self._unloaded.follow_import(node, module, item, definition.local_names)
 
     def _follow_decorator(
-        self, node: Node, space: Namespace, form: str, names: List[str]
+        self, node: Node, space: Namespace, form: str, names: list[str]
     ) -> None:
         # How a task is advised is not what it does.
         if not any(is_of_bandsaw(space, name, self._namespace) for name in names):
@@ -194,7 +194,7 @@ class Reach:
 
     # Classes
 
-    def _class_node(self, cls: type) -> Optional[Node]:
+    def _class_node(self, cls: type) -> Node | None:
         owner = owner_of_class(cls)
         if owner != OWN:
             if owner == INSTALLED:
@@ -308,7 +308,7 @@ class Reach:
 
     def _origin(
         self, space: Namespace, name: str, value: object
-    ) -> Tuple[Namespace, str]:
+    ) -> tuple[Namespace, str]:
         owner, place = origin(space, name, value, self._namespace)
         return (space, name) if owner is None else (owner, place)
 
@@ -332,7 +332,7 @@ class Reach:
 
     def _constant_node(
         self,
-        key: Tuple[Any, ...],
+        key: tuple[Any, ...],
         label: str,
         name: str,
         value: object,

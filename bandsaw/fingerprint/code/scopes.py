@@ -8,7 +8,7 @@ from .instructions import CHANGING_METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+    from typing import Any, Callable, Iterable
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -42,24 +42,24 @@ class Scope:
 
     def __init__(
         self,
-        parent: Optional[Scope],
+        parent: Scope | None,
         is_class: bool = False,
         is_comprehension: bool = False,
     ) -> None:
         self.parent = parent
         self.is_class = is_class
         self.is_comprehension = is_comprehension
-        self.bound: Set[str] = set()
-        self.module_names: Set[str] = set()
-        self.outer_names: Set[str] = set()
-        self.reads: Set[Tuple[str, str]] = set()
-        self.changes: Set[str] = set()
-        self.imports: List[Tuple[str, int, Optional[str], str]] = []
-        self.inner: List[Scope] = []
+        self.bound: set[str] = set()
+        self.module_names: set[str] = set()
+        self.outer_names: set[str] = set()
+        self.reads: set[tuple[str, str]] = set()
+        self.changes: set[str] = set()
+        self.imports: list[tuple[str, int, str | None, str]] = []
+        self.inner: list[Scope] = []
         if parent is not None:
             parent.inner.append(self)
 
-    def owner_of(self, name: str) -> Optional[Scope]:
+    def owner_of(self, name: str) -> Scope | None:
         """Return the scope in which a name that is read here is bound.
 
         Args:
@@ -68,7 +68,7 @@ class Scope:
         Returns:
             The scope, `None` if it is the module, or nothing of this source.
         """
-        scope: Optional[Scope] = self
+        scope: Scope | None = self
         while scope is not None and scope.parent is not None:
             if name in scope.module_names:
                 return None
@@ -103,9 +103,9 @@ class Scopes:
 
     def __init__(self, tree: ast.Module, has_declarations: bool = True) -> None:
         self.module = Scope(None)
-        self.of: Dict[ast.AST, Scope] = {}
-        self.outside: Dict[ast.AST, Scope] = {}
-        self.definitions: List[Tuple[Any, str]] = []
+        self.of: dict[ast.AST, Scope] = {}
+        self.outside: dict[ast.AST, Scope] = {}
+        self.definitions: list[tuple[Any, str]] = []
         self._has_declarations = has_declarations
         self._prefix = ""
         for statement in tree.body:
@@ -128,7 +128,7 @@ class Scopes:
             elif isinstance(value, ast.AST):
                 self._visit(value, scope)
 
-    def _visit_all(self, nodes: Iterable[Optional[ast.AST]], scope: Scope) -> None:
+    def _visit_all(self, nodes: Iterable[ast.AST | None], scope: Scope) -> None:
         for node in nodes:
             if node is not None:
                 self._visit(node, scope)
@@ -286,7 +286,7 @@ class Scopes:
                 self._bind(bound, scope)
 
 
-_VISITORS: Dict[type, Callable[[Scopes, Any, Scope], None]] = {
+_VISITORS: dict[type, Callable[[Scopes, Any, Scope], None]] = {
     ast.AnnAssign: Scopes._visit_annotated_assignment,
     ast.AsyncFunctionDef: Scopes._visit_function,
     ast.Attribute: Scopes._visit_attribute,
@@ -310,7 +310,7 @@ for _name in ("MatchAs", "MatchMapping", "MatchStar"):
         _VISITORS[getattr(ast, _name)] = Scopes._visit_pattern
 
 
-def _chain(node: ast.Attribute) -> Tuple[str, Optional[str]]:
+def _chain(node: ast.Attribute) -> tuple[str, str | None]:
     """Return the dotted name that an expression is, and its first part."""
     parts = []
     target: ast.AST = node
@@ -323,10 +323,10 @@ def _chain(node: ast.Attribute) -> Tuple[str, Optional[str]]:
     return ".".join(reversed(parts)), target.id
 
 
-def _declarations_first(body: List[ast.AST]) -> List[ast.AST]:
+def _declarations_first(body: list[ast.AST]) -> list[ast.AST]:
     """Put what is declared before what is bound; it counts for the whole scope."""
-    found: List[ast.AST] = []
-    waiting: List[ast.AST] = list(body)
+    found: list[ast.AST] = []
+    waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()
         if isinstance(node, (ast.Global, ast.Nonlocal)):

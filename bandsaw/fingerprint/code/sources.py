@@ -17,7 +17,7 @@ from .index import ModuleIndex, code_digest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FunctionType
-    from typing import Any, Dict, List, Optional, Tuple, Union
+    from typing import Any
 
     from .index import Definition
 
@@ -50,13 +50,13 @@ class Source:
         self.path = path
         self.index = index
         self.doubt = doubt
-        self._by_line: Optional[Dict[Tuple[int, str], Definition]] = None
+        self._by_line: dict[tuple[int, str], Definition] | None = None
 
-    def find(self, function: FunctionType) -> Optional[Definition]:
+    def find(self, function: FunctionType) -> Definition | None:
         """Return the definition that a function was compiled from, `None` if none."""
         return self.index.find(function) or self._find_by_line(function.__code__)
 
-    def _find_by_line(self, code: CodeType) -> Optional[Definition]:
+    def _find_by_line(self, code: CodeType) -> Definition | None:
         # `functools.wraps` gives a function the name of another one, and code objects
         # know their own qualified name from Python 3.11 on only.
         if self._by_line is None:
@@ -70,7 +70,7 @@ class Source:
             return None
         return definition
 
-    def find_class(self, name: str, lines: List[int]) -> Optional[Definition]:
+    def find_class(self, name: str, lines: list[int]) -> Definition | None:
         """Return the definition of a class.
 
         Args:
@@ -93,7 +93,7 @@ class Source:
             ]
         return found[0] if len(found) == 1 else None
 
-    def text(self, lines: List[List[int]]) -> str:
+    def text(self, lines: list[list[int]]) -> str:
         """Return some lines of the source, as they are now.
 
         Args:
@@ -107,7 +107,7 @@ class Source:
         )
 
 
-def source_of(path: str) -> Optional[Source]:
+def source_of(path: str) -> Source | None:
     """Return the source of a file that a code object names.
 
     Args:
@@ -127,7 +127,7 @@ def source_of(path: str) -> Optional[Source]:
     return None if index is None else Source(path, index, "")
 
 
-def definition_of(function: FunctionType) -> Optional[Tuple[Source, Definition]]:
+def definition_of(function: FunctionType) -> tuple[Source, Definition] | None:
     """Return the source of a function, and the definition there; `None` if none."""
     source = source_of(function.__code__.co_filename)
     definition = None if source is None else source.find(function)
@@ -149,12 +149,12 @@ def form_of(function: FunctionType) -> str:
 
 
 # By `id`: code that is compiled from other files, and from other words, may be equal.
-_forms: Dict[int, Tuple[Any, str]] = {}
+_forms: dict[int, tuple[Any, str]] = {}
 
 
 def _remember_form(
-    code: CodeType, found: Optional[Tuple[Source, Definition]]
-) -> Tuple[Any, str]:
+    code: CodeType, found: tuple[Source, Definition] | None
+) -> tuple[Any, str]:
     # As defaults, they are still there when the interpreter ends.
     def forget(_: object, known: Any = _forms, number: int = id(code)) -> None:
         known.pop(number, None)
@@ -164,10 +164,10 @@ def _remember_form(
     return known
 
 
-_indexes: Dict[str, Any] = {}
+_indexes: dict[str, Any] = {}
 
 
-def index_of(path: str) -> Optional[ModuleIndex]:
+def index_of(path: str) -> ModuleIndex | None:
     """Return the index of a source file.
 
     Args:
@@ -183,7 +183,7 @@ def index_of(path: str) -> Optional[ModuleIndex]:
     identity = (status.st_size, status.st_mtime_ns, status.st_ino)
     known = _indexes.get(path)
     if known is not None and known[0] == identity:
-        index: Optional[ModuleIndex] = known[1]
+        index: ModuleIndex | None = known[1]
         return index
 
     def compute() -> Any:
@@ -200,9 +200,7 @@ def index_of(path: str) -> Optional[ModuleIndex]:
     return index
 
 
-def index_source(
-    source: Union[bytes, str], compiled: Optional[CodeType] = None
-) -> ModuleIndex:
+def index_source(source: bytes | str, compiled: CodeType | None = None) -> ModuleIndex:
     """Return the index of a source text.
 
     Args:
@@ -217,7 +215,7 @@ def index_source(
     return make_index(source, compiled)
 
 
-def _compiled(path: str, status: os.stat_result) -> Optional[CodeType]:
+def _compiled(path: str, status: os.stat_result) -> CodeType | None:
     """Return what a file was compiled to, where Python keeps it; see PEP 552.
 
     That takes a fifth of the time of compiling it again.
@@ -245,13 +243,13 @@ def _compiled(path: str, status: os.stat_result) -> Optional[CodeType]:
     return code
 
 
-_cells: Dict[str, Tuple[str, Any]] = {}
+_cells: dict[str, tuple[str, Any]] = {}
 
 
-def _index_lines(path: str, text: str) -> Optional[ModuleIndex]:
+def _index_lines(path: str, text: str) -> ModuleIndex | None:
     known = _cells.get(path)
     if known is not None and known[0] == text:
-        found: Optional[ModuleIndex] = known[1]
+        found: ModuleIndex | None = known[1]
         return found
     try:
         index = index_source(text)
@@ -261,13 +259,13 @@ def _index_lines(path: str, text: str) -> Optional[ModuleIndex]:
     return index
 
 
-def _lines_left_behind(path: str) -> Optional[List[str]]:
+def _lines_left_behind(path: str) -> list[str] | None:
     linecache = sys.modules.get("linecache")
     entry = None if linecache is None else linecache.cache.get(path)
     return entry[2] if isinstance(entry, tuple) and len(entry) == 4 else None
 
 
-def _read_lines(path: str) -> List[str]:
+def _read_lines(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.readlines()
@@ -285,7 +283,7 @@ def _is_younger_than_process(path: str) -> bool:
 class _Process:
     """This process, or the one that it was forked from when it knew its start."""
 
-    start: Optional[float] = None
+    start: float | None = None
 
 
 def _start_of_process() -> float:
@@ -294,7 +292,7 @@ def _start_of_process() -> float:
     return _Process.start
 
 
-def _read_start() -> Optional[float]:
+def _read_start() -> float | None:
     """Return when the process began, in seconds, where Linux says it."""
     try:
         with open("/proc/self/stat", "rb") as file:

@@ -13,7 +13,7 @@ from ..leaves import LEAVES, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, List, Tuple
+    from typing import Any, Callable, Iterable, List
 
     Tokens = List[bytes]
 
@@ -27,7 +27,7 @@ _TELLING_ANNOTATIONS = frozenset(("ClassVar", "InitVar", "KW_ONLY"))
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 # By type, what makes up the form of a node: its tag and the names of its fields.
-_shapes: Dict[type, Tuple[bytes, Tuple[str, ...]]] = {}
+_shapes: dict[type, tuple[bytes, tuple[str, ...]]] = {}
 
 
 def form_of(nodes: Iterable[ast.AST]) -> str:
@@ -119,7 +119,7 @@ def _emit_constant(node: ast.Constant, tokens: Tokens) -> None:
     tokens.append(b"c" + LEAVES[type(node.value)](node.value))
 
 
-def _emit_body(body: List[ast.stmt], tokens: Tokens) -> None:
+def _emit_body(body: list[ast.stmt], tokens: Tokens) -> None:
     tokens.append(b"{")
     for statement in body:
         _emit(statement, tokens)
@@ -187,7 +187,7 @@ def _emit_statement_of_class(
     _emit(statement, tokens)
 
 
-def _telling_names(annotation: ast.AST) -> List[bytes]:
+def _telling_names(annotation: ast.AST) -> list[bytes]:
     names = {
         getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(annotation)
     }
@@ -208,7 +208,7 @@ def _emit_annotated_assignment(node: ast.AnnAssign, tokens: Tokens) -> None:
 
 
 def _emit_joined_text(node: ast.JoinedStr, tokens: Tokens) -> None:
-    parts: List[Any] = []
+    parts: list[Any] = []
     for part in node.values:
         if not isinstance(part, ast.Constant):
             parts.append(part)
@@ -263,7 +263,7 @@ def _emit_import_from(node: ast.ImportFrom, tokens: Tokens) -> None:
     tokens.append(b")")
 
 
-_SPECIAL: Dict[type, Callable[[Any, Tokens], None]] = {
+_SPECIAL: dict[type, Callable[[Any, Tokens], None]] = {
     ast.AnnAssign: _emit_annotated_assignment,
     ast.AsyncFunctionDef: _emit_function_definition,
     ast.ClassDef: _emit_class_definition,

@@ -18,7 +18,7 @@ from .watching import status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterable, List, Optional, Tuple
+    from typing import Callable, Iterable
 
     from .graph import Graph, Node
     from .index import Assignment, Definition
@@ -56,7 +56,7 @@ class Unloaded:
         self._graph = graph
         self._watch = watch
         self._add_package = add_package
-        self._modules: Dict[str, Optional[_Module]] = {}
+        self._modules: dict[str, _Module | None] = {}
 
     def follow_import(
         self, node: Node, module: str, item: Import, names: Iterable[str]
@@ -79,7 +79,7 @@ class Unloaded:
             steps = [] if item.attribute is None else [item.attribute]
             self._follow(node, chain, module, steps + (rest.split(".") if rest else []))
 
-    def _follow(self, node: Node, chain: str, name: str, steps: List[str]) -> None:
+    def _follow(self, node: Node, chain: str, name: str, steps: list[str]) -> None:
         module = self._module(name)
         if module is None:
             return
@@ -106,7 +106,7 @@ class Unloaded:
         module: _Module,
         item: Import,
         name: str,
-        rest: List[str],
+        rest: list[str],
     ) -> None:
         target = absolute_name(item, module.name, module.is_package)
         if item.attribute == "*":
@@ -117,12 +117,12 @@ class Unloaded:
         else:
             self._follow(node, chain, target, [item.attribute, *rest])
 
-    def _module(self, name: str) -> Optional[_Module]:
+    def _module(self, name: str) -> _Module | None:
         if name not in self._modules:
             self._modules[name] = self._find(name)
         return self._modules[name]
 
-    def _find(self, name: str) -> Optional[_Module]:
+    def _find(self, name: str) -> _Module | None:
         try:
             spec = find_module(name)
         except Exception:
@@ -150,7 +150,7 @@ class Unloaded:
         )
         node.lead_to(chain, found)
 
-    def _expand(self, node: Node, subject: Tuple[_Module, Definition]) -> None:
+    def _expand(self, node: Node, subject: tuple[_Module, Definition]) -> None:
         module, definition = subject
         index = module.source.index
         node.text = partial(module.source.text, definition.lines)

@@ -13,7 +13,7 @@ from .constants import BOUND, Description, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Callable, Mapping, Optional, Tuple
 
     Status = Optional[Tuple[int, int, int]]
 
@@ -43,20 +43,20 @@ class Watch:
     """All bindings that were followed, and what they led to."""
 
     def __init__(self) -> None:
-        self._namespaces: Dict[int, Tuple[Any, Dict[str, object]]] = {}
-        self._typed: Dict[Tuple[int, str], Tuple[Any, str, type]] = {}
-        self._identities: List[Tuple[Any, str, Callable[[], object]]] = []
-        self._absent: Dict[int, Tuple[Any, Dict[str, None]]] = {}
-        self._functions: List[types.FunctionType] = []
-        self._codes: List[types.CodeType] = []
-        self._cells: List[Any] = []
-        self._contents: List[object] = []
-        self._changeable: List[Tuple[Callable[[], object], Description]] = []
-        self._files: Dict[str, Tuple[str, Status]] = {}
-        self._groups: List[Tuple[Any, Any, Tuple[object, ...]]] = []
-        self._singles: Tuple[List[Any], List[str], List[object]] = ([], [], [])
-        self._sizes: List[int] = []
-        self._checks: List[Callable[[], bool]] = []
+        self._namespaces: dict[int, tuple[Any, dict[str, object]]] = {}
+        self._typed: dict[tuple[int, str], tuple[Any, str, type]] = {}
+        self._identities: list[tuple[Any, str, Callable[[], object]]] = []
+        self._absent: dict[int, tuple[Any, dict[str, None]]] = {}
+        self._functions: list[types.FunctionType] = []
+        self._codes: list[types.CodeType] = []
+        self._cells: list[Any] = []
+        self._contents: list[object] = []
+        self._changeable: list[tuple[Callable[[], object], Description]] = []
+        self._files: dict[str, tuple[str, Status]] = {}
+        self._groups: list[tuple[Any, Any, tuple[object, ...]]] = []
+        self._singles: tuple[list[Any], list[str], list[object]] = ([], [], [])
+        self._sizes: list[int] = []
+        self._checks: list[Callable[[], bool]] = []
 
     def binding(self, namespace: Mapping[str, Any], name: str, value: object) -> None:
         """Watch what a name is bound to.
@@ -189,7 +189,7 @@ class Watch:
         self._sizes = sizes
         return True
 
-    def _current_sizes(self) -> List[int]:
+    def _current_sizes(self) -> list[int]:
         return [len(namespace) for namespace, _ in self._absent.values()]
 
     def _says_the_same(self) -> bool:

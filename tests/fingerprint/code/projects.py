@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Mapping, Sequence, Tuple
 
 from tests.workflows import environment_of, write_files
 
 Edit = Tuple[str, str, str]
 
-PROJECT: Dict[str, str] = {
+PROJECT: dict[str, str] = {
     "work.py": '''
         """The tasks."""
         import functools
@@ -360,9 +360,9 @@ def write_project(directory: Path, *edits: Edit) -> Path:
 
 def digests_of(
     directories: Sequence[Path],
-    python: Union[str, Path, None] = None,
-    environment: Optional[Mapping[str, str]] = None,
-) -> List[str]:
+    python: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> list[str]:
     """The digests of the task's code in some projects, read by a real interpreter."""
     completed = subprocess.run(
         [str(python or sys.executable), "-c", READER],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, List
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.interpreters import SUPPORTED, python
 FOR_LIST = "@dispatched.register\ndef _(x: list):\n    return 801\n"
 FOR_TUPLE = "@dispatched.register(tuple)\ndef _(x):\n    return 802\n"
 
-MUST_CHANGE: Dict[str, Edit] = {
+MUST_CHANGE: dict[str, Edit] = {
     "the body of the task": ("work.py", "sum(values)", "max(values)"),
     "an operator": ("work.py", "x < limit", "x <= limit"),
     "the order of statements": (
@@ -86,7 +85,7 @@ MUST_CHANGE: Dict[str, Edit] = {
     "a constant of it": ("lazy.py", "AMOUNT = 4", "AMOUNT = 5"),
     "a module in a package of it": ("lazy_package/module.py", "return x", "return 2*x"),
 }
-MUST_NOT_CHANGE: Dict[str, Edit] = {
+MUST_NOT_CHANGE: dict[str, Edit] = {
     "nothing": ("work.py", "LIMIT = 10", "LIMIT = 10"),
     "a comment": ("work.py", "# A comment", "# A better comment"),
     "another comment": ("helpers.py", "return abs(x)", "return abs(x)  # positive"),
@@ -150,7 +149,7 @@ MUST_NOT_CHANGE: Dict[str, Edit] = {
 }
 
 
-def digests_after(directory: Path, edits: List[Edit]) -> List[str]:
+def digests_after(directory: Path, edits: list[Edit]) -> list[str]:
     projects = [write_project(directory / "0")]
     for number, edit in enumerate(edits, 1):
         projects.append(write_project(directory / str(number), edit))

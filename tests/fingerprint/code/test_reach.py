@@ -11,7 +11,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Dict, List, Set
+from typing import Any, Dict
 
 import pytest
 
@@ -23,8 +23,8 @@ from tests.workflows import run_python, write_files
 configuration = bandsaw.Configuration()
 
 LIMIT = 3
-TABLE: Dict[str, List[int]] = {"a": [1]}
-SEEN: List[int] = []
+TABLE: dict[str, list[int]] = {"a": [1]}
+SEEN: list[int] = []
 FIXED = (1, 2)
 
 
@@ -156,7 +156,7 @@ def test_an_object_that_a_decorator_made_anew_is_seen(
 
 
 def test_values_of_a_prompt_count_by_themselves() -> None:
-    space: Dict[str, Any] = {"__name__": "__main__", "Holder": Holder}
+    space: dict[str, Any] = {"__name__": "__main__", "Holder": Holder}
     exec("value = Holder(1)\ndef use():\n    return value.held", space)
     before = digest(space["use"])
     exec("value = Holder(2)", space)
@@ -166,7 +166,7 @@ def test_values_of_a_prompt_count_by_themselves() -> None:
 
 
 def test_values_of_a_prompt_may_have_no_identity() -> None:
-    space: Dict[str, Any] = {"__name__": "__main__", "Holder": Holder}
+    space: dict[str, Any] = {"__name__": "__main__", "Holder": Holder}
     exec("value = Holder(object())\ndef use():\n    return value.held", space)
 
     assert digest(space["use"]) == digest(space["use"])
@@ -226,7 +226,7 @@ def slotted(held: Any) -> Slotted:
     ],
     ids=lambda value: None if isinstance(value, set) else type(value).__name__,
 )
-def test_code_that_arguments_hold_is_found(value: Any, expected: Set[Any]) -> None:
+def test_code_that_arguments_hold_is_found(value: Any, expected: set[Any]) -> None:
     assert {inner(found) for found in code.code_in([value])} == expected
 
 
@@ -242,7 +242,7 @@ def test_the_order_of_what_arguments_hold_does_not_count() -> None:
 
 
 def test_arguments_that_hold_themselves_do_no_harm() -> None:
-    circle: List[Any] = [Model()]
+    circle: list[Any] = [Model()]
     circle.append(circle)
 
     assert code.code_in([circle]) == (Model,)
@@ -279,7 +279,7 @@ CELL = "def cell(x):\n    return x + {}\n"
 
 def define(text: str, filename: str) -> Any:
     """Defines a function as notebooks do, which leave the lines behind."""
-    namespace: Dict[str, Any] = {"__name__": "__main__"}
+    namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(text, filename, "exec"), namespace)
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     return namespace["cell"]
@@ -294,7 +294,7 @@ def test_functions_of_cells_count_by_their_source() -> None:
 
 
 def test_code_without_source_counts_by_its_instructions() -> None:
-    namespace: Dict[str, Any] = {}
+    namespace: dict[str, Any] = {}
     functions = []
     for amount in (1, 1, 2):
         exec(CELL.format(amount), namespace)
@@ -343,7 +343,7 @@ def test_source_that_was_edited_is_not_believed(tmp_path: Path) -> None:
     source = "def task(x):\n    return x + {}\n"
     write_files(tmp_path, {"edited.py": source.format(1), "workflow.py": EDITED})
 
-    def digests(*arguments: str) -> List[str]:
+    def digests(*arguments: str) -> list[str]:
         script = ("workflow.py", *arguments)
         return run_python(*script, directory=tmp_path).stdout.split()
 
@@ -413,7 +413,7 @@ def test_an_object_that_answers_everything_does_no_harm() -> None:
     assert "anything" not in sys.modules
 
 
-COUNTS: Dict[int, int] = {}
+COUNTS: dict[int, int] = {}
 total = 0
 
 
@@ -429,7 +429,7 @@ def counting(x: int) -> int:
 
 
 class Remembering:
-    known: Dict[int, int] = {}
+    known: dict[int, int] = {}
 
     def ask(self, x: int) -> int:
         return self.known.setdefault(x, x)

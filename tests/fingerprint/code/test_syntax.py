@@ -6,7 +6,6 @@ import ast
 import json
 import subprocess
 import sys
-from typing import List, Set
 
 import pytest
 
@@ -99,7 +98,7 @@ print(json.dumps([form_of(ast.parse(text).body) for text in json.load(sys.stdin)
 
 def test_a_form_is_the_same_on_every_python() -> None:
     sources = sorted({text for pair in SAME + OTHER for text in pair})
-    found: Set[str] = set()
+    found: set[str] = set()
     for version in SUPPORTED:
         try:
             executable = python(version)
@@ -146,7 +145,7 @@ READS = [
 
 
 @pytest.mark.parametrize(("source", "names"), READS)
-def test_a_function_reads_names_of_its_module(source: str, names: List[str]) -> None:
+def test_a_function_reads_names_of_its_module(source: str, names: list[str]) -> None:
     definitions = index_source(source).definitions
     ((definition,),) = [
         found for name, found in definitions.items() if name in ("f", "<lambda>")

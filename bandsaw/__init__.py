@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ._advice import Advice
-from ._lazy import load_on_access
+from .advice import Advice
 from .config import Configuration, get_configuration
 from .decorator import task
 from .extensions import Extension
 from .identifier import identifier_from_string
 from .interpreter import Interpreter
 from .run import get_run_id, set_run_id
+from .runtime.lazy import load_on_access
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from . import (
         advice as advice,
         advices as advices,
-        attachments as attachments,
         config as config,
         context as context,
         datetime as datetime,

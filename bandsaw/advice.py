@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ._advice import Advice
 from .session import Session, advise
 
 TYPE_CHECKING = False
@@ -12,7 +11,41 @@ if TYPE_CHECKING:
     from .result import Result
     from .tasks import Task
 
-__all__ = ["Advice", "advise_task_with_chain"]
+
+class Advice:
+    """Something that happens before and after a task is executed.
+
+    In each of its two methods an advice calls exactly one of `session.proceed()` and
+    `session.conclude(result)`, once. Both methods just proceed by default, so a
+    subclass overrides the one it needs.
+
+    Everything that follows happens inside of that call. So an advice can wrap the rest
+    of the walk in ``try``/``finally``::
+
+        class Timer(Advice):
+            def before(self, session):
+                start = time.perf_counter()
+                try:
+                    session.proceed()
+                finally:
+                    print(time.perf_counter() - start)
+    """
+
+    def before(self, session: Session) -> None:
+        """Called before the task is executed.
+
+        Args:
+            session: The session that is advised.
+        """
+        session.proceed()
+
+    def after(self, session: Session) -> None:
+        """Called after the task was executed, or a later advice concluded.
+
+        Args:
+            session: The session that is advised; `session.result` is set.
+        """
+        session.proceed()
 
 
 def advise_task_with_chain(

@@ -6,20 +6,19 @@ import os
 import sys
 from _thread import RLock
 
-from . import _temporary
-from ._temporary import TemporaryDirectory
-from ._walk import Walk
+from .chain import AdviceChain, AdviceChains
 from .exceptions import ConfigurationError
 from .modules import import_module, importable_module_name, source_directory
 from .run import add_environment_variables
+from .runtime import temporary
+from .runtime.temporary import TemporaryDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
-    from typing import Any, Dict
 
-    from ._advice import Advice
+    from .advice import Advice
     from .extensions import Extension
     from .serialization import Serializer
 
@@ -31,72 +30,6 @@ _CONFIGURATION_MODULE_ENV_VARIABLES = (
     CONFIGURATION_MODULE_ENV_VARIABLE,
     "BANDSAW_CONFIG",
 )
-
-
-class AdviceChain:
-    """A named chain, with everything that one call needs to know of its configuration.
-
-    Decorated functions keep it, so what changes in the configuration is changed here.
-
-    Attributes:
-        name: The name of the chain.
-        walk: The table of the steps along the chain.
-        extensions: The extensions of the configuration.
-        idle: Whether there is nothing to do but to call the function.
-    """
-
-    __slots__ = ("_longer", "extensions", "idle", "name", "walk")
-
-    def __init__(self, name: str, extensions: tuple[Extension, ...]) -> None:
-        self.name = name
-        # The chains that tasks make of this one, by the steps that they add.
-        self._longer: dict[tuple[Advice, ...], AdviceChain] = {}
-        self.replace((), extensions)
-
-    def replace(
-        self, advices: tuple[Advice, ...], extensions: tuple[Extension, ...]
-    ) -> None:
-        """Change the advices or the extensions for all calls that start from now on."""
-        self.walk = Walk(advices)
-        self.extensions = extensions
-        self.idle = not advices and not extensions
-        for steps, chain in self._longer.items():
-            chain.replace((*advices, *steps), extensions)
-
-    def for_task(self, task: Any) -> AdviceChain:
-        """Return the chain of a task's calls: this one, and the steps the task adds.
-
-        Args:
-            task: The task. One of the user's own needs not know of steps.
-        """
-        steps: tuple[Advice, ...] = getattr(task, "steps", ())
-        if not steps:
-            return self
-        with _state.lock:
-            chain = self._longer.get(steps)
-            if chain is None:
-                chain = self._longer[steps] = AdviceChain(self.name, self.extensions)
-                chain.replace((*self.walk.advices, *steps), self.extensions)
-            return chain
-
-
-if TYPE_CHECKING:
-    _Chains = Dict[str, AdviceChain]
-else:
-    _Chains = dict
-
-
-class AdviceChains(_Chains):
-    """The chains of a configuration; a call looks its own up as fast as a dict can."""
-
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
-
-    def __missing__(self, name: str) -> AdviceChain:
-        raise ConfigurationError(
-            f"Unknown advice chain {name!r}. The configuration "
-            f"{self._configuration.module_name} has {', '.join(map(repr, self))}."
-        )
 
 
 class Configuration:
@@ -243,7 +176,7 @@ class Configuration:
         from pathlib import Path
 
         with _state.lock:
-            parent = _temporary.parent_directory_for(self._directory)
+            parent = temporary.parent_directory_for(self._directory)
             if self._directory is not None and parent is None:
                 return Path(_existing_directory(self._directory))
             made = self._made_directory
@@ -261,7 +194,7 @@ class Configuration:
                 was there before stays when the process ends, with the user's files.
         """
         self._directory = os.path.abspath(os.fspath(directory))
-        _temporary.add_user_directory(self._directory)
+        temporary.add_user_directory(self._directory)
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -278,7 +211,7 @@ class Configuration:
 
 def _existing_directory(path: str) -> str:
     if not os.path.isdir(path):
-        _temporary.make_directory(path)
+        temporary.make_directory(path)
     return path
 
 
@@ -369,7 +302,7 @@ def reset() -> None:
     """Forget all loaded configurations; for tests."""
     global _state
     _state = _State()
-    _temporary.reset()
+    temporary.reset()
 
 
 def _renew_lock_in_forked_child() -> None:

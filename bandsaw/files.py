@@ -78,7 +78,7 @@ class File(SerializableValue):
             UnreadableFileError: If there is no such file, if it cannot be read, or if
                 it is being changed all the time.
         """
-        from .remembered import remembered
+        from .runtime.file_facts import remembered
 
         try:
             for _ in range(_MOST_TRIES):

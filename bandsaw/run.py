@@ -7,6 +7,8 @@ import os
 import sys
 from _thread import RLock
 
+from .user import get_current_username
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Mapping
@@ -65,8 +67,6 @@ class Run:
 
             start_date = current_timestamp()
         if user is None:
-            from .user import get_current_username
-
             user = get_current_username()
         self.start_date = start_date
         self.user = user

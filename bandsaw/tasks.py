@@ -7,7 +7,7 @@ import functools
 import sys
 from types import FunctionType
 
-from .exceptions import NotMovableError
+from .exceptions import NotMovableError, UnstableValueError
 from .identifier import identifier_from_string, unique_identifier
 from .modules import import_object, importable_module_name
 from .result import Result
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import inspect
     from typing import Any, Callable, Coroutine, Mapping
 
-    from ._advice import Advice
+    from .advice import Advice
     from .execution import Execution
 
 
@@ -93,7 +93,6 @@ class Task(SerializableValue):
     def _compute_id(self) -> str:
         names: tuple[Any, ...] = (self.function.__qualname__, self._module_name)
         if self._is_local:
-            from .exceptions import UnstableValueError
             from .fingerprint import fingerprint
 
             try:

@@ -17,8 +17,11 @@ import pytest
 
 import bandsaw
 import bandsaw.distribution
-from bandsaw import _bootstrap
-from bandsaw.distribution import DistributionArchive, get_distribution_archive
+from bandsaw.distribution import (
+    DistributionArchive,
+    bootstrap as _bootstrap,
+    get_distribution_archive,
+)
 from bandsaw.exceptions import ConfigurationError
 from tests.workflows import (
     MOVING,
@@ -83,7 +86,8 @@ def test_an_archive_holds_the_modules_that_were_asked_for_and_can_be_started(
 def test_an_archive_of_bandsaw_holds_python_files_only(tmp_path: Path) -> None:
     names = {n for n in names_of(build(tmp_path, "bandsaw")) if n.startswith("bandsaw")}
 
-    assert {"bandsaw/__init__.py", "bandsaw/runner.py", "bandsaw/py.typed"} <= names
+    assert {"bandsaw/__init__.py", "bandsaw/runner/__init__.py"} <= names
+    assert "bandsaw/py.typed" in names
     assert {Path(name).suffix for name in names} == {".py", ".typed"}
 
 
@@ -158,8 +162,8 @@ def test_linked_directories_of_a_package_travel_once(
 def test_data_that_is_too_large_is_named_and_does_not_travel(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bandsaw.distribution, "LARGEST_DATA_FILE", 100)
-    monkeypatch.setattr(bandsaw.distribution, "LARGEST_PACKAGE_DATA", 250)
+    monkeypatch.setattr(bandsaw.distribution.archive, "LARGEST_DATA_FILE", 100)
+    monkeypatch.setattr(bandsaw.distribution.archive, "LARGEST_PACKAGE_DATA", 250)
     write_files(
         project,
         {
@@ -295,7 +299,7 @@ def test_what_is_reloaded_makes_a_new_archive(project: Path) -> None:
     second = get_distribution_archive(configuration)
     with zipfile.ZipFile(second.path) as zip_file:
         assert zip_file.read("edited_of_archive.py") == b"after = 'another size'"
-    bandsaw.distribution.reset()
+    bandsaw.distribution.archive.reset()
 
 
 def test_an_archive_shows_its_help(tmp_path: Path) -> None:
@@ -361,7 +365,7 @@ def test_archives_share_bandsaw_and_its_bytecode(tmp_path: Path) -> None:
 
     assert first != second
     assert (first / "bandsaw").resolve() == (second / "bandsaw").resolve()
-    assert (first / "bandsaw" / "runner.py").is_file()
+    assert (first / "bandsaw" / "runner" / "__init__.py").is_file()
 
 
 def test_a_user_without_a_home_keeps_archives_in_the_temporary_directory(
@@ -452,7 +456,7 @@ def test_a_killed_unpacking_leaves_nothing_that_is_used(tmp_path: Path) -> None:
     archive = build(tmp_path, "bandsaw")
     code = """
 import os, signal, sys, zipfile
-from bandsaw import _bootstrap
+from bandsaw.distribution import bootstrap as _bootstrap
 
 class Killed(zipfile.ZipFile):
     def extract(self, *args):
@@ -468,7 +472,9 @@ _bootstrap.unpack(sys.argv[1])
     run_python("-c", code, archive.path, directory=tmp_path, status=-signal.SIGKILL)
     assert [path.name[:11] for path in unpacked()] == [".unpacking-"]
 
-    assert os.path.isfile(os.path.join(archive.directory, "bandsaw", "runner.py"))
+    assert os.path.isfile(
+        os.path.join(archive.directory, "bandsaw", "runner", "__init__.py")
+    )
 
 
 def test_a_package_with_relative_imports_and_data_works_in_a_child(

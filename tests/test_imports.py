@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import bandsaw
+from tests.modules import MODULES, imported_names, statements
 
 ROOT = Path(bandsaw.__file__).parent.parent
 
@@ -80,6 +84,7 @@ sys.path[:0] = [{str(ROOT)!r}, {str(directory)!r}]
 before = set(sys.modules)
 {code}
 new = sorted(set(sys.modules) - before)
+import ast
 import json
 print(json.dumps(new))
 """
@@ -138,3 +143,30 @@ assert "logging" not in sys.modules or not sys.modules["logging"].getLogger().ha
 
     assert set(home.rglob("*")) == before
     assert list(tmp_path.iterdir()) == []
+
+
+# Nothing imports the command line but `python -m bandsaw`.
+EXTRAS = {
+    "click",
+    "fsspec",
+    "multimeter",
+    "numpy",
+    "packaging",
+    "rich",
+    "sklearn",
+    "typing_extensions",
+}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_needs_the_standard_library_only_to_be_imported(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    at_import = {
+        name.split(".")[0]
+        for node, late, for_types in statements(tree)
+        if not late and not for_types
+        for name in imported_names(node, module)
+    }
+
+    allowed = {"click", "rich"} if ".cli" in module else set()
+    assert at_import & EXTRAS <= allowed

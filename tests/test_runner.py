@@ -12,8 +12,6 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from bandsaw import Advice, Configuration
-from bandsaw._exchange import continue_session, receive_answer
-from bandsaw._session_file import SessionFile
 from bandsaw.exceptions import (
     AdviceError,
     InterpreterError,
@@ -25,6 +23,8 @@ from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.runner import main
 from bandsaw.session import Session
+from bandsaw.session.exchange import continue_session, receive_answer
+from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
 from tests.workflows import run_workflow

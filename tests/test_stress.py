@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.advices.scripts import run
-from tests.test_walk import KINDS, Model, walk
+from tests.test_chain import KINDS, Model, walk
 
 pytestmark = pytest.mark.stress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from .._temporary import open_private
+from ..runtime.temporary import open_private
 from ._attach import attach
 
 TYPE_CHECKING = False

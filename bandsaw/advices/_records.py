@@ -26,6 +26,8 @@ import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+from ..runtime.registries import lowest_level
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterator
@@ -172,10 +174,13 @@ def hide_from(session: Session) -> Iterator[None]:
         _logs_of_context.reset(token)
 
 
-def lowest_level() -> int | None:
+def _lowest_level() -> int | None:
     """Return from which level on a log of this context wants all records."""
     levels = [log.level for log in _current_logs() if log.level is not None]
     return min(levels, default=None)
+
+
+lowest_level.register(_lowest_level)
 
 
 def find_log(session: Session, owner: object) -> SessionLog | None:

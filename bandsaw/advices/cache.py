@@ -7,7 +7,7 @@ import warnings
 import weakref
 from pathlib import Path
 
-from .._advice import Advice
+from ..advice import Advice
 from ..exceptions import (
     ConfigurationError,
     InterpreterError,
@@ -19,26 +19,26 @@ from ..stores import LocalStore
 from ..stores.entries import Entry, has_identity
 from ..stores.pruning import Bounds
 from ._cached_call import CODE_CHOICES, Identification, is_wanted
-from ._explanation import Explanation, nearest_explanation
 from ._kept_result import (
     OtherVariantError,
     checked_result,
     result_put_by_hand,
     warn_of_damage,
 )
+from .explanation import Explanation, nearest_explanation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Tuple
+    from typing import Any, Optional
 
-    from .._walk import Walk
+    from ..chain import Walk
     from ..session import Session
     from ..stores import Store
     from ..stores.base import Content
     from ._cached_call import CachedCall
 
     # The task, if it is still there, its walk, and `None` where it wants no cache
-    _Known = Tuple[Any, Walk, Optional[Identification]]
+    _Known = tuple[Any, Walk, Optional[Identification]]
 
 _CONTEXT_KEY = "cache-item-path"
 

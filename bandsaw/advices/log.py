@@ -9,7 +9,7 @@ import logging
 import sys
 import traceback
 
-from .._advice import Advice
+from ..advice import Advice
 from ..exceptions import ConfigurationError
 from ._attach import attach
 from ._records import SessionLog, collect_records, find_log, hide_from

@@ -10,7 +10,7 @@ import threading
 import weakref
 from pathlib import Path
 
-from .._advice import Advice
+from ..advice import Advice
 from ..exceptions import MissingExtraError
 from ._attach import attach
 

@@ -6,19 +6,15 @@ import contextlib
 import sys
 from functools import partial
 
-from .._advice import Advice
-from .._exchange import continue_session, modules_of_reader, receive_answer
-from .._relay import handle_record, wanted_levels
-from ..exceptions import (
-    InterpreterError,
-    NotMovableError,
-    SerializationError,
-)
-from ..inventory import importable_modules
-from ..modules import importable_module_name, script_module_name
+from ..advice import Advice
+from ..exceptions import InterpreterError, NotMovableError, SerializationError
+from ..modules import importable_module_name, importable_modules, script_module_name
 from ..reporting import report
 from ..result import Result
+from ..runtime.log_forwarding import handle_record, wanted_levels
+from ..runtime.registries import held_locks
 from ..serialization.readers import Reader, writing_for
+from ..session.exchange import continue_session, modules_of_reader, receive_answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +23,11 @@ if TYPE_CHECKING:
         Any,
         Callable,
         ContextManager,
-        Sequence,
     )
 
-    from .._session_members import SavedForm
     from ..interpreter import Interpreter
     from ..session import Session
+    from ..session.saved_form import SavedForm
     from ..transports.base import Job, Transport
 
 
@@ -215,8 +210,8 @@ class RemoteAdvice(Advice):
             lambda: _modules_of(session),
             timeout=self.timeout_for(session),
             memory_limit=self.memory_limit_for(session),
-            levels=_wanted_levels(),
-            held=_held(),
+            levels=wanted_levels(),
+            held=held_locks.get(),
             observe=lambda kind, facts: _observe(session, kind, facts),
             output=output,
         )
@@ -246,18 +241,6 @@ class _LacksModules(Exception):
     def __init__(self, failure: Exception | None) -> None:
         super().__init__(failure)
         self.failure = failure
-
-
-def _wanted_levels() -> dict[str, int] | None:
-    # Whoever keeps logs of sessions has loaded it.
-    records = sys.modules.get(f"{__package__}._records")
-    return wanted_levels(None if records is None else records.lowest_level())
-
-
-def _held() -> Sequence[tuple[str, str]]:
-    # Whoever holds something has loaded it.
-    flights = sys.modules.get("bandsaw.stores.flights")
-    return () if flights is None else flights.held()
 
 
 def _observe(session: Session, kind: str, facts: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from .._bootstrap import find_archives, prune_archives
+from ..distribution.bootstrap import find_archives, prune_archives
 from ..exceptions import BandsawError
 from ..stores.pruning import parse_age, parse_size
 from .cache import json_option

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 
-from .._lifeline import Lifeline
 from ..exceptions import EnvironmentBuildError
+from ..runtime.parent_watch import Lifeline
 from .credentials import without_credentials
 
 TYPE_CHECKING = False

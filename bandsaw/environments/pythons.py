@@ -9,13 +9,13 @@ import subprocess
 import sys
 
 from ..exceptions import ConfigurationError, PythonNotFoundError
-from ..remembered import remembered
+from ..runtime.file_facts import remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator, Tuple
+    from typing import Any, Callable, Iterator
 
-    Version = Tuple[int, ...]
+    Version = tuple[int, ...]
 
 # Changes with the facts.
 _KIND = "pythons-1"

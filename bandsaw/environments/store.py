@@ -13,9 +13,9 @@ import os
 import shutil
 import time
 
-from .._bootstrap import home_directory
-from .._temporary import open_private
 from ..exceptions import EnvironmentBuildError, UntrustedDirectoryError
+from ..runtime.home import home_directory
+from ..runtime.temporary import open_private
 from ..stores.flights import flights_of
 
 TYPE_CHECKING = False

@@ -14,8 +14,8 @@ import shutil
 import subprocess
 import tempfile
 
-from .._temporary import open_private
 from ..exceptions import EnvironmentBuildError
+from ..runtime.temporary import open_private
 from .commands import Commands
 from .credentials import netrc_of_user, without_credentials
 from .index import Index

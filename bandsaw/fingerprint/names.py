@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 
-from .._methods import BoundTask, TaskClassMethod, TaskMethod
+from ..methods import BoundTask, TaskClassMethod, TaskMethod
 from ..modules import importable_module_name
 from .form import Form, shorten
 from .leaves import packed_texts, text

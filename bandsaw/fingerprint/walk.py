@@ -8,9 +8,7 @@ from .leaves import LEAVES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Tuple
-
-    Memo = Dict[int, Tuple[bytes, object]]
+    Memo = dict[int, tuple[bytes, object]]
 
 # What is nested deeper may be endless, and is left to `graph`.
 DEPTH_LIMIT = 24

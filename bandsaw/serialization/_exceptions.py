@@ -23,9 +23,9 @@ from ._classes import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any
 
-    _Names = Dict[str, str]
+    _Names = dict[str, str]
 
 
 def arguments_and_attributes(

@@ -9,9 +9,9 @@ from ..infos import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, NoReturn
+    from typing import Any, NoReturn
 
-    Facts = Dict[str, str]
+    Facts = dict[str, str]
 
 
 class Opaque:

@@ -12,7 +12,7 @@ import os
 import sys
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
-from .._methods import BoundTask, TaskMethod
+from ..methods import BoundTask, TaskMethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

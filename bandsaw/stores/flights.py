@@ -20,6 +20,8 @@ import time
 from contextvars import ContextVar
 from zlib import crc32
 
+from ..runtime.registries import held_locks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Token
@@ -28,10 +30,9 @@ if TYPE_CHECKING:
         Iterable,
         Iterator,
         Sequence,
-        Tuple,
     )
 
-    Held = Tuple["Flights", str]
+    Held = tuple["Flights", str]
 
 try:
     import fcntl
@@ -219,6 +220,9 @@ class _Flight:
 def held() -> list[tuple[str, str]]:
     """Return what is held on behalf of the caller, for another process to know."""
     return [(f._path, name) for f, name in _held.get() if f._path is not None]
+
+
+held_locks.register(held)
 
 
 @contextlib.contextmanager

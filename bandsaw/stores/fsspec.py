@@ -7,8 +7,8 @@ import os
 import re
 from hashlib import sha256
 
-from .._bootstrap import home_directory
 from ..exceptions import MissingExtraError
+from ..runtime.home import home_directory
 from .base import Item, Store, check_name
 from .local import LocalStore
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..attachments import Attachments
     from ..distribution import DistributionArchive
     from ..session import Ids
+    from ..session.attachments import Attachments
 
 
 class Backend:

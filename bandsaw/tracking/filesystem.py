@@ -17,8 +17,8 @@ from .recent import Recent
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..attachments import Attachment, Attachments
     from ..session import Ids
+    from ..session.attachments import Attachment, Attachments
 
 _RUN_INFO = "run-info.json"
 _TASK_INFO = "task-info.json"

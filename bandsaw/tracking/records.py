@@ -11,13 +11,13 @@ from ..infos import described, value_info
 from .hiding import HIDDEN, Eraser, names_to_hide, without_hidden_members
 
 if TYPE_CHECKING:
-    from typing import Any, Container, Iterator, Sequence, Tuple
+    from typing import Any, Container, Iterator, Sequence
 
     from ..distribution import DistributionArchive
     from ..session import Ids, Session
 
     # Of each parameter its name, its kind and its default.
-    Parameters = Sequence[Tuple[str, Any, Any]]
+    Parameters = Sequence[tuple[str, Any, Any]]
 
 # How many items of a result are described, and how much of a message is kept.
 _MOST_ITEMS = 1_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._lazy import load_on_access
+from ..runtime.lazy import load_on_access
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .._session_file import SessionFile
-from .._temporary import open_private
+from ..runtime.temporary import open_private
+from ..session.zip_form import SessionFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, Callable, Sequence
 
-    from .._cancellation import Cancellation
-    from .._session_members import SavedForm
     from ..distribution import DistributionArchive
     from ..interpreter import Interpreter
     from ..run import Run
+    from ..session.cancellation import Cancellation
+    from ..session.saved_form import SavedForm
 
 
 class Job:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._session_frames import SessionFrames
 from ..serialization.buffers import blocks_of
+from ..session.frame_form import SessionFrames
 from .base import Job, Transport
 
 TYPE_CHECKING = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .._session_frames import SessionFrames
+from ..session.frame_form import SessionFrames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import os
 import threading
 import weakref
 
-from .._session_frames import SessionFrames
 from ..exceptions import InterpreterError
-from ._endings import HasLeft
+from ..session.frame_form import SessionFrames
 from .base import Job, Transport
-from .conditions import Conditions
 from .parcels import Parcel
+from .process_specification import Conditions
+from .termination import HasLeft
 from .worker import Worker
 
 TYPE_CHECKING = False

@@ -10,13 +10,13 @@ import os
 import threading
 import weakref
 
-from .._session_frames import SessionFrames
 from ..exceptions import InterpreterStartError
-from ._beside import run_beside
-from ._endings import HasLeft
+from ..session.frame_form import SessionFrames
+from .background import run_beside
 from .base import Job, Transport
-from .conditions import Conditions
 from .parcels import Parcel
+from .process_specification import Conditions
+from .termination import HasLeft
 from .worker import Worker
 
 TYPE_CHECKING = False

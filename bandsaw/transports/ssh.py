@@ -10,21 +10,21 @@ import warnings
 from contextvars import ContextVar
 from pathlib import Path
 
-from .._lifeline import Lifeline
 from ..exceptions import (
     InterpreterDiedError,
     InterpreterError,
     InterpreterStartError,
     UnreachableError,
 )
+from ..runtime.parent_watch import Lifeline
 from .base import Job, Transport, runner_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator
 
-    from .._session_members import SavedForm
-    from ..advices.ssh import Remote, SshBackend
+    from ..session.saved_form import SavedForm
+    from .remotes import Remote, SshBackend
 
 # How ssh itself ends when it has no connection, or lost the process at its other end.
 _SSH_FAILED = 255

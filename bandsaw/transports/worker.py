@@ -19,30 +19,30 @@ import threading
 import time
 from functools import partial
 
-from .._lifeline import Lifeline
-from .._temporary import TemporaryDirectory
 from ..exceptions import (
     InterpreterDiedError,
     InterpreterError,
     InterpreterStartError,
     TaskTimeoutError,
 )
+from ..runtime.parent_watch import Lifeline
+from ..runtime.temporary import TemporaryDirectory
 from . import frames
-from ._beside import run_beside, wait_for_all_beside
-from ._endings import GRACE, HasLeft, describe_end, end_group, signal_group
-from ._streams import ChildStream
+from .background import run_beside, wait_for_all_beside
 from .frames import Channel
-from .greeting import check_greeting, make_greeting, plain_data
+from .handshake import check_greeting, make_greeting, plain_data
+from .output import ChildStream
 from .parcels import open_parcel
+from .termination import GRACE, HasLeft, describe_end, end_group, signal_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-    from .._session_frames import SessionFrames
+    from ..session.frame_form import SessionFrames
     from .base import Job
-    from .conditions import Conditions
     from .parcels import Parcel
+    from .process_specification import Conditions
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0

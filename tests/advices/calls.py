@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import Any, Callable
 
-from bandsaw._advice import Advice
+from bandsaw.advice import Advice
 from bandsaw.config import Configuration
 from bandsaw.execution import Execution
 from bandsaw.result import Result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping
 
-from bandsaw.advices._explanation import Explanation, nearest_explanation
+from bandsaw.advices.explanation import Explanation, nearest_explanation
 from bandsaw.stores import MemoryStore
 from bandsaw.stores.entries import pack
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bandsaw._advice import Advice
-from bandsaw._session_file import SessionFile
+from bandsaw.advice import Advice
 from bandsaw.advices.log import JsonFormatter, LoggingAdvice
 from bandsaw.config import Configuration
 from bandsaw.exceptions import AdviceError, ConfigurationError
 from bandsaw.execution import Execution
 from bandsaw.session import Session
+from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from tests.advices.calls import PLAIN, Call, Recorder, run_thread
 

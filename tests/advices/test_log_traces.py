@@ -279,7 +279,7 @@ print(*log.splitlines()[1:-1])
 def test_a_forked_child_leaves_the_log_to_its_parent() -> None:
     script = """
 import os, threading
-from bandsaw import _temporary
+from bandsaw.runtime import temporary as _temporary
 
 methods = [logging.Logger.isEnabledFor, threading.Thread.start]
 

@@ -16,7 +16,7 @@ import multimeter
 import pytest
 from multimeter.probe import Probe
 
-from bandsaw._advice import Advice
+from bandsaw.advice import Advice
 from bandsaw.advices.metrics import MetricsAdvice
 from bandsaw.config import Configuration
 from bandsaw.exceptions import AdviceError, ConfigurationError, MissingExtraError
@@ -392,7 +392,7 @@ def test_a_forked_child_measures_on_its_own() -> None:
     script = """
 import os, warnings
 import multimeter
-from bandsaw import _temporary
+from bandsaw.runtime import temporary as _temporary
 from bandsaw.advices.metrics import MetricsAdvice
 from tests.advices.calls import Call
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bandsaw.attachments import Attachments
 from bandsaw.session import Ids
+from bandsaw.session.attachments import Attachments
 from bandsaw.tracking.filesystem import FileSystemBackend
 
 IDS = Ids("task", "execution", "run")

@@ -19,11 +19,11 @@ from .sources import definition_of, form_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any, Dict, Tuple
+    from typing import Any
 
     from .watching import Watch
 
-    Known = Dict[Tuple[Any, ...], Tuple[Code, Watch]]
+    Known = dict[tuple[Any, ...], tuple[Code, Watch]]
 
 __all__ = ["Code", "Part", "code_in", "own_code", "reachable_code"]
 

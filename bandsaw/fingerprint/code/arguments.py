@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import FunctionType, MappingProxyType, MethodType
 
-from ..._methods import BoundTask
+from ...methods import BoundTask
 from ..leaves import LEAVES
 from ..objects import attributes, pickles_its_own_way
 from ..registry import find_stand_in

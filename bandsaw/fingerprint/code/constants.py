@@ -6,7 +6,7 @@ import functools
 import sys
 import types
 
-from ..._methods import BoundTask, TaskMethod
+from ...methods import BoundTask, TaskMethod
 from .. import fingerprint
 from ..leaves import LEAVES, text
 from ..standard import CONTENTS

@@ -13,9 +13,9 @@ from .syntax import form_of, form_of_class, form_of_function
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any, Dict, Iterable, Iterator, List, Tuple
+    from typing import Any, Iterable, Iterator
 
-    Codes = Dict[Tuple[str, int], List[types.CodeType]]
+    Codes = dict[tuple[str, int], list[types.CodeType]]
 
 
 def make_index(source: bytes | str, compiled: CodeType | None) -> ModuleIndex:

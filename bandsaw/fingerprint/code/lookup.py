@@ -11,12 +11,12 @@ from .owners import BANDSAW, OWN, owner_of_class, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
+    from typing import Any, Callable, Mapping, Optional, Sequence
 
     from .index import Import
     from .sources import Source
 
-    Binding = Tuple[Mapping[str, Any], str, object]
+    Binding = tuple[Mapping[str, Any], str, object]
     GetSource = Callable[[str], Optional[Source]]
 
 ABSENT = object()

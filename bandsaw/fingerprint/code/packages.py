@@ -11,14 +11,14 @@ import os
 import re
 import sys
 
-from ...remembered import remembered
+from ...runtime.file_facts import remembered
 from .owners import INSTALLED, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any
 
-    Distribution = Tuple[str, str]
+    Distribution = tuple[str, str]
 
 # Changes with the way in which directories are read.
 _KIND = "distributions-1"

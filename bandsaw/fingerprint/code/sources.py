@@ -11,7 +11,7 @@ import sys
 import time
 import weakref
 
-from ...remembered import remembered
+from ...runtime.file_facts import remembered
 from .index import ModuleIndex, code_digest
 
 TYPE_CHECKING = False

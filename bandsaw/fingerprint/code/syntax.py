@@ -13,9 +13,9 @@ from ..leaves import LEAVES, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, List
+    from typing import Any, Callable, Iterable
 
-    Tokens = List[bytes]
+    Tokens = list[bytes]
 
 _SILENT_FIELDS = frozenset(
     ("annotation", "ctx", "kind", "returns", "type_comment", "type_params")

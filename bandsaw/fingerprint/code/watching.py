@@ -8,14 +8,14 @@ import types
 import weakref
 from operator import attrgetter, getitem, is_, itemgetter
 
-from ..._methods import TaskMethod
+from ...methods import TaskMethod
 from .constants import BOUND, Description, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Optional, Tuple
+    from typing import Any, Callable, Mapping, Optional
 
-    Status = Optional[Tuple[int, int, int]]
+    Status = Optional[tuple[int, int, int]]
 
 # Held as long as the answer is remembered. Everything else is told by its type alone,
 # so that a large value is not kept alive for it.

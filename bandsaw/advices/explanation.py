@@ -1,0 +1,258 @@
+"""Why a cache answers a call, or why it does not: what differs from what it has."""
+
+from __future__ import annotations
+
+from ..exceptions import DamagedEntryError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, Mapping, Sequence
+
+    from ..stores import Store
+
+    Parts = Mapping[str, Sequence[str]]
+
+# How many entries of a task are looked at, the newest ones.
+_MOST_ENTRIES = 1000
+
+_NAMES_OF_FACTS = {
+    "python": "the version of Python",
+    "environment": "where the task runs",
+    "counts": "what of the code counts",
+}
+
+
+class Difference:
+    """Something in which a call differs from one whose result is kept.
+
+    Attributes:
+        kind: One of `"argument"`, `"code"`, `"package"`, `"python"`, `"environment"`
+            and `"counts"`.
+        name: Which one it is, e.g. the name of the argument or of the function.
+        old: What it was, as text; `None` if it was not there.
+        new: What it is now, as text; `None` if it is not there any more.
+    """
+
+    def __init__(self, kind: str, name: str, old: str | None, new: str | None) -> None:
+        self.kind = kind
+        self.name = name
+        self.old = old
+        self.new = new
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return the difference as plain data."""
+        return dict(vars(self))
+
+    def __str__(self) -> str:
+        subject = f"{self.kind} {self.name}"
+        if self.kind in _NAMES_OF_FACTS:
+            subject = self.name
+        if self.old is None:
+            return f"{subject} is new"
+        if self.new is None:
+            return f"{subject} is gone"
+        if "\n" in self.old + self.new:
+            return f"{subject} has changed:\n{_diff(self.old, self.new)}"
+        if self.old == self.new:
+            return f"{subject} has changed, though its text is the same: {self.new}"
+        return f"{subject} has changed from {self.old} to {self.new}"
+
+    def __repr__(self) -> str:
+        return f"<Difference {self.kind} {self.name}>"
+
+
+class Explanation:
+    """The answer of a cache to the question why.
+
+    Attributes:
+        is_hit: Whether the call is answered from the cache.
+        task: The name of the task.
+        place: Where the result is kept that answers the call, or the nearest one;
+            `None` if there is none.
+        differences: In what the call differs from the nearest one whose result is kept,
+            as far as it counts.
+        reason: Why there is no answer, when that is no difference.
+        nearest: What is written down of the nearest call, `None` if there is none.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        is_hit: bool = False,
+        place: str | None = None,
+        differences: Iterable[Difference] = (),
+        reason: str | None = None,
+        nearest: dict[str, Any] | None = None,
+    ) -> None:
+        self.task = task
+        self.is_hit = is_hit
+        self.place = place
+        self.differences = list(differences)
+        self.reason = reason
+        self.nearest = nearest
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the explanation as plain data."""
+        return {
+            **vars(self),
+            "differences": [difference.to_json() for difference in self.differences],
+        }
+
+    def __str__(self) -> str:
+        if self.is_hit:
+            return f"{self.task} is answered from {self.place}."
+        lines = [f"{self.task} is not answered from the cache."]
+        if self.reason is not None:
+            lines.append(f"{self.reason[0].upper()}{self.reason[1:]}.")
+        if self.differences:
+            lines.append(f"It differs from {self.place}:")
+            lines += [_indented(f"- {item}") for item in self.differences]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Explanation {self.task} {'hit' if self.is_hit else 'miss'}>"
+
+
+def nearest_explanation(
+    store: Store, task_id: str, record: dict[str, Any], parts: Parts
+) -> Explanation:
+    """Compare a call with what is kept for its task.
+
+    Args:
+        store: Where the results are kept.
+        task_id: The id of the task.
+        record: What would be written down of the call.
+        parts: What its code consists of: kind, digest and text by name.
+
+    Returns:
+        The differences from the entry with the fewest of them, of equally near ones
+        from the newest.
+    """
+    task = record["task"]
+    best: Explanation | None = None
+    for name, entry in _entries(store, f"{task_id}/"):
+        old = entry.record
+        differences = _differences(store, old, record, parts)
+        if best is None or len(differences) < len(best.differences):
+            place = store.location(name)
+            best = Explanation(task, False, place, differences, nearest=old)
+    if best is not None:
+        return best
+    for name, entry in _entries(store, ""):
+        if entry.record.get("task") == task:
+            return Explanation(
+                task,
+                place=store.location(name),
+                reason="results are kept for a task of this name with another id: its "
+                "version, or the code of a local function, was another one",
+                nearest=entry.record,
+            )
+    return Explanation(task, reason="nothing is kept for this task")
+
+
+def _entries(store: Store, prefix: str) -> Iterable[Any]:
+    """Return the newest entries that are whole, each with its name."""
+    from ..stores.entries import Entry, has_identity
+    from ..stores.pruning import is_document
+
+    items = [item for item in store.items(prefix) if not is_document(item.name)]
+    items.sort(key=lambda item: item.written, reverse=True)
+    for item in items[:_MOST_ENTRIES]:
+        try:
+            content = store.read(item.name)
+            if content is not None and has_identity(content):
+                yield item.name, Entry(content)
+        except (DamagedEntryError, OSError):
+            continue
+
+
+def _without(text: str, other: str) -> str | None:
+    """Return what a list has that another one has not, `None` if that is nothing.
+
+    An environment may have hundreds of packages.
+    """
+    others = other.split(", ")
+    return ", ".join(part for part in text.split(", ") if part not in others) or None
+
+
+def _differences(
+    store: Store, old: dict[str, Any], new: dict[str, Any], parts: Parts
+) -> list[Difference]:
+    found = list(_argument_differences(old["arguments"], new["arguments"]))
+    # What is installed here says nothing of a task that runs elsewhere.
+    if new.get("environment") is None and old.get("environment") is None:
+        found += _changes("package", old.get("packages", {}), new["packages"])
+    for fact, subject in _NAMES_OF_FACTS.items():
+        is_compared = fact != "python" or new.get("compare_python")
+        if is_compared and old.get(fact) != new.get(fact):
+            was, now = str(old.get(fact)), str(new.get(fact))
+            found.append(
+                Difference(fact, subject, _without(was, now), _without(now, was))
+            )
+    if old.get("document") != new.get("document"):
+        before = _read_parts(store, old.get("document"))
+        if before is None:
+            text = "what was not written down"
+            found.append(Difference("code", "of the task", text, "what it is now"))
+        else:
+            found += _code_differences(before, parts)
+    return found
+
+
+def _argument_differences(old: Parts, new: Parts) -> Iterable[Difference]:
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before is None or after is None or before[0] != after[0]:
+            yield Difference(
+                "argument",
+                name,
+                None if before is None else before[1],
+                None if after is None else after[1],
+            )
+
+
+def _changes(
+    kind: str, old: Mapping[str, str], new: Mapping[str, str]
+) -> Iterable[Difference]:
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield Difference(kind, name, old.get(name), new.get(name))
+
+
+def _read_parts(store: Store, document: str | None) -> Parts | None:
+    """Return what a document says of code, `None` if it is not there."""
+    import json
+
+    if document is None:
+        return {}
+    try:
+        content = store.read(document)
+        parts: Parts = json.loads(bytes(content or b""))
+    except (OSError, ValueError):
+        return None
+    return parts
+
+
+def _code_differences(old: Parts, new: Parts) -> Iterable[Difference]:
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before is None:
+            yield Difference("code", name, None, new[name][2])
+        elif after is None:
+            yield Difference("code", name, before[2], None)
+        elif before[1] != after[1]:
+            yield Difference("code", name, before[2], after[2])
+
+
+def _diff(old: str, new: str) -> str:
+    import difflib
+
+    lines = difflib.unified_diff(
+        old.splitlines(), new.splitlines(), "before", "now", lineterm="", n=2
+    )
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    first, *others = text.split("\n")
+    return "\n".join([first, *[f"  {line}" for line in others]])

@@ -1,0 +1,158 @@
+"""Chains of advices, and the table of the steps along each.
+
+A walk along ``n`` advices takes ``2 n + 2`` steps, numbered from 0::
+
+    before(0) … before(n-1)  task  after(n-1) … after(0)  end
+
+`proceed` leads to the next step. `conclude` skips everything up to the `after` of the
+advice before the concluding one; called from an `after`, it leads to the next step. No
+session is known here and nothing is done: a session keeps the number of its step and
+acts on what the table says.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from operator import methodcaller
+
+from .exceptions import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Sequence
+
+    from .advice import Advice
+    from .config import Configuration
+    from .extensions import Extension
+
+NOT_STARTED = -1
+
+
+class Walk:
+    """The table of the steps along one chain.
+
+    Attributes:
+        advices: The advices of the chain.
+        actions: What to call with the session, for each step.
+        task: The number of the step that executes the task.
+        end: The number of the last step.
+    """
+
+    __slots__ = ("actions", "advices", "end", "task")
+
+    advices: tuple[Advice, ...]
+    actions: tuple[Callable[[Any], object], ...]
+
+    def __init__(self, advices: Sequence[Advice]) -> None:
+        self.advices = tuple(advices)
+        self.task = len(self.advices)
+        self.end = 2 * self.task + 1
+        # One flat tuple of bound methods: looking the method up, or asking where to go,
+        # at every step would double the price of a long chain.
+        self.actions = (
+            *(advice.before for advice in self.advices),
+            methodcaller("_execute_task"),
+            *(advice.after for advice in reversed(self.advices)),
+            methodcaller("_reach_end"),
+        )
+
+    def after(self, index: int) -> int:
+        """Return the step in which an advice is called after the task."""
+        return self.end - 1 - index
+
+    def conclude(self, step: int) -> int:
+        """Return where `conclude()` leads from the step of an advice."""
+        return self.end - step if step < self.task else step + 1
+
+    def advice_index(self, step: int) -> int:
+        """Return the place in the chain of the advice that acts in a step.
+
+        Raises:
+            ValueError: If in this step no advice acts.
+        """
+        if 0 <= step < self.task:
+            return step
+        if self.task < step < self.end:
+            return self.end - 1 - step
+        raise ValueError(f"no advice acts in step {step} of {self.end}")
+
+    def describe(self, step: int) -> str:
+        """Say in words what acts in a step, e.g. ``a.Cache.before() (1 of 2)``."""
+        if step == self.task:
+            return "the task"
+        if not 0 <= step < self.end:
+            return "the end" if step == self.end else "the start"
+        index = self.advice_index(step)
+        kind = type(self.advices[index])
+        method = "before" if step < self.task else "after"
+        place = f"{index + 1} of {len(self.advices)}"
+        return f"{kind.__module__}.{kind.__qualname__}.{method}() ({place})"
+
+
+_lock = allocate_lock()
+
+
+class AdviceChain:
+    """A named chain, with everything that one call needs to know of its configuration.
+
+    Decorated functions keep it, so what changes in the configuration is changed here.
+
+    Attributes:
+        name: The name of the chain.
+        walk: The table of the steps along the chain.
+        extensions: The extensions of the configuration.
+        idle: Whether there is nothing to do but to call the function.
+    """
+
+    __slots__ = ("_longer", "extensions", "idle", "name", "walk")
+
+    def __init__(self, name: str, extensions: tuple[Extension, ...]) -> None:
+        self.name = name
+        # The chains that tasks make of this one, by the steps that they add.
+        self._longer: dict[tuple[Advice, ...], AdviceChain] = {}
+        self.replace((), extensions)
+
+    def replace(
+        self, advices: tuple[Advice, ...], extensions: tuple[Extension, ...]
+    ) -> None:
+        """Change the advices or the extensions for all calls that start from now on."""
+        self.walk = Walk(advices)
+        self.extensions = extensions
+        self.idle = not advices and not extensions
+        for steps, chain in self._longer.items():
+            chain.replace((*advices, *steps), extensions)
+
+    def for_task(self, task: Any) -> AdviceChain:
+        """Return the chain of a task's calls: this one, and the steps the task adds.
+
+        Args:
+            task: The task. One of the user's own needs not know of steps.
+        """
+        steps: tuple[Advice, ...] = getattr(task, "steps", ())
+        if not steps:
+            return self
+        with _lock:
+            chain = self._longer.get(steps)
+            if chain is None:
+                chain = self._longer[steps] = AdviceChain(self.name, self.extensions)
+                chain.replace((*self.walk.advices, *steps), self.extensions)
+            return chain
+
+
+if TYPE_CHECKING:
+    _Chains = dict[str, AdviceChain]
+else:
+    _Chains = dict
+
+
+class AdviceChains(_Chains):
+    """The chains of a configuration; a call looks its own up as fast as a dict can."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+
+    def __missing__(self, name: str) -> AdviceChain:
+        raise ConfigurationError(
+            f"Unknown advice chain {name!r}. The configuration "
+            f"{self._configuration.module_name} has {', '.join(map(repr, self))}."
+        )

@@ -1,0 +1,259 @@
+"""The decorator that turns functions into tasks."""
+
+from __future__ import annotations
+
+import functools
+
+from ..config import get_configuration
+from ..execution import Execution
+from ..methods import TaskClassMethod, TaskMethod, method_of
+from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
+from ..run import reserve_run_id
+from ..runtime.temporary import reserve_pool_directory
+from ..session import Session, advise
+from ..tasks import Task
+from .questions import add_questions
+
+TYPE_CHECKING = False
+if not TYPE_CHECKING:
+
+    class TaskFunction:
+        """A function whose calls are advised. It is called like the function itself.
+
+        It has the signature of the function, for type checkers too, and the attributes
+        `__wrapped__` (the function itself), `bandsaw_task` (the task) and
+        `bandsaw_configuration` (the configuration whose chain is walked).
+
+        `is_cached`, `explain` and `forget` take the arguments of a call. They answer
+        whether a cache has its result, why or why not, and remove it.
+
+        What `task` returns is a plain function, because nothing else costs as little,
+        is recognised as a coroutine function and pickles by its name. In a class it is
+        what binds such a function to an instance, so that `obj.work.is_cached(x)` is
+        asked of that instance. This class describes both for annotations.
+        """
+
+        def __class_getitem__(cls, signature):
+            return cls
+
+    def overload(function):
+        """Stand for what the module `typing`, too dear to import, has of that name."""
+        return function
+
+
+if TYPE_CHECKING:
+    from typing import Any, Callable, Protocol, TypeVar, overload
+
+    from typing_extensions import Concatenate, ParamSpec
+
+    from ..advices.explanation import Explanation
+    from ..chain import AdviceChain
+    from ..config import Configuration
+
+    P = ParamSpec("P")
+    Q = ParamSpec("Q")
+    R = TypeVar("R")
+    R_co = TypeVar("R_co", covariant=True)
+    S = TypeVar("S", contravariant=True)
+
+    class TaskFunction(Protocol[P, R_co]):
+        """A function whose calls are advised. It is called like the function itself.
+
+        Attributes:
+            __wrapped__: The function itself.
+            bandsaw_task: The task.
+            bandsaw_configuration: The configuration whose chain is walked.
+        """
+
+        __name__: str
+        __qualname__: str
+        __module__: str
+
+        @property
+        def __wrapped__(self) -> Callable[P, R_co]:
+            """The function itself."""
+
+        bandsaw_task: Task
+        bandsaw_configuration: Configuration
+
+        def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+            """Tell if a call with these arguments would be answered from a cache."""
+
+        def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+            """Say why a call with these arguments is answered from a cache, or not."""
+
+        def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
+            """Remove the results of calls with these arguments, and say how many."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+            """Call the function with its advices around it."""
+
+        @overload
+        def __get__(
+            self, instance: None, owner: type[Any]
+        ) -> TaskFunction[P, R_co]: ...
+
+        @overload
+        def __get__(
+            self: TaskFunction[Concatenate[S, Q], R_co],
+            instance: S,
+            owner: type[Any] | None = None,
+        ) -> TaskFunction[Q, R_co]: ...
+
+        # A static method.
+        @overload
+        def __get__(
+            self, instance: Any, owner: type[Any] | None = None
+        ) -> TaskFunction[P, R_co]: ...
+
+    class TaskDecorator(Protocol):
+        """What `task(...)` gives when it was not given a function."""
+
+        def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R]:
+            """Make a task of a function."""
+
+
+@overload
+def task(
+    function: Callable[P, R],
+    /,
+    *,
+    config: str | None = None,
+    chain: str | None = None,
+    **advice_parameters: Any,
+) -> TaskFunction[P, R]: ...
+
+
+@overload
+def task(
+    *,
+    config: str | None = None,
+    chain: str | None = None,
+    **advice_parameters: Any,
+) -> TaskDecorator: ...
+
+
+def task(
+    *function: Any,
+    config: str | None = None,
+    chain: str | None = None,
+    **advice_parameters: Any,
+) -> Any:
+    """Make a task of a function, so that its calls are advised.
+
+    Used as ``@task``, ``@task(chain="gpu", version="2")`` or ``task(function)``::
+
+        @bandsaw.task
+        def train(data):
+            ...
+
+    Args:
+        *function: The function: a free function, a method, a static or class method, or
+            a coroutine function.
+        config: The name of the configuration's module, as in `get_configuration`.
+        chain: The name of the advice chain; `"default"` when left out.
+        **advice_parameters: What the advices want to know of this task, e.g. `version`,
+            `cache`, `ssh`, `subprocess`, `metrics`, `tracking`. And `environment`: an
+            `Environment` in which the function is executed, or ``"inline"`` for the one
+            that the metadata of its script describes.
+
+    Returns:
+        The `TaskFunction`, or a decorator when there was no function.
+
+    Raises:
+        ModuleNotFoundError: If there is no such configuration module.
+        ValueError: If the configuration has no such chain.
+        TypeError: If what was decorated is not a function.
+        RuntimeError: If there is more than one positional argument.
+    """
+    if len(function) > 1:
+        raise RuntimeError(
+            "Invalid 'task' decorator: it takes one function and keyword arguments, "
+            f"but got {len(function)} positional arguments."
+        )
+    configuration = get_configuration(config)
+    advice_chain = configuration.chains["default" if chain is None else chain]
+
+    def decorate(function: Any) -> Any:
+        is_bound_by_itself = isinstance(function, (staticmethod, classmethod))
+        decorated = _task_function(
+            function.__func__ if is_bound_by_itself else function,
+            configuration,
+            advice_chain,
+            advice_parameters,
+        )
+        if not is_bound_by_itself:
+            return method_of(decorated)
+        kind = type(function)
+        return (TaskClassMethod if kind is classmethod else kind)(decorated)
+
+    return decorate(function[0]) if function else decorate
+
+
+def _task_function(
+    function: Any,
+    configuration: Configuration,
+    chain: AdviceChain,
+    advice_parameters: Any,
+) -> Any:
+    if isinstance(function, TaskMethod):
+        function = function.func
+    task = Task.create_task(function, advice_parameters)
+    reserve_run_id()
+    reserve_pool_directory()
+    environment = advice_parameters.get("environment")
+    if environment is not None:
+        from ..advices.environment import environment_step
+
+        task.steps = (environment_step(task, environment, configuration),)
+    chain = chain.for_task(task)
+    wrap = _wrap_coroutine_function if task.is_coroutine_function else _wrap_function
+    wrapper = wrap(task, configuration, chain)
+    if script_is_not_imported_yet():
+        wrapper = refuse_calls_of_imported_script(wrapper)
+    functools.update_wrapper(wrapper, function)
+    wrapper.bandsaw_task = task  # type: ignore[attr-defined]
+    wrapper.bandsaw_configuration = configuration  # type: ignore[attr-defined]
+    add_questions(wrapper, task, configuration, chain.name)
+    return wrapper
+
+
+def _wrap_function(
+    task: Task, configuration: Configuration, chain: AdviceChain
+) -> Callable[..., Any]:
+    # A closure with one test is the cheapest thing that can stand before a function.
+    function, name = task.callable, chain.name
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if chain.idle:
+            return function(*args, **kwargs)
+        session = Session(
+            task, Execution.of_call(task, args, kwargs), configuration, name
+        )
+        result = advise(session)
+        if result.exception is not None:
+            raise result.exception
+        return result.value
+
+    return call
+
+
+def _wrap_coroutine_function(
+    task: Task, configuration: Configuration, chain: AdviceChain
+) -> Callable[..., Any]:
+    function, name = task.callable, chain.name
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        if chain.idle:
+            return await function(*args, **kwargs)
+        from .coroutines import advise_coroutine
+
+        session = Session(
+            task, Execution.of_call(task, args, kwargs), configuration, name
+        )
+        result = await advise_coroutine(session)
+        if result.exception is not None:
+            raise result.exception
+        return result.value
+
+    return call

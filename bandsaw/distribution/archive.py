@@ -1,0 +1,365 @@
+"""An archive of all modules that another interpreter needs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+import warnings
+import zipfile
+from _thread import RLock
+from pathlib import Path
+
+from ..config import Configuration
+from ..exceptions import ConfigurationError
+from ..interpreter import is_own_source
+from ..modules import find_module, importable_module_name, script_module_name
+from ..runtime import home
+from ..runtime.temporary import TemporaryDirectory, open_private
+from . import bootstrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import IO, Iterator
+
+#: A data file of a package that is larger, in bytes, does not travel.
+LARGEST_DATA_FILE = 16 * 1024 * 1024
+#: Nor does what goes beyond this, in bytes, of all the data files of a package.
+LARGEST_PACKAGE_DATA = 64 * 1024 * 1024
+
+# How often it is noted that an archive is in use, in seconds.
+_NOTE_USE_AFTER = 3600
+
+_MAIN = "__main__"
+_BANDSAW = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Runs in an archive only, and is never imported here.
+_ARCHIVE_MAIN = os.path.join(_BANDSAW, "distribution", "archive_main.py")
+_NEVER = ("__pycache__", "node_modules")
+
+
+class DistributionArchive:
+    """A zip file with modules, executable by ``python archive.pyz``.
+
+    It is built when its path or its id is first asked for, as a snapshot of the
+    modules' files at that moment, and is the same byte for byte when they are.
+
+    Args:
+        path: Where to write it.
+        *modules: The names of modules and packages. `__main__` stands for the script.
+
+    Attributes:
+        modules: The names of the modules and packages that were asked for.
+    """
+
+    def __init__(self, path: str | Path, *modules: str) -> None:
+        self._path = Path(path)
+        self.modules = modules
+        self._archive_id: str | None = None
+        self._directory: str | None = None
+        self._noted = 0.0
+        self._lock = RLock()
+
+    @property
+    def path(self) -> Path:
+        """Where the archive is; it is built when it is not there."""
+        self.build()
+        return self._path
+
+    @property
+    def archive_id(self) -> str | None:
+        """The SHA-256 of the archive as hex digits, `None` until it was built."""
+        return self._archive_id
+
+    @property
+    def directory(self) -> str:
+        """The private directory in which the content of the archive is unpacked."""
+        with self._lock:
+            directory = self._directory
+            if directory is None or not bootstrap.is_whole(directory):
+                self.build()
+                directory = bootstrap.unpack(str(self._path), self._archive_id)
+                self._directory, self._noted = directory, time.monotonic()
+            elif time.monotonic() - self._noted > _NOTE_USE_AFTER:
+                # Nobody must take it for one that is not used any more.
+                bootstrap.note_use(directory)
+                self._noted = time.monotonic()
+            return directory
+
+    def build(self) -> None:
+        """Write the archive, unless that was done before.
+
+        Raises:
+            ConfigurationError: If there is no module of a name that was asked for.
+        """
+        with self._lock:
+            if self._archive_id is not None and self._path.exists():
+                return
+            files = self._files()
+            beside = self._path.with_name(self._path.name + ".part")
+            try:
+                with open(beside, "wb", opener=open_private) as stream:
+                    _write(stream, files)
+                self._archive_id = hashlib.sha256(beside.read_bytes()).hexdigest()
+                os.replace(beside, self._path)
+            finally:
+                if beside.exists():
+                    beside.unlink()
+
+    def _files(self) -> dict[str, str]:
+        """Return the paths of all files by their names in the archive."""
+        places: set[tuple[str, str]] = set()
+        for name in self.modules:
+            places.update(_places_of_named_module(importable_module_name(name)))
+        for name, path in _own_modules().items():
+            places.add(_place_of_module(name, path))
+        files: dict[str, str] = {}
+        for name, path in sorted(places):
+            if os.path.isdir(path):
+                files.update(_files_of_package(name, path))
+            else:
+                files[name] = path
+        files["__main__.py"] = _ARCHIVE_MAIN
+        files["_bandsaw_bootstrap.py"] = bootstrap.__file__
+        files["_bandsaw_home.py"] = home.__file__
+        return files
+
+    def __repr__(self) -> str:
+        return f"<DistributionArchive {self._path}>"
+
+
+def _write(stream: IO[bytes], files: dict[str, str]) -> None:
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, path in sorted(files.items()):
+            entry = zipfile.ZipInfo(name)  # Always of the same date.
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
+            with open(path, "rb") as source:
+                # The first call after each edit waits for it. Trying harder takes
+                # longer, and saves a tenth of the size.
+                archive.writestr(entry, source.read(), compresslevel=1)
+
+
+def _own_modules() -> dict[str, str]:
+    """Return the files of all imported modules of the user's own by module name."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if (
+            isinstance(path, str)
+            and name != _MAIN
+            and not name.startswith("bandsaw.")
+            and os.path.isfile(path)
+            and is_own_source(os.path.abspath(path))
+            and _is_found_by_name(name, module)
+        ):
+            found[name] = os.path.abspath(path)
+    script = script_module_name()
+    path = getattr(sys.modules[_MAIN], "__file__", None)
+    if script is not None and path is not None and is_own_source(os.path.abspath(path)):
+        found[script] = os.path.abspath(path)
+    return found
+
+
+def _is_found_by_name(name: str, module: ModuleType) -> bool:
+    # What was put into `sys.modules` by hand, or under another name, cannot be
+    # imported.
+    spec = getattr(module, "__spec__", None)
+    return spec is None or spec.name == name
+
+
+def _place_of_module(name: str, path: str) -> tuple[str, str]:
+    """Return what has to travel for a module: its name in the archive, and its path.
+
+    That is the outermost regular package that the module belongs to, else its file.
+    """
+    parts = name.split(".")
+    file_name = os.path.basename(path)
+    is_package = file_name.startswith("__init__.")
+    directory = os.path.dirname(path)
+    package = parts if is_package else parts[:-1]
+    place: tuple[str, str] | None = None
+    while package and os.path.isfile(os.path.join(directory, "__init__.py")):
+        place = "/".join(package), directory
+        package, directory = package[:-1], os.path.dirname(directory)
+    if place is not None:
+        return place
+    suffix = os.path.splitext(path)[1]
+    if file_name.startswith(parts[-1] + "."):
+        suffix = file_name[len(parts[-1]) :]  # `.cpython-311-darwin.so`, for example
+    return "/".join(parts) + suffix, path
+
+
+def _files_of_package(name: str, directory: str) -> dict[str, str]:
+    files: dict[str, str] = {}
+    left_out: list[str] = []
+    only_python = os.path.samefile(directory, _BANDSAW)
+    room = LARGEST_PACKAGE_DATA
+    for relative in _visible_files(directory):
+        path = os.path.join(directory, relative)
+        if not relative.endswith(".py"):
+            if only_python and not relative.endswith(".typed"):
+                continue
+            size = os.path.getsize(path)
+            if size > min(LARGEST_DATA_FILE, room):
+                left_out.append(path)
+                continue
+            room -= size
+        files[f"{name}/{relative}".replace(os.sep, "/")] = path
+    if left_out:
+        _warn_of_left_out_data(name, left_out)
+    return files
+
+
+def _warn_of_left_out_data(package: str, paths: list[str]) -> None:
+    named = ", ".join(paths[:3])
+    if len(paths) > 3:
+        named += f" and {len(paths) - 3} more"
+    warnings.warn(
+        f"Data of the package {package.replace('/', '.')} does not travel to other "
+        f"interpreters: {named}. A file may have {LARGEST_DATA_FILE} bytes, and all of "
+        f"a package {LARGEST_PACKAGE_DATA}.",
+        stacklevel=2,
+    )
+
+
+def _visible_files(directory: str) -> Iterator[str]:
+    """Yield the paths of the files of a package, relative to its directory."""
+    seen = set()
+    for parent, directories, names in os.walk(directory, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        directories[:] = sorted(
+            name
+            for name in directories
+            if _may_travel(os.path.join(parent, name))
+            and os.path.realpath(os.path.join(parent, name)) not in seen
+        )
+        for name in sorted(names):
+            path = os.path.join(parent, name)
+            is_compiled = name.endswith((".pyc", ".pyo"))
+            if not name.startswith(".") and not is_compiled and os.path.isfile(path):
+                yield os.path.relpath(path, directory)
+
+
+def _may_travel(directory: str) -> bool:
+    name = os.path.basename(directory)
+    is_virtual_environment = os.path.exists(os.path.join(directory, "pyvenv.cfg"))
+    return (
+        not name.startswith(".") and name not in _NEVER and not is_virtual_environment
+    )
+
+
+def _places_of_named_module(name: str) -> list[tuple[str, str]]:
+    """Return what has to travel for a module that may not be imported yet."""
+    if name == _MAIN:
+        return []  # A prompt or a notebook: there is no file.
+    module = sys.modules.get(name)
+    path = getattr(module, "__file__", None)
+    if path is None:
+        path = _find_without_importing(name)
+    if path is not None:
+        return [_place_of_module(name, os.path.abspath(path))]
+    directories = _search_path_of(name)
+    if not directories:
+        raise ConfigurationError(
+            f"There is no module {name!r} that could be distributed. Its name is given "
+            "to add_modules_for_distribution()."
+        )
+    return [(name.replace(".", "/"), directory) for directory in directories]
+
+
+def _find_without_importing(name: str) -> str | None:
+    spec = find_module(name)
+    if spec is None or spec.origin in (None, "built-in", "frozen"):
+        return None
+    return spec.origin
+
+
+def _search_path_of(name: str) -> list[str]:
+    spec = find_module(name)
+    locations = None if spec is None else spec.submodule_search_locations
+    return list(locations or ())
+
+
+class _TemporaryArchive(DistributionArchive):
+    """An archive below the temporary directory of a configuration.
+
+    Many who ask for an archive only want to know what would be in it, so there is no
+    directory before it is built.
+    """
+
+    def __init__(self, configuration: Configuration, *modules: str) -> None:
+        super().__init__("archive.pyz", *modules)
+        self._configuration = configuration
+        self._temporary: TemporaryDirectory | None = None
+        self._loaded = 0
+        self._own: dict[str, object] = {}
+
+    def build(self) -> None:
+        with self._lock:
+            if self._temporary is None or not os.path.isdir(self._temporary.path):
+                parent = str(self._configuration.temporary_directory)
+                self._temporary = TemporaryDirectory(parent, "distribution-")
+                self._path = Path(self._temporary.path, "archive.pyz")
+                self._loaded = len(sys.modules)
+                self._own = {name: _spec_of(name) for name in _own_modules()}
+            super().build()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it holds, or will hold, all that is imported by now, as it is."""
+        if self._archive_id is None:
+            return True
+        if any(_spec_of(name) is not spec for name, spec in self._own.items()):
+            return False
+        if self._loaded == len(sys.modules):
+            return True
+        if not self._own.keys() >= _own_modules().keys():
+            return False
+        self._loaded = len(sys.modules)
+        return True
+
+
+def _spec_of(name: str) -> object:
+    """Return what a module was loaded by; a reload finds another one."""
+    return getattr(sys.modules.get(name), "__spec__", None)
+
+
+_archives: dict[str, _TemporaryArchive] = {}
+_lock = RLock()
+
+
+def get_distribution_archive(configuration: Configuration) -> DistributionArchive:
+    """Return the archive with the code that sessions of a configuration need.
+
+    Args:
+        configuration: The configuration.
+
+    Returns:
+        An archive of bandsaw, the configuration's module, the modules that it lists and
+        all modules of the user's own that are imported by now.
+    """
+    modules = (
+        _MAIN,
+        "bandsaw",
+        importable_module_name(configuration.module_name),
+        *configuration.distribution_modules,
+    )
+    with _lock:
+        archive = _archives.get(configuration.module_name)
+        if archive is None or archive.modules != modules or not archive.is_current:
+            archive = _TemporaryArchive(configuration, *modules)
+            _archives[configuration.module_name] = archive
+        return archive
+
+
+def reset() -> None:
+    """Forget the archives, as a forked child does: they go with the parent process."""
+    global _lock
+    _lock = RLock()
+    _archives.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=reset)

@@ -1,0 +1,1 @@
+"""What all of the library needs of the process that it runs in."""

@@ -1,0 +1,110 @@
+"""Facts about the content of files, remembered as long as the files are the same.
+
+A file is taken for the same when its size, its time and its inode are. What is known of
+it is kept in this process, and below `BANDSAW_HOME` for the processes to come.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from hashlib import sha256
+
+from ..runtime.home import home_directory
+from .temporary import open_private
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    Key = tuple[str, str]
+
+# A file that was changed just now may be changed again without a change of its time.
+_YOUNG_NS = 2 * 10**9
+
+# What nobody has asked for is forgotten, in seconds.
+_KEPT = 90 * 24 * 60 * 60
+
+_known: dict[Key, tuple[list[int], Any]] = {}
+
+
+def remembered(
+    kind: str, path: str, status: os.stat_result, compute: Callable[[], Any]
+) -> Any:
+    """Return what was found out about a file, or find it out.
+
+    Args:
+        kind: What is to be known. It changes with the way in which that is computed.
+        path: The path of the file.
+        status: The file's status, from before its content was read.
+        compute: Finds it out; the answer is plain data that JSON knows.
+
+    Returns:
+        The answer, of this time or of an earlier one.
+    """
+    identity = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev]
+    known = _known.get((kind, path))
+    if known is not None and known[0] == identity:
+        return known[1]
+    place = _place(kind, path)
+    answer = _read(place, identity)
+    if answer is None:
+        answer = compute()
+        if time.time_ns() - status.st_mtime_ns < _YOUNG_NS:
+            return answer
+        _write(place, [identity, answer])
+    _known[kind, path] = (identity, answer)
+    return answer
+
+
+def _place(kind: str, path: str) -> str:
+    name = sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:32]
+    return os.path.join(home_directory(), "remembered", kind, f"{name}.json")
+
+
+def _read(place: str, identity: list[int]) -> Any:
+    """Return the answer in a file, `None` if it is of another content, or damaged."""
+    import json
+
+    try:
+        with open(place, encoding="utf-8") as file:
+            found, answer = json.load(file)
+    except (OSError, TypeError, ValueError):
+        return None
+    return answer if found == identity else None
+
+
+def _write(place: str, content: Any) -> None:
+    import json
+
+    directory = os.path.dirname(place)
+    beside = f"{place}.{os.urandom(8).hex()}"
+    try:
+        os.makedirs(os.path.dirname(directory), 0o700, exist_ok=True)
+        if not os.path.isdir(directory):
+            os.makedirs(directory, 0o700, exist_ok=True)
+            _remove_unused(os.path.dirname(directory))
+        with open(beside, "x", encoding="utf-8", opener=open_private) as file:
+            json.dump(content, file, separators=(",", ":"))
+        os.replace(beside, place)
+    except OSError:
+        try:
+            os.unlink(beside)
+        except OSError:
+            pass  # Then it is found out again the next time.
+
+
+def _remove_unused(parent: str) -> None:
+    for directory, _, names in os.walk(parent):
+        for name in names:
+            path = os.path.join(directory, name)
+            try:
+                if time.time() - os.stat(path).st_mtime > _KEPT:
+                    os.unlink(path)
+            except OSError:
+                pass  # Somebody else was faster.
+
+
+def reset() -> None:
+    """Forget what this process remembers; for tests."""
+    _known.clear()

@@ -1,0 +1,491 @@
+"""How a session is continued in another interpreter, and what comes back.
+
+Both ends of the exchange are on this page: `continue_session` runs in the other
+interpreter and writes an answer, `receive_answer` reads it where the session came from.
+An answer is either a saved session or a report of why there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+
+from .. import exceptions
+from ..exceptions import (
+    AdviceError,
+    BandsawError,
+    InterpreterError,
+    InterpreterStartError,
+    InvalidSessionError,
+    RemoteTraceback,
+    SerializationError,
+)
+from ..interpreter import is_own_source
+from ..modules import allow_imports, explain_missing_module, importable_modules
+from ..result import Result
+from ..run import join_run
+from ..serialization.readers import Reader, current_reader, writing_for
+from .saved_form import CHAIN, TRACEBACK, VERSIONS
+from .session import Session
+from .state import name_argument, read_alone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, ContextManager, Iterable, Sequence
+
+    from ..serialization import Serializer
+    from .saved_form import SavedForm
+
+    # The name and version of a distribution, by the outermost module.
+    Versions = dict[str, tuple[str, str]]
+
+_REPORT = "failure.json"
+_EXCEPTION = "exception.dat"
+
+#: What the far end was about when it failed.
+RESTORING, WALKING, SAVING = "restoring", "walking", "saving"
+
+
+def continue_session(
+    source: SavedForm,
+    target: SavedForm,
+    surround: Callable[[Session], ContextManager[object]] = contextlib.nullcontext,
+    deliver: Callable[[], None] | None = None,
+) -> None:
+    """Restore a session, walk on with it, and write an answer.
+
+    Args:
+        source: The saved session.
+        target: Where the answer is written.
+        surround: Gives the context in which the session walks.
+        deliver: Is called when the answer is written, and what it refers to, the files
+            of the session, is still there.
+
+    Raises:
+        BaseException: In a process that the task has forked: with what the task has
+            raised there, or a `SystemExit` when it has returned.
+    """
+    session = Session()
+    phase = RESTORING
+    process = os.getpid()
+    try:
+        session.restore_from(source)
+        join_run(session.run)
+        mover = session.step
+        phase = WALKING
+        with surround(session):
+            session.proceed()
+        if os.getpid() != process:
+            exception = _exception_of(session)
+            raise SystemExit if exception is None else exception
+        _check_stop(session, mover)
+        phase = SAVING
+        _save_answer(session, target)
+        if deliver is not None:
+            deliver()
+    except BaseException as error:
+        if os.getpid() != process:
+            raise  # The task has forked this process, which must not answer, but end.
+        target.clear()
+        write_report(target, phase, error, session)
+        if deliver is not None:
+            deliver()
+    finally:
+        session.remove_temp_dir()
+
+
+def _check_stop(session: Session, mover: int) -> None:
+    walk = session.walk
+    # What was moved on the way back has only the end before it.
+    stop = walk.after(mover) if mover < walk.task else walk.end
+    if session.step != stop:
+        raise AdviceError(
+            f"Not all advice has been applied. {walk.describe(session.step)} of chain "
+            f"{session.advice_chain!r} returned without proceed() or conclude(), in "
+            f"the interpreter that {walk.describe(mover)} has moved the session to."
+        )
+
+
+_reader: Reader | None = None
+
+
+def answer_for(modules: Sequence[str] | None) -> None:
+    """Write answers for an interpreter from now on.
+
+    Args:
+        modules: The outermost modules that it could import, `None` for one that has all
+            that this one has.
+    """
+    global _reader
+    _reader = None if modules is None else Reader(modules)
+
+
+def _save_answer(session: Session, target: SavedForm) -> None:
+    with writing_for(_reader):
+        _write_answer(session, target)
+
+
+def _write_answer(session: Session, target: SavedForm) -> None:
+    try:
+        _check_exception(session)
+        _save_changes(session, target)
+    except SerializationError as error:
+        # The value of the task cannot travel; that is what its caller has to know.
+        target.clear()
+        session.result = Result(exception=error)
+        _save_changes(session, target)
+
+
+def _save_changes(session: Session, target: SavedForm) -> None:
+    def extra() -> dict[str, bytes]:
+        members: dict[str, bytes] = {}
+        exception = _exception_of(session)
+        if exception is not None:
+            text = _format(exception)
+            members[TRACEBACK] = text.encode("utf-8", "backslashreplace")
+            chain = write_chain(exception, session.serializer)
+            if chain is not None:
+                members[CHAIN] = chain
+        if reader is not None and reader.met:
+            # Not for those that answer another process of the same Python
+            members[VERSIONS] = json.dumps(versions_of(reader.met)).encode("ascii")
+        return members
+
+    reader = current_reader()
+    session.save_changes_to(target, extra)
+
+
+def _exception_of(session: Session) -> BaseException | None:
+    # A user's own task object may execute to anything.
+    exception = getattr(session.result, "exception", None)
+    return exception if isinstance(exception, BaseException) else None
+
+
+def _format(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _describe(error: BaseException) -> str:
+    # Unlike `str()`, this bears with exceptions that cannot be described.
+    import traceback
+
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def _check_exception(session: Session) -> None:
+    """Refuse an exception that the serializer writes but does not give back."""
+    exception = _exception_of(session)
+    if exception is None:
+        return
+    try:
+        stream = io.BytesIO()
+        session.serializer.serialize(exception, stream)
+        stream.seek(0)
+        session.serializer.deserialize(stream)
+    except Exception as error:
+        raise SerializationError(
+            "The task raised an exception that cannot be given to its caller "
+            f"({_describe(error)}). It was {_describe(exception)}"
+        ) from exception
+
+
+def write_report(
+    target: SavedForm,
+    phase: str,
+    error: BaseException,
+    session: Session | None = None,
+) -> None:
+    """Write the answer that there is none, and why.
+
+    Args:
+        target: Where to write it; nothing was written there before.
+        phase: What failed: `RESTORING`, `WALKING` or `SAVING`.
+        error: Why.
+        session: The session, as far as it was restored.
+    """
+    message = str(error) if isinstance(error, BandsawError) else _describe(error)
+    report: dict[str, Any] = {
+        "phase": phase,
+        "error": type(error).__name__,
+        "message": message + explain_missing_module(error),
+        "traceback": _format(error),
+    }
+    if phase == RESTORING:
+        if _is_of_missing_module(error):
+            report["modules"] = importable_modules()
+        # Those that were imported for what was read
+        report["versions"] = versions_of(sys.modules)
+    with target.write(None) as answer:
+        answer.write_json(_REPORT, report)
+        if session is not None and session.configuration is not None:
+            stream = io.BytesIO()
+            try:
+                session.serializer.serialize(error, stream)
+            except Exception:
+                return  # It arrives as text.
+            answer.write_bytes(_EXCEPTION, stream.getvalue())
+
+
+def _is_of_missing_module(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    return error is not None
+
+
+def modules_of_reader(answer: SavedForm) -> Sequence[str] | None:
+    """Return what the other interpreter could import, if a module was missing there.
+
+    Args:
+        answer: Its answer.
+
+    Returns:
+        The names of its outermost modules; `None` if it missed nothing.
+    """
+    report = answer.peek((_REPORT,)).get(_REPORT)
+    if report is None:
+        return None
+    modules: Sequence[str] | None = json.loads(report).get("modules")
+    return modules
+
+
+def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
+    """Carry on with a session that was continued in another interpreter.
+
+    Args:
+        session: The session that was saved, it takes over what has changed.
+        answer: The answer.
+
+    Returns:
+        `None`, or why the session cannot be carried on.
+
+    Raises:
+        BaseException: Whatever an advice raised in the other interpreter.
+    """
+    try:
+        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN, VERSIONS))
+        if _REPORT in members:
+            report = json.loads(members[_REPORT].decode("utf-8"))
+            return _failure(session, report, members.get(_EXCEPTION))
+        session.restore_from(answer)
+    except SerializationError as error:
+        return _with_versions(error, json.loads(members.get(VERSIONS, b"{}")))
+    except InvalidSessionError as error:
+        return error
+    exception = _exception_of(session)
+    if exception is not None and TRACEBACK in members:
+        if CHAIN in members:
+            restore_chain(exception, members[CHAIN], session.serializer)
+        _give_cause(exception, members[TRACEBACK].decode("utf-8"))
+    return None
+
+
+def _with_versions(error: SerializationError, theirs: Any) -> SerializationError:
+    """Add which versions differ, which may be why something could not be read."""
+    if not theirs:
+        return error
+    text = _differing_versions(theirs)
+    if not text:
+        return error
+    described = type(error)(f"{str(error).rstrip('.')}.{text}")
+    described.__cause__ = error.__cause__
+    return described
+
+
+def _failure(
+    session: Session, report: dict[str, Any], written: bytes | None
+) -> Exception:
+    error = _exception_of_ours(report)
+    if report["phase"] == RESTORING and isinstance(error, SerializationError):
+        # Only here each argument is at hand on its own.
+        with allow_imports():
+            error = name_argument(
+                error, session.task, session.execution, session.serializer, read_alone
+            )
+        error = _with_versions(error, report.get("versions", {}))
+    _give_cause(error, report["traceback"])
+    if report["phase"] == WALKING:
+        raised = _read_exception(session, written)
+        if raised is None:
+            raise error
+        _give_cause(raised, report["traceback"])
+        raise raised
+    return error
+
+
+def _give_cause(error: BaseException, text: str) -> None:
+    """Tell where an exception was raised, which does not travel with it.
+
+    Its own cause is the cause of that.
+    """
+    traceback = RemoteTraceback(f'\n"""\n{text}"""')
+    traceback.__cause__ = error.__cause__
+    error.__cause__ = traceback
+
+
+def _read_exception(session: Session, written: bytes | None) -> BaseException | None:
+    if written is None:
+        return None
+    try:
+        with allow_imports():
+            error = session.serializer.deserialize(io.BytesIO(written))
+    except Exception:
+        return None
+    return error if isinstance(error, BaseException) else None
+
+
+def _exception_of_ours(report: dict[str, Any]) -> Exception:
+    kind = getattr(exceptions, report["error"], None)
+    if isinstance(kind, type) and issubclass(kind, BandsawError):
+        return kind(report["message"])
+    text = (
+        f"The other interpreter failed while {report['phase']} the session: "
+        f"{report['message']}"
+    )
+    if report["phase"] == RESTORING:
+        return InterpreterStartError(text)
+    return InterpreterError(text)
+
+
+# Nobody reads more of them.
+_MOST = 100
+
+
+def write_chain(exception: BaseException, serializer: Serializer) -> bytes | None:
+    """Write what led to an exception: causes and contexts, and what led to these.
+
+    So also for those that it groups.
+
+    Args:
+        exception: The exception. It is not written itself.
+        serializer: What writes the others. One that it cannot write becomes text.
+
+    Returns:
+        What was written, `None` if nothing led to it.
+    """
+    chain: list[BaseException] = [exception]
+    links: list[list[Any]] = []
+    for one in chain:
+        links.append(
+            [
+                [
+                    _index_in(chain, member.__cause__),
+                    _index_in(chain, member.__context__),
+                    member.__suppress_context__,
+                ]
+                for member in _members_of(one)
+            ]
+        )
+    if len(chain) == 1:
+        return None
+    written = [_writable(one, serializer) for one in chain[1:]]
+    stream = io.BytesIO()
+    serializer.serialize({"links": links, "exceptions": written}, stream)
+    return stream.getvalue()
+
+
+def _members_of(exception: BaseException) -> list[BaseException]:
+    """Return an exception and, if it is a group, those that it groups."""
+    members = [exception]
+    for one in members:
+        # Also of the groups that a package brings to an old Python
+        grouped = getattr(one, "exceptions", None)
+        if isinstance(grouped, (list, tuple)):
+            members += [m for m in grouped if isinstance(m, BaseException)]
+            del members[_MOST:]
+    return members
+
+
+def _index_in(
+    chain: list[BaseException], exception: BaseException | None
+) -> int | None:
+    if exception is None:
+        return None
+    for place, other in enumerate(chain):
+        if other is exception:
+            return place
+    if len(chain) == _MOST:
+        return None
+    chain.append(exception)
+    return len(chain) - 1
+
+
+def _writable(exception: BaseException, serializer: Serializer) -> BaseException:
+    stream = io.BytesIO()
+    try:
+        serializer.serialize(exception, stream)
+        stream.seek(0)
+        serializer.deserialize(stream)
+    except Exception:
+        import traceback
+
+        lines = traceback.format_exception_only(type(exception), exception)
+        return BandsawError("".join(lines).strip())
+    return exception
+
+
+def restore_chain(
+    exception: BaseException, written: bytes, serializer: Serializer
+) -> None:
+    """Give an exception back what led to it.
+
+    Args:
+        exception: The exception.
+        written: What `write_chain` has returned.
+        serializer: What reads it. What it cannot read is left out.
+    """
+    try:
+        with allow_imports():
+            read: dict[str, Any] = serializer.deserialize(io.BytesIO(written))
+        chain = [exception, *read["exceptions"]]
+        for one, places in zip(chain, read["links"]):
+            for member, (cause, context, suppresses) in zip(_members_of(one), places):
+                member.__cause__ = None if cause is None else chain[cause]
+                member.__context__ = None if context is None else chain[context]
+                member.__suppress_context__ = suppresses
+    except Exception:
+        return  # They are in the text of the traceback.
+
+
+def versions_of(modules: Iterable[str]) -> Versions:
+    """Return the distributions that loaded modules belong to.
+
+    Args:
+        modules: The names of the modules. Those of Python itself and of the user's own
+            belong to none.
+    """
+    from ..fingerprint.code.packages import distribution_of
+
+    found: Versions = {}
+    for root in sorted({name.partition(".")[0] for name in list(modules)}):
+        module = sys.modules.get(root)
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        path = next((place for place in places if isinstance(place, str)), None)
+        if path is None or "-packages" not in path or is_own_source(path):
+            continue
+        distribution = distribution_of(root, os.path.abspath(path))
+        if distribution is not None:
+            found[root] = distribution
+    return found
+
+
+def _differing_versions(theirs: Versions) -> str:
+    """Say which distributions have other versions elsewhere.
+
+    Args:
+        theirs: The versions of the other interpreter.
+
+    Returns:
+        A sentence with a space before it, or nothing if there is no difference.
+    """
+    ours = versions_of(theirs)
+    texts = [
+        f"{name} is {version} there and {ours[root][1]} here"
+        for root, (name, version) in sorted(theirs.items())
+        if root in ours and ours[root][1] != version
+    ]
+    return f" Versions differ: {', '.join(texts)}." if texts else ""

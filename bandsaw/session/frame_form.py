@@ -1,0 +1,239 @@
+"""A saved session as members in memory, to be sent as frames: no copies, no zip."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+
+from ..exceptions import InvalidSessionError
+from ..serialization.buffers import FileContent, blocks_of
+from .attachments import DIRECTORY, Attachments
+from .saved_form import SESSION, TASK, SavedForm, SessionReader, SessionWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import (
+        Any,
+        Collection,
+        Mapping,
+        Sequence,
+        Union,
+    )
+
+    from ..serialization import Serializer
+    from ..serialization.buffers import Buffer
+    from .attachments import Attachment
+
+    Content = Union[bytes, memoryview]
+    Member = tuple[Content, Sequence[Buffer]]
+
+# How many tasks are remembered.
+_TASKS_KEPT = 256
+
+# A larger attachment is handed over as a file.
+_LARGE_ATTACHMENT = 1 << 16
+
+
+class SessionFrames(SavedForm):
+    """A saved session as members in memory.
+
+    Attributes:
+        head: What the session says of itself, plain data.
+        members: The content of each member by its name, and the buffers beside it.
+    """
+
+    is_compact = True
+
+    def __init__(self) -> None:
+        self.head: dict[str, Any] = {}
+        self.members: dict[str, Member] = {}
+
+    def write(self, serializer: Serializer | None) -> SessionWriter:
+        """Return a writer, which adds to the members."""
+        return _Writer(self.members, serializer)
+
+    def clear(self) -> None:
+        """Forget the head and all members."""
+        self.head = {}
+        self.members.clear()
+
+    def read(self) -> SessionReader:
+        """Return a reader."""
+        return _Reader(self.members)
+
+    def peek(self, members: Collection[str]) -> dict[str, bytes]:
+        """Return the content of those of the members that are there."""
+        return {
+            name: bytes(self.members[name][0])
+            for name in members
+            if name in self.members
+        }
+
+    def pack(self) -> tuple[dict[str, Any], list[Content], list[Buffer]]:
+        """Lay out the members for a frame.
+
+        Returns:
+            The head of the frame, the pieces of its content, and the buffers that go
+            beside it.
+        """
+        table = []
+        pieces: list[Content] = []
+        buffers: list[Buffer] = []
+        for name, (content, apart) in self.members.items():
+            table.append((name, len(content), len(apart)))
+            pieces.append(content)
+            if apart:
+                buffers.extend(apart)
+        return {"session": self.head, "members": table}, pieces, buffers
+
+    @classmethod
+    def unpack(
+        cls,
+        head: Mapping[str, Any],
+        content: Content,
+        buffers: Sequence[Buffer] = (),
+    ) -> SessionFrames:
+        """Find the members in a frame.
+
+        Args:
+            head: The head of the frame.
+            content: Its content.
+            buffers: The buffers that came beside it.
+
+        Raises:
+            InvalidSessionError: If the frame holds something else.
+        """
+        form = cls()
+        view = memoryview(content)
+        end = used = 0
+        try:
+            form.head = head["session"]
+            for name, length, count in head["members"]:
+                apart = buffers[used : used + count] if count else ()
+                form.members[name] = view[end : end + length], apart
+                used += count
+                end += length
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidSessionError(
+                f"The frame does not hold a session: {error!r}"
+            ) from error
+        if end != len(view) or used != len(buffers):
+            raise InvalidSessionError("The frame does not hold a whole session.")
+        return form
+
+
+class _PackedTask:
+    """A task, and what a serializer makes of it."""
+
+    __slots__ = ("content", "serializer", "task", "task_id")
+
+    def __init__(self, task: Any, serializer: object, content: bytes) -> None:
+        self.task = task
+        self.serializer = serializer
+        self.content = content
+        self.task_id = task.task_id
+
+
+# Most sessions of a process are those of a few tasks, which never change.
+_packed_tasks: dict[int, _PackedTask] = {}
+_tasks_by_content: dict[tuple[int, bytes], _PackedTask] = {}
+
+
+def _remember(tasks: dict[Any, _PackedTask], key: Any, task: _PackedTask) -> None:
+    if len(tasks) >= _TASKS_KEPT:
+        tasks.clear()
+    tasks[key] = task
+
+
+class _Writer(SessionWriter):
+    def __init__(
+        self, members: dict[str, Member], serializer: Serializer | None
+    ) -> None:
+        super().__init__(serializer)
+        self._members = members
+
+    def write_bytes(self, member: str, content: bytes) -> None:
+        self._members[member] = (content, ())
+
+    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
+        stream = BytesIO()
+        buffers = serializer.serialize_with_buffers(value, stream)
+        self._members[member] = (stream.getvalue(), buffers)
+
+    def write_task(self, task: Any) -> None:
+        """Write the task, which is the same for most sessions."""
+        packed = _packed_tasks.get(id(task))
+        if (
+            packed is None
+            or packed.task is not task
+            or packed.serializer is not self._serializer
+            or packed.task_id != task.task_id
+        ):
+            self.write_value(TASK, task)
+            content, buffers = self._members[TASK]
+            if not buffers:
+                _remember(
+                    _packed_tasks,
+                    id(task),
+                    _PackedTask(task, self._serializer, bytes(content)),
+                )
+            return
+        self._members[TASK] = (packed.content, ())
+
+    def write_attachment(self, name: str, attachment: Attachment) -> None:
+        size = attachment.size
+        if size < _LARGE_ATTACHMENT:
+            with attachment.open() as file:
+                self._members[DIRECTORY + name] = (file.read(), ())
+        else:
+            content = FileContent(attachment.open, size)
+            self._members[DIRECTORY + name] = (b"", [content])
+
+
+class _Reader(SessionReader):
+    def __init__(self, members: dict[str, Member]) -> None:
+        super().__init__((SESSION, *members))
+        self._contents = members
+
+    def read_task(self, serializer: Serializer) -> Any:
+        """Read the task, which is the same for most sessions."""
+        self._require(TASK)
+        content, buffers = self._contents[TASK]
+        key = (id(serializer), bytes(content))
+        packed = None if buffers else _tasks_by_content.get(key)
+        if packed is None or packed.serializer is not serializer:
+            task = self.read_value(TASK, serializer)
+            if not buffers:
+                _remember(_tasks_by_content, key, _PackedTask(task, serializer, key[1]))
+            return task
+        return packed.task
+
+    def _read(self, member: str) -> bytes:
+        self._require(member)
+        return bytes(self._contents[member][0])
+
+    def _deserialize(self, member: str, serializer: Serializer) -> Any:
+        content, buffers = self._contents[member]
+        if any(not isinstance(buffer, memoryview) for buffer in buffers):
+            raise InvalidSessionError(f"{member} of the saved session is a file.")
+        return serializer.deserialize_with_buffers(content, buffers)  # type: ignore[arg-type]
+
+    def _unreadable_part(self, member: str, serializer: Serializer) -> str:
+        content, buffers = self._contents[member]
+        return serializer.unreadable_part(content, buffers)  # type: ignore[arg-type]
+
+    def extract_attachments(self, directory: str) -> Attachments:
+        """Write the attachments into files."""
+        from tempfile import mkdtemp
+
+        directory = mkdtemp(prefix="attachments-", dir=directory)
+        attachments = Attachments()
+        for name in self.attachments:
+            path = os.path.join(directory, name)
+            content, buffers = self._contents[DIRECTORY + name]
+            with open(path, "xb") as target:
+                target.write(content)
+                for buffer in buffers:
+                    target.writelines(blocks_of(buffer))
+            attachments[name] = path
+        return attachments

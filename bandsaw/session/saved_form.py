@@ -1,0 +1,278 @@
+"""The members of a saved session, and how values become members and come back.
+
+A session is saved either as a zip file or as frames on a channel. The members are the
+same; a form says where their bytes are.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from ..exceptions import (
+    BandsawError,
+    InvalidSessionError,
+    NotMovableError,
+    SerializationError,
+)
+from .attachments import DIRECTORY, Attachments, attachment_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Collection, Iterable
+
+    from ..serialization import Serializer
+    from .attachments import Attachment
+
+SESSION = "session.json"
+RUN = "run.json"
+TASK = "task.dat"
+EXECUTION = "execution.dat"
+CONTEXT = "context.dat"
+RESULT = "result.dat"
+MODERATOR = "moderator.dat"
+# Where the exception of a result comes from, as text; only in a runner's answer.
+TRACEBACK = "traceback.txt"
+# What led to that exception; only there.
+CHAIN = "chain.dat"
+# The versions of what the values are made of; only there.
+VERSIONS = "versions.json"
+
+_MEMBERS = frozenset(
+    (
+        SESSION,
+        RUN,
+        TASK,
+        EXECUTION,
+        CONTEXT,
+        RESULT,
+        MODERATOR,
+        TRACEBACK,
+        CHAIN,
+        VERSIONS,
+    )
+)
+
+
+class SavedForm(ABC):
+    """Where the members of one saved session are.
+
+    Attributes:
+        is_compact: Whether it is read by somebody who knows this process, so that what
+            both know and what is empty is left out. Otherwise whoever finds the form
+            finds everything in it, the session's id included.
+        head: What a compact form says of the session, plain data.
+    """
+
+    is_compact = False
+    head: dict[str, Any]
+
+    @abstractmethod
+    def write(self, serializer: Serializer | None) -> SessionWriter:
+        """Return a writer.
+
+        Args:
+            serializer: What writes the values; not needed for plain data.
+        """
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget what was written, to begin anew."""
+
+    @abstractmethod
+    def read(self) -> SessionReader:
+        """Return a reader.
+
+        Raises:
+            InvalidSessionError: If this is not a whole session.
+        """
+
+    @abstractmethod
+    def peek(self, members: Collection[str]) -> dict[str, bytes]:
+        """Return the content of some members, as far as they are there.
+
+        Args:
+            members: The names of the members, which need not be those of a session.
+        """
+
+
+class SessionWriter(ABC):
+    """Writes the members of a session; a context manager around all of them.
+
+    Args:
+        serializer: What writes the values; not needed for plain data.
+    """
+
+    def __init__(self, serializer: Serializer | None) -> None:
+        self._serializer = serializer
+
+    @abstractmethod
+    def write_bytes(self, member: str, content: bytes) -> None:
+        """Write a member that is no value."""
+
+    @abstractmethod
+    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
+        """Write a member that is a value."""
+
+    @abstractmethod
+    def write_attachment(self, name: str, attachment: Attachment) -> None:
+        """Write an attachment."""
+
+    def write_json(self, member: str, value: Any) -> None:
+        """Write a member of plain data."""
+        import json
+
+        self.write_bytes(member, json.dumps(value).encode("ascii"))
+
+    def write_value(self, member: str, value: Any) -> None:
+        """Write a member that is a value.
+
+        Raises:
+            SerializationError: If the serializer cannot write it.
+        """
+        assert self._serializer is not None
+        try:
+            self._serialize(member, value, self._serializer)
+        except Exception as error:
+            if isinstance(error, (NotMovableError, OSError)):
+                raise
+            raise SerializationError(
+                f"The {_part(member)} of the session cannot be written by "
+                f"{type(self._serializer).__name__}: {_text(error)}"
+            ) from error
+
+    def write_task(self, task: Any) -> None:
+        """Write the task."""
+        self.write_value(TASK, task)
+
+    def __enter__(self) -> SessionWriter:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Finish what was written, unless there was an error."""
+
+
+class SessionReader(ABC):
+    """Reads the members of a session and refuses what is not one.
+
+    Args:
+        names: The names of all members that are there.
+
+    Attributes:
+        members: The names of the members.
+        attachments: The names of the attachments.
+
+    Raises:
+        InvalidSessionError: If these are not the members of a session.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        names = list(names)
+        self.members: frozenset[str] = frozenset(names)
+        if len(self.members) != len(names):
+            raise InvalidSessionError("The saved session holds a member twice.")
+        self.attachments: list[str] = []
+        for name in names:
+            if name.startswith(DIRECTORY):
+                self.attachments.append(attachment_name(name))
+            elif name not in _MEMBERS:
+                raise InvalidSessionError(
+                    f"The saved session holds {name!r}, which is no part of a session."
+                )
+        if SESSION not in self.members:
+            raise InvalidSessionError(
+                f"The stream does not hold a session: {SESSION} is missing."
+            )
+
+    @abstractmethod
+    def _read(self, member: str) -> bytes:
+        """Return the content of a member."""
+
+    @abstractmethod
+    def _deserialize(self, member: str, serializer: Serializer) -> Any:
+        """Return the value that a member is."""
+
+    @abstractmethod
+    def _unreadable_part(self, member: str, serializer: Serializer) -> str:
+        """Say which part of a member it is that cannot be read."""
+
+    @abstractmethod
+    def extract_attachments(self, directory: str) -> Attachments:
+        """Put the attachments into files.
+
+        Args:
+            directory: Where to make a directory for the files.
+        """
+
+    def read_json(self, member: str) -> Any:
+        """Read a member of plain data."""
+        import json
+
+        content = self._read(member)
+        try:
+            return json.loads(content.decode("utf-8"))
+        except (RecursionError, ValueError) as error:
+            raise InvalidSessionError(
+                f"{member} of the saved session is not JSON: {error}"
+            ) from error
+
+    def read_task(self, serializer: Serializer) -> Any:
+        """Read the task."""
+        return self.read_value(TASK, serializer)
+
+    def read_value(self, member: str, serializer: Serializer) -> Any:
+        """Read a member that is a value.
+
+        Raises:
+            SerializationError: If the serializer cannot read it.
+        """
+        self._require(member)
+        try:
+            return self._deserialize(member, serializer)
+        except Exception as error:
+            if isinstance(error, BandsawError) and not isinstance(
+                error, SerializationError
+            ):
+                raise
+            path = _place(member, self._unreadable_part(member, serializer))
+            place = f" (at {path})" if path else ""
+            raise SerializationError(
+                f"The {_part(member)} of the session cannot be read by "
+                f"{type(serializer).__name__}: {_text(error)}{place}"
+            ) from error
+
+    def _require(self, member: str) -> None:
+        if member not in self.members:
+            raise InvalidSessionError(f"{member} of the saved session is missing.")
+
+
+def _place(member: str, path: str) -> str:
+    """Say in the user's words where in a member something is."""
+    for beginning, meaning in _BEGINNINGS.get(member, {}).items():
+        if path.startswith(beginning):
+            path = path[len(beginning) :]
+            # That it is the result itself was said already.
+            return meaning + path if path else ""
+    return f"{_part(member)}{path}" if path else ""
+
+
+# How the parts of a member that users know are reached.
+_BEGINNINGS = {
+    RESULT: {".value": "result"},
+    EXECUTION: {
+        "['args']": "args",
+        "['kwargs']": "kwargs",
+        ".args": "args",
+        ".kwargs": "kwargs",
+    },
+}
+
+
+def _text(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, SerializationError):
+        return text
+    return f"{type(error).__name__}: {text}"
+
+
+def _part(member: str) -> str:
+    return "step" if member == MODERATOR else member.partition(".")[0]

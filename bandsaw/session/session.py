@@ -1,0 +1,520 @@
+"""One advised call: the walk along its chain, and how it is frozen and carried on."""
+
+from __future__ import annotations
+
+from operator import length_hint
+
+from ..chain import NOT_STARTED, Walk
+from ..context import Context
+from ..exceptions import AdviceError, ConfigurationError
+from ..execution import Execution
+from ..identifier import Ids
+from ..result import Result
+from ..run import get_run
+from ..runtime.temporary import TemporaryDirectory
+from .attachments import Attachments
+from .cancellation import Cancellation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import IO, Any, Callable, Iterator, Mapping
+
+    from ..chain import AdviceChain
+    from ..config import Configuration
+    from ..distribution import DistributionArchive
+    from ..environments.resolution import Resolution
+    from ..extensions import Extension
+    from ..run import Run
+    from ..serialization import Serializer
+    from ..tasks import Task
+    from .saved_form import SavedForm
+    from .state import FrozenSession
+
+
+_NO_WALK = Walk(())
+_NOTHING: Iterator[Callable[[Session], object]] = iter(())
+
+
+class Session:
+    """One call of a task on its way along an advice chain.
+
+    Args:
+        task: The task that was called.
+        execution: The arguments of the call.
+        configuration: The configuration that has the chain.
+        advice_chain: The name of the chain.
+
+    Attributes:
+        task: The task that was called.
+        execution: The arguments of the call.
+        configuration: The configuration that has the chain.
+        advice_chain: The name of the chain.
+        result: What the task, or an advice in its place, has come to; `None` before.
+        walk: The table of the steps along the chain.
+        environments: Those through which the session has gone from this process.
+    """
+
+    # What every walk needs has slots, which are faster than an instance's dict. That is
+    # there for what most sessions never need, and for what advices may want to add.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_ahead",
+        "_extensions",
+        "_position",
+        "advice_chain",
+        "configuration",
+        "execution",
+        "result",
+        "task",
+        "walk",
+    )
+
+    # Only a session that is about to be restored has no task, no execution and no
+    # configuration. Advices never see such a one, so for them they are not optional.
+    task: Task
+    execution: Execution
+    configuration: Configuration
+    result: Result
+    advice_chain: str
+    environments: tuple[Resolution, ...] = ()
+    _context: Context | None = None
+    _attachments: Attachments | None = None
+    _cancellation: Cancellation | None = None
+    _ids: Ids | None = None
+    _run: Run | None = None
+    _directory: TemporaryDirectory | None = None
+    _directory_path: Path | None = None
+
+    # The actions of the steps ahead. An iterator is the fastest way to take the next
+    # one, and what is left of it says how far the walk has come. `_position` is the
+    # iterator of this walk. So is `_ahead`, but only while a step may be taken: when an
+    # action has returned, whoever called it has nothing ahead.
+    _ahead: Iterator[Callable[[Session], object]]
+    _position: Iterator[Callable[[Session], object]] | None
+    _extensions: tuple[Extension, ...]
+    _restored: FrozenSession | None = None
+
+    def __init__(
+        self,
+        task: Task | None = None,
+        execution: Execution | None = None,
+        configuration: Configuration | None = None,
+        advice_chain: str = "default",
+    ) -> None:
+        self.task = task  # type: ignore[assignment]
+        self.execution = execution  # type: ignore[assignment]
+        self.configuration = configuration  # type: ignore[assignment]
+        self.result = None  # type: ignore[assignment]
+        self.advice_chain = advice_chain
+        self.walk = _NO_WALK
+        self._ahead = _NOTHING
+        self._position = None
+
+    # The walk
+
+    def initiate(self) -> Result:
+        """Walk along the chain, and tell the extensions about it.
+
+        Returns:
+            The result.
+
+        Raises:
+            AdviceError: If the walk did not come to its end, or has begun already.
+        """
+        if self._position is not None:
+            raise self._out_of_turn()
+        task: Any = self.task
+        execution: Any = self.execution
+        if task is None or execution is None:
+            self._check_complete()
+        self.choose_chain()
+        self._ahead = self._position = iter(self.walk.actions)
+        if not self._extensions:
+            self.proceed()
+            if length_hint(self._position):
+                raise self._forgotten_step()
+            return self.result
+        try:
+            for extension in self._extensions:
+                extension.on_session_created(self)
+            self.proceed()
+            if length_hint(self._position):
+                raise self._forgotten_step()
+        except BaseException:
+            self._tell_finished()  # Its errors must not hide this one.
+            raise
+        error = self._tell_finished()
+        if error is not None:
+            raise error
+        return self.result
+
+    def proceed(self) -> None:
+        """Take the next step; an advice calls this once in each of its methods.
+
+        Raises:
+            AdviceError: If the current advice has taken its step already.
+        """
+        try:
+            next(self._ahead, _refuse)(self)
+        finally:
+            self._ahead = _NOTHING
+
+    def conclude(self, result: Result) -> None:
+        """Set the result, and skip the later advices and the task.
+
+        Args:
+            result: The result of the session. Called from `after`, it replaces the one
+                that is there.
+
+        Raises:
+            AdviceError: If the current advice has taken its step already.
+        """
+        position = self._position
+        if position is None or self._ahead is _NOTHING or not length_hint(position):
+            raise self._out_of_turn()
+        self.result = result
+        walk = self.walk
+        step = walk.conclude(walk.end - length_hint(position))
+        self._ahead = self._position = iter(walk.actions[step:])
+        self.proceed()
+
+    def choose_chain(self) -> None:
+        """Look up the chain as it is now, without taking a step."""
+        configuration: Any = self.configuration
+        if configuration is None:
+            self._check("configuration")
+        chain: AdviceChain = configuration.chains[self.advice_chain]
+        # Most tasks have none, and a call to find out takes as long as an advice.
+        if getattr(self.task, "steps", ()):
+            chain = chain.for_task(self.task)
+        self.walk = chain.walk
+        self._extensions = chain.extensions
+
+    def _execute_task(self) -> None:
+        task, execution = self.task, self.execution
+        extensions = self._extensions
+        if extensions:
+            for extension in extensions:
+                extension.on_before_task_executed(self)
+        restored = self._restored
+        # Nobody here can ask for the id after the task when that is all that is done in
+        # this process. The caller's arguments are elsewhere then, safe from the task.
+        if extensions or restored is None or restored.step + 1 != self.walk.task:
+            execution.pin_id()
+        try:
+            result = task.execute(execution)
+        except Exception as error:
+            result = Result(exception=error)
+        if extensions:
+            for extension in extensions:
+                extension.on_after_task_executed(self)
+        self.result = result
+        self.proceed()
+
+    def _reach_end(self) -> None:
+        """Be where no further step is."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the walk has come to its end."""
+        return self.step == self.walk.end
+
+    @property
+    def step(self) -> int:
+        """The number of the current step in the table of the chain's walk."""
+        if self._position is None:
+            return NOT_STARTED
+        return self.walk.end - length_hint(self._position)
+
+    def _stand_before(self, step: int) -> None:
+        self._ahead = self._position = iter(self.walk.actions[step:])
+
+    def _forgotten_step(self) -> AdviceError:
+        return AdviceError(
+            f"Not all advice has been applied. {self._describe_step()} returned "
+            "without proceed() or conclude()."
+        )
+
+    def _out_of_turn(self) -> AdviceError:
+        if self._position is None:
+            return AdviceError("Session was not initiated yet.")
+        if self.is_finished:
+            return AdviceError(
+                "Session already finished advising. An advice calls exactly one of "
+                "proceed() and conclude() in each of its methods, once."
+            )
+        return AdviceError(
+            f"Session cannot go on twice from the same step. The walk stands at "
+            f"{self._describe_step()}, which did not go on or has done so before. "
+            "An advice calls exactly one of proceed() and conclude() in each of its "
+            "methods, once."
+        )
+
+    def _describe_step(self) -> str:
+        return f"{self.walk.describe(self.step)} of chain {self.advice_chain!r}"
+
+    def _tell_finished(self) -> BaseException | None:
+        """Tell all extensions, and return the first error that one of them raised."""
+        first_error: BaseException | None = None
+        for extension in self._extensions:
+            try:
+                extension.on_session_finished(self)
+            except BaseException as error:
+                if first_error is None:
+                    first_error = error
+        return first_error
+
+    # Its parts
+
+    @property
+    def context(self) -> Context:
+        """The notes of advices and extensions."""
+        context = self._context
+        if context is None:
+            context = self._context = Context()
+        return context
+
+    @context.setter
+    def context(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def attachments(self) -> Attachments:
+        """The files that belong to the session, by name."""
+        attachments = self._attachments
+        if attachments is None:
+            attachments = self._attachments = Attachments()
+        return attachments
+
+    @attachments.setter
+    def attachments(self, attachments: Attachments) -> None:
+        self._attachments = attachments
+
+    @property
+    def cancellation(self) -> Cancellation:
+        """The wish of an asynchronous caller to have the session ended."""
+        if self._cancellation is None:
+            self._cancellation = Cancellation()
+        return self._cancellation
+
+    @property
+    def ids(self) -> Ids:
+        """The ids of the task, the execution and the run.
+
+        Raises:
+            ValueError: If the session has no task or no execution.
+        """
+        if self._ids is not None:
+            return self._ids
+        task: Any = self.task
+        execution: Any = self.execution
+        if task is None or execution is None:
+            self._check_complete()
+        return Ids(task.task_id, execution.execution_id, self.run.run_id)
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session, ``task_execution_run``."""
+        return self.ids.session_id
+
+    @property
+    def run(self) -> Run:
+        """The run of the workflow that the session belongs to."""
+        return get_run() if self._run is None else self._run
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.run.run_id
+
+    @property
+    def serializer(self) -> Serializer:
+        """The serializer of the configuration."""
+        return self._required_configuration().serializer
+
+    @property
+    def distribution_archive(self) -> DistributionArchive:
+        """The code that another interpreter needs to continue the session."""
+        from ..distribution import get_distribution_archive
+
+        return get_distribution_archive(self._required_configuration())
+
+    @property
+    def temp_dir(self) -> Path:
+        """A private directory of this session.
+
+        It is removed when the call of the task returns. That of a session that is
+        driven by hand stays until the session is collected or the process ends.
+        """
+        if self._directory_path is None:
+            from pathlib import Path
+
+            path = self._make_temp_dir(self._required_configuration())
+            self._directory_path = Path(path)
+        return self._directory_path
+
+    def _make_temp_dir(self, configuration: Configuration) -> str:
+        if self._directory is None:
+            parent = configuration.temporary_directory
+            self._directory = TemporaryDirectory(str(parent), "session-")
+        return self._directory.path
+
+    def remove_temp_dir(self) -> None:
+        """Remove the private directory, if there is one."""
+        if self._directory is not None:
+            self._directory.remove()
+            self._directory = self._directory_path = None
+
+    def _required_configuration(self) -> Configuration:
+        self._check("configuration")
+        return self.configuration
+
+    def _check_complete(self) -> None:
+        self._check("task")
+        self._check("execution")
+
+    def _check(self, part: str) -> None:
+        if getattr(self, part) is None:
+            raise ConfigurationError(f"Incomplete session: it has no {part}.")
+
+    # Freezing and carrying on
+
+    def save(self, stream: IO[bytes]) -> None:
+        """Write the session, so that it can be carried on elsewhere.
+
+        Args:
+            stream: A binary stream; it needs not be seekable.
+
+        Raises:
+            SerializationError: If a part of it cannot be written.
+            NotMovableError: If another interpreter would not find the task.
+        """
+        from .zip_form import SessionFile
+
+        self.save_to(SessionFile(stream))
+
+    def restore(self, stream: IO[bytes]) -> Session:
+        """Become the session that was saved.
+
+        Args:
+            stream: A binary stream. What it leaves out is kept as it is here. When it
+                is refused, the session is as it was.
+
+        Returns:
+            This session, which stands at the step in which it was saved.
+
+        Raises:
+            InvalidSessionError: If the stream does not hold a whole session.
+            SerializationError: If a part of it cannot be read.
+        """
+        from .zip_form import SessionFile, seekable
+
+        with seekable(stream) as file:
+            return self.restore_from(SessionFile(file))
+
+    def save_to(self, form: SavedForm) -> None:
+        """Write the session in a form; see `save`.
+
+        Args:
+            form: Where to write it.
+        """
+        from .state import write
+
+        self._required_configuration()
+        write(self._frozen(with_ids=not form.is_compact), form)
+
+    def save_changes_to(
+        self, form: SavedForm, extra: Callable[[], Mapping[str, bytes]] | None = None
+    ) -> None:
+        """Write what has changed since the session was restored.
+
+        Args:
+            form: Where to write it. Restoring it into the session that was saved first
+                keeps there what is left out here.
+            extra: Gives more members by name, which belong to no session, when all
+                others are written.
+        """
+        from .state import write
+
+        self._required_configuration()
+        frozen = self._frozen(with_ids=not form.is_compact)
+        write(frozen, form, self._restored, extra)
+
+    def restore_from(self, form: SavedForm) -> Session:
+        """Become the session that was saved in a form; see `restore`.
+
+        Args:
+            form: Where it was written.
+        """
+        from .state import read
+
+        is_first = self.task is None
+        frozen = read(form, self._frozen(), self._make_temp_dir)
+        # Everything was read, so from here on nothing is refused.
+        self.configuration = frozen.configuration  # type: ignore[assignment]
+        self.advice_chain = frozen.advice_chain
+        self.task = frozen.task  # type: ignore[assignment]
+        self.execution = frozen.execution  # type: ignore[assignment]
+        self.result = frozen.result  # type: ignore[assignment]
+        self._context, self._run = frozen.context, frozen.run
+        self._ids = frozen.ids or self._ids
+        if self._attachments or frozen.attachments:
+            self._attachments = self.attachments.replaced_by(frozen.attachments)
+        self.choose_chain()
+        self._position, self._ahead = None, _NOTHING
+        if frozen.step != NOT_STARTED:
+            self._stand_before(frozen.step + 1)
+        if is_first:
+            # What comes back from further on is news for whoever has sent this first.
+            self._restored = frozen
+        return self
+
+    def _frozen(self, with_ids: bool = False) -> FrozenSession:
+        from .state import FrozenSession
+
+        context = self._context
+        execution: Any = self.execution
+        ids = self._ids
+        is_complete = execution is not None and self.task is not None
+        # What is known already is the same everywhere, also where an argument has no
+        # identity of its own.
+        if is_complete and (with_ids or getattr(execution, "has_id", True)):
+            ids = self.ids
+        return FrozenSession(
+            self.configuration,
+            self.advice_chain,
+            ids,
+            self.run,
+            self.task,
+            execution,
+            context if context else None,
+            self.result,
+            self.step,
+            dict(self._attachments) if self._attachments else {},
+        )
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.task}>"
+
+
+def _refuse(session: Session) -> None:
+    """Take the place of an action where no step may be taken."""
+    raise session._out_of_turn()
+
+
+def advise(session: Session) -> Result:
+    """Walk a session along its chain and clean up after it.
+
+    Args:
+        session: A session that was not initiated yet.
+
+    Returns:
+        Its result.
+    """
+    try:
+        return session.initiate()
+    finally:
+        if session._directory is not None:
+            session.remove_temp_dir()

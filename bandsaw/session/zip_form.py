@@ -1,0 +1,178 @@
+"""A saved session as a zip file, written and read piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+import zipfile
+import zlib
+
+from ..exceptions import InvalidSessionError
+from .attachments import DIRECTORY, Attachments, store_attachment
+from .saved_form import SavedForm, SessionReader, SessionWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Any, Collection, Iterator
+
+    from ..serialization import Serializer
+    from .attachments import Attachment
+
+# What the module `zipfile` raises when bytes are missing or are not what it expects.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+
+# The end of a zip file up to its comment; of interest is the number of its members.
+_END = struct.Struct("<10xH10x")
+
+
+class SessionFile(SavedForm):
+    """A saved session as a zip file in a stream.
+
+    Args:
+        stream: The binary stream. For writing it needs not be seekable.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def write(self, serializer: Serializer | None) -> SessionWriter:
+        """Return a writer, which begins where the stream stands."""
+        return _Writer(self._stream, serializer)
+
+    def clear(self) -> None:
+        """Truncate the stream."""
+        self._stream.seek(0)
+        self._stream.truncate()
+
+    def read(self) -> SessionReader:
+        """Return a reader of a seekable stream."""
+        return _Reader(self._stream)
+
+    def peek(self, members: Collection[str]) -> dict[str, bytes]:
+        """Return the content of some members, nothing if this is no zip file."""
+        try:
+            with zipfile.ZipFile(self._stream) as file:
+                there = set(file.namelist()).intersection(members)
+                return {name: file.read(name) for name in there}
+        except zipfile.BadZipFile:
+            return {}  # Reading it says what is wrong.
+
+
+@contextlib.contextmanager
+def seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Give the stream itself, or what it holds as a temporary file.
+
+    Args:
+        stream: A binary stream.
+    """
+    if stream.seekable():
+        yield stream
+        return
+    import shutil
+    from tempfile import TemporaryFile
+
+    with TemporaryFile(prefix="bandsaw-") as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
+        file.seek(0)
+        yield file
+
+
+class _Writer(SessionWriter):
+    def __init__(self, stream: IO[bytes], serializer: Serializer | None) -> None:
+        super().__init__(serializer)
+        self._zip_file = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)
+
+    def write_bytes(self, member: str, content: bytes) -> None:
+        self._zip_file.writestr(zipfile.ZipInfo(member), content)
+
+    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
+        # Its size is known only afterwards, and the stream may not be seekable.
+        with self._zip_file.open(
+            zipfile.ZipInfo(member), "w", force_zip64=True
+        ) as target:
+            serializer.serialize(value, target)
+
+    def write_attachment(self, name: str, attachment: Attachment) -> None:
+        store_attachment(self._zip_file, name, attachment)
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        # After a failure nothing is worth finishing; closing a zip file whose member is
+        # still open would hide the failure behind another one.
+        if error is None:
+            self._zip_file.close()
+        else:
+            self._zip_file.fp = None
+
+
+class _Reader(SessionReader):
+    def __init__(self, stream: IO[bytes]) -> None:
+        try:
+            self._zip_file = zipfile.ZipFile(stream)
+        except _BROKEN as error:
+            raise InvalidSessionError(
+                f"The stream does not hold a whole session: {error}"
+            ) from error
+        names = self._zip_file.namelist()
+        if len(names) != self._announced_members(stream):
+            raise InvalidSessionError(
+                "The stream does not hold a whole session: its directory is damaged."
+            )
+        if DIRECTORY in names and self._zip_file.getinfo(DIRECTORY).file_size == 0:
+            names.remove(DIRECTORY)
+        super().__init__(names)
+
+    def _announced_members(self, stream: IO[bytes]) -> int:
+        """Return how many members the end of the file says that there are.
+
+        The module `zipfile` reads as many as it finds, so a damaged directory would
+        just make attachments disappear.
+        """
+        stream.seek(-_END.size - len(self._zip_file.comment), os.SEEK_END)
+        count: int = _END.unpack(stream.read(_END.size))[0]
+        return count
+
+    def _read(self, member: str) -> bytes:
+        # As a whole: the checksum of a member is compared only when its end is read.
+        with self._open(member) as source:
+            return source.read()
+
+    def _deserialize(self, member: str, serializer: Serializer) -> Any:
+        return serializer.deserialize(io.BytesIO(self._read(member)))
+
+    def _unreadable_part(self, member: str, serializer: Serializer) -> str:
+        return serializer.unreadable_part(self._read(member), ())
+
+    def extract_attachments(self, directory: str) -> Attachments:
+        """Copy the attachments into files, piece by piece."""
+        import shutil
+        from tempfile import mkdtemp
+
+        directory = mkdtemp(prefix="attachments-", dir=directory)
+        attachments = Attachments()
+        for name in self.attachments:
+            path = os.path.join(directory, name)
+            with self._open(DIRECTORY + name) as source, open(path, "xb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            attachments[name] = path
+        return attachments
+
+    @contextlib.contextmanager
+    def _open(self, member: str) -> Iterator[IO[bytes]]:
+        self._require(member)
+        try:
+            with self._zip_file.open(member) as source:
+                yield source
+        except _BROKEN as error:
+            raise InvalidSessionError(
+                f"{member} of the saved session is damaged: {error}"
+            ) from error

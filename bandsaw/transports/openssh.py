@@ -1,0 +1,220 @@
+"""The commands of OpenSSH: their words, how they are run, and the backend of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+
+from .output import OutputStreams
+from .remotes import SshBackend, no_option
+from .ssh import current_errand
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from .remotes import Remote
+
+
+class SshCommandLineBackend(SshBackend):
+    """Reaches machines with the commands ``ssh`` and ``scp``.
+
+    Neither of them can ask anything: keys, known hosts and everything else are set up
+    in ssh's own configuration. What is executed gets the standard output and error of
+    this process; what the other commands say on standard error is in the error.
+
+    Args:
+        timeout: How long a short command may take, in seconds, the connection included.
+        copy_timeout: How long copying a file may take, in seconds.
+
+    What is executed may take as long as it likes.
+    """
+
+    def __init__(
+        self, timeout: float | None = 30.0, copy_timeout: float | None = 3600.0
+    ) -> None:
+        self.timeout = timeout
+        self.copy_timeout = copy_timeout
+
+    def create_dir(self, remote: Remote, remote_path: Path) -> None:
+        """Run ``mkdir -p`` on a machine."""
+        self._run(
+            ssh_words(remote, "mkdir", "-p", no_option(remote_path)), self.timeout
+        )
+
+    def make_private(self, remote: Remote, remote_path: Path) -> None:
+        """Run ``chmod 700`` on a machine."""
+        self._run(
+            ssh_words(remote, "chmod", "700", no_option(remote_path)), self.timeout
+        )
+
+    def copy_file_to_remote(
+        self, remote: Remote, local_path: Path, remote_path: Path
+    ) -> None:
+        """Run ``scp``; the copy is as private as the file."""
+        path = no_option(remote_path)
+        if is_plain(path):
+            target = self.get_remote_path(remote, remote_path)
+            self._run(
+                scp_words(remote, local_word(local_path), target), self.copy_timeout
+            )
+            return
+        # Some versions of scp hand such a path to a shell, others do not.
+        words = [*ssh_words(remote), f"umask 077 && cat > {shlex.quote(path)}"]
+        with open(local_path, "rb") as source:
+            self._run(words, self.copy_timeout, stdin=source)
+
+    def copy_file_from_remote(
+        self, remote: Remote, remote_path: Path, local_path: Path
+    ) -> None:
+        """Run ``scp``."""
+        path = no_option(remote_path)
+        if is_plain(path):
+            source = self.get_remote_path(remote, remote_path)
+            self._run(
+                scp_words(remote, source, local_word(local_path)), self.copy_timeout
+            )
+            return
+        with open(local_path, "wb") as target:
+            words = ssh_words(remote, "cat", path)
+            self._run(words, self.copy_timeout, stdout=target)
+
+    def execute_remote(self, remote: Remote, executable: str, *arguments: str) -> None:
+        """Run a program on a machine.
+
+        An interpreter that continues a session there ends when this process does.
+        """
+        words = ssh_words(remote, no_option(executable), *arguments)
+        errand = current_errand.get()
+        stdin = subprocess.DEVNULL
+        if errand is not None:
+            errand.lifeline.greet()
+            stdin = errand.lifeline.descriptor
+        with OutputStreams() as streams:
+            _call(words, stdin=stdin, stdout=streams.stdout, stderr=streams.stderr)
+
+    def delete_dir(self, remote: Remote, remote_path: Path) -> None:
+        """Run ``rm -Rf`` on a machine."""
+        self._run(ssh_words(remote, "rm", "-Rf", no_option(remote_path)), self.timeout)
+
+    @staticmethod
+    def login(remote: Remote) -> str:
+        """Return a machine the way ssh wants it, ``USER@HOST``.
+
+        Args:
+            remote: The machine.
+        """
+        return login(remote)
+
+    @staticmethod
+    def get_remote_path(remote: Remote, path: str | Path) -> str:
+        """Return a path on a machine the way scp wants it, ``USER@HOST:PATH``.
+
+        Args:
+            remote: The machine.
+            path: The path there.
+        """
+        # An IPv6 address has colons itself.
+        host = f"[{remote.host}]" if ":" in remote.host else no_option(remote.host)
+        return f"{no_option(remote.user)}@{host}:{path}"
+
+    def _run(
+        self,
+        words: list[str],
+        timeout: float | None,
+        stdin: Any = subprocess.DEVNULL,
+        stdout: Any = subprocess.DEVNULL,
+    ) -> None:
+        with tempfile.TemporaryFile() as said:
+            try:
+                _call(
+                    words,
+                    timeout=timeout,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=said,
+                )
+            except subprocess.CalledProcessError as error:
+                said.seek(0)
+                error.stderr = said.read().decode(errors="replace")
+                raise
+
+
+def ssh_words(remote: Remote, *words: str) -> list[str]:
+    """Return the command that executes words on a machine, exactly as they are."""
+    port = ["-p", str(remote.port)]
+    quoted = [shlex.quote(str(word)) for word in words]
+    return ["ssh", *port, *_key(remote), login(remote), *quoted]
+
+
+def login(remote: Remote) -> str:
+    """Return a machine the way ssh wants it."""
+    return f"{no_option(remote.user)}@{no_option(remote.host)}"
+
+
+def scp_words(remote: Remote, source: str, target: str) -> list[str]:
+    """Return the command that copies a file."""
+    return ["scp", "-P", str(remote.port), *_key(remote), source, target]
+
+
+def _key(remote: Remote) -> list[str]:
+    return [] if remote.key_file is None else ["-i", str(remote.key_file)]
+
+
+def is_plain(word: str) -> bool:
+    """Tell if a shell leaves a word as it is."""
+    return shlex.quote(word) == word
+
+
+def local_word(path: Path) -> str:
+    """Return the word for a file on this machine."""
+    text = str(path)
+    if text.startswith("-") or (":" in text and not os.path.isabs(text)):
+        # Else it would be an option, or a file on another machine.
+        return os.path.join(os.curdir, text)
+    return text
+
+
+def _call(words: list[str], timeout: float | None = None, **how: Any) -> None:
+    """Run a command, which ends early when the job that it is a part of is cancelled.
+
+    Args:
+        words: The command.
+        timeout: How long it may take, in seconds.
+        **how: The standard streams of the command, as `subprocess` takes them.
+
+    Raises:
+        subprocess.CalledProcessError: If the command ends with another status than 0.
+        subprocess.TimeoutExpired: If it takes too long.
+    """
+    # Without a terminal there is nobody to ask for a password, and a Ctrl-C is for
+    # this process alone, which then still has something to clean up over there.
+    how.update(
+        start_new_session=True, env={"SSH_ASKPASS_REQUIRE": "never", **os.environ}
+    )
+    errand = current_errand.get()
+    if errand is None:
+        subprocess.check_call(words, timeout=timeout, **how)
+        return
+    # The process of `check_call` cannot be ended by another thread.
+    with subprocess.Popen(words, **how) as process:
+
+        def end() -> None:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+        cancellation = errand.job.cancellation
+        cancellation.call(end)
+        try:
+            status = process.wait(timeout)
+        finally:
+            cancellation.forget(end)
+            end()
+    if status:
+        raise subprocess.CalledProcessError(status, words)

@@ -52,8 +52,9 @@ class Result(SerializableValue):
             and self.value == other.value
         )
 
-    # Equal values need not be hashable, so results are not either.
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        # Neither the value nor the arguments of the exception need be hashable.
+        return hash(type(self.exception))
 
     def __repr__(self) -> str:
         if self.exception is not None:

@@ -91,6 +91,17 @@ def test_an_archive_of_bandsaw_holds_python_files_only(tmp_path: Path) -> None:
     assert {Path(name).suffix for name in names} == {".py", ".typed"}
 
 
+def test_archives_of_one_path_and_the_same_modules_are_equal(tmp_path: Path) -> None:
+    one = DistributionArchive(tmp_path / "a.pyz", "bandsaw", "json")
+    same = DistributionArchive(str(tmp_path / "a.pyz"), "bandsaw", "json")
+
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != DistributionArchive(tmp_path / "b.pyz", "bandsaw", "json")
+    assert one != DistributionArchive(tmp_path / "a.pyz", "bandsaw")
+    assert one != "a.pyz"
+
+
 def test_imported_modules_of_the_users_own_travel_by_themselves(
     project: Path, tmp_path: Path
 ) -> None:

@@ -31,9 +31,20 @@ def test_results_are_equal_by_type_and_args_of_their_exception() -> None:
     assert Result(exception=KeyError("a")) != Result()
 
 
-def test_a_result_can_not_be_hashed_because_its_value_may_not() -> None:
-    with pytest.raises(TypeError, match="unhashable"):
-        hash(Result(1))
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Result([1]), Result([1])),
+        (Result(1), Result(1.0)),
+        (Result(exception=KeyError([])), Result(exception=KeyError([]))),
+    ],
+)
+def test_equal_results_have_one_hash_whatever_they_hold(
+    one: Result, other: Result
+) -> None:
+    assert one == other
+    assert hash(one) == hash(other)
+    assert hash(one) != hash(Result(exception=ValueError()))
 
 
 @pytest.mark.parametrize("result", [Result([1]), Result(exception=KeyError("a"))])

@@ -125,6 +125,14 @@ class DistributionArchive:
         files["_bandsaw_home.py"] = home.__file__
         return files
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DistributionArchive):
+            return NotImplemented
+        return (self._path, self.modules) == (other._path, other.modules)
+
+    def __hash__(self) -> int:
+        return hash((self._path, self.modules))
+
     def __repr__(self) -> str:
         return f"<DistributionArchive {self._path}>"
 
@@ -288,6 +296,10 @@ class _TemporaryArchive(DistributionArchive):
     Many who ask for an archive only want to know what would be in it, so there is no
     directory before it is built.
     """
+
+    # Its path is chosen when it is built.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __init__(self, configuration: Configuration, *modules: str) -> None:
         super().__init__("archive.pyz", *modules)

@@ -35,6 +35,8 @@ class SshCommandLineBackend(SshBackend):
     What is executed may take as long as it likes.
     """
 
+    __module__ = "bandsaw.advices.ssh"  # What pickles and fingerprints name
+
     def __init__(
         self, timeout: float | None = 30.0, copy_timeout: float | None = 3600.0
     ) -> None:

@@ -31,6 +31,8 @@ class Remote:
         ConfigurationError: If something is missing, or would be taken for an option.
     """
 
+    __module__ = "bandsaw.advices.ssh"  # What pickles and fingerprints name
+
     def __init__(
         self,
         host: str | None = None,
@@ -70,6 +72,8 @@ class SshBackend(ABC):
     machine did, and with an `OSError` when the machine cannot be reached. The session
     is concluded with an `InterpreterError` then.
     """
+
+    __module__ = "bandsaw.advices.ssh"  # What pickles and fingerprints name
 
     @abstractmethod
     def create_dir(self, remote: Remote, remote_path: Path) -> None:

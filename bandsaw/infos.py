@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
-
-from .shapes import shape_of, sorted_items
+from collections import OrderedDict, defaultdict, deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from typing import (
+        AbstractSet,
+        Any,
+        Callable,
+        Iterable,
+        Iterator,
+        NamedTuple,
+    )
+
+    class Shape(NamedTuple):
+        """How the text of a container is made of the texts of its items."""
+
+        opening: str
+        closing: str
+        items: Iterable[Any]
+        backwards: Callable[[], Iterable[Any]]
+        pairs: bool
+        recursive: str
+
 
 LONGEST_TEXT = 100
 HEAD = 85
@@ -24,6 +42,10 @@ _LARGE = 10 ** (LONGEST_TEXT - 1)
 _CHUNK = 1_000
 _LARGE_ARRAY = 1_000
 
+_LARGE_SET = 10_000
+_SEEN = 200
+
+_ORDERED = frozenset((int, bool, str, bytes))
 _NUMBERS = frozenset((float, bool, complex, type(None)))
 _BYTES = frozenset((bytes, bytearray))
 
@@ -129,7 +151,7 @@ def text_ends(value: Any, head: int, tail: int) -> tuple[str, str | None]:
         try:
             if isinstance(value, set):
                 # Written as the sorted list of its items, as it always was.
-                value = sorted_items(value)
+                value = _sorted_items(value)
             elif _has_own_text(kind):
                 return _ends(_text_of_object(value), head, tail)
             text = "".join(_taken(_forward(value, set()), head + 1))
@@ -190,7 +212,7 @@ def _taken(pieces: Iterator[str], enough: int) -> list[str]:
 
 
 def _forward(value: Any, containers: set[int]) -> Iterator[str]:
-    shape = shape_of(value)
+    shape = _shape_of(value)
     if shape is None:
         yield from _leaf_forward(value)
         return
@@ -215,7 +237,7 @@ def _forward(value: Any, containers: set[int]) -> Iterator[str]:
 
 
 def _backward(value: Any, containers: set[int]) -> Iterator[str]:
-    shape = shape_of(value)
+    shape = _shape_of(value)
     if shape is None:
         yield from _leaf_backward(value)
         return
@@ -286,3 +308,138 @@ def _escaped(chunk: Any, quote: str) -> str:
         front = type(chunk)(front.encode())
     closing = 2 if type(chunk) is bytearray else 1
     return repr(front + chunk)[len(repr(front)) - closing : -closing]
+
+
+def _shape_of(value: Any) -> Shape | None:
+    """Return how the text of a container is made, `None` for everything else."""
+    shaper = _SHAPERS.get(type(value).__repr__)
+    if shaper is None:
+        array = sys.modules.get("array")
+        if array is None or type(value) is not array.array or value.typecode in "uw":
+            return None
+        shaper = _shape_of_array
+    shape: Shape = shaper(value)
+    return shape
+
+
+def _sorted_items(values: Iterable[Any]) -> list[Any]:
+    """Sort the items of a set, whatever they are, the same in every process."""
+    items = list(values)
+    try:
+        return _in_order(items)
+    except Exception:
+        groups: dict[str, list[Any]] = {}
+    for item in items:
+        kind = type(item)
+        groups.setdefault(f"{kind.__qualname__} {kind.__module__}", []).append(item)
+    result: list[Any] = []
+    for _, group in sorted(groups.items(), key=lambda entry: entry[0]):
+        try:
+            result += _in_order(group)
+        except Exception:
+            result += sorted(group, key=_sort_text)
+    return result
+
+
+def _in_order(items: list[Any]) -> list[Any]:
+    if not set(map(type, items)) <= _ORDERED:
+        for item in items:
+            # Sets compare by inclusion and NaN not at all: sorting would not notice.
+            if isinstance(item, (set, frozenset)) or item != item:
+                raise TypeError("not ordered")
+    if len(items) <= _LARGE_SET:
+        return sorted(items)
+    # Nobody sees what is between.
+    return heapq.nsmallest(_SEEN, items) + heapq.nlargest(_SEEN, items)[::-1]
+
+
+def _sort_text(item: Any) -> str:
+    return repr(_sorted_items(item) if isinstance(item, (set, frozenset)) else item)
+
+
+# A subclass that inherits the text of its base class is read as the base class reads
+# it, whatever the subclass makes of iteration.
+
+
+def _shape_of_list(value: list[Any]) -> Any:
+    def backwards() -> Iterator[Any]:
+        return list.__reversed__(value)
+
+    return "[", "]", list.__iter__(value), backwards, False, "[...]"
+
+
+def _shape_of_tuple(value: tuple[Any, ...]) -> Any:
+    length = tuple.__len__(value)
+
+    def backwards() -> Iterator[Any]:
+        return (tuple.__getitem__(value, i) for i in range(length - 1, -1, -1))
+
+    closing = ",)" if length == 1 else ")"
+    return "(", closing, tuple.__iter__(value), backwards, False, "(...)"
+
+
+def _shape_of_dict(value: dict[Any, Any]) -> Any:
+    items = dict.items(value)
+    return "{", "}", items, lambda: reversed(items), True, "{...}"
+
+
+def _shape_of_set(value: AbstractSet[Any]) -> Any:
+    kind = type(value)
+    items = _sorted_items(value)
+    if kind is set and items:
+        opening, closing = "{", "}"
+    elif items:
+        opening, closing = f"{kind.__name__}({{", "})"
+    else:
+        opening, closing = f"{kind.__name__}(", ")"
+    return opening, closing, items, lambda: reversed(items), False, "..."
+
+
+def _shape_of_deque(value: deque[Any]) -> Any:
+    opening = f"{type(value).__name__}(["
+    closing = "])" if value.maxlen is None else f"], maxlen={value.maxlen})"
+    return opening, closing, value, lambda: reversed(value), False, "[...]"
+
+
+def _shape_of_defaultdict(value: defaultdict[Any, Any]) -> Any:
+    opening = f"{type(value).__name__}({value.default_factory!r}, {{"
+    items = dict.items(value)
+    return opening, "})", items, lambda: reversed(items), True, "{...}"
+
+
+def _shape_of_ordered_dict(value: OrderedDict[Any, Any]) -> Any:
+    name = type(value).__name__
+    if not value:
+        return f"{name}(", ")", (), tuple, False, "..."
+    items = value.items()
+    pairs = sys.version_info >= (3, 12)
+    brackets = "{}" if pairs else "[]"
+    opening, closing = f"{name}({brackets[0]}", f"{brackets[1]})"
+    return opening, closing, items, lambda: reversed(items), pairs, "..."
+
+
+def _shape_of_view(value: Any) -> Any:
+    opening = f"{type(value).__name__}(["
+    return opening, "])", value, lambda: reversed(value), False, "..."
+
+
+def _shape_of_array(value: Any) -> Any:
+    opening = f"array({value.typecode!r}"
+    if not value:
+        return opening, ")", (), tuple, False, "..."
+    return f"{opening}, [", "])", value, lambda: reversed(value), False, "..."
+
+
+_SHAPERS: dict[Any, Callable[[Any], Any]] = {
+    list.__repr__: _shape_of_list,
+    tuple.__repr__: _shape_of_tuple,
+    dict.__repr__: _shape_of_dict,
+    set.__repr__: _shape_of_set,
+    frozenset.__repr__: _shape_of_set,
+    deque.__repr__: _shape_of_deque,
+    defaultdict.__repr__: _shape_of_defaultdict,
+    OrderedDict.__repr__: _shape_of_ordered_dict,
+    type({}.keys()).__repr__: _shape_of_view,
+    type({}.values()).__repr__: _shape_of_view,
+    type({}.items()).__repr__: _shape_of_view,
+}

@@ -1,0 +1,1 @@
+"""Bytes that earlier forms of bandsaw have stored, and what they are read as."""

@@ -14,16 +14,20 @@ How a page is read:
   what it prints; ``...`` stands for anything.
 - A comment ``<!-- python`` to ``-->`` holds what the page needs to be run and does not
   show. It is read like a block.
+
+What else is code on a page, `inline` or in another block, is only looked at for the
+names that it mentions.
 """
 
 from __future__ import annotations
 
+import ast
 import doctest
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 BLOCK = re.compile(
     r"^(?P<indent> *)(?:```python[^\n]*\n(?P<code>.*?)^(?P=indent)```$"
@@ -34,6 +38,14 @@ BLOCK = re.compile(
 )
 FILE = re.compile(r"# (?P<file>[\w./-]+\.\w+)\n")
 MAIN_GUARD = re.compile(r"^if __name__ == [\"']__main__[\"']:", re.MULTILINE)
+
+
+# Code that is no example: inline, in a block of another language, or a reference to a
+# module whose docstrings are shown.
+OTHER_CODE = re.compile(
+    r"^ *```[^\n]*\n(?P<block>.*?)^ *```$|`(?P<inline>[^`]+)`|^::: (?P<shown>\S+)$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 class Block(NamedTuple):
@@ -67,6 +79,45 @@ def blocks_of(text: str) -> list[Block]:
             )
         )
     return blocks
+
+
+def names_of(text: str, root: str) -> set[str]:
+    """The dotted names that the code of a page mentions below one name.
+
+    What is imported from a module is a name, too: ``from a.b import c`` mentions
+    ``a.b.c``. Of ``a.b.c`` in an expression, ``a.b`` is one as well.
+    """
+    codes = [block.code for block in blocks_of(text)]
+    for found in OTHER_CODE.finditer(BLOCK.sub("", text)):
+        codes.append(found["block"] or found["inline"] or found["shown"] or "")
+    return {
+        name
+        for code in codes
+        for name in _names_in(code)
+        if name.startswith(f"{root}.")
+    }
+
+
+def _names_in(code: str) -> Iterator[str]:
+    if code.startswith(">>>"):
+        code = "".join(e.source for e in doctest.DocTestParser().get_examples(code))
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        yield from re.findall(r"(?<![\w./-])[a-z_]\w*(?:\.[A-Za-z_]\w*)+", code)
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            parts = []
+            while isinstance(node, ast.Attribute):
+                parts.append(node.attr)
+                node = node.value
+            if isinstance(node, ast.Name):
+                yield ".".join((node.id, *reversed(parts)))
 
 
 def run(page: Path) -> None:

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
+import operator
 import os
 import pkgutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import bandsaw
+from bandsaw.advices.remote import RemoteAdvice
+from bandsaw.config import get_configuration
+from bandsaw.execution import Execution
+from bandsaw.result import Result
+from bandsaw.session import Session, advise
+from bandsaw.tasks import Task
+from bandsaw.transports.base import Transport
 
 from .interpreters import is_one_of
-from .pages import blocks_of
+from .pages import blocks_of, names_of
 
 MAIN_GUARD = "if __name__ == '__main__':"
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES_WITH_EXAMPLES = [page for page in PAGES if blocks_of(page.read_text("utf-8"))]
+# It is called like a module, but is a file.
+NO_NAMES = {"bandsaw.lock"}
+NAMES = {
+    page: names_of(page.read_text("utf-8"), "bandsaw") - NO_NAMES for page in PAGES
+}
 # `__main__` modules are programs: importing one runs it.
 MODULES = sorted(
     module.name
@@ -76,6 +92,149 @@ def test_relative_links_of_a_page_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text)
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def is_there(name: str) -> bool:
+    """Whether an attribute of bandsaw, or a module, has a dotted name."""
+    found: Any = bandsaw
+    path = "bandsaw"
+    for part in name.split(".")[1:]:
+        path = f"{path}.{part}"
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            try:
+                found = importlib.import_module(path)
+            except ImportError:
+                return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if NAMES[page]],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    assert [name for name in sorted(NAMES[page]) if not is_there(name)] == []
+
+
+def test_no_other_name_is_there() -> None:
+    assert is_there("bandsaw.session.Session.restore")
+    assert not is_there("bandsaw.session.NoSuchName")
+    assert not is_there("bandsaw.no_such_module.Session")
+
+
+def test_names_are_found_in_all_code_of_a_page() -> None:
+    page = """\
+bandsaw.prose is no code, but `bandsaw.inline.Name(1)` is, and so is
+`from bandsaw.line import one, two`. A list of `bandsaw.first, ...` has one.
+
+```python
+import bandsaw.module
+from bandsaw.package import (
+    name,
+)
+
+@bandsaw.task(chain="bandsaw.text")
+def call():
+    bandsaw.config.get()
+```
+
+```python
+>>> bandsaw.doctest.x
+1
+```
+
+```console
+$ python -m bandsaw.console
+```
+
+::: bandsaw.shown
+"""
+
+    assert names_of(page, "bandsaw") == {
+        "bandsaw.inline",
+        "bandsaw.inline.Name",
+        "bandsaw.line.one",
+        "bandsaw.line.two",
+        "bandsaw.first",
+        "bandsaw.module",
+        "bandsaw.package.name",
+        "bandsaw.task",
+        "bandsaw.config",
+        "bandsaw.config.get",
+        "bandsaw.doctest",
+        "bandsaw.doctest.x",
+        "bandsaw.console",
+        "bandsaw.shown",
+    }
+
+
+class ReadingTransport(Transport):
+    """Reads all attributes of a job, and does it in this process, by way of files."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        self.read: dict[str, Any] = {}
+
+    def run(self, job: Any) -> Any:
+        for name in self.names:
+            self.read[name] = operator.attrgetter(name[len("job.") :])(job)
+        self.settings = json.loads(job.write_settings(more=1).read_text("utf-8"))
+        with open(job.input, "rb") as saved:
+            session = Session().restore(saved)
+        session.proceed()
+        with open(job.output, "wb") as answer:
+            session.save(answer)
+        session.remove_temp_dir()
+        assert zipfile.is_zipfile(job.archive.path)
+        assert Path(job.archive.directory, "bandsaw").is_dir()
+        assert job.directory.is_dir()
+        return job.read_output()
+
+
+class ReadingAdvice(RemoteAdvice):
+    def __init__(self, transport: ReadingTransport) -> None:
+        super().__init__()
+        self.transport = transport
+
+    def interpreter_for(self, session: Session) -> bandsaw.Interpreter:
+        return bandsaw.Interpreter()
+
+    def transport_for(self, session: Session) -> ReadingTransport:
+        return self.transport
+
+
+def test_a_transport_is_given_what_the_page_on_moving_advices_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "how-to" / "write_a_moving_advice.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `job.")]
+    promised = names_of("\n".join(rows), "job")
+    transport = ReadingTransport(names_of(page, "job"))
+    (tmp_path / "configuration_of_page.py").write_text(
+        "import bandsaw\n\nconfiguration = bandsaw.Configuration()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    configuration = get_configuration("configuration_of_page")
+    configuration.set_temp_directory(tmp_path / "temporary")
+    configuration.add_advice_chain(ReadingAdvice(transport))
+    task = Task.create_task(double)
+
+    result = advise(Session(task, Execution.of_call(task, (21,), {}), configuration))
+
+    assert result == Result(42)
+    assert len(rows) >= 10
+    assert promised <= transport.read.keys()
+    assert transport.read["job.run_id"] == bandsaw.get_run_id()
+    assert transport.read["job.interpreter"] == bandsaw.Interpreter()
+    assert transport.settings["more"] == 1
+    assert not transport.read["job.directory"].exists()
+
+
+def double(value: int) -> int:
+    return value * 2
 
 
 def test_blocks_are_found_with_their_file_line_and_output() -> None:

@@ -16,30 +16,9 @@ from .questions import add_questions
 
 TYPE_CHECKING = False
 if not TYPE_CHECKING:
+    from ..runtime.stand_ins import Protocol, overload
 
-    class TaskFunction:
-        """A function whose calls are advised. It is called like the function itself.
-
-        It has the signature of the function, for type checkers too, and the attributes
-        `__wrapped__` (the function itself), `bandsaw_task` (the task) and
-        `bandsaw_configuration` (the configuration whose chain is walked).
-
-        `is_cached`, `explain` and `forget` take the arguments of a call. They answer
-        whether a cache has its result, why or why not, and remove it.
-
-        What `task` returns is a plain function, because nothing else costs as little,
-        is recognised as a coroutine function and pickles by its name. In a class it is
-        what binds such a function to an instance, so that `obj.work.is_cached(x)` is
-        asked of that instance. This class describes both for annotations.
-        """
-
-        def __class_getitem__(cls, signature):
-            return cls
-
-    def overload(function):
-        """Stand for what the module `typing`, too dear to import, has of that name."""
-        return function
-
+    P = R_co = None
 
 if TYPE_CHECKING:
     from typing import Any, Callable, Protocol, TypeVar, overload
@@ -56,61 +35,66 @@ if TYPE_CHECKING:
     R_co = TypeVar("R_co", covariant=True)
     S = TypeVar("S", contravariant=True)
 
-    class TaskFunction(Protocol[P, R_co]):
-        """A function whose calls are advised. It is called like the function itself.
 
-        Attributes:
-            __wrapped__: The function itself.
-            bandsaw_task: The task.
-            bandsaw_configuration: The configuration whose chain is walked.
-        """
+class TaskFunction(Protocol[P, R_co]):
+    """A function whose calls are advised. It is called like the function itself.
 
-        __name__: str
-        __qualname__: str
-        __module__: str
+    What `task` returns is a plain function, because nothing else costs as little, is
+    recognised as a coroutine function and pickles by its name. In a class it is an
+    attribute that binds such a function to an instance, so that `obj.work.is_cached(x)`
+    asks for that instance. This class describes both, for annotations.
 
-        @property
-        def __wrapped__(self) -> Callable[P, R_co]:
-            """The function itself."""
+    Attributes:
+        __wrapped__: The function itself.
+        bandsaw_task: The task.
+        bandsaw_configuration: The configuration whose chain is walked.
+    """
 
-        bandsaw_task: Task
-        bandsaw_configuration: Configuration
+    __name__: str
+    __qualname__: str
+    __module__: str
 
-        def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-            """Tell if a call with these arguments would be answered from a cache."""
+    @property
+    def __wrapped__(self) -> Callable[P, R_co]:
+        """The function itself."""
 
-        def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
-            """Say why a call with these arguments is answered from a cache, or not."""
+    bandsaw_task: Task
+    bandsaw_configuration: Configuration
 
-        def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
-            """Remove the results of calls with these arguments, and say how many."""
+    def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Tell if a call with these arguments would be answered from a cache."""
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-            """Call the function with its advices around it."""
+    def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """Say why a call with these arguments is answered from a cache, or not."""
 
-        @overload
-        def __get__(
-            self, instance: None, owner: type[Any]
-        ) -> TaskFunction[P, R_co]: ...
+    def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
+        """Remove the results of calls with these arguments, and say how many."""
 
-        @overload
-        def __get__(
-            self: TaskFunction[Concatenate[S, Q], R_co],
-            instance: S,
-            owner: type[Any] | None = None,
-        ) -> TaskFunction[Q, R_co]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function with its advices around it."""
 
-        # A static method.
-        @overload
-        def __get__(
-            self, instance: Any, owner: type[Any] | None = None
-        ) -> TaskFunction[P, R_co]: ...
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> TaskFunction[P, R_co]: ...
 
-    class TaskDecorator(Protocol):
-        """What `task(...)` gives when it was not given a function."""
+    @overload
+    def __get__(
+        self: TaskFunction[Concatenate[S, Q], R_co],
+        instance: S,
+        owner: type[Any] | None = None,
+    ) -> TaskFunction[Q, R_co]: ...
 
-        def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R]:
-            """Make a task of a function."""
+    # A static method.
+    @overload
+    def __get__(
+        self, instance: Any, owner: type[Any] | None = None
+    ) -> TaskFunction[P, R_co]: ...
+
+
+class TaskDecorator(Protocol):
+    """The value of `task(...)` when it was not given a function."""
+
+    def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R]:
+        """Make a task of a function."""
 
 
 @overload

@@ -12,12 +12,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 else:
-
-    class Generic:
-        """Stand for the class of `typing`, which takes long to import."""
-
-        def __class_getitem__(cls, parameter):
-            return cls
+    from .stand_ins import Generic
 
     T = None
 

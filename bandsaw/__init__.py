@@ -72,7 +72,7 @@ __all__ = [
     "task",
 ]
 
-# `import bandsaw` stays cheap: these are loaded when somebody asks for them.
+# `import bandsaw` stays cheap: these are loaded on first access.
 __getattr__, __dir__ = load_on_access(
     __name__,
     "advice",

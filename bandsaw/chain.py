@@ -126,7 +126,7 @@ class AdviceChain:
         """Return the chain of a task's calls: this one, and the steps the task adds.
 
         Args:
-            task: The task. One of the user's own needs not know of steps.
+            task: The task. A user's own task object need not have steps.
         """
         steps: tuple[Advice, ...] = getattr(task, "steps", ())
         if not steps:

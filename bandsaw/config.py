@@ -138,7 +138,7 @@ class Configuration:
         return list(self._distribution_modules)
 
     def add_modules_for_distribution(self, *modules: str) -> Configuration:
-        """Send modules to other interpreters that nobody has imported here.
+        """Send modules to other interpreters that are not imported here.
 
         Args:
             *modules: The names of modules or packages.
@@ -268,7 +268,7 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
 def directory_of_default_configuration() -> str:
     """Return the directory of the file of the default configuration's module.
 
-    The module needs not be loaded. Without a file, it is the working directory.
+    The module need not be loaded. Without a file, it is the working directory.
     """
     return source_directory(_default_module_name()) or os.getcwd()
 

@@ -19,7 +19,7 @@ in its place, so that existing ``except`` clauses keep working.
     ├── SerializationError (TypeError, ValueError)
     │   │       this value cannot be written or read: replace it
     │   └── SignatureError
-    │           somebody else may have written it: do not use it
+    │           another user may have written it: do not use it
     ├── OpaqueValueError (ImportError)
     │       this value's class is not installed here: pass it on
     ├── UnstableValueError (TypeError)
@@ -31,7 +31,7 @@ in its place, so that existing ``except`` clauses keep working.
     ├── DamagedEntryError (ValueError)
     │       what was read is not the result that was kept
     ├── UntrustedDirectoryError (PermissionError)
-    │       somebody else can write there: take the right away
+    │       another user can write there: take the right away
     ├── NotMovableError (TypeError)
     │       run this task here, or define it in a module
     ├── MainGuardError (RuntimeError)
@@ -121,7 +121,7 @@ class DamagedEntryError(BandsawError, ValueError):
 
 
 class UntrustedDirectoryError(BandsawError, PermissionError):
-    """A directory from which code is read, and to which somebody else can write."""
+    """A directory from which code is read, and to which another user can write."""
 
 
 class NotMovableError(BandsawError, TypeError):

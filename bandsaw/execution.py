@@ -35,7 +35,7 @@ class Execution(SerializableValue):
         args: The positional arguments.
         kwargs: The keyword arguments.
         instability: Why the arguments have no stable identity, `None` when they have
-            one or when nobody has asked yet. Their id is unique to the call then.
+            one or when it was not computed yet. Their id is unique to the call then.
     """
 
     __slots__ = (
@@ -68,7 +68,7 @@ class Execution(SerializableValue):
     def of_call(
         cls, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Execution:
-        """Make the execution of a call, whose id is computed when somebody asks.
+        """Make the execution of a call, whose id is computed on first use.
 
         Args:
             task: The task that was called. It knows what its parameters are called.

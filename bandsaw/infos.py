@@ -207,7 +207,7 @@ def _taken(pieces: Iterator[str], enough: int) -> list[str]:
 
 
 # The text of a container is generated piece by piece from both of its ends, and no more
-# of it than somebody takes. So also the time for structures that share their parts, or
+# of it than is shown. So also the time for structures that share their parts, or
 # contain themselves, is bounded by the characters that are shown.
 
 
@@ -349,7 +349,7 @@ def _in_order(items: list[Any]) -> list[Any]:
                 raise TypeError("not ordered")
     if len(items) <= _LARGE_SET:
         return sorted(items)
-    # Nobody sees what is between.
+    # What is between is not shown.
     return heapq.nsmallest(_SEEN, items) + heapq.nlargest(_SEEN, items)[::-1]
 
 

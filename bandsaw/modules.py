@@ -168,7 +168,7 @@ def source_directory(module_name: str) -> str | None:
     and what is written there, is the user's.
 
     Args:
-        module_name: The name of the module, which needs not be loaded.
+        module_name: The name of the module, which need not be loaded.
 
     Returns:
         The absolute path, or `None` if there is no such file.

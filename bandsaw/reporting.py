@@ -27,7 +27,7 @@ class Progress:
             called.
         task: The name of the task.
         done: How much is done.
-        total: How much there is to do, `None` if nobody knows.
+        total: How much there is to do, `None` if that is unknown.
         message: What the task says of it, or `None`.
     """
 
@@ -85,7 +85,7 @@ def report(session: Session, facts: dict[str, Any]) -> None:
     """Tell the extensions of a session, or the interpreter that waits for it.
 
     Args:
-        session: The session in which somebody has told the progress.
+        session: The session whose task has told the progress.
         facts: `task`, `done`, `total` and `message`.
     """
     if _forwarding.send is not None:

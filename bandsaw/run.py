@@ -158,7 +158,7 @@ def get_run_id() -> str:
 
 
 def set_run_id(run_id: str) -> None:
-    """Set the id of the run, once and before anybody has asked for it.
+    """Set the id of the run, once and before it is first used.
 
     A process that continues sessions of another one keeps that one's id.
 
@@ -195,7 +195,7 @@ def join_run(run: Run) -> None:
 def reserve_run_id() -> None:
     """Choose the run id that processes find that this one starts.
 
-    A pool may be started before anybody asks for the run id; its processes must not
+    A pool may be started before the run id is first used; its processes must not
     make up one each.
     """
     if RUN_ID_ENV_VARIABLE not in os.environ:

@@ -127,7 +127,7 @@ class _Walk:
             self.pending = None
 
     def abandon(self) -> None:
-        """Let the thread end when nobody serves it any more."""
+        """Let the thread end when it has no work any more."""
         self.abandoned = True
         self.cancellation.request()
         if self.pending is not None:

@@ -82,7 +82,7 @@ class DistributionArchive:
                 directory = bootstrap.unpack(str(self._path), self._archive_id)
                 self._directory, self._noted = directory, time.monotonic()
             elif time.monotonic() - self._noted > _NOTE_USE_AFTER:
-                # Nobody must take it for one that is not used any more.
+                # Pruning must not take it for one that is not used any more.
                 bootstrap.note_use(directory)
                 self._noted = time.monotonic()
             return directory

@@ -1,10 +1,10 @@
-"""Unpacks distribution archives, once each, and removes those that nobody uses.
+"""Unpacks distribution archives, once each, and removes unused ones.
 
 A copy of it lies beside the main module of an archive and runs before anything of
 bandsaw can be imported, so it knows the standard library only. An archive that is a zip
 file is unpacked into a private directory that is named by its content, so that its
 modules have files and their bytecode is kept. Most of it is bandsaw itself, which all
-archives share: whoever edits a script does not unpack and compile that again.
+archives share, so that an edit of a script does not unpack and compile it again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ else:
     # Beside an archive's main module
     from _bandsaw_home import home_directory
 
-# How long an archive is kept that nobody uses, in seconds, and how many bytes all of
-# them may have.
+# How long an unused archive is kept, in seconds, and how many bytes all of them may
+# have.
 _KEPT = 30 * 24 * 60 * 60
 _LARGEST = 1 << 30
 
@@ -113,7 +113,7 @@ def _extract(
         os.rename(beside, directory)
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
-        # Somebody else may have been faster.
+        # Another process may have been faster.
         if not isinstance(error, OSError) or not _is_trusted(directory):
             raise
 
@@ -194,10 +194,10 @@ class UnpackedArchive:
                 self.count += 1
 
     def remove(self) -> bool:
-        """Remove it, and tell if nobody else has done so before."""
+        """Remove it, and tell if it was still there."""
         import shutil
 
-        # Nobody must find half of it.
+        # Another process must not find half of it.
         parent, name = os.path.split(self.path)
         beside = os.path.join(parent, f"{_REMOVING}{os.urandom(8).hex()}-{name}")
         try:
@@ -220,7 +220,7 @@ def find_archives(parent: str | None = None) -> list[UnpackedArchive]:
         try:
             archives.append(UnpackedArchive(os.path.join(parent, name)))
         except OSError:
-            continue  # Somebody else has removed it.
+            continue  # Another process has removed it.
     return sorted(archives, key=lambda archive: archive.last_use)
 
 
@@ -230,12 +230,12 @@ def prune_archives(
     in_use: float = _IN_USE,
     parent: str | None = None,
 ) -> list[UnpackedArchive]:
-    """Remove archives that nobody has used for long; every change of code adds one.
+    """Remove archives that were not used for long; every change of code adds one.
 
     Args:
         largest: How many bytes all of them may have; by default a gibibyte. What is
             beyond that goes, the least recently used ones first.
-        kept: How long one may stay that nobody uses, in seconds.
+        kept: How long an unused one may stay, in seconds.
         in_use: How long one stays after its last use in any case, in seconds, because
             a process may still run from it.
         parent: Their directory; by default the one in the home directory.
@@ -273,7 +273,7 @@ def _is_trusted(directory: str) -> bool:
         return False
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise PermissionError(
-            f"{directory} could have been written by somebody else. Remove it, or let "
+            f"{directory} could have been written by another user. Remove it, or let "
             "the environment variable BANDSAW_HOME name another directory."
         )
     return True

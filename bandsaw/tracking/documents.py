@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DEEPEST = 50
 _LONGEST_INTEGER = 14_000
 
-# Encoders that nobody uses at the moment. Each remembers the containers that it is in,
+# Encoders that are not in use now. Each remembers the containers that it is in,
 # so it serves one call at a time, and is not used again when it has failed.
 _idle: list[_Encode] = []
 

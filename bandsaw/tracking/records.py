@@ -201,7 +201,7 @@ class SessionRecords:
     def _describe_guarded(
         self, name: str, kind: Any, value: Any, names: Container[str]
     ) -> dict[str, Any]:
-        # Which of the arguments without a known name is a hidden one, nobody can tell.
+        # Which of the arguments without a known name is a hidden one is unknown.
         if name in names or name.startswith("["):
             return {"type": type(value).__qualname__, "value": HIDDEN, "name": name}
         if kind is Parameter.VAR_KEYWORD:

@@ -438,7 +438,7 @@ def test_a_directory_that_somebody_else_could_have_written_is_refused(
 ) -> None:
     archive = build(tmp_path, "bandsaw")
     spoil(archive)
-    with pytest.raises(PermissionError, match="by somebody else"):
+    with pytest.raises(PermissionError, match="by another user"):
         _bootstrap.unpack(str(archive.path), archive.archive_id)
 
 

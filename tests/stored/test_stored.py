@@ -48,7 +48,7 @@ def parameters(found: Iterable[tuple[str, ...]]) -> Any:
     ]
 
 
-FORMS = Path(__file__).parent / "forms"
+FORMS = Path(__file__).parent / ".forms"
 # The form, the way, and the kind of the values
 VALUES = [
     (file.parent.name, way, kind)

@@ -1,6 +1,6 @@
 """What was stored, made anew to be compared with what is read.
 
-A name in `forms/*/values.json` identifies the value that is expected. What a form
+A name in `.forms/*/values.json` identifies the value that is expected. What a form
 holds stays here as it is; more may be added for a form that is written later.
 """
 

@@ -1,9 +1,10 @@
 """Writes a new form, when what is stored is going to be written in another way.
 
 ``python3.8 -m tests.stored.write NAME`` in the root of the repository makes the
-directory ``tests/stored/forms/NAME``, with the code as it is. A form is never written
+directory ``tests/stored/.forms/NAME``, with the code as it is. A form is never written
 anew: what an earlier release has stored does not change either. The oldest Python that
-is supported, with numpy, writes what all can read.
+is supported, with numpy, writes what all can read. The directory is hidden, as package
+data would travel with every archive of the tests.
 
 - ``values.json`` has the values of `BY_WAY`, in the four ways in which they are
   written: as JSON, or in Base64. With buffers, these stand behind the pickle.
@@ -118,4 +119,4 @@ def write_sessions(directory: Path, serializer: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    write_form(Path(__file__).parent / "forms" / sys.argv[1])
+    write_form(Path(__file__).parent / ".forms" / sys.argv[1])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import datetime
 import io
 import json
@@ -399,6 +400,19 @@ def test_the_same_object_twice_is_no_circle() -> None:
     assert read(written([shared, shared])) == [shared, shared]
 
 
+@pytest.mark.skipif(
+    not hasattr(sys, "set_int_max_str_digits"), reason="this Python has no such limit"
+)
+def test_a_number_with_more_digits_than_this_process_allows_comes_back() -> None:
+    allowed = sys.get_int_max_str_digits()
+    value = [10**639, 10**640, -(10**4000)]
+    sys.set_int_max_str_digits(640)
+    try:
+        assert read(written(value)) == value
+    finally:
+        sys.set_int_max_str_digits(allowed)
+
+
 def test_a_refused_number_is_a_value_error_as_in_the_published_releases() -> None:
     with pytest.raises(ValueError, match="nan"):
         written(float("nan"))
@@ -407,40 +421,59 @@ def test_a_refused_number_is_a_value_error_as_in_the_published_releases() -> Non
 # --- Deep nesting --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda inner: [inner],
-        lambda inner: (inner,),
-        lambda inner: {"a": inner},
-        lambda inner: {1: inner, 2: []},
-        lambda inner: Point(inner, 1),
-        lambda inner: Place(inner=inner),
-        lambda inner: samples.Stack([inner]),
-        lambda inner: ValueError(inner),
-    ],
-    ids=["list", "tuple", "dict", "keys", "named tuple", "value", "subclass", "error"],
-)
-@pytest.mark.parametrize("levels", [10, 99, 100, 101, 5000])
-def test_no_nesting_is_too_deep(wrap: Any, levels: int) -> None:
-    data = written(nested(levels, wrap))
+WRAPPERS: dict[str, Any] = {
+    "list": lambda inner: [inner],
+    "tuple": lambda inner: (inner,),
+    "dict": lambda inner: {"a": inner},
+    "keys": lambda inner: {1: inner, 2: []},
+    "named tuple": lambda inner: Point(inner, 1),
+    "value": lambda inner: Place(inner=inner),
+    "subclass": lambda inner: samples.Stack([inner]),
+    "error": lambda inner: ValueError(inner),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_a_hundred_levels_come_back(wrap: Any) -> None:
+    data = written(nested(100, wrap))
 
     # The values themselves are compared by Python with recursion.
     assert written(read(data)) == data
 
 
-def test_deep_nesting_works_in_a_thread_too() -> None:
-    lengths: list[int] = []
+def test_a_level_of_a_list_costs_no_more_than_a_level_of_the_stack() -> None:
+    data = written(nested(sys.getrecursionlimit() * 3 // 4, lambda inner: [inner]))
 
+    assert written(read(data)) == data
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_a_value_that_is_nested_too_deep_is_refused_with_a_short_message(
+    wrap: Any,
+) -> None:
+    message = refusal(nested(100_000, wrap))
+
+    assert "nested too deep" in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"_serializer":'])
+@pytest.mark.parametrize("closing", [b"", b"]" * 100_000])
+def test_json_that_is_nested_too_deep_is_a_named_error(
+    opening: bytes, closing: bytes
+) -> None:
+    with pytest.raises(SerializationError, match="nested too deep"):
+        read(opening * 100_000 + closing)
+
+
+def test_too_deep_a_nesting_is_a_named_error_in_a_thread_too() -> None:
     def work() -> None:
-        data = written(nested(5000, lambda inner: [inner]))
-        lengths.append(len(written(read(data))))
+        assert "nested too deep" in refusal(nested(100_000, lambda inner: [inner]))
+        with pytest.raises(SerializationError, match="nested too deep"):
+            read(b"[" * 100_000)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-
-    assert lengths == [10001]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        pool.submit(work).result()
 
 
 def test_a_value_serializer_that_never_ends_is_refused_with_a_short_message() -> None:
@@ -451,7 +484,7 @@ def test_a_value_serializer_that_never_ends_is_refused_with_a_short_message() ->
     serializer = JsonSerializer()
     serializer.value_serializers.append(Endless())
 
-    with pytest.raises(SerializationError, match="nested more than 100000") as caught:
+    with pytest.raises(SerializationError, match="nested too deep") as caught:
         serializer.serialize({1}, io.BytesIO())
 
     assert len(str(caught.value)) < 500

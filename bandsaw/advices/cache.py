@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 import weakref
 from pathlib import Path
@@ -304,7 +303,7 @@ class CachingAdvice(Advice):
 
     # Writing
 
-    def _keep(self, call: CachedCall, record: str, session: Session) -> None:
+    def _keep(self, call: CachedCall, record: dict[str, Any], session: Session) -> None:
         pieces = call.packed(session.result, record)
         self._keep_document(call)
         self.store.write(call.place, pieces)
@@ -316,6 +315,8 @@ class CachingAdvice(Advice):
         if name is None or call.code is None or name in self._documents:
             return
         if self.store.read(name) is None:
+            import json
+
             self.store.write(name, [json.dumps(call.parts).encode("ascii")])
         self._documents.add(name)
 
@@ -366,7 +367,7 @@ class CachingAdvice(Advice):
         explanation = nearest_explanation(
             self.store,
             session.task.task_id,
-            json.loads(call.record(session)),
+            call.record(session),
             call.parts,
         )
         if call.damaged:

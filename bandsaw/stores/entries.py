@@ -138,7 +138,7 @@ class Entry:
 def pack(
     value: Content,
     buffers: Sequence[memoryview],
-    record: str,
+    record: dict[str, Any],
     key: str,
     code: str,
     created: float,
@@ -148,7 +148,7 @@ def pack(
     Args:
         value: What the serializer wrote.
         buffers: The buffers that it left out.
-        record: What the entry is the result of, a JSON object.
+        record: What the entry is the result of, plain data that JSON knows.
         key: The fingerprint of the arguments, in hex digits.
         code: The fingerprint of the code, in hex digits.
         created: The time, in seconds since the epoch.
@@ -156,10 +156,15 @@ def pack(
     Returns:
         The pieces, to be written one after the other. Buffers are not copied.
     """
+    import json
+
     pieces: list[Content] = []
-    text = record.encode("ascii")
+    text = json.dumps(record).encode("ascii")
     if buffers:
-        text, pieces = _lay_out_buffers(len(value), buffers, record)
+        # Where the buffers are depends on how long the record is that says so.
+        start, room = len(value), len(text) + 128 * len(buffers) + 64
+        table, pieces = _lay_out_buffers(start + room, buffers)
+        text = json.dumps({**record, "buffers": table}).encode("ascii").ljust(room)
     footer = b"%b%b %b %016x %016x %016x %b " % (
         _MAGIC,
         key.encode("ascii"),
@@ -177,25 +182,22 @@ def pack(
 
 
 def _lay_out_buffers(
-    start: int, buffers: Sequence[memoryview], record: str
-) -> tuple[bytes, list[Content]]:
-    """Return the record that says where the buffers are, and the buffers with padding.
+    position: int, buffers: Sequence[memoryview]
+) -> tuple[list[list[Any]], list[Content]]:
+    """Return the offset, size and digest of each buffer, and the buffers with padding.
 
-    Where they are depends on how long the record is, so it is given room to spare.
+    Args:
+        position: Where the first of them may begin.
+        buffers: The buffers.
     """
-    import json
-
-    room = len(record) + 128 * len(buffers) + 64
-    position = start + room
-    table = []
+    table: list[list[Any]] = []
     pieces: list[Content] = []
     for buffer in buffers:
         padding = -position % _ALIGNMENT
         table.append([position + padding, buffer.nbytes, _digest(buffer)])
         pieces += [bytes(padding), buffer]
         position += padding + buffer.nbytes
-    text = f'{record[:-1]}, "buffers": {json.dumps(table)}}}'
-    return text.encode("ascii").ljust(room), pieces
+    return table, pieces
 
 
 def _digest(buffer: memoryview) -> str:

@@ -39,7 +39,7 @@ def explained(
     store = MemoryStore()
     store.write("task/.code-1", [json.dumps(PARTS).encode()])
     for number, one in enumerate(kept or (record(),)):
-        store.write(f"task/{number}", pack(b"", [], json.dumps(one), KEY, KEY, 1.0))
+        store.write(f"task/{number}", pack(b"", [], one, KEY, KEY, 1.0))
         (item,) = store.items(f"task/{number}")
         item.written = number
     return nearest_explanation(store, "task", record(**changes), parts or PARTS)
@@ -136,7 +136,7 @@ def test_of_equally_near_entries_the_newest_is_taken() -> None:
 def test_what_is_no_entry_is_passed_over() -> None:
     store = MemoryStore()
     store.write("task/by-hand", [b"something"])
-    store.write("task/torn", pack(b"", [], "{}", KEY, KEY, 1.0)[:-1])
+    store.write("task/torn", pack(b"", [], {}, KEY, KEY, 1.0)[:-1])
     explanation = nearest_explanation(store, "task", record(), PARTS)
 
     assert explanation.reason == "nothing is kept for this task"

@@ -17,9 +17,7 @@ LARGE = (b"\x01" * 100_000, b"\x02" * 70_001)
 
 def packed(value: bytes, *buffers: bytes, **record: Any) -> bytes:
     views = [memoryview(buffer) for buffer in buffers]
-    return b"".join(
-        pack(value, views, json.dumps({**RECORD, **record}), KEY, CODE, 1234.5)
-    )
+    return b"".join(pack(value, views, {**RECORD, **record}, KEY, CODE, 1234.5))
 
 
 @pytest.mark.parametrize("value", [b"", b"value", b"\n#bandsaw-cache 1 "])

@@ -52,7 +52,7 @@ for _ in range(rounds):
         value = bytes([number]) * chance.choice([10, 1_000, 100_000])
         buffers = [memoryview(bytes(70_000))] if chance.random() < 0.2 else []
         with store.alone(name, 0.01):
-            key, record = f"{number:064x}", '{"number": %d}' % number
+            key, record = f"{number:064x}", {"number": number}
             store.write(name, pack(value, buffers, record, key, key, 1.0))
 """
 

@@ -67,7 +67,7 @@ class JsonFormatter(logging.Formatter):
         }
         fields.update(_exception_fields(record))
         fields.update(_session_fields(getattr(record, "session", None)))
-        return json.dumps(fields, default=_text_of)
+        return _encode(fields)
 
 
 def _message_of(record: logging.LogRecord) -> str:
@@ -82,6 +82,9 @@ def _text_of(value: object) -> str:
         return str(value)
     except Exception as error:
         return f"<{type(value).__name__} whose text fails with {type(error).__name__}>"
+
+
+_encode = json.JSONEncoder(default=_text_of).encode
 
 
 def _exception_fields(record: logging.LogRecord) -> Iterator[tuple[str, str]]:

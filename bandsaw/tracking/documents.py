@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json.encoder
+import json
 import math
 from itertools import chain, islice
 from operator import is_
-from typing import TYPE_CHECKING
 
 from ..infos import text_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable
-
-    _Encode = Callable[[Any, int], Iterable[str]]
+    from typing import Any
 
 # How far values are followed that JSON does not know.
 _DEEPEST = 50
 _LONGEST_INTEGER = 14_000
 
-# Encoders that are not in use now. Each remembers the containers that it is in,
-# so it serves one call at a time, and is not used again when it has failed.
-_idle: list[_Encode] = []
+# A circle is nested too deep for it, which is found out without looking for circles.
+_encode = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 
 
 class Documents:
@@ -66,31 +63,6 @@ def _text_of(record: dict[str, Any]) -> str:
     except Exception:
         # The user's values may be anything, and do anything when they are looked at.
         return _encode(_plain(record, ()))
-
-
-def _encode(value: Any) -> str:
-    try:
-        encode = _idle.pop()
-    except IndexError:
-        encode = _new_encoder()
-    text = "".join(encode(value, 0))
-    _idle.append(encode)
-    return text
-
-
-def _new_encoder() -> _Encode:
-    encoder = json.JSONEncoder(allow_nan=False)
-    quoted = json.encoder.encode_basestring_ascii
-    try:
-        # `JSONEncoder.encode` makes one of these each time, which takes as long as the
-        # encoding of a record.
-        encode: _Encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            {}, encoder.default, quoted, None, ": ", ", ", False, False, False
-        )
-    except TypeError:
-        # It is a detail of CPython's; where there is none, it is None.
-        return encoder.iterencode  # type: ignore[return-value]
-    return encode
 
 
 def _plain(value: Any, parents: tuple[int, ...]) -> Any:

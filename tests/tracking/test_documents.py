@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import gc
 import json
-import json.encoder
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bandsaw.tracking import documents as documents_module
 from bandsaw.tracking.documents import Documents
 
 TASK = {"task": {"id": "t", "advice_parameters": {"name": ["ü", "\ud800", None]}}}
 
 
-@pytest.fixture(params=["accelerated", "pure"])
-def documents(request, monkeypatch):
-    monkeypatch.setattr(documents_module, "_idle", [])
-    if request.param == "pure":
-        monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+@pytest.fixture
+def documents():
     return Documents()
 
 

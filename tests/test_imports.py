@@ -62,6 +62,7 @@ NOT_IN_A_RUNNER = {
     "email",
     "http",
     "inspect",
+    "json",
     "logging",
     "multiprocessing",
     "socket",
@@ -123,6 +124,14 @@ def test_the_runner_imports_the_standard_library_only_and_little_of_it(
         {"typing"} if sys.version_info[:2] == (3, 9) else set()
     )
     assert imported & unwanted == set()
+
+
+def test_keeping_and_moving_results_imports_no_json_before_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    code = "import bandsaw.advices.cache, bandsaw.advices.subprocess"
+
+    assert "json" not in imported_by(code, tmp_path)
 
 
 def test_importing_does_nothing_but_import(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 
@@ -151,6 +150,8 @@ def _save_changes(session: Session, target: SavedForm) -> None:
                 members[CHAIN] = chain
         if reader is not None and reader.met:
             # Not for those that answer another process of the same Python
+            import json
+
             members[VERSIONS] = json.dumps(versions_of(reader.met)).encode("ascii")
         return members
 
@@ -249,8 +250,15 @@ def modules_of_reader(answer: SavedForm) -> Sequence[str] | None:
     report = answer.peek((_REPORT,)).get(_REPORT)
     if report is None:
         return None
-    modules: Sequence[str] | None = json.loads(report).get("modules")
+    modules: Sequence[str] | None = _read_json(report).get("modules")
     return modules
+
+
+def _read_json(content: bytes) -> Any:
+    # Only what goes wrong is told in JSON.
+    import json
+
+    return json.loads(content)
 
 
 def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
@@ -269,11 +277,11 @@ def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
     try:
         members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN, VERSIONS))
         if _REPORT in members:
-            report = json.loads(members[_REPORT].decode("utf-8"))
+            report = _read_json(members[_REPORT])
             return _failure(session, report, members.get(_EXCEPTION))
         session.restore_from(answer)
     except SerializationError as error:
-        return _with_versions(error, json.loads(members.get(VERSIONS, b"{}")))
+        return _with_versions(error, _read_json(members.get(VERSIONS, b"{}")))
     except InvalidSessionError as error:
         return error
     exception = _exception_of(session)

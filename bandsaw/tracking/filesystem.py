@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .backend import Backend
-from .documents import Documents
-from .names import file_name
-from .recent import Recent
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
     from ..session import Ids
-    from ..session.attachments import Attachment, Attachments
-
-_RUN_INFO = "run-info.json"
-_TASK_INFO = "task-info.json"
-_EXECUTION_INFO = "execution-info.json"
-_SESSION_INFO = "session-info.json"
-_RESULT_INFO = "result-info.json"
-_ATTACHMENTS = "attachments"
-_EARLIER_RESULT_INFO = "earlier-success-info.json"
-_EARLIER_ATTACHMENTS = "earlier-success-attachments"
-
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-_TOUCH = os.O_WRONLY | os.O_CREAT
-
-_COPY_SIZE = 1024 * 1024
-_MOST_NEW = 1_000
-
-# What temporary files are called. A number of the process would not do: processes share
-# a directory also where they do not share their numbers.
-_unique = ""
-_counter = itertools.count()
+    from ..session.attachments import Attachments
+    from .directory import TrackingDirectory
 
 
 class FileSystemBackend(Backend):
@@ -68,240 +43,48 @@ class FileSystemBackend(Backend):
     Args:
         directory: Where to keep the files. It is made when it is needed.
 
-    Attributes:
-        directory: Where the files are kept.
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+        self._given = directory
         # A program that changes its working directory still has one tracking directory.
-        root = os.path.abspath(directory)
-        self._root = os.path.join(root, "")
-        self._documents = Documents()
-        self._last_place: _Place | None = None
-        # Directories of sessions that this backend has made and not left yet: nothing
-        # of an earlier execution can be in them.
-        self._new: Recent[bool] = Recent(_MOST_NEW)
+        self._root = os.path.join(os.path.abspath(directory), "")
+        self._kept: TrackingDirectory | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The directory as it was given."""
+        from pathlib import Path
+
+        return Path(self._given)
 
     def track_run(self, ids: Ids, run_info: dict[str, Any]) -> None:
         """Write `run-info.json`, unless the run was tracked before."""
-        place = self._place_of(ids)
-        if not os.path.exists(f"{place.run}/{_RUN_INFO}"):
-            self._write(place.run, _RUN_INFO, run_info)
+        (self._kept or self._open()).write_run(ids, run_info)
 
     def track_task(self, ids: Ids, task_info: dict[str, Any]) -> None:
         """Write `task-info.json`."""
-        place = self._place_of(ids)
-        self._write(place.task, _TASK_INFO, task_info)
+        (self._kept or self._open()).write_task(ids, task_info)
 
     def track_execution(self, ids: Ids, execution_info: dict[str, Any]) -> None:
         """Write `execution-info.json`."""
-        place = self._place_of(ids)
-        _make_new_directory(place.execution)
-        self._write(place.execution, _EXECUTION_INFO, execution_info)
+        (self._kept or self._open()).write_execution(ids, execution_info)
 
     def track_session(self, ids: Ids, session_info: dict[str, Any]) -> None:
         """Write `session-info.json`, and an empty file among those of the run."""
-        place = self._place_of(ids)
-        if _make_new_directory(place.session):
-            self._new.setdefault(place.session, True)
-        self._write(place.session, _SESSION_INFO, session_info)
-        name = file_name(ids.session_id, reserved=_RUN_INFO)
-        os.close(_open(place.run, f"{place.run}/{name}", _TOUCH))
+        (self._kept or self._open()).write_session(ids, session_info)
 
     def track_result(self, ids: Ids, result_info: dict[str, Any]) -> None:
         """Write `result-info.json`; a failure moves an earlier success aside."""
-        place = self._place_of(ids)
-        if "exception" in result_info.get("result", ()):
-            self._write_failure(place.session, result_info)
-        else:
-            self._write(place.session, _RESULT_INFO, result_info)
+        (self._kept or self._open()).write_result(ids, result_info)
 
     def track_attachments(self, ids: Ids, attachments: Attachments) -> None:
         """Copy the attachments, and remove those of an earlier execution."""
-        # It is the last that is told of a session.
-        self._documents.forget()
-        directory = self._place_of(ids).session
-        is_new = self._new.pop(directory)
-        if is_new and not attachments:
-            return
-        names = set()
-        for name, attachment in attachments.items():
-            self._copy(attachment, directory, _attachment_name(name))
-            names.add(_attachment_name(name))
-        if is_new:
-            return
-        try:
-            obsolete = set(os.listdir(f"{directory}/{_ATTACHMENTS}")) - names
-        except FileNotFoundError:
-            return
-        for name in obsolete:
-            _remove_file(f"{directory}/{_ATTACHMENTS}/{name}")
+        (self._kept or self._open()).write_attachments(ids, attachments)
 
-    def _copy(self, attachment: Attachment, directory: str, name: str) -> None:
-        temporary = _temporary_name(directory)
-        descriptor = _open(directory, temporary, _CREATE)
-        try:
-            with open(descriptor, "wb") as target, attachment.open() as source:
-                shutil.copyfileobj(source, target, _COPY_SIZE)
-            _make_new_directory(f"{directory}/{_ATTACHMENTS}")
-            os.replace(temporary, f"{directory}/{_ATTACHMENTS}/{name}")
-        except BaseException:
-            _remove_file(temporary)
-            raise
+    def _open(self) -> TrackingDirectory:
+        # A process that only loads the configuration does without what this needs.
+        from .directory import TrackingDirectory
 
-    def _place_of(self, ids: Ids) -> _Place:
-        # Asked for several times in a row. Replaced as a whole, so it needs no lock.
-        place = self._last_place
-        if place is None or place.ids is not ids:
-            place = self._last_place = _Place(self._root, ids)
-        return place
-
-    def _write(self, directory: str, name: str, info: dict[str, Any]) -> None:
-        temporary = self._write_temporary(directory, info)
-        try:
-            os.rename(temporary, f"{directory}/{name}")
-        except BaseException:
-            _remove_file(temporary)
-            raise
-
-    def _write_temporary(self, directory: str, info: dict[str, Any]) -> str:
-        data = self._documents.document_of(info)
-        temporary = _temporary_name(directory)
-        descriptor = _open(directory, temporary, _CREATE)
-        try:
-            try:
-                written = os.write(descriptor, data)
-                while written < len(data):
-                    written += os.write(descriptor, data[written:])
-            finally:
-                os.close(descriptor)
-        except BaseException:
-            _remove_file(temporary)
-            raise
-        return temporary
-
-    def _write_failure(self, directory: str, info: dict[str, Any]) -> None:
-        # Other processes may write a success at any moment. So what is there is moved
-        # away before it is looked at, and the failure is put only where nothing is.
-        target = f"{directory}/{_RESULT_INFO}"
-        temporary = self._write_temporary(directory, info)
-        try:
-            while True:
-                if self._keep_success(directory):
-                    _remove_file(temporary)
-                    info = {**info, "earlier_success": _EARLIER_RESULT_INFO}
-                    temporary = self._write_temporary(directory, info)
-                try:
-                    os.link(temporary, target)
-                except FileExistsError:
-                    continue
-                except OSError:
-                    # Not every file system knows links.
-                    os.rename(temporary, target)
-                break
-        finally:
-            _remove_file(temporary)
-
-    def _keep_success(self, directory: str) -> bool:
-        """Clear the place of the result, and tell if a success is kept beside."""
-        kept = f"{directory}/{_EARLIER_RESULT_INFO}"
-        found = _temporary_name(directory)
-        try:
-            os.rename(f"{directory}/{_RESULT_INFO}", found)
-        except FileNotFoundError:
-            return os.path.exists(kept)
-        if _is_failure(found):
-            _remove_file(found)
-            return os.path.exists(kept)
-        os.rename(found, kept)
-        kept_attachments = f"{directory}/{_EARLIER_ATTACHMENTS}"
-        shutil.rmtree(kept_attachments, ignore_errors=True)
-        try:
-            os.rename(f"{directory}/{_ATTACHMENTS}", kept_attachments)
-        except OSError:
-            # There are none, or another process has just moved them.
-            pass
-        return True
-
-
-class _Place:
-    """Where the files of a session are.
-
-    Args:
-        root: The path of the tracking directory, with a slash at its end.
-        ids: The ids of the session.
-
-    Attributes:
-        ids: The ids of the session.
-        run: The directory of its run.
-        task: The directory of its task.
-        execution: The directory of its execution.
-        session: Its own directory.
-    """
-
-    __slots__ = ("execution", "ids", "run", "session", "task")
-
-    def __init__(self, root: str, ids: Ids) -> None:
-        self.ids = ids
-        run, execution = ids.run_id, ids.execution_id
-        self.run = f"{root}runs/{file_name(run)}"
-        self.task = f"{root}tasks/{file_name(ids.task_id)}"
-        self.execution = f"{self.task}/{file_name(execution, reserved=_TASK_INFO)}"
-        self.session = f"{self.execution}/{file_name(run, reserved=_EXECUTION_INFO)}"
-
-
-def _is_failure(path: str) -> bool:
-    try:
-        with open(path, "rb") as stream:
-            return "exception" in json.load(stream)["result"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _temporary_name(directory: str) -> str:
-    return f"{directory}/.{_unique}-{next(_counter)}.tmp"
-
-
-def _attachment_name(name: str) -> str:
-    if "/" in name or "\0" in name or name in ("", ".", ".."):
-        return file_name(name)
-    return name
-
-
-def _make_new_directory(directory: str) -> bool:
-    """Make a directory, and tell if it was not there before."""
-    # Usually it is not, but everything above it is.
-    try:
-        os.mkdir(directory)
-    except FileExistsError:
-        return False
-    except FileNotFoundError:
-        os.makedirs(directory, exist_ok=True)
-    return True
-
-
-def _open(directory: str, path: str, flags: int) -> int:
-    # Usually the directory is there.
-    try:
-        return os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        os.makedirs(directory, exist_ok=True)
-        return os.open(path, flags, 0o666)
-
-
-def _remove_file(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
-
-
-def _become_unique() -> None:
-    global _unique
-    _unique = os.urandom(8).hex()
-
-
-_become_unique()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_become_unique)
+        self._kept = TrackingDirectory(self._root)
+        return self._kept

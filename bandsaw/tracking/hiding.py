@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from ..infos import HEAD, LONGEST_TEXT, TAIL, text_ends
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Container, Iterator, Mapping, Pattern
 

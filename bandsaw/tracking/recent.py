@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Hashable
+    from typing import Generic, Hashable, TypeVar
 
-Item = TypeVar("Item")
+    Item = TypeVar("Item")
+else:
+    from ..runtime.stand_ins import Generic
+
+    Item = None
 
 
 class Recent(Generic[Item]):

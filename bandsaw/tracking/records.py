@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from inspect import Parameter
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from ..distribution import get_distribution_archive
 from ..infos import described, value_info
 from .hiding import HIDDEN, Eraser, names_to_hide, without_hidden_members
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Container, Iterator, Sequence
 

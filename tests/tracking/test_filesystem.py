@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bandsaw.exceptions import UntrustedDirectoryError
 from bandsaw.session import Ids
 from bandsaw.session.attachments import Attachments
 from bandsaw.tracking.filesystem import FileSystemBackend
@@ -128,6 +129,46 @@ def test_it_stays_where_it_was_when_the_working_directory_changes(
     monkeypatch.chdir(tmp_path / "other")
     track_all(backend, IDS)
     assert (tmp_path / "relative/runs").is_dir()
+
+
+PLANTED_DIRECTORIES = ["runs", "runs/run", "tasks", "tasks/task"]
+PLANTED_DIRECTORIES += ["tasks/task/execution", str(SESSION)]
+PLANTED_FILES = ["runs/run/run-info.json", f"runs/run/{IDS.session_id}"]
+PLANTED_FILES += ["tasks/task/task-info.json", f"{SESSION}/result-info.json"]
+
+
+@pytest.mark.parametrize("place", PLANTED_DIRECTORIES)
+def test_a_link_in_the_place_of_a_directory_does_not_lead_outside(
+    backend, directory, tmp_path, place
+):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (directory / place).parent.mkdir(parents=True, exist_ok=True)
+    (directory / place).symlink_to(outside)
+
+    with pytest.raises(UntrustedDirectoryError, match="remove it"):
+        track_all(backend, IDS)
+
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", PLANTED_FILES)
+@pytest.mark.parametrize("result", [SUCCESS, FAILURE], ids=["success", "failure"])
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_pipe_or_a_link_in_the_place_of_a_file_neither_hangs_nor_leads_outside(
+    backend, directory, tmp_path, place, result, kind
+):
+    outside = tmp_path / "outside"
+    (directory / place).parent.mkdir(parents=True, exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(directory / place)
+    else:
+        (directory / place).symlink_to(outside)
+
+    track_all(backend, IDS, result)
+
+    assert not outside.exists()
+    assert read(directory / SESSION / "result-info.json")["result"] == result["result"]
 
 
 @pytest.mark.parametrize(

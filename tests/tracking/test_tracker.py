@@ -22,7 +22,7 @@ from bandsaw.extensions import Extension
 from bandsaw.session import Session
 from bandsaw.tasks import Task
 from bandsaw.timestamps import TimestampsExtension
-from bandsaw.tracking import tracker as tracker_module
+from bandsaw.tracking import telling
 from bandsaw.tracking.backend import Backend
 from bandsaw.tracking.filesystem import FileSystemBackend
 from bandsaw.tracking.tracker import TrackerExtension
@@ -743,25 +743,25 @@ def test_a_logger_that_fails_does_not_break_the_workflow():
             raise OSError("disk full")
 
     handler = Broken()
-    tracker_module.logger.addHandler(handler)
+    logging.getLogger("bandsaw.tracking").addHandler(handler)
     try:
         configuration = Configuration().add_extension(TrackerExtension(Failing()))
         assert call(configuration, identity, 1).value == 1
     finally:
-        tracker_module.logger.removeHandler(handler)
+        logging.getLogger("bandsaw.tracking").removeHandler(handler)
 
 
 # Many calls
 
 
 def test_memory_stays_bounded(monkeypatch):
-    monkeypatch.setattr(tracker_module, "_MOST_IDS", 50)
+    monkeypatch.setattr(telling, "_MOST_IDS", 50)
     tracker = TrackerExtension(Backend())
     configuration = Configuration().add_extension(tracker)
     for value in range(1_000):
         call(configuration, identity, value)
-        assert len(tracker._told) <= 2 * 50
-    assert len(tracker._facts) <= 2 * tracker_module._MOST_TASKS
+        assert len(tracker._teller._told) <= 2 * 50
+    assert len(tracker._teller._facts) <= 2 * telling._MOST_TASKS
 
 
 def test_a_session_bears_nothing_of_the_trackers_that_it_had():
@@ -787,7 +787,7 @@ def test_a_session_bears_nothing_of_the_trackers_that_it_had():
 
 
 def test_what_was_forgotten_is_told_again(monkeypatch):
-    monkeypatch.setattr(tracker_module, "_MOST_IDS", 20)
+    monkeypatch.setattr(telling, "_MOST_IDS", 20)
     backend = Recorder()
     configuration = Configuration().add_extension(TrackerExtension(backend))
     for value in [*range(100), 0]:

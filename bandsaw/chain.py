@@ -12,10 +12,10 @@ acts on what the table says.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from operator import methodcaller
 
 from .exceptions import ConfigurationError
+from .runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Walk:
         return f"{kind.__module__}.{kind.__qualname__}.{method}() ({place})"
 
 
-_lock = allocate_lock()
+_lock = Lock()
 
 
 class AdviceChain:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock
 
 from .chain import AdviceChain, AdviceChains
 from .exceptions import ConfigurationError
 from .modules import import_module, importable_module_name, source_directory
 from .run import add_environment_variables
 from .runtime import temporary
+from .runtime.fork import Lock, call_at_reset
 from .runtime.temporary import TemporaryDirectory
 
 TYPE_CHECKING = False
@@ -219,11 +219,12 @@ class _State:
     """The configurations that this process has loaded."""
 
     def __init__(self) -> None:
-        self.lock = RLock()
+        self.lock = Lock()
         self.configurations: dict[str, Configuration] = {}
 
 
 _state = _State()
+call_at_reset(_state.configurations.clear)
 
 
 def get_configuration(configuration_module: str | None = None) -> Configuration:
@@ -296,18 +297,3 @@ def _configuration_of(module: ModuleType) -> Configuration:
             f"{type(configuration)}, not a bandsaw.Configuration."
         )
     return configuration
-
-
-def reset() -> None:
-    """Forget all loaded configurations; for tests."""
-    global _state
-    _state = _State()
-    temporary.reset()
-
-
-def _renew_lock_in_forked_child() -> None:
-    _state.lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)

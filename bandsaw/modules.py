@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 
 from .exceptions import MainGuardError, NotMovableError
+from .runtime.fork import call_at_reset
 from .runtime.home import home_directory
 
 TYPE_CHECKING = False
@@ -393,6 +394,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 # With the search path that it was made for
 _known: dict[tuple[str, ...], list[str]] = {}
+call_at_reset(_known.clear)
 
 
 def importable_modules() -> list[str]:
@@ -436,8 +438,3 @@ def _modules_in(directory: str) -> set[str]:
         ):
             found.add(name)
     return found
-
-
-def reset() -> None:
-    """Forget what was found; for tests."""
-    _known.clear()

@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 
 from .extensions import Extension
+from .runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,8 +166,6 @@ class ProgressBars(ProgressExtension):
 
     def __init__(self) -> None:
         super().__init__(self._draw)
-        from threading import Lock
-
         self._lock = Lock()
         self._bars: Any = None
 

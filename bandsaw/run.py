@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextvars
 import os
 import sys
-from _thread import RLock
 
+from .runtime.fork import Lock, call_at_reset
 from .user import get_current_username
 
 TYPE_CHECKING = False
@@ -116,16 +116,25 @@ class _State:
     """All that this process knows of its run."""
 
     def __init__(self) -> None:
-        self.lock = RLock()
+        self.lock = Lock()
+        self.published_id: str | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the run, as if the process had just been started."""
+        published = self.published_id
+        if published is not None and os.environ.get(RUN_ID_ENV_VARIABLE) == published:
+            del os.environ[RUN_ID_ENV_VARIABLE]
         self.run: Run | None = None
         # Whether it is the run of the process that this one continues sessions for.
         self.has_joined = False
         # What this process has told those that it starts
-        self.published_id: str | None = None
+        self.published_id = None
         self.environment_variables = set(HARMLESS_ENVIRONMENT_VARIABLES)
 
 
 _state = _State()
+call_at_reset(_state.reset)
 
 # A process that serves several runs says here which one the current session belongs to.
 current_run: contextvars.ContextVar[Run | None] = contextvars.ContextVar(
@@ -230,20 +239,3 @@ def make_run_id() -> str:
 def _command_line() -> Iterable[str]:
     words = getattr(sys, "orig_argv", None)
     return list(words) if words else [sys.executable, *sys.argv]
-
-
-def reset() -> None:
-    """Forget the run, as if the process had just been started; for tests."""
-    global _state
-    published = _state.published_id
-    if published is not None and os.environ.get(RUN_ID_ENV_VARIABLE) == published:
-        del os.environ[RUN_ID_ENV_VARIABLE]
-    _state = _State()
-
-
-def _renew_lock_in_forked_child() -> None:
-    _state.lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)

@@ -20,6 +20,7 @@ from typing import Any, Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bandsaw.runtime import fork
 from tests.interpreters import is_one_of
 
 # A slow machine is no failure; `timeout` in pyproject.toml bounds each test as a whole.
@@ -83,7 +84,7 @@ def _own_home(nothing_is_left: None, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
     """Runs each test in a clean state, and fails those that leave something behind."""
-    _reset_bandsaw()
+    fork.reset()
     before = _State()
     # Not below `tmp_path`: the names of sockets in it must stay short.
     directory = Path(tempfile.mkdtemp(prefix="bandsaw-")).resolve()
@@ -99,7 +100,7 @@ def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
 
     yield
 
-    _reset_bandsaw()
+    fork.reset()
     problems: list[str] = []
     try:
         processes = _remaining(lambda: before.new_processes(str(directory)))
@@ -167,24 +168,6 @@ class _State:
             for handler in set(logger.handlers) & (_handlers() - self.handlers):
                 logger.removeHandler(handler)
         logging.getLogger().setLevel(self.level)
-
-
-def _reset_bandsaw() -> None:
-    for name in (
-        "bandsaw.advices.remote",
-        "bandsaw.config",
-        "bandsaw.distribution.archive",
-        "bandsaw.environments.pythons",
-        "bandsaw.environments.resolution",
-        "bandsaw.modules",
-        "bandsaw.runtime.file_facts",
-        "bandsaw.run",
-        "bandsaw.stores.flights",
-        "bandsaw.transports.worker",
-    ):
-        module: Any = sys.modules.get(name)
-        if module is not None:
-            module.reset()
 
 
 def _remaining(what: Callable[[], set[Any]]) -> set[Any]:

@@ -160,13 +160,13 @@ def _forget(name: str) -> None:
     import importlib
     import shutil
 
-    import bandsaw.config
+    from bandsaw.runtime import fork
 
     sys.modules.pop(".".join(Path(name).with_suffix("").parts), None)
     # Its bytecode may be as old as the new source, by the clock of the file system.
     shutil.rmtree(Path(name).parent / "__pycache__", ignore_errors=True)
     importlib.invalidate_caches()
-    bandsaw.config.reset()
+    fork.reset()
 
 
 def _run_script(page: Path, block: Block) -> None:

@@ -23,6 +23,7 @@ from bandsaw.distribution import (
     get_distribution_archive,
 )
 from bandsaw.exceptions import ConfigurationError
+from bandsaw.runtime import fork
 from tests.workflows import (
     MOVING,
     environment_of,
@@ -310,7 +311,7 @@ def test_what_is_reloaded_makes_a_new_archive(project: Path) -> None:
     second = get_distribution_archive(configuration)
     with zipfile.ZipFile(second.path) as zip_file:
         assert zip_file.read("edited_of_archive.py") == b"after = 'another size'"
-    bandsaw.distribution.archive.reset()
+    fork.reset()
 
 
 def test_an_archive_shows_its_help(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+from ..runtime.fork import Lock, call_in_child
 from ..runtime.registries import lowest_level
 
 TYPE_CHECKING = False
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 
     Method = Callable[..., Any]
 
-# Reentrant, as it is held while the process forks.
-_lock = threading.RLock()
+_lock = Lock()
 _open_logs: list[SessionLog] = []
 _restorers: list[Callable[[], None]] = []
 
@@ -79,8 +79,7 @@ class SessionLog:
         self._formatter = formatter
         self._fallback = fallback
         self._error_was_reported = False
-        # Reentrant, as a signal handler may log in the middle of a write.
-        self._lock = threading.RLock()
+        self._lock = Lock()
         descriptor, self.path = tempfile.mkstemp(
             prefix="session-", suffix=".log", dir=os.fspath(session.temp_dir)
         )
@@ -135,8 +134,6 @@ class SessionLog:
 
     def forget(self) -> None:
         """Give up the log in a forked child: it is the parent's."""
-        # Another thread of the parent may have held it.
-        self._lock = threading.RLock()
         self.close()
 
 
@@ -339,17 +336,9 @@ def _call_with_logs(
         _logs_of_context.reset(token)
 
 
+@call_in_child
 def _forget_logs_of_parent() -> None:
     for log in _open_logs:
         log.forget()
     del _open_logs[:]
     _put_back()
-    _lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire,
-        after_in_parent=_lock.release,
-        after_in_child=_forget_logs_of_parent,
-    )

@@ -6,12 +6,11 @@ import contextlib
 import os
 import shutil
 import tempfile
-import threading
-import weakref
 from pathlib import Path
 
 from ..advice import Advice
 from ..exceptions import MissingExtraError
+from ..runtime.fork import Lock, call_in_child
 from ._attach import attach
 
 TYPE_CHECKING = False
@@ -48,13 +47,13 @@ class MetricsAdvice(Advice):
         self.directory: Path | None = None if directory is None else Path(directory)
         self._file_format = file_format
         self._forget_measurements()
-        _advices.add(self)
+        call_in_child(self._forget_measurements)
 
     def _forget_measurements(self) -> None:
         self._running: list[_Running] = []
         # All sessions share the probes and the storage of the meter, which need not be
         # made for several threads.
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     @property
     def file_format(self) -> Any:
@@ -130,18 +129,6 @@ class _Running:
         self.session = session
         self.measurement = measurement
         self.file_format = file_format
-
-
-_advices: weakref.WeakSet[MetricsAdvice] = weakref.WeakSet()
-
-
-def _forget_measurements_of_parent() -> None:
-    for advice in _advices:
-        advice._forget_measurements()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_measurements_of_parent)
 
 
 def _save(running: _Running) -> str:

@@ -11,6 +11,7 @@ from ..exceptions import InterpreterError, NotMovableError, SerializationError
 from ..modules import importable_module_name, importable_modules, script_module_name
 from ..reporting import report
 from ..result import Result
+from ..runtime.fork import call_at_reset
 from ..runtime.log_forwarding import handle_record, wanted_levels
 from ..runtime.registries import held_locks
 from ..serialization.readers import Reader, writing_for
@@ -224,11 +225,7 @@ def _save(session: Session, reader: Reader, form: SavedForm) -> None:
 
 # What other interpreters have that lacked a module.
 _readers: dict[Interpreter, Reader] = {}
-
-
-def reset() -> None:
-    """Forget what other interpreters have; for tests."""
-    _readers.clear()
+call_at_reset(_readers.clear)
 
 
 class _LacksModules(Exception):

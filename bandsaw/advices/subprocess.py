@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from _thread import allocate_lock
 
 from ..exceptions import ConfigurationError
 from ..interpreter import Interpreter
+from ..runtime.fork import Lock
 from .remote import RemoteAdvice
 
 TYPE_CHECKING = False
@@ -87,7 +87,7 @@ class SubprocessAdvice(RemoteAdvice):
         self._idle_timeout = idle_timeout
         self._start_ahead = start_ahead
         self._transport: Transport | None = None
-        self._lock = allocate_lock()
+        self._lock = Lock()
 
     @property
     def interpreter(self) -> AnyInterpreter:

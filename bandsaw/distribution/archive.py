@@ -8,7 +8,6 @@ import sys
 import time
 import warnings
 import zipfile
-from _thread import RLock
 from pathlib import Path
 
 from ..config import Configuration
@@ -16,6 +15,7 @@ from ..exceptions import ConfigurationError
 from ..interpreter import is_own_source
 from ..modules import find_module, importable_module_name, script_module_name
 from ..runtime import home
+from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
 
@@ -59,7 +59,7 @@ class DistributionArchive:
         self._archive_id: str | None = None
         self._directory: str | None = None
         self._noted = 0.0
-        self._lock = RLock()
+        self._lock = Lock()
 
     @property
     def path(self) -> Path:
@@ -339,7 +339,10 @@ def _spec_of(name: str) -> object:
 
 
 _archives: dict[str, _TemporaryArchive] = {}
-_lock = RLock()
+# They go with the process that made them.
+call_in_child(_archives.clear)
+call_at_reset(_archives.clear)
+_lock = Lock()
 
 
 def get_distribution_archive(configuration: Configuration) -> DistributionArchive:
@@ -364,14 +367,3 @@ def get_distribution_archive(configuration: Configuration) -> DistributionArchiv
             archive = _TemporaryArchive(configuration, *modules)
             _archives[configuration.module_name] = archive
         return archive
-
-
-def reset() -> None:
-    """Forget the archives, as a forked child does: they go with the parent process."""
-    global _lock
-    _lock = RLock()
-    _archives.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=reset)

@@ -10,6 +10,7 @@ import sys
 
 from ..exceptions import ConfigurationError, PythonNotFoundError
 from ..runtime.file_facts import remembered
+from ..runtime.fork import call_at_reset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def find_python(wanted: str | None, directory: str) -> Python:
 
 
 _known: dict[tuple[str, str | None], Python] = {}
+call_at_reset(_known.clear)
 
 
 def _find_executable(wanted: str, directory: str) -> Python:
@@ -299,8 +301,3 @@ def _clause(text: str, wanted: str) -> Callable[[Version], bool]:
         ),
     }
     return tests[operator]
-
-
-def reset() -> None:
-    """Forget which interpreters were found; for tests."""
-    _known.clear()

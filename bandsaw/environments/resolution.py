@@ -6,6 +6,7 @@ import json
 import os
 from hashlib import sha256
 
+from ..runtime.fork import call_at_reset
 from . import store
 from .requirements import files_of
 from .specification import Specification
@@ -183,6 +184,7 @@ def _status(path: str) -> tuple[int, int, int] | None:
 
 
 _known: dict[tuple[Environment, str], _Known] = {}
+call_at_reset(_known.clear)
 
 
 def resolve(environment: Environment) -> Resolution:
@@ -196,8 +198,3 @@ def resolve(environment: Environment) -> Resolution:
     if known is None or not known.is_current:
         known = _known[key] = _Known(environment)
     return known.resolution
-
-
-def reset() -> None:
-    """Forget what was resolved; for tests."""
-    _known.clear()

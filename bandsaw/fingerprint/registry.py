@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from threading import Lock
-
+from ..runtime.fork import Lock, call_at_reset
 from .leaves import LEAVES
 
 TYPE_CHECKING = False
@@ -19,6 +17,7 @@ _FIXED = frozenset(LEAVES) | {list, tuple, dict, set, frozenset, bytearray, type
 
 _lock = Lock()
 _registered: dict[type, StandIn] = {}
+call_at_reset(_registered.clear)
 
 
 def register_fingerprint(type: type[T], function: Callable[[T], object]) -> None:
@@ -75,19 +74,3 @@ def find_stand_in(kind: type) -> StandIn | None:
             method: StandIn | None = owner.__fingerprint__  # type: ignore[attr-defined]
             return method
     return None
-
-
-def reset() -> None:
-    """Forget every registered function; for tests."""
-    with _lock:
-        _registered.clear()
-
-
-def _renew_lock() -> None:
-    # Another thread of the parent, which does not exist here, may hold the old one.
-    global _lock
-    _lock = Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -11,6 +11,7 @@ import time
 from hashlib import sha256
 
 from ..runtime.home import home_directory
+from .fork import call_at_reset
 from .temporary import open_private
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ _YOUNG_NS = 2 * 10**9
 _KEPT = 90 * 24 * 60 * 60
 
 _known: dict[Key, tuple[list[int], Any]] = {}
+call_at_reset(_known.clear)
 
 
 def remembered(
@@ -103,8 +105,3 @@ def _remove_unused(parent: str) -> None:
                     os.unlink(path)
             except OSError:
                 pass  # Somebody else was faster.
-
-
-def reset() -> None:
-    """Forget what this process remembers; for tests."""
-    _known.clear()

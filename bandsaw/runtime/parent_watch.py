@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 import select
 from _signal import SIGKILL  # type: ignore[import-not-found]
-from _thread import allocate_lock, start_new_thread
+from _thread import start_new_thread
 from time import sleep
+
+from .fork import Lock, call_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +40,9 @@ class Lifeline:
     """
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
+        self._lock = Lock()
         self.descriptor, self._kept_open = os.pipe()
-        _lifelines.add(self)
+        call_in_child(self._close)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -80,25 +82,11 @@ class Lifeline:
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self.cut()
         self.release_descriptor()
-        _lifelines.discard(self)
-
-    def _close_in_forked_child(self) -> None:
-        self._lock = allocate_lock()
-        self.__exit__(None, None, None)
-
-
-_lifelines: set[Lifeline] = set()
-
-
-def _close_in_forked_child() -> None:
-    for lifeline in list(_lifelines):
-        lifeline._close_in_forked_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_in_forked_child)
 
 
 def end_with_parent(

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
+from .fork import call_at_exit, call_at_reset, call_in_child
 
 # The directories that this process has made and not removed yet.
 _directories: set[str] = set()
 _made_parents: list[str] = []
-_cleans_up_at_exit = False
-
-#: Where temporary directories are made in a process that may be killed at any time.
-parent_directory: str | None = None
+# What a forked child removes is its own.
+call_in_child(_directories.clear)
+call_in_child(_made_parents.clear)
 
 # Names the directory for everything of the processes of a pool.
 _POOL_DIRECTORY_ENV_VARIABLE = "BANDSAW_POOL_DIRECTORY"
@@ -41,7 +38,7 @@ class TemporaryDirectory:
         self.path = mkdtemp(prefix=prefix, dir=parent)
         self._process = os.getpid()
         _directories.add(self.path)
-        _clean_up_at_exit()
+        call_at_exit(_remove_all, priority=-100)
 
     def remove(self) -> None:
         """Remove the directory with its content; again does no harm."""
@@ -57,9 +54,8 @@ def set_parent_directory(path: str | None) -> None:
     Args:
         path: The directory, which somebody else removes; `None` for the usual place.
     """
-    global parent_directory
     # The program may change the working directory.
-    parent_directory = None if path is None else os.path.abspath(path)
+    _pool.parent_directory = None if path is None else os.path.abspath(path)
 
 
 def reserve_pool_directory() -> None:
@@ -72,7 +68,7 @@ def reserve_pool_directory() -> None:
         _pool.name = "bandsaw-pool-" + os.urandom(16).hex()
         _pool.process = os.getpid()
         os.environ[_POOL_DIRECTORY_ENV_VARIABLE] = _pool.name
-        _clean_up_at_exit()
+        call_at_exit(_remove_all, priority=-100)
 
 
 def parent_directory_for(directory: str | None) -> str | None:
@@ -84,8 +80,8 @@ def parent_directory_for(directory: str | None) -> str | None:
     Returns:
         A directory that somebody else removes; `None` if this process is its own.
     """
-    if parent_directory is not None or not _is_of_a_pool():
-        return parent_directory
+    if _pool.parent_directory is not None or not _is_of_a_pool():
+        return _pool.parent_directory
     name = os.environ.get(_POOL_DIRECTORY_ENV_VARIABLE)
     if not name or _pool.process == os.getpid():
         return None
@@ -128,12 +124,23 @@ def _is_of_a_pool() -> bool:
 class _PoolDirectory:
     """The directory that this process has chosen for the processes of pools."""
 
-    name: str | None = None
-    process: int | None = None
-
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        # Where temporary directories are made in a process that may be killed any time
+        self.parent_directory: str | None = None
+        self.name: str | None = None
+        self.process: int | None = None
         # With what was not there when they were chosen, the outermost directory first
         self.user_directories: dict[str, list[str]] = {}
+
+    def reset(self) -> None:
+        """Forget what was chosen, and remove it."""
+        self.remove()
+        if self.name and os.environ.get(_POOL_DIRECTORY_ENV_VARIABLE) == self.name:
+            del os.environ[_POOL_DIRECTORY_ENV_VARIABLE]
+        self._begin()
 
     def remove(self) -> None:
         if self.name is None or self.process != os.getpid():
@@ -156,15 +163,7 @@ class _PoolDirectory:
 
 
 _pool = _PoolDirectory()
-
-
-def reset() -> None:
-    """Forget what was chosen for the processes of pools; for tests."""
-    global _pool
-    _pool.remove()
-    if _pool.name and os.environ.get(_POOL_DIRECTORY_ENV_VARIABLE) == _pool.name:
-        del os.environ[_POOL_DIRECTORY_ENV_VARIABLE]
-    _pool = _PoolDirectory()
+call_at_reset(_pool.reset)
 
 
 def make_directory(path: str) -> None:
@@ -183,26 +182,12 @@ def make_directory(path: str) -> None:
     except FileExistsError:
         return
     _made_parents.append(path)
-    _clean_up_at_exit()
+    call_at_exit(_remove_all, priority=-100)
 
 
 def open_private(path: str, flags: int) -> int:
     """Open a file that only the user can read; an `opener` for the built-in `open`."""
     return os.open(path, flags, 0o600)
-
-
-def _clean_up_at_exit() -> None:
-    global _cleans_up_at_exit
-    if not _cleans_up_at_exit:
-        import atexit
-
-        _cleans_up_at_exit = True
-        atexit.register(_remove_all)
-        if "multiprocessing.process" in sys.modules:
-            # Its children end with `os._exit`, which runs no handler but these.
-            from multiprocessing import util
-
-            util.Finalize(None, _remove_all, exitpriority=-100)
 
 
 def _remove(path: str) -> None:
@@ -232,14 +217,3 @@ def _remove_shared() -> None:
             os.rmdir(_made_parents.pop())
         except OSError:
             pass  # The user has put something there, or somebody was faster.
-
-
-def _forget_in_forked_child() -> None:
-    global _cleans_up_at_exit
-    _directories.clear()
-    _made_parents.clear()
-    _cleans_up_at_exit = False
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_forked_child)

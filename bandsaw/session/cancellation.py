@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
+
+
+# Of all of them, as it is only held for a moment.
+_lock = Lock()
 
 
 class Cancellation:
@@ -18,12 +22,11 @@ class Cancellation:
 
     def __init__(self) -> None:
         self.is_requested = False
-        self._lock = allocate_lock()
         self._callbacks: list[Callable[[], None]] = []
 
     def request(self) -> None:
         """Ask for the end; again does no harm."""
-        with self._lock:
+        with _lock:
             self.is_requested = True
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
@@ -35,7 +38,7 @@ class Cancellation:
         Args:
             callback: What ends the wait. It may be called in another thread.
         """
-        with self._lock:
+        with _lock:
             if not self.is_requested:
                 self._callbacks.append(callback)
                 return
@@ -47,6 +50,6 @@ class Cancellation:
         Args:
             callback: What `call` was given.
         """
-        with self._lock:
+        with _lock:
             if callback in self._callbacks:
                 self._callbacks.remove(callback)

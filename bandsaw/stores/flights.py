@@ -15,11 +15,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import threading
 import time
 from contextvars import ContextVar
 from zlib import crc32
 
+from ..runtime.fork import Lock, call_at_reset
 from ..runtime.registries import held_locks
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ _held: ContextVar[tuple[Held, ...]] = ContextVar("held", default=())
 # By the real path of the lock file: two stores of one directory are one. They stay, as
 # nobody may ever close a descriptor of a lock file.
 _flights: dict[str, Flights] = {}
-_flights_lock = threading.Lock()
+_flights_lock = Lock()
 
 
 def flights_of(path: str) -> Flights:
@@ -83,7 +83,7 @@ class Flights:
 
     def __init__(self, path: str | None = None) -> None:
         self._path = path
-        self._guard = threading.Lock()
+        self._guard = Lock()
         self._names: dict[str, int] = {}
         # How many threads of this process wait for a name.
         self._wanted: dict[str, int] = {}
@@ -187,7 +187,6 @@ class Flights:
         """Hold nothing there: a process does not have its parent's locks."""
         process = os.getpid()
         if self._process != process:
-            self._guard = threading.Lock()
             self._names = {}
             self._wanted = {}
             self._process = process
@@ -249,17 +248,8 @@ def _position(name: str) -> int:
     return crc32(name.encode("utf-8"))
 
 
-def _renew_lock_in_forked_child() -> None:
-    global _flights_lock
-    _flights_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)
-
-
-def reset() -> None:
-    """Forget all lock files and close them; for tests."""
+@call_at_reset
+def _close_all() -> None:
     for flights in _flights.values():
         if flights._descriptor >= 0:
             os.close(flights._descriptor)

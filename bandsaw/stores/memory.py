@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
+from ..runtime.fork import Lock
 from .base import Item, Store, check_name
 from .flights import Flights
 
@@ -21,7 +21,7 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
         self._items: dict[str, Item] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._flights = Flights()
 
     def read(self, name: str) -> Content | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 
 from ..exceptions import ConfigurationError
+from ..runtime.fork import Lock
 from .local import DOCUMENT
 
 TYPE_CHECKING = False
@@ -131,7 +131,7 @@ class Bounds:
         self._max_size = None if max_size is None else parse_size(max_size)
         self.max_age = None if max_age is None else parse_age(max_age)
         self._size: float | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def is_over(self, created: float) -> bool:
         """Tell if an entry is too old.

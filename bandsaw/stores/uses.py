@@ -11,7 +11,8 @@ import atexit
 import os
 import time
 import weakref
-from _thread import allocate_lock
+
+from ..runtime.fork import Lock, call_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,11 +36,13 @@ class Uses:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._lock = Lock()
         self._begin_anew()
         _all.add(self)
+        call_in_child(self._begin_anew)
 
     def _begin_anew(self) -> None:
-        self._lock = allocate_lock()
+        # What its parent remembers, the parent writes.
         self._hits: dict[str, int] = {}
         self._written = time.monotonic()
 
@@ -132,13 +135,3 @@ _all: weakref.WeakSet[Uses] = weakref.WeakSet()
 def _write_all() -> None:
     for uses in list(_all):
         uses.write()
-
-
-def _begin_anew_in_forked_child() -> None:
-    # What the parent remembers, the parent writes.
-    for uses in list(_all):
-        uses._begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew_in_forked_child)

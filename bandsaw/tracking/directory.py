@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -35,11 +34,6 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 _COPY_SIZE = 1024 * 1024
 _MOST_NEW = 1_000
-
-# What temporary files are called. A number of the process would not do: processes share
-# a directory also where they do not share their numbers.
-_unique = ""
-_counter = itertools.count()
 
 
 class TrackingDirectory:
@@ -251,7 +245,9 @@ def _is_failure(path: str) -> bool:
 
 
 def _temporary_name(directory: str) -> str:
-    return f"{directory}/.{_unique}-{next(_counter)}.tmp"
+    # A number of the process would not do: processes share a directory also where they
+    # do not share their numbers.
+    return f"{directory}/.{os.urandom(12).hex()}.tmp"
 
 
 def _attachment_name(name: str) -> str:
@@ -295,13 +291,3 @@ def _remove_file(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
-
-
-def _become_unique() -> None:
-    global _unique
-    _unique = os.urandom(8).hex()
-
-
-_become_unique()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_become_unique)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from _thread import start_new_thread
+
+from ..runtime.fork import call_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,14 +13,19 @@ if TYPE_CHECKING:
 
 
 class _Beside:
-    """How many threads there are."""
+    """The threads that are running."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Know of none, as in a forked child."""
         self.changed = threading.Condition()
-        self.count = 0
+        self.running: set[object] = set()
 
 
 _beside = _Beside()
+call_in_child(_beside.forget)
 
 
 def run_beside(function: Callable[[], None]) -> None:
@@ -28,18 +34,17 @@ def run_beside(function: Callable[[], None]) -> None:
     Args:
         function: The function. It is called at once when no thread can be started.
     """
-    beside = _beside
 
     def run() -> None:
         try:
             function()
         finally:
-            with beside.changed:
-                beside.count -= 1
-                beside.changed.notify_all()
+            with _beside.changed:
+                _beside.running.discard(run)
+                _beside.changed.notify_all()
 
-    with beside.changed:
-        beside.count += 1
+    with _beside.changed:
+        _beside.running.add(run)
     try:
         # Unlike that of `threading`, this does not wait until the thread runs.
         start_new_thread(run, ())
@@ -53,15 +58,5 @@ def wait_for_all_beside(seconds: float) -> None:
     Args:
         seconds: How long to wait at most.
     """
-    beside = _beside
-    with beside.changed:
-        beside.changed.wait_for(lambda: not beside.count, seconds)
-
-
-def _forget_in_forked_child() -> None:
-    global _beside
-    _beside = _Beside()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_forked_child)
+    with _beside.changed:
+        _beside.changed.wait_for(lambda: not _beside.running, seconds)

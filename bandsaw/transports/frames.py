@@ -18,10 +18,10 @@ import os
 import select
 import struct
 import time
-from _thread import RLock, allocate_lock
 from marshal import dumps, loads
 
 from ..exceptions import ProtocolError
+from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ _INTERVAL = 0.1
 # How long somebody who waits does so actively. With a single processor the other end
 # could not work meanwhile.
 _SECONDS_TO_SPIN = 0.0001 if (os.cpu_count() or 1) > 1 else 0.0
-_spinning = allocate_lock()
+_spinning = Lock()
 
 # How many waits go by at most without another try, when it has not helped.
 _MOST_SKIPPED = 63
@@ -104,7 +104,7 @@ class Channel:
     ) -> None:
         self._socket = _socket.socket(fileno=descriptor)
         self._is_alive = is_alive
-        self._sending = RLock()
+        self._sending = Lock()
         self._received = bytearray()
         self._descriptors: list[int] = []
         self._watched: dict[int, Callable[[], object]] = {}
@@ -384,12 +384,3 @@ def _ancillary(descriptor: int) -> Any:
     """Return what hands a descriptor over together with the bytes of a frame."""
     data = _DESCRIPTOR.pack(descriptor)
     return ((_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data),)
-
-
-def _renew_lock_in_forked_child() -> None:
-    global _spinning
-    _spinning = allocate_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import threading
 
+from ..runtime.fork import Lock, call_in_child
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, TextIO
@@ -49,8 +51,9 @@ def _encoding_of(descriptor: int) -> str:
 
 
 # Of all children in this process, so that their lines do not mix.
-_writing = threading.RLock()
+_writing = Lock()
 _active: set[ChildStream] = set()
+call_in_child(_active.clear)
 
 
 class ChildStream:
@@ -248,13 +251,3 @@ def _flush(stream: TextIO) -> None:
     flush = getattr(stream, "flush", None)
     if flush is not None:
         flush()
-
-
-def _renew_lock_in_forked_child() -> None:
-    global _writing
-    _writing = threading.RLock()
-    _active.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_in_forked_child)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 
 from ..exceptions import InterpreterError
+from ..runtime.fork import call_in_child
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
 from .parcels import Parcel
@@ -46,7 +45,7 @@ class PoolTransport(Transport):
         self._changed = threading.Condition()
         self._idle: list[Worker] = []
         self._count = 0
-        _transports.add(self)
+        call_in_child(self._forget)
 
     def run(self, job: Job) -> SessionFrames:
         """Have a job done by the first process that is free."""
@@ -130,15 +129,3 @@ class PoolTransport(Transport):
         self._changed = threading.Condition()
         self._idle = []
         self._count = 0
-
-
-_transports: weakref.WeakSet[PoolTransport] = weakref.WeakSet()
-
-
-def _forget_in_forked_child() -> None:
-    for transport in list(_transports):
-        transport._forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_forked_child)

@@ -6,11 +6,8 @@ one is started. It imports what that will need, and waits.
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
-
 from ..exceptions import InterpreterStartError
+from ..runtime.fork import Lock, call_in_child
 from ..session.frame_form import SessionFrames
 from .background import run_beside
 from .base import Job, Transport
@@ -38,9 +35,9 @@ class ProcessTransport(Transport):
     def __init__(self, starts_ahead: bool = True, idle_timeout: float = 60.0) -> None:
         self._starts_ahead = starts_ahead
         self._idle_timeout = idle_timeout
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._spare: Worker | None = None
-        _transports.add(self)
+        call_in_child(self._forget)
 
     def run(self, job: Job) -> SessionFrames:
         """Have a job done by a process that has done none before."""
@@ -110,7 +107,6 @@ class ProcessTransport(Transport):
             spare.kill()
 
     def _forget(self) -> None:
-        self._lock = threading.Lock()
         self._spare = None
 
 
@@ -124,15 +120,3 @@ class _Once:
         function, self._function = self._function, None
         if function is not None:
             function()
-
-
-_transports: weakref.WeakSet[ProcessTransport] = weakref.WeakSet()
-
-
-def _forget_in_forked_child() -> None:
-    for transport in list(_transports):
-        transport._forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_forked_child)

@@ -9,13 +9,11 @@ The state of the process is `_workers`, all of them that have not ended yet.
 from __future__ import annotations
 
 import _socket
-import atexit
 import contextlib
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from functools import partial
 
@@ -25,6 +23,7 @@ from ..exceptions import (
     InterpreterStartError,
     TaskTimeoutError,
 )
+from ..runtime.fork import Lock, call_at_exit, call_at_reset, call_in_child
 from ..runtime.parent_watch import Lifeline
 from ..runtime.temporary import TemporaryDirectory
 from . import frames
@@ -81,7 +80,7 @@ class Worker:
         self._executable = conditions.interpreter.executable
         self._has_greeted = False
         self._is_leaving = False
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._job: Job | None = None
         # What the process was last told of the log records that are wanted here
         self._levels: dict[str, int] | None = None
@@ -111,7 +110,9 @@ class Worker:
             theirs.close()
         self._channel = Channel(own.detach(), self.is_alive)
         _workers.add(self)
-        _end_at_exit()
+        # What was registered last is called first. So the processes have ended when
+        # their directories, which were made before, are removed.
+        call_at_exit(end_all, priority=-50)
         for stream in self._pumped:
             stream.watch(self._channel)
         settings = {
@@ -347,7 +348,6 @@ class Worker:
 
     def forget(self) -> None:
         """Let go of the process in a forked child: it is its parent's."""
-        self._lock = threading.Lock()
         self._process.returncode = 0
         self._channel.close()
         for stream in self._pumped:
@@ -355,24 +355,10 @@ class Worker:
 
 
 _workers: set[Worker] = set()
-_ends_at_exit = False
 
 
-def _end_at_exit() -> None:
-    # What was registered last is called first. So the processes have ended when their
-    # directories, which were made before, are removed.
-    global _ends_at_exit
-    if not _ends_at_exit:
-        _ends_at_exit = True
-        atexit.register(reset)
-        if "multiprocessing.process" in sys.modules:
-            # Its children end with `os._exit`, which runs no handler but these.
-            from multiprocessing import util
-
-            util.Finalize(None, reset, exitpriority=-50)
-
-
-def reset() -> None:
+@call_at_reset
+def end_all() -> None:
     """End all processes; at the end of the program, and for tests."""
     deadline = time.monotonic() + _TIME_TO_LEAVE
     for worker in list(_workers):
@@ -387,13 +373,8 @@ def reset() -> None:
             worker.kill()
 
 
-def _forget_in_forked_child() -> None:
-    global _ends_at_exit
-    _ends_at_exit = False
+@call_in_child
+def _forget_all() -> None:
     for worker in _workers:
         worker.forget()
     _workers.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_forked_child)

@@ -180,7 +180,7 @@ def main():
     try:
         print(json.dumps(globals()[what](float(seconds), peers)))
     finally:
-        worker.reset()
+        worker.end_all()
         if "execnet" in peers:
             _end_gateways()
         shutil.rmtree(directory, ignore_errors=True)

@@ -203,7 +203,7 @@ def _chains(
     yield chains
     for chain in chains.made:
         sys.modules.pop(chain.module, None)
-        worker.reset()
+        worker.end_all()
         assert chain.is_clean()
 
 

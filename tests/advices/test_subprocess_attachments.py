@@ -89,7 +89,7 @@ def nothing():
 if __name__ == "__main__":
     nothing()
     # A child counts once it has ended.
-    worker.reset()
+    worker.end_all()
     for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:
         print(resource.getrusage(who).ru_maxrss)
 """,

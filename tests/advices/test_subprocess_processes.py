@@ -152,7 +152,7 @@ def work(fails):
         os._exit(1)
 
 def state():
-    worker.reset()
+    worker.end_all()
     files = {p for p in Path(tempfile.gettempdir()).rglob("*") if p.is_file()}
     return files, os.listdir("/dev/fd")
 
@@ -190,7 +190,7 @@ def temporary_directory():
 if __name__ == "__main__":
     directory, mode = temporary_directory()
     print(Path("exchange").resolve() in directory.resolve().parents, mode)
-    worker.reset()
+    worker.end_all()
     print(os.listdir("exchange"))
 """,
         config="""

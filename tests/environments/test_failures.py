@@ -16,7 +16,7 @@ import pytest
 from bandsaw.environments import Environment, store
 from bandsaw.environments.commands import Commands
 from bandsaw.exceptions import EnvironmentBuildError, UntrustedDirectoryError
-from bandsaw.stores import flights
+from bandsaw.runtime import fork
 from tests.environments.conftest import left_over, python_in
 from tests.environments.wheels import PackageIndex, make_project
 from tests.waiting import wait_until
@@ -125,7 +125,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        flights.reset()  # Closes the file of the locks.
+        fork.reset()  # Closes the file of the locks.
         words = ["umount", str(directory)]
         # What has watched over a command there may still be about to end.
         wait_until(lambda: subprocess.run(words).returncode == 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bandsaw.runtime import file_facts as remembered
+from bandsaw.runtime import file_facts as remembered, fork
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -44,7 +44,7 @@ def test_what_is_known_of_an_unchanged_file_is_not_found_out_again(path: Path) -
     ask = Asking()
 
     assert [ask(path), ask(path)] == [7, 7]
-    remembered.reset()
+    fork.reset()
     assert ask(path) == 7
     assert ask.count == 1
     assert ask(path, "another kind") == 7
@@ -77,7 +77,7 @@ def test_damage_is_found_out_again(path: Path, damage: str) -> None:
     ask(path)
     (file,) = files()
     file.write_text(damage)
-    remembered.reset()
+    fork.reset()
 
     assert ask(path) == 7
     assert ask.count == 2
@@ -97,6 +97,6 @@ def test_without_a_home_everything_is_found_out_each_time(
     ask = Asking()
 
     assert ask(path) == 7
-    remembered.reset()
+    fork.reset()
     assert ask(path) == 7
     assert ask.count == 2

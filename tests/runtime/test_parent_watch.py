@@ -134,7 +134,7 @@ if __name__ == "__main__":
     directory = bandsaw.get_configuration().temporary_directory
 
     def state():
-        worker.reset()
+        worker.end_all()
         return sorted(directory.rglob("*")), os.listdir("/dev/fd")
 
     before = state()

@@ -26,6 +26,7 @@ from bandsaw.exceptions import (
 )
 from bandsaw.execution import Execution
 from bandsaw.result import Result
+from bandsaw.runtime import fork
 from bandsaw.session import Session, advise
 from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
@@ -189,7 +190,7 @@ def test_a_restored_session_keeps_its_ids_and_run(
     session = session_of(configuration)
     session.run.meta["purpose"] = "test"
     content, ids, run = saved(session), session.ids, session.run
-    bandsaw.run.reset()
+    fork.reset()
 
     again = restored(content)
 

@@ -127,7 +127,7 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
 if __name__ == "__main__":
     pid()
     print(len(worker._workers) <= 1)
-    worker.reset()
+    worker.end_all()
     print(len(pids_that_import()))
 """,
         config=MOVING_WITHOUT_SPARE,

@@ -147,7 +147,7 @@ def ones(n):
 
 if __name__ == "__main__":
     arrays = [ones(100_000) for _ in range(3)]
-    worker.reset()
+    worker.end_all()
     arrays[0] += 1
     part = arrays[0][10:20]
     del arrays[0]

@@ -93,7 +93,7 @@ if __name__ == "__main__":
         print(f"{phase}, {failure}: {text}")
         assert work("nothing", "") == 42
     from bandsaw.transports import worker
-    worker.reset()
+    worker.end_all()
     directory = bandsaw.get_configuration().temporary_directory
     names = [path.name for path in directory.iterdir()]
     print("left:", [name for name in names if not name.startswith("distribution-")])

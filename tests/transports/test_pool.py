@@ -429,7 +429,7 @@ if __name__ == "__main__":
     killer.join()
     print(len(failures) % CALLS)
     from bandsaw.transports import worker
-    worker.reset()
+    worker.end_all()
     print(descriptors() - before <= 0)
 """
 

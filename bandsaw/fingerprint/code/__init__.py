@@ -10,7 +10,7 @@ import weakref
 from types import FunctionType
 
 from ...modules import importable_module_name
-from . import packages, sources
+from ...runtime.fork import call_at_reset
 from .arguments import code_in
 from .parts import Code, Part
 from .reach import Reach
@@ -110,9 +110,7 @@ def _find_own(function: FunctionType) -> Code:
     return Code({name: Part(name, "function", form_of(function), text)}, {})
 
 
-def reset() -> None:
-    """Forget all code; for tests."""
+@call_at_reset
+def _forget_all() -> None:
     _known.clear()
     _own.clear()
-    packages.reset()
-    sources.reset()

@@ -12,6 +12,7 @@ import re
 import sys
 
 from ...runtime.file_facts import remembered
+from ...runtime.fork import call_at_reset
 from .owners import INSTALLED, owner_of_namespace
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ _KIND = "distributions-1"
 _METADATA = ((".dist-info", "METADATA"), (".egg-info", "PKG-INFO"))
 
 _known: dict[tuple[str, str], Distribution | None] = {}
+call_at_reset(_known.clear)
 
 
 class Packages:
@@ -217,8 +219,3 @@ def _by_attribute(root: str) -> Distribution | None:
     # Not by `getattr`: the module's own __getattr__ may import what it wants.
     version = getattr(sys.modules.get(root), "__dict__", {}).get("__version__")
     return (root, version) if type(version) is str else None
-
-
-def reset() -> None:
-    """Forget what was found; for tests."""
-    _known.clear()

@@ -12,6 +12,7 @@ import time
 import weakref
 
 from ...runtime.file_facts import remembered
+from ...runtime.fork import call_at_reset
 from .index import ModuleIndex, code_digest
 
 TYPE_CHECKING = False
@@ -304,8 +305,8 @@ def _read_start() -> float | None:
         return None
 
 
-def reset() -> None:
-    """Forget all sources; for tests."""
+@call_at_reset
+def _forget_all() -> None:
     _forms.clear()
     _cells.clear()
     _indexes.clear()

@@ -323,6 +323,7 @@ READER = """
 import importlib, json, os, sys
 
 from bandsaw.fingerprint import code
+from bandsaw.runtime import fork
 
 digests = []
 for directory in json.loads(sys.stdin.read()):
@@ -338,7 +339,7 @@ for directory in json.loads(sys.stdin.read()):
             del sys.modules[name]
     importlib.invalidate_caches()
     sys.path.remove(directory)
-    code.reset()
+    fork.reset()
 print(json.dumps(digests))
 """
 

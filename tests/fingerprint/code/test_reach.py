@@ -17,6 +17,7 @@ import pytest
 
 import bandsaw
 from bandsaw.fingerprint import code
+from bandsaw.runtime import fork
 from tests.interpreters import with_the_newest_python_only
 from tests.workflows import run_python, write_files
 
@@ -312,7 +313,7 @@ def test_code_of_functions_that_was_replaced_is_seen() -> None:
 
 
 def test_eight_threads_get_one_answer() -> None:
-    code.reset()
+    fork.reset()
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: digest(), range(64)))) == 1
 
@@ -329,12 +330,13 @@ def test_own_code_is_the_body_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 EDITED = """
 import sys
 from bandsaw.fingerprint import code
+from bandsaw.runtime import fork
 import edited
 
 print(code.reachable_code(edited.task).digest.hex())
 with open("edited.py", "w") as file:
     file.write(sys.argv[1])
-code.reset()
+fork.reset()
 print(code.reachable_code(edited.task).digest.hex())
 """
 
@@ -445,6 +447,6 @@ def test_what_any_reached_code_changes_is_its_state(function: Any) -> None:
     for number in range(3):
         function(number)
         assert code.reachable_code(function) is before
-    code.reset()
+    fork.reset()
 
     assert code.reachable_code(function) == before

@@ -6,9 +6,19 @@ import os
 from io import BytesIO
 
 from ..exceptions import InvalidSessionError
+from ..execution import Execution
+from ..run import get_run
 from ..serialization.buffers import FileContent, blocks_of
 from .attachments import DIRECTORY, Attachments
-from .saved_form import SESSION, TASK, SavedForm, SessionReader, SessionWriter
+from .saved_form import (
+    EXECUTION,
+    MODERATOR,
+    SESSION,
+    TASK,
+    SavedForm,
+    SessionReader,
+    SessionWriter,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
         Union,
     )
 
+    from ..run import Run
     from ..serialization import Serializer
     from ..serialization.buffers import Buffer
     from .attachments import Attachment
@@ -35,14 +46,24 @@ _LARGE_ATTACHMENT = 1 << 16
 
 
 class SessionFrames(SavedForm):
-    """A saved session as members in memory.
+    """A saved session as members in memory, for a reader that belongs to this run.
+
+    What is empty is left out. The id of the execution is written only when it is known,
+    as computing it can take as long as sending the arguments.
 
     Attributes:
-        head: What the session says of itself, plain data.
+        head: What the session says of itself, and its step, plain data.
         members: The content of each member by its name, and the buffers beside it.
     """
 
-    is_compact = True
+    required = frozenset((TASK, EXECUTION, MODERATOR))
+    required_changes = frozenset((MODERATOR,))
+    requires_ids = False
+
+    @property
+    def run_of_reader(self) -> Run | None:
+        """The run of this process."""
+        return get_run()
 
     def __init__(self) -> None:
         self.head: dict[str, Any] = {}
@@ -50,7 +71,7 @@ class SessionFrames(SavedForm):
 
     def write(self, serializer: Serializer | None) -> SessionWriter:
         """Return a writer, which adds to the members."""
-        return _Writer(self.members, serializer)
+        return _Writer(self, serializer)
 
     def clear(self) -> None:
         """Forget the head and all members."""
@@ -59,7 +80,7 @@ class SessionFrames(SavedForm):
 
     def read(self) -> SessionReader:
         """Return a reader."""
-        return _Reader(self.members)
+        return _Reader(self)
 
     def peek(self, members: Collection[str]) -> dict[str, bytes]:
         """Return the content of those of the members that are there."""
@@ -146,11 +167,19 @@ def _remember(tasks: dict[Any, _PackedTask], key: Any, task: _PackedTask) -> Non
 
 
 class _Writer(SessionWriter):
-    def __init__(
-        self, members: dict[str, Member], serializer: Serializer | None
-    ) -> None:
+    def __init__(self, form: SessionFrames, serializer: Serializer | None) -> None:
         super().__init__(serializer)
-        self._members = members
+        self._head, self._members = form.head, form.members
+
+    def write_header(self, header: Mapping[str, Any]) -> None:
+        self._head.update(header)
+
+    def write_execution(self, execution: Execution | None) -> None:
+        assert execution is not None
+        self.write_value(EXECUTION, execution.to_move())
+
+    def write_step(self, step: int) -> None:
+        self._head["step"] = step
 
     def write_bytes(self, member: str, content: bytes) -> None:
         self._members[member] = (content, ())
@@ -191,9 +220,19 @@ class _Writer(SessionWriter):
 
 
 class _Reader(SessionReader):
-    def __init__(self, members: dict[str, Member]) -> None:
-        super().__init__((SESSION, *members))
-        self._contents = members
+    def __init__(self, form: SessionFrames) -> None:
+        # The head takes the place of two members.
+        super().__init__((SESSION, MODERATOR, *form.members))
+        self._head, self._contents = form.head, form.members
+
+    def read_header(self) -> Any:
+        return self._head
+
+    def read_execution(self, task: Any, serializer: Serializer) -> Any:
+        return Execution.of_moved(task, self.read_value(EXECUTION, serializer))
+
+    def read_step(self, serializer: Serializer) -> Any:
+        return self._head["step"]
 
     def read_task(self, serializer: Serializer) -> Any:
         """Read the task, which is the same for most sessions."""

@@ -1,7 +1,7 @@
 """The members of a saved session, and how values become members and come back.
 
 A session is saved either as a zip file or as frames on a channel. The members are the
-same; a form says where their bytes are.
+same; a form says where their bytes are, and which of them its reader can do without.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from .attachments import DIRECTORY, Attachments, attachment_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Collection, Iterable
+    from typing import Any, Collection, Iterable, Mapping
 
+    from ..execution import Execution
+    from ..run import Run
     from ..serialization import Serializer
     from .attachments import Attachment
 
@@ -57,14 +59,20 @@ class SavedForm(ABC):
     """Where the members of one saved session are.
 
     Attributes:
-        is_compact: Whether it is read by somebody who knows this process, so that what
-            both know and what is empty is left out. Otherwise whoever finds the form
-            finds everything in it, the session's id included.
-        head: What a compact form says of the session, plain data.
+        required: The members that a reader needs which does not know the session.
+        required_changes: The members that also a reader needs which knows the session
+            as it was before.
+        requires_ids: Whether the ids are written even when they have to be computed.
     """
 
-    is_compact = False
-    head: dict[str, Any]
+    required: frozenset[str]
+    required_changes: frozenset[str]
+    requires_ids: bool
+
+    @property
+    @abstractmethod
+    def run_of_reader(self) -> Run | None:
+        """The run that the reader belongs to in any case, `None` if that is unknown."""
 
     @abstractmethod
     def write(self, serializer: Serializer | None) -> SessionWriter:
@@ -116,6 +124,18 @@ class SessionWriter(ABC):
     @abstractmethod
     def write_attachment(self, name: str, attachment: Attachment) -> None:
         """Write an attachment."""
+
+    @abstractmethod
+    def write_header(self, header: Mapping[str, Any]) -> None:
+        """Write what the session says of itself, plain data."""
+
+    @abstractmethod
+    def write_execution(self, execution: Execution | None) -> None:
+        """Write the arguments."""
+
+    @abstractmethod
+    def write_step(self, step: int) -> None:
+        """Write the number of the step."""
 
     def write_json(self, member: str, value: Any) -> None:
         """Write a member of plain data."""
@@ -202,6 +222,18 @@ class SessionReader(ABC):
         Args:
             directory: Where to make a directory for the files.
         """
+
+    @abstractmethod
+    def read_header(self) -> Any:
+        """Read what the session says of itself."""
+
+    @abstractmethod
+    def read_execution(self, task: Any, serializer: Serializer) -> Any:
+        """Read the arguments of a task."""
+
+    @abstractmethod
+    def read_step(self, serializer: Serializer) -> Any:
+        """Read the number of the step."""
 
     def read_json(self, member: str) -> Any:
         """Read a member of plain data."""

@@ -420,10 +420,10 @@ class Session:
         Args:
             form: Where to write it.
         """
-        from .state import write
+        from .state import freeze, write
 
         self._required_configuration()
-        write(self._frozen(with_ids=not form.is_compact), form)
+        write(freeze(self, form.requires_ids), form)
 
     def save_changes_to(
         self, form: SavedForm, extra: Callable[[], Mapping[str, bytes]] | None = None
@@ -436,11 +436,10 @@ class Session:
             extra: Gives more members by name, which belong to no session, when all
                 others are written.
         """
-        from .state import write
+        from .state import freeze, write
 
         self._required_configuration()
-        frozen = self._frozen(with_ids=not form.is_compact)
-        write(frozen, form, self._restored, extra)
+        write(freeze(self, form.requires_ids), form, self._restored, extra)
 
     def restore_from(self, form: SavedForm) -> Session:
         """Become the session that was saved in a form; see `restore`.
@@ -448,10 +447,10 @@ class Session:
         Args:
             form: Where it was written.
         """
-        from .state import read
+        from .state import freeze, read
 
         is_first = self.task is None
-        frozen = read(form, self._frozen(), self._make_temp_dir)
+        frozen = read(form, freeze(self), self._make_temp_dir)
         # Everything was read, so from here on nothing is refused.
         self.configuration = frozen.configuration  # type: ignore[assignment]
         self.advice_chain = frozen.advice_chain
@@ -470,30 +469,6 @@ class Session:
             # What comes back from further on is news for whoever has sent this first.
             self._restored = frozen
         return self
-
-    def _frozen(self, with_ids: bool = False) -> FrozenSession:
-        from .state import FrozenSession
-
-        context = self._context
-        execution: Any = self.execution
-        ids = self._ids
-        is_complete = execution is not None and self.task is not None
-        # What is known already is the same everywhere, also where an argument has no
-        # identity of its own.
-        if is_complete and (with_ids or getattr(execution, "has_id", True)):
-            ids = self.ids
-        return FrozenSession(
-            self.configuration,
-            self.advice_chain,
-            ids,
-            self.run,
-            self.task,
-            execution,
-            context if context else None,
-            self.result,
-            self.step,
-            dict(self._attachments) if self._attachments else {},
-        )
 
     def __repr__(self) -> str:
         return f"<Session of {self.task}>"

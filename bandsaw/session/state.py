@@ -7,23 +7,28 @@ from io import BytesIO
 from ..chain import NOT_STARTED
 from ..config import get_configuration
 from ..context import Context
-from ..exceptions import InvalidSessionError, SerializationError
+from ..exceptions import BandsawError, InvalidSessionError, SerializationError
 from ..execution import Execution
 from ..identifier import Ids
 from ..modules import allow_imports, importable_module_name
-from ..run import Run, get_run
+from ..run import Run
 from .saved_form import CONTEXT, EXECUTION, MODERATOR, RESULT, RUN, SESSION, TASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Mapping
 
+    from ..chain import AdviceChain
     from ..config import Configuration
     from ..result import Result
     from ..serialization import Serializer
     from ..tasks import Task
     from .attachments import Attachment
-    from .saved_form import SavedForm, SessionWriter
+    from .saved_form import SavedForm, SessionReader, SessionWriter
+    from .session import Session
+
+
+_NO_ATTACHMENTS: Mapping[str, Attachment] = {}
 
 
 class FrozenSession:
@@ -57,16 +62,16 @@ class FrozenSession:
 
     def __init__(
         self,
-        configuration: Configuration | None,
-        advice_chain: str,
-        ids: Ids | None,
-        run: Run | None,
-        task: Task | None,
-        execution: Execution | None,
-        context: Context | None,
-        result: Result | None,
-        step: int,
-        attachments: Mapping[str, Attachment],
+        configuration: Configuration | None = None,
+        advice_chain: str = "default",
+        ids: Ids | None = None,
+        run: Run | None = None,
+        task: Task | None = None,
+        execution: Execution | None = None,
+        context: Context | None = None,
+        result: Result | None = None,
+        step: int = NOT_STARTED,
+        attachments: Mapping[str, Attachment] = _NO_ATTACHMENTS,
     ) -> None:
         self.configuration = configuration
         self.advice_chain = advice_chain
@@ -78,6 +83,149 @@ class FrozenSession:
         self.result = result
         self.step = step
         self.attachments = attachments
+
+    @property
+    def serializer(self) -> Serializer:
+        """The serializer of the configuration."""
+        assert self.configuration is not None
+        return self.configuration.serializer
+
+    @property
+    def chain(self) -> AdviceChain:
+        """The chain of the task's calls."""
+        assert self.configuration is not None
+        return self.configuration.chains[self.advice_chain].for_task(self.task)
+
+
+def freeze(session: Session, with_ids: bool = False) -> FrozenSession:
+    """Return the parts of a session as they are now.
+
+    Args:
+        session: The session.
+        with_ids: Whether the ids are computed if they are not known yet.
+    """
+    context, attachments, ids = session._context, session._attachments, session._ids
+    execution: Any = session.execution
+    is_complete = execution is not None and session.task is not None
+    # What is known already is the same everywhere, also where an argument has no
+    # identity of its own.
+    if is_complete and (with_ids or getattr(execution, "has_id", True)):
+        ids = session.ids
+    return FrozenSession(
+        session.configuration,
+        session.advice_chain,
+        ids,
+        session.run,
+        session.task,
+        execution,
+        context if context else None,
+        session.result,
+        session.step,
+        dict(attachments) if attachments else _NO_ATTACHMENTS,
+    )
+
+
+class Part:
+    """A part of a session: its member, and how that is written and read.
+
+    Args:
+        name: The attribute of a `FrozenSession` that holds it.
+        member: The member of the saved session.
+        write: Writes it, as a part of a session.
+        read: Reads it; the parts before it are in the session then.
+        stays: Whether a walk leaves it as it is, so that it is no news for a reader
+            that has the same object. Otherwise it is always news.
+    """
+
+    __slots__ = ("member", "name", "read", "stays", "write")
+
+    def __init__(
+        self,
+        name: str,
+        member: str,
+        write: Callable[[SessionWriter, Any, FrozenSession], None],
+        read: Callable[[SessionReader, FrozenSession], Any],
+        stays: bool = False,
+    ) -> None:
+        self.name = name
+        self.member = member
+        self.write = write
+        self.read = read
+        self.stays = stays
+
+
+def _write_run(writer: SessionWriter, run: Any, session: FrozenSession) -> None:
+    writer.write_json(RUN, run.to_json())
+
+
+def _read_run(reader: SessionReader, session: FrozenSession) -> Run:
+    return Run.from_json(reader.read_json(RUN))
+
+
+def _write_task(writer: SessionWriter, task: Any, session: FrozenSession) -> None:
+    writer.write_task(task)
+
+
+def _read_task(reader: SessionReader, session: FrozenSession) -> Any:
+    return reader.read_task(session.serializer)
+
+
+def _write_execution(
+    writer: SessionWriter, execution: Any, session: FrozenSession
+) -> None:
+    try:
+        writer.write_execution(execution)
+    except SerializationError as error:
+        raise name_argument(
+            error, session.task, execution, session.serializer, _write_alone
+        ) from error.__cause__
+
+
+def _read_execution(reader: SessionReader, session: FrozenSession) -> Any:
+    return reader.read_execution(session.task, session.serializer)
+
+
+def _write_context(writer: SessionWriter, context: Any, session: FrozenSession) -> None:
+    writer.write_value(CONTEXT, context or Context())
+
+
+def _read_context(reader: SessionReader, session: FrozenSession) -> Any:
+    return _checked(reader.read_value(CONTEXT, session.serializer), Context)
+
+
+def _write_result(writer: SessionWriter, result: Any, session: FrozenSession) -> None:
+    writer.write_value(RESULT, result)
+
+
+def _read_result(reader: SessionReader, session: FrozenSession) -> Any:
+    return reader.read_value(RESULT, session.serializer)
+
+
+def _write_step(writer: SessionWriter, step: Any, session: FrozenSession) -> None:
+    writer.write_step(step)
+
+
+def _read_step(reader: SessionReader, session: FrozenSession) -> int:
+    step: int = _checked(reader.read_step(session.serializer), int)
+    if not NOT_STARTED <= step <= session.chain.walk.end:
+        raise ValueError(f"chain {session.advice_chain!r} has no step {step}")
+    return step
+
+
+#: The parts of a session in the order in which they are written and read.
+PARTS = (
+    Part("run", RUN, _write_run, _read_run, stays=True),
+    Part("task", TASK, _write_task, _read_task, stays=True),
+    Part("execution", EXECUTION, _write_execution, _read_execution, stays=True),
+    Part("context", CONTEXT, _write_context, _read_context),
+    Part("result", RESULT, _write_result, _read_result),
+    Part("step", MODERATOR, _write_step, _read_step),
+)
+
+
+def _required(form: SavedForm, known: FrozenSession) -> frozenset[str]:
+    # Only of a session that was saved before may more be left out.
+    return form.required if known.task is None else form.required_changes
 
 
 def write(
@@ -95,72 +243,34 @@ def write(
         extra: Gives more members by name, when all others are written.
     """
     assert session.configuration is not None
-    assert session.run is not None
-    header = {
-        "configuration": importable_module_name(session.configuration.module_name),
-        "advice_chain": session.advice_chain,
-        "ids": None if session.ids is None else str(session.ids),
-    }
-    with form.write(session.configuration.serializer) as writer:
-        if form.is_compact:
-            form.head = {**header, "step": session.step}
-            _write_compactly(session, writer, known)
-        else:
-            writer.write_json(SESSION, header)
-            _write_whole(session, writer, known)
+    if known is None:
+        known = FrozenSession(run=form.run_of_reader)
+    required = _required(form, known)
+    with form.write(session.serializer) as writer:
+        writer.write_header(
+            {
+                "configuration": importable_module_name(
+                    session.configuration.module_name
+                ),
+                "advice_chain": session.advice_chain,
+                "ids": None if session.ids is None else str(session.ids),
+            }
+        )
+        for part in PARTS:
+            value = getattr(session, part.name)
+            if value is None:
+                is_news = part.member in required
+            else:
+                is_news = not part.stays or getattr(known, part.name) is not value
+            if is_news:
+                part.write(writer, value, session)
         if extra is not None:
             for member, content in extra().items():
                 writer.write_bytes(member, content)
         if session.attachments:
             for name, attachment in session.attachments.items():
-                if known is None or known.attachments.get(name) is not attachment:
+                if known.attachments.get(name) is not attachment:
                     writer.write_attachment(name, attachment)
-
-
-def _write_whole(
-    session: FrozenSession, writer: SessionWriter, known: FrozenSession | None
-) -> None:
-    assert session.run is not None
-    if known is None or known.run is not session.run:
-        writer.write_json(RUN, session.run.to_json())
-    if known is None or known.task is not session.task:
-        writer.write_task(session.task)
-    if known is None or known.execution is not session.execution:
-        _write_execution(session, writer, session.execution)
-    writer.write_value(CONTEXT, session.context or Context())
-    writer.write_value(RESULT, session.result)
-    writer.write_value(MODERATOR, {"step": session.step})
-
-
-def _write_compactly(
-    session: FrozenSession, writer: SessionWriter, known: FrozenSession | None
-) -> None:
-    assert session.run is not None
-    if (get_run() if known is None else known.run) is not session.run:
-        writer.write_json(RUN, session.run.to_json())
-    if known is None or known.task is not session.task:
-        writer.write_task(session.task)
-    execution = session.execution
-    if execution is not None and (known is None or known.execution is not execution):
-        _write_execution(session, writer, execution.to_move())
-    if session.context:
-        writer.write_value(CONTEXT, session.context)
-    if session.result is not None:
-        writer.write_value(RESULT, session.result)
-
-
-def _write_execution(session: FrozenSession, writer: SessionWriter, value: Any) -> None:
-    try:
-        writer.write_value(EXECUTION, value)
-    except SerializationError as error:
-        assert session.configuration is not None
-        raise name_argument(
-            error,
-            session.task,
-            session.execution,
-            session.configuration.serializer,
-            _write_alone,
-        ) from error.__cause__
 
 
 def _write_alone(value: Any, serializer: Serializer) -> BytesIO:
@@ -236,8 +346,7 @@ def _read(
     directory_for: Callable[[Configuration], str],
 ) -> FrozenSession:
     reader = form.read()
-    is_compact = form.is_compact
-    header = form.head if is_compact else reader.read_json(SESSION)
+    header = reader.read_header()
     try:
         module_name = _checked(header["configuration"], str)
         advice_chain = _checked(header["advice_chain"], str)
@@ -247,60 +356,30 @@ def _read(
     except _WRONG as error:
         raise _refusal(SESSION, error) from error
     configuration = _configuration(module_name, known.configuration)
-    chain = configuration.chains[advice_chain]
-    serializer = configuration.serializer
-    members = reader.members
-
-    # Only for a session that was saved before may something be left out.
-    is_carried_on = known.task is not None
-
-    run, task, execution = known.run, known.task, known.execution
-    context, result = known.context, known.result
-    if RUN in members or not (is_carried_on or is_compact):
-        values = reader.read_json(RUN)
-        try:
-            run = Run.from_json(values)
-        except _WRONG as error:
-            raise _refusal(RUN, error) from error
-    if TASK in members or task is None:
-        task = reader.read_task(serializer)
-    if EXECUTION in members or execution is None:
-        execution = reader.read_value(EXECUTION, serializer)
-        if is_compact:
-            try:
-                execution = Execution.of_moved(task, execution)
-            except _WRONG as error:
-                raise _refusal(EXECUTION, error) from error
-    if CONTEXT in members or not (is_compact or (is_carried_on and context)):
-        context = reader.read_value(CONTEXT, serializer)
-        try:
-            _checked(context, Context)
-        except _WRONG as error:
-            raise _refusal(CONTEXT, error) from error
-    if RESULT in members or not (is_compact or (is_carried_on and result)):
-        result = reader.read_value(RESULT, serializer)
-    moderator = header if is_compact else reader.read_value(MODERATOR, serializer)
-    try:
-        step = _checked(moderator["step"], int)
-        if not NOT_STARTED <= step <= chain.for_task(task).walk.end:
-            raise ValueError(f"chain {advice_chain!r} has no step {step}")
-    except _WRONG as error:
-        raise _refusal(MODERATOR, error) from error
-    attachments: Mapping[str, Attachment] = {}
-    if reader.attachments:
-        attachments = reader.extract_attachments(directory_for(configuration))
-    return FrozenSession(
+    session = FrozenSession(
         configuration,
         advice_chain,
         ids,
-        run,
-        task,
-        execution,
-        context,
-        result,
-        step,
-        attachments,
+        known.run,
+        known.task,
+        known.execution,
+        known.context,
+        known.result,
     )
+    configuration.chains[advice_chain]  # Refuses a name that it does not have.
+    members = reader.members
+    required = _required(form, known)
+    for part in PARTS:
+        if part.member in members or part.member in required:
+            try:
+                setattr(session, part.name, part.read(reader, session))
+            except BandsawError:
+                raise
+            except _WRONG as error:
+                raise _refusal(part.member, error) from error
+    if reader.attachments:
+        session.attachments = reader.extract_attachments(directory_for(configuration))
+    return session
 
 
 def _configuration(module_name: str, known: Configuration | None) -> Configuration:

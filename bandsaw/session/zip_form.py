@@ -11,12 +11,24 @@ import zlib
 
 from ..exceptions import InvalidSessionError
 from .attachments import DIRECTORY, Attachments, store_attachment
-from .saved_form import SavedForm, SessionReader, SessionWriter
+from .saved_form import (
+    CONTEXT,
+    EXECUTION,
+    MODERATOR,
+    RESULT,
+    RUN,
+    SESSION,
+    TASK,
+    SavedForm,
+    SessionReader,
+    SessionWriter,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Collection, Iterator
+    from typing import IO, Any, Collection, Iterator, Mapping
 
+    from ..execution import Execution
     from ..serialization import Serializer
     from .attachments import Attachment
 
@@ -36,11 +48,16 @@ _END = struct.Struct("<10xH10x")
 
 
 class SessionFile(SavedForm):
-    """A saved session as a zip file in a stream.
+    """A saved session as a zip file in a stream, for readers that know nothing of it.
 
     Args:
         stream: The binary stream. For writing it needs not be seekable.
     """
+
+    required = frozenset((RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR))
+    required_changes = frozenset((CONTEXT, RESULT, MODERATOR))
+    requires_ids = True
+    run_of_reader = None
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -95,6 +112,15 @@ class _Writer(SessionWriter):
     def write_bytes(self, member: str, content: bytes) -> None:
         self._zip_file.writestr(zipfile.ZipInfo(member), content)
 
+    def write_header(self, header: Mapping[str, Any]) -> None:
+        self.write_json(SESSION, header)
+
+    def write_execution(self, execution: Execution | None) -> None:
+        self.write_value(EXECUTION, execution)
+
+    def write_step(self, step: int) -> None:
+        self.write_value(MODERATOR, {"step": step})
+
     def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
         # Its size is known only afterwards, and the stream may not be seekable.
         with self._zip_file.open(
@@ -140,6 +166,15 @@ class _Reader(SessionReader):
         stream.seek(-_END.size - len(self._zip_file.comment), os.SEEK_END)
         count: int = _END.unpack(stream.read(_END.size))[0]
         return count
+
+    def read_header(self) -> Any:
+        return self.read_json(SESSION)
+
+    def read_execution(self, task: Any, serializer: Serializer) -> Any:
+        return self.read_value(EXECUTION, serializer)
+
+    def read_step(self, serializer: Serializer) -> Any:
+        return self.read_value(MODERATOR, serializer)["step"]
 
     def _read(self, member: str) -> bytes:
         # As a whole: the checksum of a member is compared only when its end is read.

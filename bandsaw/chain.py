@@ -34,11 +34,12 @@ class Walk:
     Attributes:
         advices: The advices of the chain.
         actions: What to call with the session, for each step.
+        backwards: The same from the last one to the first, for a cursor.
         task: The number of the step that executes the task.
         end: The number of the last step.
     """
 
-    __slots__ = ("actions", "advices", "end", "task")
+    __slots__ = ("actions", "advices", "backwards", "end", "task")
 
     advices: tuple[Advice, ...]
     actions: tuple[Callable[[Any], object], ...]
@@ -55,6 +56,7 @@ class Walk:
             *(advice.after for advice in reversed(self.advices)),
             methodcaller("_reach_end"),
         )
+        self.backwards = self.actions[::-1]
 
     def after(self, index: int) -> int:
         """Return the step in which an advice is called after the task."""

@@ -87,7 +87,29 @@ class AdviceError(BandsawError, RuntimeError):
 
 
 class SerializationError(BandsawError, TypeError, ValueError):
-    """A value that a serializer cannot write, or cannot give back."""
+    """A value that a serializer cannot write, or cannot give back.
+
+    Attributes:
+        part: The part of a session that the value is, `execution` for the arguments;
+            `None` if it belongs to no session.
+        reason: What is impossible, by which serializer, and why, as it ends the
+            sentence "The arguments cannot ...".
+    """
+
+    part: str | None = None
+    reason: str = ""
+
+    @classmethod
+    def of_part(cls, part: str, reason: str) -> SerializationError:
+        """Make the error about a part of a session.
+
+        Args:
+            part: The part.
+            reason: What is impossible, by which serializer, and why.
+        """
+        error = cls(f"The {part} of the session cannot {reason}")
+        error.part, error.reason = part, reason
+        return error
 
 
 class SignatureError(SerializationError):

@@ -216,6 +216,8 @@ def write_report(
         "message": message + explain_missing_module(error),
         "traceback": _format(error),
     }
+    if isinstance(error, SerializationError):
+        report["part"], report["reason"] = error.part, error.reason
     if phase == RESTORING:
         if _is_of_missing_module(error):
             report["modules"] = importable_modules()
@@ -349,7 +351,10 @@ def _read_exception(session: Session, written: bytes | None) -> BaseException | 
 def _exception_of_ours(report: dict[str, Any]) -> Exception:
     kind = getattr(exceptions, report["error"], None)
     if isinstance(kind, type) and issubclass(kind, BandsawError):
-        return kind(report["message"])
+        error = kind(report["message"])
+        if isinstance(error, SerializationError):
+            error.part, error.reason = report["part"], report["reason"]
+        return error
     text = (
         f"The other interpreter failed while {report['phase']} the session: "
         f"{report['message']}"

@@ -155,9 +155,9 @@ class SessionWriter(ABC):
         except Exception as error:
             if isinstance(error, (NotMovableError, OSError)):
                 raise
-            raise SerializationError(
-                f"The {_part(member)} of the session cannot be written by "
-                f"{type(self._serializer).__name__}: {_text(error)}"
+            raise SerializationError.of_part(
+                _part(member),
+                f"be written by {type(self._serializer).__name__}: {_text(error)}",
             ) from error
 
     def write_task(self, task: Any) -> None:
@@ -267,9 +267,9 @@ class SessionReader(ABC):
                 raise
             path = _place(member, self._unreadable_part(member, serializer))
             place = f" (at {path})" if path else ""
-            raise SerializationError(
-                f"The {_part(member)} of the session cannot be read by "
-                f"{type(serializer).__name__}: {_text(error)}{place}"
+            raise SerializationError.of_part(
+                _part(member),
+                f"be read by {type(serializer).__name__}: {_text(error)}{place}",
             ) from error
 
     def _require(self, member: str) -> None:

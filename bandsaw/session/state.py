@@ -306,14 +306,15 @@ def name_argument(
         argument alone can.
     """
     bind = getattr(task, "bind", None)
-    about, _, reason = str(error).partition(" of the session cannot")
-    if execution is None or bind is None or about != "The execution":
+    if execution is None or bind is None or error.part != "execution":
         return error
     for name, value in (bind(execution.args, execution.kwargs) or {}).items():
         try:
             attempt(value, serializer)
         except Exception:
-            return SerializationError(f"Argument {name!r} of {task} cannot{reason}")
+            return SerializationError(
+                f"Argument {name!r} of {task} cannot {error.reason}"
+            )
     return error
 
 

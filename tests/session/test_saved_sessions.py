@@ -297,6 +297,20 @@ def test_an_argument_that_can_not_be_written_is_named(
         saved(session)
 
 
+def test_an_error_says_which_part_can_not_be_written(
+    configuration: bandsaw.Configuration,
+) -> None:
+    session = session_of(configuration)
+    session.context["lock"] = threading.Lock()
+
+    with pytest.raises(SerializationError) as caught:
+        saved(session)
+
+    assert caught.value.part == "context"
+    assert caught.value.reason.startswith("be written by PickleSerializer: ")
+    assert str(caught.value).endswith(f" cannot {caught.value.reason}")
+
+
 def test_a_local_function_says_why_it_can_not_be_moved(
     configuration: bandsaw.Configuration,
 ) -> None:

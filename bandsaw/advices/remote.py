@@ -8,14 +8,13 @@ from functools import partial
 
 from ..advice import Advice
 from ..exceptions import InterpreterError, NotMovableError, SerializationError
-from ..modules import importable_module_name, importable_modules, script_module_name
+from ..modules import importable_modules, script_module_name
 from ..reporting import report
 from ..result import Result
 from ..runtime.fork import call_at_reset
-from ..runtime.log_forwarding import handle_record, wanted_levels
-from ..runtime.registries import held_locks
-from ..serialization.readers import Reader, writing_for
-from ..session.exchange import continue_session, modules_of_reader, receive_answer
+from ..runtime.log_forwarding import handle_record
+from ..serialization.readers import Reader
+from ..session.exchange import modules_of_reader, receive_answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from ..interpreter import Interpreter
     from ..session import Session
-    from ..session.saved_form import SavedForm
     from ..transports.base import Job, Transport
 
 
@@ -148,12 +146,10 @@ class RemoteAdvice(Advice):
 
     def _move(self, session: Session) -> Exception | None:
         with self.output_for(session) as output:
-            failure = self._attempt(session, output)
-            if isinstance(failure, _LacksModules):
+            failure, lacks_modules = self._attempt(session, output)
+            if lacks_modules:
                 # The task has not begun. What is lacking there is closed this time.
-                failure = self._attempt(session, output)
-            if isinstance(failure, _LacksModules):
-                failure = failure.failure
+                failure, _ = self._attempt(session, output)
         if session.cancellation.is_requested:
             from asyncio import CancelledError
 
@@ -162,25 +158,31 @@ class RemoteAdvice(Advice):
 
     def _attempt(
         self, session: Session, output: Callable[[str, str], None] | None
-    ) -> Exception | None:
+    ) -> tuple[Exception | None, bool]:
+        """Move the session once.
+
+        Returns:
+            Why it cannot be carried on, and whether the other interpreter lacks modules
+            that the session was not written without.
+        """
         try:
             interpreter = self.interpreter_for(session)
             reader = _readers.get(interpreter) if _readers else None
             job = self._job(session, interpreter, reader, output)
         except InterpreterError as error:  # Its environment could not be made.
-            return error
+            return error, False
         with job:
             try:
                 answer = self.transport_for(session).run(job)
             except _FAILURES as error:
-                return error
+                return error, False
             modules = modules_of_reader(answer)
             failure = receive_answer(session, answer)
+        if modules is None or reader is not None:
+            return failure, False
         # Another thread may know already what this job was not written for.
-        if modules is not None and reader is None:
-            _readers[interpreter] = Reader(modules)
-            return _LacksModules(failure)
-        return failure
+        _readers[interpreter] = Reader(modules)
+        return failure, True
 
     def _job(
         self,
@@ -190,54 +192,26 @@ class RemoteAdvice(Advice):
         output: Callable[[str, str], None] | None,
     ) -> Job:
         # A process that only continues sessions does without what this needs.
-        from ..transports.base import Job
+        from ..transports.base import Job, JobSettings
 
-        def choose_directory() -> str:
-            return str(self.directory or session.configuration.temporary_directory)
-
-        save_to = session.save_to if reader is None else partial(_save, session, reader)
-        settings = self.settings_for(session)
+        process = self.settings_for(session)
         if not interpreter.has_the_same_modules:
-            settings = {**settings, "modules": importable_modules()}
-        return Job(
-            save_to,
-            session.distribution_archive,
-            interpreter,
-            session.run,
-            settings,
-            session.cancellation,
-            choose_directory,
-            continue_session,
-            lambda: _modules_of(session),
-            timeout=self.timeout_for(session),
-            memory_limit=self.memory_limit_for(session),
-            levels=wanted_levels(),
-            held=held_locks.get(),
-            observe=lambda kind, facts: _observe(session, kind, facts),
-            output=output,
+            process = {**process, "modules": importable_modules()}
+        settings = JobSettings(
+            process,
+            self.directory,
+            self.timeout_for(session),
+            self.memory_limit_for(session),
+            output,
+            partial(_observe, session),
+            reader,
         )
-
-
-def _save(session: Session, reader: Reader, form: SavedForm) -> None:
-    with writing_for(reader):
-        session.save_to(form)
+        return Job(session, interpreter, settings)
 
 
 # What other interpreters have that lacked a module.
 _readers: dict[Interpreter, Reader] = {}
 call_at_reset(_readers.clear)
-
-
-class _LacksModules(Exception):
-    """Another interpreter lacks the module of a value, which the job did not know.
-
-    Args:
-        failure: What its caller gets if that is not because of a value.
-    """
-
-    def __init__(self, failure: Exception | None) -> None:
-        super().__init__(failure)
-        self.failure = failure
 
 
 def _observe(session: Session, kind: str, facts: dict[str, Any]) -> None:
@@ -248,11 +222,3 @@ def _observe(session: Session, kind: str, facts: dict[str, Any]) -> None:
         from .log import SessionIds
 
         handle_record(facts, SessionIds(session))
-
-
-def _modules_of(session: Session) -> dict[str, Any]:
-    """Name what another interpreter has to import for such a session."""
-    function = getattr(session.task, "function", None)
-    modules = [] if function is None else [importable_module_name(function.__module__)]
-    name = importable_module_name(session.configuration.module_name)
-    return {"configuration": name, "modules": modules}

@@ -5,87 +5,112 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..modules import importable_module_name
 from ..runtime.temporary import open_private
+from ..serialization.readers import writing_for
 from ..session.zip_form import SessionFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Sequence
+    from typing import IO, Any, Callable
 
-    from ..distribution import DistributionArchive
     from ..interpreter import Interpreter
-    from ..run import Run
+    from ..serialization.readers import Reader
+    from ..session import Session
     from ..session.cancellation import Cancellation
     from ..session.saved_form import SavedForm
+
+
+class JobSettings:
+    """The conditions under which another interpreter continues a session.
+
+    Args:
+        process: What the runner is told of the process that it is in.
+        directory: Where to make directories for the job. By default in the directory
+            for temporary files of the configuration.
+        timeout: How long the session may take there, in seconds.
+        memory_limit: How many bytes it may take there beyond those of its arguments.
+        output: Takes what the session writes to a standard stream, by the name of the
+            stream. By default it is written where this process writes.
+        observe: Is told what the session tells meanwhile: the kind and the facts.
+        reader: What the other interpreter can read, if it lacks modules.
+    """
+
+    def __init__(
+        self,
+        process: dict[str, Any],
+        directory: Path | None = None,
+        timeout: float | None = None,
+        memory_limit: int | None = None,
+        output: Callable[[str, str], None] | None = None,
+        observe: Callable[[str, dict[str, Any]], None] | None = None,
+        reader: Reader | None = None,
+    ) -> None:
+        self.process = process
+        self.directory = directory
+        self.timeout = timeout
+        self.memory_limit = memory_limit
+        self.output = output
+        self.observe = observe
+        self.reader = reader
 
 
 class Job:
     """A session that another interpreter is to continue; a context manager around that.
 
     Args:
-        save_to: Saves the session in a form.
-        archive: The code that the other interpreter needs.
-        interpreter: Which interpreter it is.
-        run: The run that the session belongs to.
-        settings: What the runner is told of the process it is in.
-        cancellation: The wish to have the job ended.
-        choose_directory: Says where to make directories for the job.
-        continue_session: What the other interpreter does: continues the session in one
-            form, writes its answer in another one, and calls the argument `deliver`
-            while the files that the answer refers to are there.
-        modules_needed: Names what the other interpreter will have to import: the
-            `configuration` and other `modules`.
-        timeout: How long the session may take there, in seconds.
-        memory_limit: How many bytes it may take there beyond those of its arguments.
-        levels: Which log records are wanted here, as `wanted_levels` tells.
-        held: What is held on this machine until the session has ended, as
-            `bandsaw.stores.flights.held` tells.
-        observe: Is told what the session tells meanwhile: the kind and the facts.
-        output: Takes what the session writes to a standard stream, by the name of the
-            stream. Left out, it is written where this process writes.
+        session: The session.
+        interpreter: The interpreter.
+        settings: The conditions under which it continues the session.
+
+    Attributes:
+        session: The session.
+        interpreter: The interpreter.
+        settings: The conditions.
+        archive: The code that the interpreter needs.
     """
 
     def __init__(
-        self,
-        save_to: Callable[[SavedForm], None],
-        archive: DistributionArchive,
-        interpreter: Interpreter,
-        run: Run,
-        settings: dict[str, Any],
-        cancellation: Cancellation,
-        choose_directory: Callable[[], str],
-        continue_session: Callable[..., None],
-        modules_needed: Callable[[], dict[str, Any]],
-        timeout: float | None = None,
-        memory_limit: int | None = None,
-        levels: dict[str, int] | None = None,
-        held: Sequence[tuple[str, str]] = (),
-        observe: Callable[[str, dict[str, Any]], None] | None = None,
-        output: Callable[[str, str], None] | None = None,
+        self, session: Session, interpreter: Interpreter, settings: JobSettings
     ) -> None:
-        self.save_to = save_to
-        self.archive = archive
+        self.session = session
         self.interpreter = interpreter
-        self.run = run
         self.settings = settings
-        self.cancellation = cancellation
-        self.choose_directory = choose_directory
-        self.continue_session = continue_session
-        self.modules_needed = modules_needed
-        self.timeout = timeout
-        self.memory_limit = memory_limit
-        self.levels = levels
-        self.held = held
-        self.observe = observe
-        self.output_to = output
+        self.archive = session.distribution_archive
         self._directory: Path | None = None
         self._input: Path | None = None
         self._answer: IO[bytes] | None = None
 
     @property
     def run_id(self) -> str:
-        """The id of the run."""
-        return self.run.run_id
+        """The id of the run that the session belongs to."""
+        return self.session.run_id
+
+    @property
+    def cancellation(self) -> Cancellation:
+        """The wish to have the job ended."""
+        return self.session.cancellation
+
+    @property
+    def timeout(self) -> float | None:
+        """How long the session may take, in seconds."""
+        return self.settings.timeout
+
+    @property
+    def memory_limit(self) -> int | None:
+        """How many bytes it may take beyond those of its arguments."""
+        return self.settings.memory_limit
+
+    @property
+    def output_to(self) -> Callable[[str, str], None] | None:
+        """What takes the output of the session, `None` for that of this process."""
+        return self.settings.output
+
+    @property
+    def parent_directory(self) -> str:
+        """The directory in which to make directories for the job."""
+        configured = self.session.configuration.temporary_directory
+        return str(self.settings.directory or configured)
 
     @property
     def directory(self) -> Path:
@@ -93,7 +118,7 @@ class Job:
         if self._directory is None:
             import tempfile
 
-            parent = self.choose_directory()
+            parent = self.parent_directory
             os.makedirs(parent, exist_ok=True)
             self._directory = Path(tempfile.mkdtemp(prefix="exchange-", dir=parent))
         return self._directory
@@ -113,6 +138,28 @@ class Job:
         """Where the file with the answer has to be."""
         return self.directory / "answer.zip"
 
+    def save_to(self, form: SavedForm) -> None:
+        """Save the session for the interpreter.
+
+        Args:
+            form: Where to save it.
+        """
+        if self.settings.reader is None:
+            self.session.save_to(form)
+            return
+        with writing_for(self.settings.reader):
+            self.session.save_to(form)
+
+    def modules_needed(self) -> tuple[str, list[str]]:
+        """Name the module of the configuration, and the others that are needed."""
+        function = getattr(self.session.task, "function", None)
+        modules = [] if function is None else [function.__module__]
+        configuration = self.session.configuration.module_name
+        return (
+            importable_module_name(configuration),
+            [importable_module_name(module) for module in modules],
+        )
+
     def read_output(self) -> SavedForm:
         """Return the answer that is in the file `output`."""
         self._answer = open(self.output, "rb")  # noqa: SIM115  (`close` closes it)
@@ -128,7 +175,7 @@ class Job:
 
         path = self.directory / "settings.json"
         with open(path, "w", opener=open_private) as file:
-            json.dump({**self.settings, **settings}, file)
+            json.dump({**self.settings.process, **settings}, file)
         return path
 
     def close(self) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from ..serialization.buffers import blocks_of
+from ..session.exchange import continue_session
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
 
 
 class MemoryTransport(Transport):
@@ -23,7 +20,7 @@ class MemoryTransport(Transport):
         source, target = SessionFrames(), SessionFrames()
         job.save_to(source)
         answers: list[SessionFrames] = []
-        job.continue_session(
+        continue_session(
             _sent(source), target, deliver=lambda: answers.append(_sent(target))
         )
         return answers.pop()

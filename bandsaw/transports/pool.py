@@ -87,7 +87,7 @@ class PoolTransport(Transport):
                     raise InterpreterError("The call was cancelled.")
                 self._changed.wait(_INTERVAL)
         try:
-            return Worker(conditions, job.choose_directory(), self._idle_timeout)
+            return Worker(conditions, job.parent_directory, self._idle_timeout)
         except BaseException:
             self._give_up_place()
             raise

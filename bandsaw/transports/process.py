@@ -72,7 +72,7 @@ class ProcessTransport(Transport):
         return answer
 
     def _start(self, job: Job, conditions: Conditions) -> Worker:
-        return Worker(conditions, job.choose_directory(), self._idle_timeout)
+        return Worker(conditions, job.parent_directory, self._idle_timeout)
 
     def _take_spare(self, conditions: Conditions) -> Worker | None:
         with self._lock:

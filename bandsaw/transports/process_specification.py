@@ -26,8 +26,8 @@ class Conditions:
     def __init__(self, job: Job) -> None:
         self.interpreter = job.interpreter
         self.archive = job.archive
-        self.settings = job.settings
-        self.run = job.run
+        self.settings = job.settings.process
+        self.run = job.session.run
         is_taken = job.output_to is not None
         self.piped = (
             is_taken or not is_inherited(sys.stdout, 1),

@@ -24,7 +24,9 @@ from ..exceptions import (
     TaskTimeoutError,
 )
 from ..runtime.fork import Lock, call_at_exit, call_at_reset, call_in_child
+from ..runtime.log_forwarding import wanted_levels
 from ..runtime.parent_watch import Lifeline
+from ..runtime.registries import held_locks
 from ..runtime.temporary import TemporaryDirectory
 from . import frames
 from .background import run_beside, wait_for_all_beside
@@ -159,7 +161,10 @@ class Worker:
             job: A job like those that will follow.
         """
         with contextlib.suppress(EOFError):
-            self._channel.send(frames.PREPARE, job.modules_needed())
+            configuration, modules = job.modules_needed()
+            self._channel.send(
+                frames.PREPARE, {"configuration": configuration, "modules": modules}
+            )
 
     def run(
         self,
@@ -231,10 +236,12 @@ class Worker:
         timeout = job.timeout
         deadline = None if timeout is None else time.monotonic() + timeout
         head = parcel.head
-        if job.levels != self._levels:
-            head["levels"] = self._levels = job.levels
-        if job.held:
-            head["held"] = job.held
+        levels = wanted_levels()
+        if levels != self._levels:
+            head["levels"] = self._levels = levels
+        held = held_locks.get()
+        if held:
+            head["held"] = held
         if job.memory_limit is not None:
             head["memory_limit"] = job.memory_limit
         is_sent = False
@@ -264,8 +271,9 @@ class Worker:
                 return open_parcel(head, content, descriptor)
             if kind == frames.FAREWELL:
                 raise frames.Unread
-            if kind in frames.TOLD_BY_JOBS and job.observe is not None:
-                job.observe(frames.TOLD_BY_JOBS[kind], head)
+            observe = job.settings.observe
+            if kind in frames.TOLD_BY_JOBS and observe is not None:
+                observe(frames.TOLD_BY_JOBS[kind], head)
 
     def _death(self, job: Job | None = None) -> InterpreterError:
         """Find out how the process has ended."""

@@ -160,7 +160,10 @@ def attributes_of(value: object) -> dict[str, Any]:
 
 
 def native_base(cls: type) -> type:
-    """Return the nearest base of a class that is written in C.
+    """Return the base written in C that lays out the instances of a class.
+
+    It need not be the first one in the order of inheritance: of several bases that are
+    written in C, only one may add to the layout.
 
     Args:
         cls: The class.
@@ -168,10 +171,17 @@ def native_base(cls: type) -> type:
     Returns:
         The base, `cls` itself when it is such a class.
     """
-    return next(base for base in cls.__mro__ if _is_native(base))
+    while not is_native(cls):
+        cls = cls.__base__  # type: ignore[assignment]  # Only `object` has none.
+    return cls
 
 
-def _is_native(cls: type) -> bool:
+def is_native(cls: type) -> bool:
+    """Tell if a class is written in C.
+
+    Args:
+        cls: The class.
+    """
     if not cls.__flags__ & _HEAP_TYPE:
         return True
     # Some Pythons make classes that are written in C as they make those in Python.
@@ -199,7 +209,7 @@ def native_members(cls: type) -> Iterator[tuple[str, Any]]:
 
 def _slots(cls: type) -> Iterator[tuple[str, Any]]:
     for owner in cls.__mro__:
-        if not _is_native(owner):
+        if not is_native(owner):
             for name, member in vars(owner).items():
                 if isinstance(member, MemberDescriptorType):
                     yield name, member

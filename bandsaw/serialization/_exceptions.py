@@ -15,6 +15,7 @@ from ._classes import (
     class_names,
     field,
     find_class,
+    is_native,
     native_base,
     native_members,
     required_class_names,
@@ -37,7 +38,7 @@ def arguments_and_attributes(
         exception: The exception.
 
     Returns:
-        The arguments for the nearest base that is written in C, and the attributes.
+        The arguments for the base that is written in C, and the attributes.
 
     Raises:
         SerializationError: If the base does not take the arguments any more.
@@ -89,9 +90,10 @@ def is_initialised_by_python(cls: type[BaseException]) -> bool:
     Returns:
         `True` if it, or a base of it, has an ``__init__`` or ``__new__`` in Python.
     """
-    native: Any = native_base(cls)
-    own: Any = cls
-    return own.__init__ is not native.__init__ or own.__new__ is not native.__new__
+    return any(
+        not is_native(next(base for base in cls.__mro__ if name in vars(base)))
+        for name in ("__init__", "__new__")
+    )
 
 
 def make_exception(cls: type[BaseException], args: list[Any]) -> BaseException:
@@ -99,7 +101,7 @@ def make_exception(cls: type[BaseException], args: list[Any]) -> BaseException:
 
     Args:
         cls: The class.
-        args: The arguments for the nearest base that is written in C.
+        args: The arguments for the base that is written in C.
 
     Returns:
         The exception, without the attributes that its ``__init__`` would set.
@@ -108,9 +110,15 @@ def make_exception(cls: type[BaseException], args: list[Any]) -> BaseException:
         SerializationError: If the base does not take the arguments.
     """
     native: Any = native_base(cls)
+    # Where two bases are written in C, the class inherits this from the first one.
+    initialise = next(
+        vars(base)["__init__"]
+        for base in cls.__mro__
+        if "__init__" in vars(base) and is_native(base)
+    )
     try:
         exception: BaseException = native.__new__(cls, *args)
-        native.__init__(exception, *args)
+        initialise(exception, *args)
     except Exception as error:
         raise SerializationError(
             f"{cls.__qualname__} cannot be made of its arguments: {error}"

@@ -170,7 +170,8 @@ def nowhere_tuple() -> Any:
     return make("NowhereTuple", ["a", "b"], module="nowhere")(1, (2,))
 
 
-# JSON does not hold these, whose class is made of two that are written in C.
+# JSON did not hold these when the forms were written: their classes are made of two
+# that are written in C.
 OF_TWO_BASES = ("TaskTimeoutError", "UnreachableError", "UnreadableFileError")
 
 VALUES: Makers = {

@@ -50,7 +50,8 @@ class JsonSerializer(Serializer):
     types that JSON has. Further types are taught by appending to `value_serializers`.
 
     Reading JSON runs no code but of exceptions, enums and `SerializableValue`s, and of
-    the value serializers. It imports no module, unless a session is being restored.
+    the value serializers. It imports no module, unless a session is being restored, but
+    those of `File` and `Environment`.
 
     Attributes:
         value_serializers (List[ValueSerializer]): Offered, in this order, every value

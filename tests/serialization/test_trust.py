@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import bandsaw
+from bandsaw.advices.environment import EnvironmentAdvice
+from bandsaw.context import Context
+from bandsaw.environments import Environment
 from bandsaw.exceptions import SerializationError
+from bandsaw.execution import Execution
 from bandsaw.modules import allow_imports
+from bandsaw.result import Result
 from bandsaw.serialization import JsonSerializer
+from tests.modules import MODULES
 from tests.serialization import samples
+
+ROOT = Path(__file__).parents[2]
 
 HERE = "tests.serialization.samples"
 
@@ -21,6 +32,12 @@ HERE = "tests.serialization.samples"
 def read(serializer: str, representation: Any) -> Any:
     data = json.dumps({"_serializer": serializer, "value": representation})
     return JsonSerializer().deserialize(io.BytesIO(data.encode()))
+
+
+def written(value: Any) -> bytes:
+    stream = io.BytesIO()
+    JsonSerializer().serialize(value, stream)
+    return stream.getvalue()
 
 
 REPRESENTATIONS: dict[str, Any] = {
@@ -67,6 +84,59 @@ def test_no_module_is_imported(
         )
 
     assert "planted" not in sys.modules
+
+
+OWN_VALUES = (
+    bandsaw.File("/data"),
+    bandsaw.Interpreter(("/path",), "/python"),
+    Context({"note": (1, 2)}),
+    Environment("3.8", ["numpy"]),
+    Execution("id", (1,), {}),
+    Result(1),
+)
+
+
+def test_only_values_of_bandsaw_are_read_where_their_modules_are_not_loaded() -> None:
+    program = """
+import io, sys
+from bandsaw import JsonSerializer
+from bandsaw.exceptions import SerializationError
+
+for line in sys.stdin.buffer.read().splitlines():
+    try:
+        value = JsonSerializer().deserialize(io.BytesIO(line))
+    except SerializationError as error:
+        assert "is not loaded" in str(error), error
+    else:
+        print(type(value).__name__)
+"""
+    # It starts processes, so it is for sessions only.
+    values = (EnvironmentAdvice(Environment("3.8")), *OWN_VALUES)
+
+    read_there = subprocess.run(
+        [sys.executable, "-c", program],
+        input=b"\n".join(map(written, values)),
+        stdout=subprocess.PIPE,
+        check=True,
+        cwd=str(ROOT),
+    ).stdout
+
+    assert read_there.decode().split() == [type(value).__name__ for value in OWN_VALUES]
+
+
+def test_it_is_decided_of_every_class_of_bandsaw_if_it_is_only_a_value() -> None:
+    classes = {
+        name
+        for file in MODULES.values()
+        for name in re.findall(
+            r"^class (\w+)\(.*\bSerializableValue\)", file.read_text("utf-8"), re.M
+        )
+    }
+
+    # These are for sessions.
+    assert classes - {"EnvironmentAdvice", "Task"} == {
+        type(value).__name__ for value in OWN_VALUES
+    }
 
 
 def test_a_named_tuple_of_a_module_that_is_not_loaded_is_made_anew(
@@ -283,8 +353,6 @@ def test_a_value_that_is_missing_is_a_named_error() -> None:
 
 
 def test_classes_of_the_running_script_come_from_the_script(tmp_path: Path) -> None:
-    import subprocess
-
     script = tmp_path / "workflow.py"
     script.write_text(
         "import io, sys\n"
@@ -303,7 +371,7 @@ def test_classes_of_the_running_script_come_from_the_script(tmp_path: Path) -> N
 
     output = subprocess.check_output(
         [sys.executable, str(script)],
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )
 
     assert output == b"body\n"

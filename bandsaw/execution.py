@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .exceptions import UnstableValueError
 from .identifier import ID_LENGTH, unique_identifier
+from .runtime.lazy import LateModule
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Sequence
+    from typing import Any, Mapping, Sequence
 
     from .fingerprint import Token
     from .tasks import Task
@@ -19,8 +20,10 @@ _SCALARS = frozenset((bool, bytes, complex, float, int, str, type(None)))
 
 # Imported for the first id. An import statement for each of them would take as long as
 # the fingerprint of short arguments.
-_argument_tokens: Callable[[Mapping[str, Any]], dict[str, Token]] | None = None
-_fingerprint_of_tokens: Callable[[Mapping[str, Token]], bytes]
+if TYPE_CHECKING:
+    from . import fingerprint
+else:
+    fingerprint = LateModule("bandsaw.fingerprint")
 
 
 class Execution(SerializableValue):
@@ -104,11 +107,13 @@ class Execution(SerializableValue):
         """Compute the id now, if a task could change what it is computed from."""
         if self._id is None:
             for value in self.args:
-                if type(value) not in _SCALARS and not _is_immutable(value):
+                if type(value) not in _SCALARS and not fingerprint.is_immutable(value):
                     break
             else:
                 for value in self.kwargs.values():
-                    if type(value) not in _SCALARS and not _is_immutable(value):
+                    if type(value) not in _SCALARS and not fingerprint.is_immutable(
+                        value
+                    ):
                         break
                 else:
                     return
@@ -125,18 +130,12 @@ class Execution(SerializableValue):
             included; computed at the first question. See `bandsaw.fingerprint`.
         """
         if self._tokens is None:
-            global _argument_tokens, _fingerprint_of_tokens
-            if _argument_tokens is None:
-                from .fingerprint import argument_tokens, fingerprint_of_tokens
-
-                _fingerprint_of_tokens = fingerprint_of_tokens
-                _argument_tokens = argument_tokens
             arguments: Mapping[str, Any] = {"args": self.args, "kwargs": self.kwargs}
             # A user's own task does not know what its parameters are called.
             bind = getattr(self._task or task, "bind", None)
             if bind is not None:
                 arguments = bind(self.args, self.kwargs) or arguments
-            self._tokens = _argument_tokens(arguments)
+            self._tokens = fingerprint.argument_tokens(arguments)
         return self._tokens
 
     def fingerprint(self, task: Task | None = None) -> str:
@@ -153,7 +152,7 @@ class Execution(SerializableValue):
         """
         if self._fingerprint is None:
             tokens = self.argument_tokens(task)
-            self._fingerprint = _fingerprint_of_tokens(tokens).hex()
+            self._fingerprint = fingerprint.fingerprint_of_tokens(tokens).hex()
             if self._id is None:
                 self._id = self._fingerprint[:ID_LENGTH]
         return self._fingerprint
@@ -216,9 +215,3 @@ class Execution(SerializableValue):
 
     def __repr__(self) -> str:
         return f"Execution({self._id!r}, {self.args!r}, {self.kwargs!r})"
-
-
-def _is_immutable(value: Any) -> bool:
-    from .fingerprint import is_immutable
-
-    return is_immutable(value)

@@ -45,10 +45,19 @@ def statements(
             yield from statements(node, late or is_function, for_types)
 
 
+def is_late_module(node: ast.AST) -> bool:
+    """Tell if an expression makes a module that is imported when it is used."""
+    return isinstance(node, ast.Call) and ast.dump(node.func).startswith(
+        "Name(id='LateModule'"
+    )
+
+
 def imported_names(node: ast.AST, module: str) -> list[str]:
     """Return the full names that a statement of a module imports."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
+    if is_late_module(node):
+        return [ast.literal_eval(node.args[0])]  # type: ignore[attr-defined]
     if not isinstance(node, ast.ImportFrom):
         return []
     start = node.module or ""
@@ -67,6 +76,7 @@ def _graph() -> Iterator[tuple[str, Import]]:
             for name in imported_names(node, module):
                 if name.split(".")[0] == "bandsaw":
                     line: int = node.lineno  # type: ignore[attr-defined]
+                    late = late or is_late_module(node)
                     yield module, Import(module, name, late, for_types, line)
 
 

@@ -1,10 +1,34 @@
-"""Packages whose modules are loaded when somebody asks for them."""
+"""Modules that are loaded when something of them is asked for.
+
+An import statement in a function does that, too, and is the rule. `LateModule` is for
+where that would take as long as what is to be done.
+"""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
+
+
+class LateModule:
+    """A module that is imported at the first access to one of its members.
+
+    After that, a member is a plain attribute.
+
+    Args:
+        name: The full name of the module.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __getattr__(self, name: str) -> Any:
+        from importlib import import_module
+
+        member = getattr(import_module(self.__name__), name)
+        setattr(self, name, member)
+        return member
 
 
 def load_on_access(

@@ -6,6 +6,7 @@ from functools import lru_cache
 from io import BytesIO
 
 from ..exceptions import BandsawError, SerializationError
+from ..runtime.lazy import LateModule
 from .readers import current_reader
 from .serializer import Serializer
 
@@ -82,7 +83,7 @@ def _buffering_pickler_class() -> type[Pickler]:
 
 # Imported for the first value: an import statement each time takes as long as reading a
 # small one.
-_loads: Callable[..., Any] | None = None
+_pickle: Any = LateModule("_pickle")
 
 # Every supported Python reads it, whichever wrote it.
 _PROTOCOL = 5
@@ -218,13 +219,9 @@ class PickleSerializer(Serializer):
         Returns:
             The value.
         """
-        global _loads
-        if _loads is None:
-            from _pickle import loads
-
-            _loads = loads
+        loads = _pickle.loads
         try:
-            return _loads(content, buffers=buffers) if buffers else _loads(content)
+            return loads(content, buffers=buffers) if buffers else loads(content)
         except ModuleNotFoundError as error:
             if not _is_renamed(error):
                 raise

@@ -108,7 +108,13 @@ def _check_stop(session: Session, mover: int) -> None:
         )
 
 
-_reader: Reader | None = None
+class _Answers:
+    """What is known of the interpreter that this one writes answers for."""
+
+    reader: Reader | None = None
+
+
+_answers = _Answers()
 
 
 def answer_for(modules: Sequence[str] | None) -> None:
@@ -118,12 +124,11 @@ def answer_for(modules: Sequence[str] | None) -> None:
         modules: The outermost modules that it could import, `None` for one that has all
             that this one has.
     """
-    global _reader
-    _reader = None if modules is None else Reader(modules)
+    _answers.reader = None if modules is None else Reader(modules)
 
 
 def _save_answer(session: Session, target: SavedForm) -> None:
-    with writing_for(_reader):
+    with writing_for(_answers.reader):
         _write_answer(session, target)
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import sys
 
-from .registries import lowest_level
+from .log_capture import forward_records, lowest_level
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from logging import Logger, LogRecord
     from typing import Any, Callable
 
     Levels = dict[str, int]
@@ -28,32 +27,65 @@ _PLAIN = (str, int, float, bool, type(None))
 _DISABLED = "disable"
 
 
-class _Relay:
-    """What leads there.
+class _Forwarding:
+    """Forwards records to where they are wanted.
 
     Attributes:
         levels: From which level on records are wanted, by the name of the logger. The
             root logger's name is empty.
+            They are the same for the next session, unless it tells others.
         send: Takes the facts of a record, `None` while no session is continued.
     """
 
     def __init__(self) -> None:
-        self.levels: Levels = {}
+        self.levels: Levels | None = None
         self.send: Callable[[dict[str, Any]], None] | None = None
 
-    def wants(self, name: str, level: int) -> bool:
+    @property
+    def is_going_on(self) -> bool:
+        """Whether there is an interpreter that handles records, of some level."""
+        return self.send is not None and self.levels is not None
+
+    def wants(self, logger: Logger, level: int) -> bool:
         """Tell if a record is wanted there."""
-        levels = self.levels
-        if self.send is None or level <= levels.get(_DISABLED, 0):
+        levels = self.levels or {}
+        if level <= levels.get(_DISABLED, 0):
             return False
+        name = "" if logger.parent is None else logger.name
         while name:
             if name in levels:
                 return level >= levels[name]
             name = name.rpartition(".")[0]
         return level >= levels.get("", 1000)
 
+    def forward(self, logger: Logger, record: LogRecord) -> bool:
+        """Send a record that is wanted there."""
+        if not self.wants(logger, record.levelno):
+            # Without handlers, Python would print what is not wanted there.
+            return not logger.hasHandlers()
+        try:
+            facts = _facts_of(record)
+        except Exception:
+            _report_error(record)
+            return True
+        try:
+            if self.send is None:
+                return False  # The session has just ended.
+            self.send(facts)
+        except (EOFError, OSError):
+            return False  # The other end is gone.
+        return True
 
-_relay = _Relay()
+
+def _report_error(record: LogRecord) -> None:
+    """Do what a handler does with a record whose message cannot be put together."""
+    import logging
+
+    handler: Any = None  # It is not asked.
+    logging.Handler.handleError(handler, record)
+
+
+_forwarding = _Forwarding()
 
 
 def relay_records(
@@ -63,12 +95,13 @@ def relay_records(
 
     Args:
         send: Takes the facts of a record; `None` to handle all of them here.
-        levels: What is wanted there, as `wanted_levels` has told.
+        levels: What is wanted there, as `wanted_levels` has told; `None` if that is as
+            it was told before, or nothing is logged there.
     """
-    _relay.send = send
+    _forwarding.send = send
     if levels is not None:
-        _relay.levels = levels
-        _watch_logging()
+        _forwarding.levels = levels
+    forward_records(_forwarding if _forwarding.is_going_on else None)
 
 
 def wanted_levels() -> Levels | None:
@@ -77,9 +110,9 @@ def wanted_levels() -> Levels | None:
     Returns:
         The levels by the names of the loggers, `None` if nothing is logged here.
     """
-    if _relay.send is not None:
+    if _forwarding.is_going_on:
         # What is logged further on is wanted where it is wanted from here.
-        return _relay.levels
+        return _forwarding.levels
     logging: Any = sys.modules.get("logging")
     if logging is None or not hasattr(logging, "root"):
         return None
@@ -89,7 +122,7 @@ def wanted_levels() -> Levels | None:
         level = getattr(logger, "level", 0)
         if level:
             levels[name] = level
-    lowest = lowest_level.get()
+    lowest = lowest_level()
     if lowest is not None:
         levels = {
             name: level if name == _DISABLED else min(level, lowest)
@@ -113,79 +146,15 @@ def handle_record(facts: dict[str, Any], session: object) -> None:
         logger.handle(record)
 
 
-def _watch_logging() -> None:
-    """Be there when the module `logging` is used, now or once it is imported."""
-    logging = sys.modules.get("logging")
-    if logging is not None:
-        _lead_records(logging)
-    elif not any(isinstance(finder, _LoggingFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _LoggingFinder())
-
-
-class _LoggingFinder:
-    """Finds the module `logging` once, as Python does, and is told of its import."""
-
-    def find_spec(
-        self, name: str, path: Any = None, target: Any = None
-    ) -> ModuleSpec | None:
-        if name != "logging":
-            return None
-        from importlib.machinery import PathFinder
-
-        sys.meta_path.remove(self)
-        spec = PathFinder.find_spec(name, path)
-        if spec is not None and spec.loader is not None:
-            loader: Any = spec.loader
-            execute = loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                _lead_records(module)
-
-            loader.exec_module = exec_module
-        return spec
-
-
-def _lead_records(logging: Any) -> None:
-    logger_class = logging.Logger
-    if getattr(logger_class, "_bandsaw_relays", False):
-        return
-    logger_class._bandsaw_relays = True
-    is_enabled_here = logger_class.isEnabledFor
-    call_handlers_here = logger_class.callHandlers
-
-    def is_enabled_for(logger: Any, level: int) -> bool:
-        return is_enabled_here(logger, level) or (
-            not logger.disabled and _relay.wants(_name_of(logger), level)
-        )
-
-    def call_handlers(logger: Any, record: Any) -> None:
-        send = _relay.send
-        if send is None:
-            call_handlers_here(logger, record)
-        elif _relay.wants(_name_of(logger), record.levelno):
-            try:
-                send(_facts_of(record))
-            except (EOFError, OSError):
-                call_handlers_here(logger, record)  # Nobody is there any more.
-        elif logger.hasHandlers():
-            # Without any, Python would print what nobody there wants to see.
-            call_handlers_here(logger, record)
-
-    logger_class.isEnabledFor = is_enabled_for
-    logger_class.callHandlers = call_handlers
-
-
-def _name_of(logger: Any) -> str:
-    return "" if logger.parent is None else str(logger.name)
-
-
 def _plain(value: Any) -> Any:
     """Return the plain data that is nearest to a value, e.g. to a member of an enum."""
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
-    return repr(value)
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__} whose text fails with {type(error).__name__}>"
 
 
 def _facts_of(record: Any) -> dict[str, Any]:

@@ -43,6 +43,3 @@ class Registry(Generic[T]):
 
 #: The locks of caches that the current context holds: store and key of each.
 held_locks: Registry[Sequence[tuple[str, str]]] = Registry(())
-
-#: The level from which on a log of the current context takes all records.
-lowest_level: Registry[int | None] = Registry(None)

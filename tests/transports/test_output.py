@@ -410,3 +410,90 @@ if __name__ == "__main__":
         config=CONFIG,
     )
     assert output == "done done\n"
+
+
+@CHAINS
+def test_a_log_call_that_fails_is_reported_and_the_task_goes_on(
+    tmp_path: Path, chain: str
+) -> None:
+    completed = run_workflow(
+        tmp_path,
+        f"""
+        import logging
+
+        import bandsaw
+
+        class Unshowable:
+            def __repr__(self):
+                raise ValueError("no text")
+
+        @bandsaw.task(chain="{chain}")
+        def work():
+            log = logging.getLogger("project")
+            log.error("two %s %s", 1)
+            log.error("a value %r", Unshowable())
+            log.error("shown", extra={{"value": Unshowable()}})
+            return "result"
+
+        class Print(logging.Handler):
+            def emit(self, record):
+                print(record.getMessage(), record.value)
+
+        if __name__ == "__main__":
+            logging.getLogger().addHandler(Print())
+            print(work())
+        """,
+        config=CONFIG,
+    )
+
+    assert completed.stdout == (
+        "shown <Unshowable whose text fails with ValueError>\nresult\n"
+    )
+    assert completed.stderr.count("--- Logging error ---") == 2
+    assert "not enough arguments for format string" in completed.stderr
+    assert "ValueError: no text" in completed.stderr
+
+
+def test_a_process_of_a_pool_logs_as_python_does_between_the_calls(
+    tmp_path: Path,
+) -> None:
+    output = run(
+        tmp_path,
+        """
+import logging, sys
+
+@bandsaw.task(chain="pool")
+def work():
+    logging.getLogger("project").warning("said")
+    return [
+        method.__module__
+        for method in (logging.Logger.isEnabledFor, logging.Logger.callHandlers)
+        if hasattr(method, "__wrapped__")
+    ]
+
+@bandsaw.task(chain="pool")
+def leave():
+    import atexit
+
+    @atexit.register
+    def tell():
+        methods = logging.Logger.isEnabledFor, logging.Logger.callHandlers
+        with open("left", "w") as file:
+            print([hasattr(method, "__wrapped__") for method in methods], file=file)
+            print(type(sys.meta_path[0]).__module__.startswith("bandsaw"), file=file)
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    print(work(), work())
+    leave()
+    from bandsaw.transports import worker
+    worker.end_all()
+    print(open("left").read())
+""",
+        config=CONFIG,
+    )
+
+    assert output == (
+        "said\nsaid\n['logging', 'logging'] ['logging', 'logging']\n"
+        "[False, False]\nFalse\n\n"
+    )

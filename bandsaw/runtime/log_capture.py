@@ -1,0 +1,357 @@
+"""Takes log records that nothing in the standard library offers, and puts it back.
+
+No handler is added anywhere: one at the root logger would silence what Python prints
+when no handler is configured, and turn the user's later `logging.basicConfig` into a
+no-op. Instead, while records are forwarded or observed, some methods of the standard
+library are replaced. A logger is enabled also for what only an observer wants. What it
+passes to its handlers is shown to the observers first, and then handled here, or in
+another interpreter. When the last of those who take records goes, the methods are put
+back.
+
+The module `logging` is not imported: a program that does not log does not pay for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import sys
+from _thread import _local
+from _weakref import ref
+
+from .fork import Lock, call_at_reset, call_in_child
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from logging import Logger, LogRecord
+    from types import ModuleType
+    from typing import Any, Callable, Iterator, Protocol
+
+    Method = Callable[..., Any]
+
+    class Observer(Protocol):
+        """Sees the records of a context, and of the threads that are started in it.
+
+        Attributes:
+            level: The level from which on it wants records, also of loggers that are
+                not enabled for it; `None` for what they are enabled for.
+        """
+
+        level: int | None
+
+        @property
+        def is_open(self) -> bool:
+            """Whether it still takes records."""
+
+        def take(self, record: LogRecord, innermost: Any) -> None:
+            """Take a record, which the given observer is the nearest to."""
+
+    class Forwarding(Protocol):
+        """Handles records in the place of the handlers of this process."""
+
+        def wants(self, logger: Logger, level: int) -> bool:
+            """Tell if records of a level are handled there."""
+
+        def forward(self, logger: Logger, record: LogRecord) -> bool:
+            """Handle a record, or tell that it is to be handled here."""
+
+
+# The observers of this context, the outermost first. Not set: those of the context that
+# started the current thread.
+_of_context: contextvars.ContextVar[tuple[Observer, ...]] = contextvars.ContextVar(
+    "bandsaw_log_observers"
+)
+
+# Attribute of a thread: weak references to the observers of the context that started it
+_INHERITED = "_bandsaw_log_observers"
+
+
+class _Forced(_local):
+    """The logger and level that were last enabled only for the sake of observers."""
+
+    logger: Logger | None = None
+    level = 0
+
+
+class _Capture:
+    """Who takes records, and what is replaced meanwhile."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.observers: list[Observer] = []
+        self.forwarding: Forwarding | None = None
+        self.forced = _Forced()
+        self._methods: dict[tuple[type, str], _Replaced] = {}
+        self._finder = _LoggingFinder()
+
+    def change(self) -> None:
+        """Replace what has to be replaced by now, or put it back. The lock is held."""
+        if not self.observers and self.forwarding is None:
+            self.put_back()
+            return
+        if "logging" in sys.modules or self.observers:
+            self._stop_waiting()
+            self._replace_methods()
+        elif self._finder not in sys.meta_path:
+            sys.meta_path.insert(0, self._finder)
+
+    def _replace_methods(self) -> None:
+        from logging import Logger
+
+        self._replace(Logger, "isEnabledFor", _enabled_for_observers_too)
+        self._replace(Logger, "callHandlers", _shown_to_observers)
+        if self.observers:
+            from concurrent.futures import ThreadPoolExecutor
+            from threading import Thread
+
+            self._replace(Thread, "start", _starting_with_observers)
+            self._replace(ThreadPoolExecutor, "submit", _submitting_with_observers)
+
+    def _replace(
+        self, owner: type, name: str, wrap: Callable[[Method], Method]
+    ) -> None:
+        replaced = self._methods.get((owner, name))
+        if replaced is None or not replaced.put_in():
+            replaced = self._methods[owner, name] = _Replaced(owner, name, wrap)
+            replaced.put_in()
+
+    def put_back(self) -> None:
+        """Leave nothing behind."""
+        self._stop_waiting()
+        for replaced in self._methods.values():
+            replaced.put_back()
+
+    def _stop_waiting(self) -> None:
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(self._finder)
+
+    def forget_observers(self) -> None:
+        """Show nothing to the observers of the parent, in a forked child."""
+        self.observers = []
+        self.change()
+
+    def reset(self) -> None:
+        """Take no records."""
+        self.forwarding = None
+        self.forget_observers()
+
+
+class _Replaced:
+    """A method of a class that is replaced by one that does more.
+
+    Args:
+        owner: The class.
+        name: The name of the method.
+        wrap: Makes the new one of the old one.
+    """
+
+    def __init__(
+        self, owner: type, name: str, wrap: Callable[[Method], Method]
+    ) -> None:
+        from functools import wraps
+
+        self._owner = owner
+        self._name = name
+        self._original: Method = getattr(owner, name)
+        self._in_use = False
+        wrapped = wrap(self._original)
+
+        @wraps(self._original)
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            # What has replaced the method in the meantime may call this one for ever.
+            return (wrapped if self._in_use else self._original)(*args, **kwargs)
+
+        self._replacement = replacement
+
+    def put_in(self) -> bool:
+        """Replace the method, or tell that it is another one by now."""
+        if not self._in_use:
+            if getattr(self._owner, self._name) is not self._original:
+                return False
+            self._in_use = True
+            setattr(self._owner, self._name, self._replacement)
+        return True
+
+    def put_back(self) -> None:
+        """Put the method back, unless something else has replaced it, too."""
+        self._in_use = False
+        if getattr(self._owner, self._name) is self._replacement:
+            setattr(self._owner, self._name, self._original)
+
+
+class _LoggingFinder:
+    """Finds the module `logging` as Python does, to be there once it is imported."""
+
+    def find_spec(
+        self, name: str, path: Any = None, target: Any = None
+    ) -> ModuleSpec | None:
+        if name != "logging":
+            return None
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            execute = loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                with _capture.lock:
+                    _capture.change()
+
+            loader.exec_module = exec_module
+        return spec
+
+
+_capture = _Capture()
+call_in_child(_capture.forget_observers)
+call_at_reset(_capture.reset)
+
+
+def forward_records(forwarding: Forwarding | None) -> None:
+    """Have records handled elsewhere from now on.
+
+    Args:
+        forwarding: Handles them there; `None` to handle all of them here.
+    """
+    with _capture.lock:
+        _capture.forwarding = forwarding
+        _capture.change()
+
+
+@contextlib.contextmanager
+def observed_by(observer: Observer) -> Iterator[None]:
+    """Show records of this context, and of threads started in it, to an observer.
+
+    Args:
+        observer: Sees the records.
+    """
+    with _capture.lock:
+        _capture.observers.append(observer)
+        _capture.change()
+    try:
+        token = _of_context.set((*current_observers(), observer))
+        try:
+            yield
+        finally:
+            _of_context.reset(token)
+    finally:
+        with _capture.lock:
+            # A forked child has forgotten it.
+            if observer in _capture.observers:
+                _capture.observers.remove(observer)
+            _capture.change()
+
+
+@contextlib.contextmanager
+def only_observed_by(observers: tuple[Observer, ...]) -> Iterator[None]:
+    """Show records of this context to some of its observers only.
+
+    Args:
+        observers: Those, the outermost first.
+    """
+    token = _of_context.set(observers)
+    try:
+        yield
+    finally:
+        _of_context.reset(token)
+
+
+def current_observers() -> tuple[Observer, ...]:
+    """Return the observers of this context that are open, the outermost first."""
+    try:
+        observers: tuple[Observer | None, ...] = _of_context.get()
+    except LookupError:
+        threading = sys.modules.get("threading")
+        if threading is None:
+            return ()
+        references = getattr(threading.current_thread(), _INHERITED, ())
+        observers = tuple(reference() for reference in references)
+    return tuple(o for o in observers if o is not None and o.is_open)
+
+
+def lowest_level() -> int | None:
+    """Return the level from which on an observer of this context wants all records."""
+    levels = [o.level for o in current_observers() if o.level is not None]
+    return min(levels, default=None)
+
+
+def _enabled_for_observers_too(original: Method) -> Method:
+    def is_enabled_for(logger: Logger, level: int) -> bool:
+        forwarding = _capture.forwarding
+        enabled: bool = original(logger, level) or (
+            forwarding is not None
+            and not logger.disabled
+            and forwarding.wants(logger, level)
+        )
+        # What was switched off altogether stays off.
+        forced = (
+            not enabled
+            and not logger.disabled
+            and level > logger.manager.disable
+            and any(
+                observer.level is not None and level >= observer.level
+                for observer in current_observers()
+            )
+        )
+        _capture.forced.logger = logger if forced else None
+        _capture.forced.level = level
+        return enabled or forced
+
+    return is_enabled_for
+
+
+def _shown_to_observers(original: Method) -> Method:
+    # Replaces `callHandlers` and not `handle`, so that the logger's own filters were
+    # asked, once.
+    def call_handlers(logger: Logger, record: LogRecord) -> None:
+        last = _capture.forced
+        forced = last.logger is logger and last.level == record.levelno
+        last.logger = None
+        observers = current_observers()
+        for observer in observers:
+            level = observer.level
+            if not forced if level is None else record.levelno >= level:
+                observer.take(record, observers[-1])
+        if forced:
+            return
+        forwarding = _capture.forwarding
+        if forwarding is None or not forwarding.forward(logger, record):
+            original(logger, record)
+
+    return call_handlers
+
+
+def _references() -> tuple[ref[Observer], ...]:
+    return tuple(map(ref, current_observers()))
+
+
+def _starting_with_observers(original: Method) -> Method:
+    def start(thread: Any, *args: Any, **kwargs: Any) -> Any:
+        setattr(thread, _INHERITED, _references())
+        return original(thread, *args, **kwargs)
+
+    return start
+
+
+def _submitting_with_observers(original: Method) -> Method:
+    # The threads of a pool outlive the context that happened to start them, and work
+    # for all. So what is submitted carries the observers of where it is submitted.
+    def submit(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        if not args:
+            return original(executor, **kwargs)
+        return original(executor, _call_with_observers, _references(), args, kwargs)
+
+    return submit
+
+
+def _call_with_observers(
+    references: tuple[ref[Observer], ...],
+    call: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    function, *args = call
+    observers = (reference() for reference in references)
+    with only_observed_by(tuple(o for o in observers if o is not None)):
+        return function(*args, **kwargs)

@@ -7,24 +7,12 @@ import weakref
 from pathlib import Path
 
 from ..advice import Advice
-from ..exceptions import (
-    ConfigurationError,
-    InterpreterError,
-    UnstableValueError,
-    UntrustedDirectoryError,
-)
+from ..exceptions import ConfigurationError, InterpreterError, UnstableValueError
 from ..result import Result
 from ..stores import LocalStore
-from ..stores.entries import Entry, has_identity
-from ..stores.pruning import Bounds
-from ._cached_call import CODE_CHOICES, Identification, is_wanted
-from ._kept_result import (
-    OtherVariantError,
-    checked_result,
-    result_put_by_hand,
-    warn_of_damage,
-)
-from .explanation import Explanation, nearest_explanation
+from ..stores.results import DAMAGED, Hit, Miss, ResultStore
+from ._cached_task import CODE_CHOICES, CachedTask, is_wanted
+from .explanation import Explanation, explain_miss
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,17 +21,13 @@ if TYPE_CHECKING:
     from ..chain import Walk
     from ..session import Session
     from ..stores import Store
-    from ..stores.base import Content
-    from ._cached_call import CachedCall
+    from ..stores.results import CacheKey, Description
 
-    # The task, if it is still there, its walk, and `None` where it wants no cache
-    _Known = tuple[Any, Walk, Optional[Identification]]
+    # A reference to the task, its walk, and `None` where it wants no cache
+    _Known = tuple[Any, Walk, Optional[CachedTask]]
+    _Missed = tuple[CacheKey, Miss, Description]
 
 _CONTEXT_KEY = "cache-item-path"
-
-# Of which entries, and how many, it is remembered that they are whole.
-_LARGEST_REMEMBERED = 4096
-_MOST_REMEMBERED = 1000
 
 
 class CachingAdvice(Advice):
@@ -107,18 +91,15 @@ class CachingAdvice(Advice):
             store = LocalStore(directory)
         assert store is not None
         self.store = store
-        self._bounds = Bounds(self.store, max_size, max_age)
+        self._results = ResultStore(store, max_size, max_age)
         self._code = code
         self._compare_python = compare_python
         self._wait = wait
         # By `id`, because the hash of a task is its id, which takes long.
-        self._identifications: dict[int, tuple[Any, Walk, Identification | None]] = {}
-        self._missed: weakref.WeakKeyDictionary[Session, tuple[CachedCall, Any]] = (
+        self._tasks: dict[int, _Known] = {}
+        self._missed: weakref.WeakKeyDictionary[Session, _Missed] = (
             weakref.WeakKeyDictionary()
         )
-        # Bytes that were checked once need not be checked again.
-        self._verified: dict[str, tuple[bytes, bytes, Content]] = {}
-        self._documents: set[str] = set()
         self._complained_of: set[Any] = set()
 
     def before(self, session: Session) -> None:
@@ -131,45 +112,38 @@ class CachingAdvice(Advice):
             ConfigurationError: If the task's parameter `cache` makes no sense.
             SerializationError: If the task is a generator function.
             UnstableValueError: If an argument has no stable identity.
-            UntrustedDirectoryError: If somebody else can write to the directory.
+            UntrustedDirectoryError: If others can write to the directory.
         """
         try:
-            call = self._call_of(session)
+            identified = self._identify(session)
         except InterpreterError as error:  # Its environment has no packages that fit.
             session.conclude(Result(exception=error))
             return
-        if call is None:
+        if identified is None:
             session.proceed()
             return
+        task, key = identified
         if _CONTEXT_KEY not in session.context:
-            session.context[_CONTEXT_KEY] = self.store.location(call.name)
-        result = self._find(call) or self._compute(call, session)
-        if result is not None:
-            self.store.note_use(call.place)
-            session.conclude(result)
+            session.context[_CONTEXT_KEY] = self.store.location(key.name)
+        found = self._results.get(key, session.serializer)
+        if isinstance(found, Miss):
+            self._warn_of_damage(found)
+            self._compute(session, key, found, task.describe(session, key))
+        else:
+            session.conclude(found)
 
-    def _compute(self, call: CachedCall, session: Session) -> Result | None:
-        """Walk on, while nobody else does so for the same call.
-
-        Returns:
-            What somebody else has computed meanwhile, else `None`.
-        """
-        if self._wait <= 0:
-            self._walk_on(call, session)
-            return None
-        with self.store.alone(call.name, self._wait):
-            # Whoever has been first has kept it where it was missed.
-            try:
-                result = self._read(call)
-            except OtherVariantError:
-                result = self._find(call)
-            if result is None:
-                self._walk_on(call, session)
-            return result
-
-    def _walk_on(self, call: CachedCall, session: Session) -> None:
-        self._missed[session] = call, call.record(session)
-        session.proceed()
+    def _compute(
+        self, session: Session, key: CacheKey, miss: Miss, description: Description
+    ) -> None:
+        """Walk on, while no other thread or process does so for the same call."""
+        with self._results.lock(key, self._wait):
+            # The previous holder of the lock may have computed the result.
+            found = self._results.get_missed(key, session.serializer, miss)
+            if isinstance(found, Miss):
+                self._missed[session] = key, found, description
+                session.proceed()
+                return
+        session.conclude(found)
 
     def after(self, session: Session) -> None:
         """Keep the result, unless it is a failure.
@@ -178,147 +152,27 @@ class CachingAdvice(Advice):
             session: The session.
         """
         missed = self._missed.pop(session, None)
+        result = session.result
         # A user's own task may execute to anything.
-        is_result = isinstance(session.result, Result)
-        if missed is not None and is_result and session.result.exception is None:
+        is_result = isinstance(result, Result)
+        if missed is not None and is_result and result.exception is None:
+            key, miss, description = missed
             try:
-                self._keep(*missed, session)
+                self._results.put(key, result, session.serializer, description, miss)
             except Exception as error:
                 self._complain(session, error)
         session.proceed()
 
-    # Identity
+    # Warnings
 
-    def _call_of(self, session: Session) -> CachedCall | None:
-        """Identify a call, unless its task has switched the cache off."""
-        identification = self._identification(session)
-        return None if identification is None else identification.call_of(session)
-
-    def _identification(self, session: Session) -> Identification | None:
-        task = session.task
-        known = self._identifications.get(id(task))
-        if known is not None and known[0]() is task and known[1] is session.walk:
-            identification = known[2]
-            if identification is None or identification.environment is None:
-                return identification
-            # What is locked may have changed since.
-            if identification.environment == self._environment_behind(session):
-                return identification
-        # A serializer that makes a difference between subjects signs.
-        serializer = session.serializer
-        self.store.is_signed = serializer.bound_to("any") is not serializer
-        identification = None
-        if is_wanted(task):
-            environment = self._environment_behind(session)
-            identification = Identification(
-                task, self._code, self._compare_python, environment
+    def _warn_of_damage(self, miss: Miss) -> None:
+        if miss.reason == DAMAGED:
+            warnings.warn(
+                f"The cached result {self.store.location(miss.name)} cannot be read "
+                f"and is computed again: {type(miss.error).__name__}: {miss.error}",
+                RuntimeWarning,
+                stacklevel=3,
             )
-
-        def forget(_: Any, number: int = id(task)) -> None:
-            self._identifications.pop(number, None)
-
-        reference = weakref.ref(task, forget)
-        self._identifications[id(task)] = reference, session.walk, identification
-        return identification
-
-    def _environment_behind(self, session: Session) -> str | None:
-        """Return what is known of where the last of the later advices takes it."""
-        advices = session.walk.advices
-        behind = advices[advices.index(self) + 1 :] if self in advices else ()
-        for advice in reversed(behind):
-            find = getattr(advice, "environment_for", None)
-            environment: str | None = None if find is None else find(session)
-            if environment is not None:
-                return environment
-        return None
-
-    # Reading
-
-    def _find(self, call: CachedCall) -> Result | None:
-        """Return what is kept for a call; its place is that, or that of a new one."""
-        free = None
-        # The entry that came first may be gone, and that of other code still be there.
-        for place in (call.name, call.variant):
-            call.place = place
-            try:
-                result = self._read(call)
-            except OtherVariantError:
-                continue
-            if result is not None or place in call.damaged:
-                return result
-            free = free or place
-        call.place = free or call.variant
-        return None
-
-    def _read(self, call: CachedCall) -> Result | None:
-        """Return what is kept in the place of a call.
-
-        Raises:
-            OtherVariantError: If it is the result of other code.
-        """
-        try:
-            content = self.store.read(call.place)
-            return None if content is None else self._result(content, call)
-        except (OtherVariantError, UntrustedDirectoryError):
-            raise
-        except Exception as error:
-            if call.place not in call.damaged:
-                warn_of_damage(self.store.location(call.place), error)
-            call.damaged.add(call.place)
-            return None
-
-    def _result(self, content: Content, call: CachedCall) -> Result | None:
-        """Return the result of an entry, `None` if it is too old.
-
-        Raises:
-            OtherVariantError: If it is the result of other code.
-            DamagedEntryError: If it is damaged.
-        """
-        beginning = call.identity
-        known = self._verified.get(call.place)
-        if known is not None and known[0] == content and known[1] == beginning:
-            return checked_result(
-                call.serializer.deserialize_with_buffers(known[2], ())
-            )
-        if not has_identity(content, beginning):
-            if has_identity(content):
-                Entry(content)
-                raise OtherVariantError
-            return result_put_by_hand(content, call.serializer)
-        entry = Entry(content)
-        if self._bounds.max_age is None:
-            self._remember(call.place, entry, beginning)
-        elif self._bounds.is_over(entry.created):
-            call.is_too_old = True
-            return None
-        result = call.serializer.deserialize_with_buffers(entry.value, entry.buffers)
-        return checked_result(result)
-
-    def _remember(self, place: str, entry: Entry, beginning: bytes) -> None:
-        """Remember a small entry that was checked; its bytes are compared next time."""
-        if type(entry.content) is bytes and len(entry.content) <= _LARGEST_REMEMBERED:
-            if len(self._verified) >= _MOST_REMEMBERED:
-                self._verified.clear()
-            self._verified[place] = (entry.content, beginning, entry.value)
-
-    # Writing
-
-    def _keep(self, call: CachedCall, record: dict[str, Any], session: Session) -> None:
-        pieces = call.packed(session.result, record)
-        self._keep_document(call)
-        self.store.write(call.place, pieces)
-        self._bounds.added(sum(len(piece) for piece in pieces))
-
-    def _keep_document(self, call: CachedCall) -> None:
-        """Describe the code of a call, once for all calls with the same code."""
-        name = call.document
-        if name is None or call.code is None or name in self._documents:
-            return
-        if self.store.read(name) is None:
-            import json
-
-            self.store.write(name, [json.dumps(call.parts).encode("ascii")])
-        self._documents.add(name)
 
     def _complain(self, session: Session, error: Exception) -> None:
         # A directory that cannot be written is one problem, however many calls it has.
@@ -333,7 +187,47 @@ class CachingAdvice(Advice):
             stacklevel=3,
         )
 
-    # Asking
+    # Identity
+
+    def _identify(self, session: Session) -> tuple[CachedTask, CacheKey] | None:
+        """Return the key of a call, `None` if its task has switched the cache off."""
+        task = self._cached_task(session)
+        return None if task is None else (task, task.key_of(session))
+
+    def _cached_task(self, session: Session) -> CachedTask | None:
+        task = session.task
+        known = self._tasks.get(id(task))
+        if known is not None and known[0]() is task and known[1] is session.walk:
+            cached = known[2]
+            if cached is None or cached.environment is None:
+                return cached
+            # What is locked may have changed since.
+            if cached.environment == self._environment_behind(session):
+                return cached
+        self._results.trust_signatures_of(session.serializer)
+        cached = None
+        if is_wanted(task):
+            environment = self._environment_behind(session)
+            cached = CachedTask(task, self._code, self._compare_python, environment)
+
+        def forget(_: Any, number: int = id(task)) -> None:
+            self._tasks.pop(number, None)
+
+        self._tasks[id(task)] = weakref.ref(task, forget), session.walk, cached
+        return cached
+
+    def _environment_behind(self, session: Session) -> str | None:
+        """Return what is known of where the last of the later advices takes it."""
+        advices = session.walk.advices
+        behind = advices[advices.index(self) + 1 :] if self in advices else ()
+        for advice in reversed(behind):
+            find = getattr(advice, "environment_for", None)
+            environment: str | None = None if find is None else find(session)
+            if environment is not None:
+                return environment
+        return None
+
+    # Questions
 
     def is_cached(self, session: Session) -> bool:
         """Tell if a call would be answered from this cache.
@@ -341,11 +235,13 @@ class CachingAdvice(Advice):
         Args:
             session: The session of the call; it needs not be initiated.
         """
-        call = self._call_of(session)
-        return call is not None and self._find(call) is not None
+        identified = self._identify(session)
+        return identified is not None and isinstance(
+            self._find(session, identified[1]), Hit
+        )
 
     def explain(self, session: Session) -> Explanation:
-        """Say why a call would be answered from this cache, or why not.
+        """Say why a call is answered from this cache, or why it is not.
 
         Args:
             session: The session of the call; it needs not be initiated.
@@ -356,25 +252,23 @@ class CachingAdvice(Advice):
         """
         name = str(session.task)
         try:
-            call = self._call_of(session)
+            identified = self._identify(session)
         except UnstableValueError as error:
             reason = f"it cannot be cached: {error}"
             return Explanation(name, reason=reason.rstrip("."))
-        if call is None:
+        if identified is None:
             return Explanation(name, reason="the task has switched it off: cache=False")
-        if self._find(call) is not None:
-            return Explanation(name, True, self.store.location(call.place))
-        explanation = nearest_explanation(
-            self.store,
-            session.task.task_id,
-            call.record(session),
-            call.parts,
-        )
-        if call.damaged:
-            explanation.reason = "its entry is damaged"
-        elif call.is_too_old:
-            explanation.reason = "its entry is too old"
-        return explanation
+        task, key = identified
+        found = self._find(session, key)
+        if isinstance(found, Hit):
+            return Explanation(name, True, self.store.location(found.name))
+        return explain_miss(self._results, key, found, task.describe(session, key))
+
+    def _find(self, session: Session, key: CacheKey) -> Hit | Miss:
+        found = self._results.find(key, session.serializer)
+        if isinstance(found, Miss):
+            self._warn_of_damage(found)
+        return found
 
     def forget(self, session: Session) -> int:
         """Remove the results of a call, those of other code included.
@@ -385,12 +279,5 @@ class CachingAdvice(Advice):
         Returns:
             How many there were.
         """
-        call = self._call_of(session)
-        if call is None:
-            return 0
-        name = call.name
-        return sum(
-            self.store.remove(item.name)
-            for item in list(self.store.items(name))
-            if item.name == name or item.name.startswith(f"{name}-")
-        )
+        identified = self._identify(session)
+        return 0 if identified is None else self._results.forget(identified[1])

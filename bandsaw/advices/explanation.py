@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..exceptions import DamagedEntryError
+from ..stores.results import DAMAGED, TOO_OLD, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Mapping, Sequence
 
-    from ..stores import Store
+    from ..stores.results import CacheKey, Description, Miss, ResultStore
 
     Parts = Mapping[str, Sequence[str]]
 
@@ -113,57 +113,60 @@ class Explanation:
         return f"<Explanation {self.task} {'hit' if self.is_hit else 'miss'}>"
 
 
-def nearest_explanation(
-    store: Store, task_id: str, record: dict[str, Any], parts: Parts
+def explain_miss(
+    results: ResultStore, key: CacheKey, miss: Miss, description: Description
 ) -> Explanation:
     """Compare a call with what is kept for its task.
 
     Args:
-        store: Where the results are kept.
-        task_id: The id of the task.
-        record: What would be written down of the call.
-        parts: What its code consists of: kind, digest and text by name.
+        results: Where the results are kept.
+        key: The key of the call.
+        miss: Why it has no result.
+        description: What would be written down of the call.
 
     Returns:
         The differences from the entry with the fewest of them, of equally near ones
         from the newest.
     """
+    parts = parts_of(description.code)
+    explanation = _nearest(results, key.task_id, description.record, parts)
+    if miss.reason in (DAMAGED, TOO_OLD):
+        explanation.reason = f"its entry is {miss.reason}"
+    return explanation
+
+
+def _nearest(
+    results: ResultStore, task_id: str, record: dict[str, Any], parts: Parts
+) -> Explanation:
     task = record["task"]
     best: Explanation | None = None
-    for name, entry in _entries(store, f"{task_id}/"):
-        old = entry.record
-        differences = _differences(store, old, record, parts)
+    for name, old in _records(results, f"{task_id}/"):
+        differences = _differences(results, old, record, parts)
         if best is None or len(differences) < len(best.differences):
-            place = store.location(name)
+            place = results.location(name)
             best = Explanation(task, False, place, differences, nearest=old)
     if best is not None:
         return best
-    for name, entry in _entries(store, ""):
-        if entry.record.get("task") == task:
+    for name, old in _records(results, ""):
+        if old.get("task") == task:
             return Explanation(
                 task,
-                place=store.location(name),
+                place=results.location(name),
                 reason="results are kept for a task of this name with another id: its "
                 "version, or the code of a local function, was another one",
-                nearest=entry.record,
+                nearest=old,
             )
     return Explanation(task, reason="nothing is kept for this task")
 
 
-def _entries(store: Store, prefix: str) -> Iterable[Any]:
-    """Return the newest entries that are whole, each with its name."""
-    from ..stores.entries import Entry, has_identity
-    from ..stores.pruning import is_document
-
-    items = [item for item in store.items(prefix) if not is_document(item.name)]
+def _records(results: ResultStore, prefix: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Return the records of the newest entries that are whole, each with its name."""
+    items = results.items(prefix)
     items.sort(key=lambda item: item.written, reverse=True)
     for item in items[:_MOST_ENTRIES]:
-        try:
-            content = store.read(item.name)
-            if content is not None and has_identity(content):
-                yield item.name, Entry(content)
-        except (DamagedEntryError, OSError):
-            continue
+        entry = results.entry(item.name)
+        if entry is not None:
+            yield item.name, entry.record
 
 
 def _without(text: str, other: str) -> str | None:
@@ -176,7 +179,7 @@ def _without(text: str, other: str) -> str | None:
 
 
 def _differences(
-    store: Store, old: dict[str, Any], new: dict[str, Any], parts: Parts
+    results: ResultStore, old: dict[str, Any], new: dict[str, Any], parts: Parts
 ) -> list[Difference]:
     found = list(_argument_differences(old["arguments"], new["arguments"]))
     # What is installed here says nothing of a task that runs elsewhere.
@@ -190,7 +193,8 @@ def _differences(
                 Difference(fact, subject, _without(was, now), _without(now, was))
             )
     if old.get("document") != new.get("document"):
-        before = _read_parts(store, old.get("document"))
+        document = old.get("document")
+        before = {} if document is None else results.parts(document)
         if before is None:
             text = "what was not written down"
             found.append(Difference("code", "of the task", text, "what it is now"))
@@ -217,20 +221,6 @@ def _changes(
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
             yield Difference(kind, name, old.get(name), new.get(name))
-
-
-def _read_parts(store: Store, document: str | None) -> Parts | None:
-    """Return what a document says of code, `None` if it is not there."""
-    import json
-
-    if document is None:
-        return {}
-    try:
-        content = store.read(document)
-        parts: Parts = json.loads(bytes(content or b""))
-    except (OSError, ValueError):
-        return None
-    return parts
 
 
 def _code_differences(old: Parts, new: Parts) -> Iterable[Difference]:

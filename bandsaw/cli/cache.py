@@ -11,8 +11,9 @@ import click
 
 from ..exceptions import BandsawError, DamagedEntryError
 from ..stores import LocalStore
-from ..stores.entries import Entry, has_identity, is_torn
-from ..stores.pruning import is_document, parse_age, parse_size, prune
+from ..stores.entries import Entry, has_footer, is_torn
+from ..stores.pruning import parse_age, parse_size, prune
+from ..stores.results import ResultStore
 from .output import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
@@ -157,7 +158,7 @@ def verify(directory: str, remove: bool, as_json: bool) -> None:
         count += 1
         try:
             content = store.read(item.name)
-            if content is not None and not has_identity(content):
+            if content is not None and not has_footer(content):
                 if is_torn(content):
                     raise DamagedEntryError("its last line is not whole")
                 unchecked.append(item.name)
@@ -261,20 +262,15 @@ def _literal(text: str) -> Any:
 
 
 def _items(store: LocalStore) -> list[Item]:
-    items = [item for item in store.items() if not is_document(item.name)]
-    return sorted(items, key=lambda item: item.name)
+    return sorted(ResultStore(store).items(), key=lambda item: item.name)
 
 
 def _record(store: LocalStore, name: str) -> dict[str, Any]:
     """Return what is written down in an entry, nothing if it cannot be read."""
-    try:
-        content = store.read(name)
-        if content is None or not has_identity(content):
-            return {}
-        entry = Entry(content)
-        return {**entry.record, "key": entry.key, "code": entry.code}
-    except (DamagedEntryError, OSError, ValueError):
+    entry = ResultStore(store).entry(name)
+    if entry is None:
         return {}
+    return {**entry.record, "key": entry.arguments, "code": entry.code}
 
 
 def _described(store: LocalStore, item: Item) -> dict[str, Any]:

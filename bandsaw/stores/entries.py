@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     Content = Union[bytes, memoryview]
 
-# magic, key, code, time of writing, size of the value, size of the record, whether
-# there are buffers, checksum
+# magic, arguments, code, time of writing, size of the value, size of the record,
+# whether there are buffers, checksum
 _MAGIC = b"\n#bandsaw-cache 1 "
 _CODE = len(_MAGIC) + 65
 _CREATED = _CODE + 65
@@ -89,13 +89,13 @@ class Entry:
         return len(self.value) + size
 
     @property
-    def key(self) -> str:
-        """The fingerprint of the arguments, in hex digits."""
+    def arguments(self) -> str:
+        """The fingerprint of the significant arguments, in hex digits."""
         return self._footer[len(_MAGIC) : _CODE - 1].decode("ascii")
 
     @property
     def code(self) -> str:
-        """The fingerprint of the code, in hex digits."""
+        """The fingerprint of the code and of the environment, in hex digits."""
         return self._footer[_CODE : _CREATED - 1].decode("ascii")
 
     @property
@@ -139,7 +139,7 @@ def pack(
     value: Content,
     buffers: Sequence[memoryview],
     record: dict[str, Any],
-    key: str,
+    arguments: str,
     code: str,
     created: float,
 ) -> list[Content]:
@@ -149,8 +149,8 @@ def pack(
         value: What the serializer wrote.
         buffers: The buffers that it left out.
         record: What the entry is the result of, plain data that JSON knows.
-        key: The fingerprint of the arguments, in hex digits.
-        code: The fingerprint of the code, in hex digits.
+        arguments: The fingerprint of the significant arguments, in hex digits.
+        code: The fingerprint of the code and of the environment, in hex digits.
         created: The time, in seconds since the epoch.
 
     Returns:
@@ -167,7 +167,7 @@ def pack(
         text = json.dumps({**record, "buffers": table}).encode("ascii").ljust(room)
     footer = b"%b%b %b %016x %016x %016x %b " % (
         _MAGIC,
-        key.encode("ascii"),
+        arguments.encode("ascii"),
         code.encode("ascii"),
         int(created * 1000),
         len(value),
@@ -204,26 +204,15 @@ def _digest(buffer: memoryview) -> str:
     return sha256(blob(b"B", buffer)).hexdigest()
 
 
-def identity(key: str, code: str) -> bytes:
-    """Return how the footer of an entry begins.
+def has_footer(content: Content) -> bool:
+    """Tell, before anything is checked, if this is an entry.
 
     Args:
-        key: The fingerprint of the arguments, in hex digits.
-        code: The fingerprint of the code, in hex digits.
-    """
-    return _MAGIC + f"{key} {code} ".encode("ascii")
-
-
-def has_identity(content: Content, beginning: bytes = _MAGIC) -> bool:
-    """Tell, before anything is checked, what an entry belongs to.
-
-    Args:
-        content: What a store has for a name.
-        beginning: What `identity` gives for a call. When left out, this tells if there
-            is a footer at all; if not, somebody has put the file there by hand.
+        content: What a store has for a name. Without a footer, it was put there by
+            hand, or by a published release.
     """
     footer = content if type(content) is bytes else bytes(content[-_FOOTER_SIZE:])
-    return footer.startswith(beginning, max(0, len(footer) - _FOOTER_SIZE))
+    return footer.startswith(_MAGIC, max(0, len(footer) - _FOOTER_SIZE))
 
 
 def is_torn(content: Content) -> bool:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping
 
-from bandsaw.advices.explanation import Explanation, nearest_explanation
+from bandsaw.advices.explanation import Explanation, explain_miss
+from bandsaw.fingerprint.code import Code, Part
 from bandsaw.stores import MemoryStore
 from bandsaw.stores.entries import pack
+from bandsaw.stores.results import (
+    ABSENT,
+    CacheKey,
+    Description,
+    Miss,
+    ResultStore,
+)
 
 KEY = "0" * 64
 PARTS: dict[str, list[str]] = {
@@ -31,6 +39,15 @@ def record(**changes: Any) -> dict[str, Any]:
     }
 
 
+def explained_in(
+    store: MemoryStore, record: dict[str, Any], parts: Mapping[str, Any]
+) -> Explanation:
+    code = Code({name: Part(name, *part) for name, part in parts.items()}, {})
+    description = Description(record, code)
+    key = CacheKey("task/execution", KEY, KEY)
+    return explain_miss(ResultStore(store), key, Miss(key.name, ABSENT), description)
+
+
 def explained(
     *kept: dict[str, Any],
     parts: Mapping[str, Any] | None = None,
@@ -42,7 +59,7 @@ def explained(
         store.write(f"task/{number}", pack(b"", [], one, KEY, KEY, 1.0))
         (item,) = store.items(f"task/{number}")
         item.written = number
-    return nearest_explanation(store, "task", record(**changes), parts or PARTS)
+    return explained_in(store, record(**changes), parts or PARTS)
 
 
 def differences(**changes: Any) -> list[tuple[Any, ...]]:
@@ -137,7 +154,7 @@ def test_what_is_no_entry_is_passed_over() -> None:
     store = MemoryStore()
     store.write("task/by-hand", [b"something"])
     store.write("task/torn", pack(b"", [], {}, KEY, KEY, 1.0)[:-1])
-    explanation = nearest_explanation(store, "task", record(), PARTS)
+    explanation = explained_in(store, record(), PARTS)
 
     assert explanation.reason == "nothing is kept for this task"
     assert explanation.place is None

@@ -1,0 +1,269 @@
+"""How a cache identifies the calls of a task, and what it writes down of them."""
+
+from __future__ import annotations
+
+import sys
+from collections import namedtuple
+from hashlib import sha256
+from types import FunctionType
+
+from ..exceptions import ConfigurationError, SerializationError
+from ..fingerprint import fingerprint_of_tokens
+from ..identifier import ID_LENGTH
+from ..infos import text_of
+from ..stores.results import CacheKey, Description, document_of
+from ..tracking.hiding import HIDDEN, names_to_hide
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Container, NamedTuple
+
+    from ..execution import Execution
+    from ..fingerprint import Token
+    from ..fingerprint.code import Code
+    from ..session import Session
+    from ..tasks import Task
+
+    class _Version(NamedTuple):
+        """All that is significant for a result but the arguments.
+
+        The facts are what is written down of all calls with this code.
+        """
+
+        code: Code | None
+        digest: str
+        facts: dict[str, Any]
+
+else:
+    _Version = namedtuple("_Version", "code digest facts")
+
+#: What of the code is significant, by the name of the choice.
+CODE_CHOICES = ("reachable", "own", "version", "ignore")
+
+_PARAMETERS = frozenset(("ignore", "code", "compare_python"))
+
+# No code comes with these.
+_ATOMS = frozenset(
+    (bool, bytearray, bytes, complex, float, int, range, str, type(None))
+)
+
+
+def is_wanted(task: Task) -> bool:
+    """Tell if results of a task are to be kept at all.
+
+    Args:
+        task: The task.
+    """
+    return _advice_parameters(task).get("cache", True) is not False
+
+
+class CachedTask:
+    """A task as a cache sees it: what of its calls is significant.
+
+    Args:
+        task: The task.
+        code: What of the code is significant, one of `CODE_CHOICES`.
+        compare_python: Whether the version of Python is significant.
+        environment: What is known of the interpreter in which the task runs, `None`
+            for this one.
+
+    Attributes:
+        environment: What is known of the interpreter in which the task runs.
+
+    Raises:
+        ConfigurationError: If the parameter `cache` of the task makes no sense.
+        SerializationError: If the task is a generator function.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        code: str,
+        compare_python: bool,
+        environment: str | None,
+    ) -> None:
+        if getattr(task, "is_generator_function", False):
+            raise SerializationError(
+                f"The result of task {task} cannot be cached: it is a generator. "
+                "Return a list, or switch the cache off with @task(cache=False)."
+            )
+        parameters = _parameters(task)
+        self.environment = environment
+        self._code = parameters.get("code", code)
+        self._compare_python = parameters.get("compare_python", compare_python)
+        self._ignored = _ignored(task, parameters)
+        if self._code not in CODE_CHOICES:
+            raise ConfigurationError(
+                f"Task {task}: the cache's code={self._code!r} is unknown. It is one "
+                f"of {', '.join(map(repr, CODE_CHOICES))}."
+            )
+        self._find_code: Callable[..., Code] | None = None
+        self._find_others: Callable[..., tuple[Any, ...]] = _none
+        self._choose_code(task)
+        self._hidden: Container[str] = names_to_hide(_advice_parameters(task)) or ()
+        self._version = _Version(None, "", {})
+
+    def _choose_code(self, task: Task) -> None:
+        # A user's own task may execute without a function of its own.
+        function = getattr(task, "callable", None)
+        if isinstance(function, FunctionType) and self._code in ("reachable", "own"):
+            from ..fingerprint import code
+
+            if self._code == "own":
+                self._find_code = code.own_code
+            else:
+                self._find_code = code.reachable_code
+                self._find_others = code.code_in
+
+    def key_of(self, session: Session) -> CacheKey:
+        """Return the key of a call.
+
+        Args:
+            session: The session of the call.
+
+        Raises:
+            UnstableValueError: If a significant argument has no stable identity.
+        """
+        task = session.task
+        execution: Execution = session.execution
+        if self._ignored:
+            arguments = fingerprint_of_tokens(self._tokens(session)).hex()
+            execution_id = arguments[:ID_LENGTH]
+        else:
+            arguments = execution.fingerprint(task)
+            execution_id = execution.execution_id
+            if execution.instability is not None:
+                raise execution.instability
+        version = self._version_of(session)
+        return CacheKey(f"{task.task_id}/{execution_id}", arguments, version.digest)
+
+    def describe(self, session: Session, key: CacheKey) -> Description:
+        """Return what is written down of a call, to explain later what differs.
+
+        Args:
+            session: The session of the call, before the task is executed.
+            key: The key of the call.
+        """
+        task, execution = session.task, session.execution
+        bind = getattr(task, "bind", None)
+        values = None if bind is None else bind(execution.args, execution.kwargs)
+        if values is None:
+            values = {"args": execution.args, "kwargs": execution.kwargs}
+        arguments: dict[str, list[str]] = {}
+        for name, token in self._tokens(session).items():
+            digest = sha256(token).hexdigest()[:16]  # type: ignore[arg-type]
+            text = HIDDEN if name in self._hidden else _text_of(values.get(name))
+            arguments[name] = [digest, text]
+        version = self._version
+        if version.digest != key.code:  # Another call with other code came between.
+            version = self._version_of(session)
+        return Description({**version.facts, "arguments": arguments}, version.code)
+
+    def _tokens(self, session: Session) -> dict[str, Token]:
+        """Return what stands for the significant arguments."""
+        tokens: dict[str, Token] = session.execution.argument_tokens(session.task)
+        if not self._ignored:
+            return tokens
+        return {name: tokens[name] for name in tokens if name not in self._ignored}
+
+    def _values(self, session: Session) -> tuple[Any, ...]:
+        """Return the significant arguments themselves."""
+        execution = session.execution
+        if self._ignored:
+            arguments = session.task.bind(execution.args, execution.kwargs)
+            if arguments is not None:
+                return tuple(
+                    arguments[name] for name in arguments if name not in self._ignored
+                )
+        return (*execution.args, *execution.kwargs.values())
+
+    def _version_of(self, session: Session) -> _Version:
+        task = session.task
+        code = None
+        if self._find_code is not None:
+            values = self._values(session)
+            others: tuple[Any, ...] = ()
+            if not _ATOMS.issuperset(map(type, values)):
+                others = self._find_others(values)
+            code = self._find_code(task.callable, others)
+        version = self._version
+        if version.code is not code or not version.digest:
+            version = _Version(code, self._digest(task, code), self._facts(task, code))
+            self._version = version
+        return version
+
+    def _digest(self, task: Task, code: Code | None) -> str:
+        parts = [self._code]
+        if self._code == "version":
+            parts.append(repr(task.advice_parameters.get("version")))
+        if code is not None:
+            parts.append(code.digest.hex())
+            if self.environment is not None:
+                parts.append(self.environment)
+            else:
+                parts += [f"{name}=={code.packages[name]}" for name in code.packages]
+        if self._compare_python:
+            parts.append(python_version())
+        return sha256("\n".join(parts).encode("utf-8")).hexdigest()
+
+    def _facts(self, task: Task, code: Code | None) -> dict[str, Any]:
+        return {
+            "task": str(task),
+            "python": python_version(),
+            "environment": self.environment,
+            "counts": self._code,
+            "compare_python": self._compare_python,
+            "packages": {} if code is None else code.packages,
+            "document": document_of(task.task_id, code),
+        }
+
+
+def _text_of(value: Any) -> str:
+    text = text_of(value)
+    # `'1'` must not look like `1`.
+    return repr(text) if isinstance(value, str) else text
+
+
+def _none(values: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _advice_parameters(task: Task) -> dict[str, Any]:
+    # A user's own task needs no parameters.
+    return getattr(task, "advice_parameters", None) or {}
+
+
+def _parameters(task: Task) -> dict[str, Any]:
+    parameter = _advice_parameters(task).get("cache", True)
+    if not isinstance(parameter, dict):
+        # Published releases let everything but False pass.
+        return {}
+    unknown = parameter.keys() - _PARAMETERS
+    if unknown:
+        raise ConfigurationError(
+            f"Task {task}: cache={parameter!r} has unknown keys "
+            f"{', '.join(sorted(map(repr, unknown)))}. Known are "
+            f"{', '.join(sorted(map(repr, _PARAMETERS)))}."
+        )
+    return parameter
+
+
+def _ignored(task: Task, parameters: dict[str, Any]) -> frozenset[str]:
+    names = parameters.get("ignore", ())
+    if isinstance(names, str):
+        names = (names,)
+    ignored = frozenset(names)
+    known = set(task.signature.parameters) if ignored else set()
+    if not ignored <= known:
+        raise ConfigurationError(
+            f"Task {task} has no parameter "
+            f"{', '.join(sorted(map(repr, ignored - known)))} that its cache could "
+            f"ignore. It has {', '.join(map(repr, task.signature.parameters))}."
+        )
+    return ignored
+
+
+def python_version() -> str:
+    """Return the version of this Python, e.g. ``CPython 3.11.7``."""
+    implementation = sys.implementation.name.replace("cpython", "CPython")
+    return f"{implementation} {'.'.join(map(str, sys.version_info[:3]))}"

@@ -1,0 +1,390 @@
+"""Results in a store: which entry answers a call, and why none does.
+
+The first entry of a call has the name ``TASK_ID/EXECUTION_ID``. Results of the same
+call with other code stand beside it, each with a dash and the first digits of the
+fingerprint of that code. A *document* describes code, once for all entries of a task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import namedtuple
+
+from ..exceptions import DamagedEntryError, UntrustedDirectoryError
+from ..result import Result
+from ..serialization import PickleSerializer
+from ..serialization.buffers import contiguous
+from .entries import Entry, has_footer, pack
+from .local import DOCUMENT
+from .pruning import Bounds, is_document
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ContextManager, NamedTuple
+
+    from ..fingerprint.code import Code
+    from ..serialization import Serializer
+    from .base import Content, Item, Store
+
+    class _Key(NamedTuple):
+        name: str
+        arguments: str
+        code: str
+
+    class Hit(NamedTuple):
+        """A result that was found, and the name of its entry."""
+
+        name: str
+        result: Result
+
+    class Miss(NamedTuple):
+        """Why there is no result, and the name of the entry that it gets.
+
+        The reason is one of `ABSENT`, `OTHER_CODE`, `TOO_OLD` and `DAMAGED`; a damaged
+        entry has the error that tells why it cannot be read.
+        """
+
+        name: str
+        reason: str
+        error: Exception | None = None
+
+    class Description(NamedTuple):
+        """What an entry says of its call, and the code that its document describes."""
+
+        record: dict[str, Any]
+        code: Code | None
+
+else:
+    # The module `typing` is too slow to import.
+    _Key = namedtuple("_Key", "name arguments code")
+    Hit = namedtuple("Hit", "name result")
+    Miss = namedtuple("Miss", "name reason error", defaults=(None,))
+    Description = namedtuple("Description", "record code")
+
+ABSENT = "absent"
+OTHER_CODE = "of other code"
+TOO_OLD = "too old"
+DAMAGED = "damaged"
+
+# Of which entries, and how many, it is remembered that they are whole.
+_LARGEST_REMEMBERED = 4096
+_MOST_REMEMBERED = 1000
+
+
+class CacheKey(_Key):
+    """The identity of a result: the call, and the code that computes it.
+
+    Attributes:
+        name: The ids of the task and of the execution, ``TASK_ID/EXECUTION_ID``: the
+            name of the call's first entry.
+        arguments: The fingerprint of the significant arguments, in hex digits.
+        code: The fingerprint of the code and of the environment, in hex digits.
+    """
+
+    __slots__ = ()
+
+    @property
+    def task_id(self) -> str:
+        """The id of the task."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def variant(self) -> str:
+        """The name of the entry for this code beside the call's first one."""
+        return f"{self.name}-{self.code[:16]}"
+
+
+class ResultStore:
+    """Results by key, in a store of bytes by name.
+
+    Args:
+        store: Where the entries are.
+        max_size: How much the store may hold, in bytes or as text like ``"10 GB"``.
+        max_age: How old a result may be, in seconds or as text like ``"30 days"``.
+
+    Raises:
+        ConfigurationError: If a text makes no sense.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        max_size: float | str | None = None,
+        max_age: float | str | None = None,
+    ) -> None:
+        self._store = store
+        self._bounds = Bounds(store, max_size, max_age)
+        # Bytes that were checked once need not be checked again.
+        self._checked: dict[str, tuple[bytes, CacheKey, Content]] = {}
+        self._documents: set[str] = set()
+
+    def trust_signatures_of(self, serializer: Serializer) -> None:
+        """Let signatures take the place of access rights, if a serializer signs.
+
+        Args:
+            serializer: What writes and reads the results.
+        """
+        # A serializer that makes a difference between subjects signs.
+        self._store.is_signed = serializer.bound_to("any") is not serializer
+
+    def get(self, key: CacheKey, serializer: Serializer) -> Result | Miss:
+        """Return a result for use, which decides what is removed first.
+
+        Args:
+            key: The key.
+            serializer: What reads the result.
+
+        Returns:
+            The result, or why there is none.
+
+        Raises:
+            UntrustedDirectoryError: If others can write where the entry is.
+        """
+        found = self.find(key, serializer)
+        if isinstance(found, Miss):
+            return found
+        self._store.note_use(found.name)
+        return found.result
+
+    def get_missed(
+        self, key: CacheKey, serializer: Serializer, miss: Miss
+    ) -> Result | Miss:
+        """Return a result that may have been put since it was missed.
+
+        Args:
+            key: The key.
+            serializer: What reads the result.
+            miss: How the result was missed. Who put it has put it in its place.
+
+        Returns:
+            The result, or why there is still none.
+        """
+        found = self._read(miss.name, key, _bound(serializer, key))
+        if isinstance(found, Miss):
+            return self.get(key, serializer) if found.reason == OTHER_CODE else found
+        self._store.note_use(found.name)
+        return found.result
+
+    def find(self, key: CacheKey, serializer: Serializer) -> Hit | Miss:
+        """Look for a result.
+
+        Args:
+            key: The key.
+            serializer: What reads the result.
+
+        Raises:
+            UntrustedDirectoryError: If others can write where the entry is.
+        """
+        serializer = _bound(serializer, key)
+        first = self._read(key.name, key, serializer)
+        if isinstance(first, Hit) or first.reason == DAMAGED:
+            return first
+        # The first entry may be gone, and that of other code still be there.
+        second = self._read(key.variant, key, serializer)
+        if isinstance(second, Hit) or second.reason in (DAMAGED, TOO_OLD):
+            return second
+        return second if first.reason == OTHER_CODE else first
+
+    def _read(self, name: str, key: CacheKey, serializer: Serializer) -> Hit | Miss:
+        """Return the result of one entry, if it is that of a key."""
+        try:
+            content = self._store.read(name)
+            if content is None:
+                return Miss(name, ABSENT)
+            checked = self._checked.get(name)
+            if checked is not None and checked[0] == content and checked[1] == key:
+                value = serializer.deserialize_with_buffers(checked[2], ())
+            elif not has_footer(content):
+                value = _value_put_by_hand(content, serializer)
+            else:
+                entry = Entry(content)
+                reason = self._reason_against(entry, key)
+                if reason is not None:
+                    return Miss(name, reason)
+                self._remember(name, entry, key)
+                value = serializer.deserialize_with_buffers(entry.value, entry.buffers)
+            if not isinstance(value, Result):
+                raise TypeError(f"it holds a {type(value).__name__}, not a result")
+            return Hit(name, value)
+        except UntrustedDirectoryError:
+            raise
+        except Exception as error:
+            return Miss(name, DAMAGED, error)
+
+    def _reason_against(self, entry: Entry, key: CacheKey) -> str | None:
+        if entry.arguments != key.arguments or entry.code != key.code:
+            return OTHER_CODE
+        return TOO_OLD if self._bounds.is_over(entry.created) else None
+
+    def _remember(self, name: str, entry: Entry, key: CacheKey) -> None:
+        """Remember a small entry that was checked; its bytes are compared next time."""
+        if self._bounds.max_age is not None:
+            return
+        if type(entry.content) is bytes and len(entry.content) <= _LARGEST_REMEMBERED:
+            if len(self._checked) >= _MOST_REMEMBERED:
+                self._checked.clear()
+            self._checked[name] = (entry.content, key, entry.value)
+
+    def put(
+        self,
+        key: CacheKey,
+        result: Result,
+        serializer: Serializer,
+        description: Description,
+        miss: Miss,
+    ) -> None:
+        """Keep a result.
+
+        Args:
+            key: The key.
+            result: The result.
+            serializer: What writes the result.
+            description: What is written down of the call.
+            miss: How the result was missed.
+
+        Raises:
+            OSError: If the entry cannot be written.
+            SerializationError: If the result cannot be written.
+        """
+        from io import BytesIO
+
+        stream = BytesIO()
+        buffers = _bound(serializer, key).serialize_with_buffers(result, stream)
+        pieces = pack(
+            stream.getvalue(),
+            [contiguous(buffer) for buffer in buffers],
+            description.record,
+            key.arguments,
+            key.code,
+            time.time(),
+        )
+        self._put_document(key, description.code)
+        self._store.write(miss.name, pieces)
+        self._bounds.added(sum(len(piece) for piece in pieces))
+
+    def _put_document(self, key: CacheKey, code: Code | None) -> None:
+        name = document_of(key.task_id, code)
+        if code is None or name is None or name in self._documents:
+            return
+        if self._store.read(name) is None:
+            import json
+
+            self._store.write(name, [json.dumps(parts_of(code)).encode("ascii")])
+        self._documents.add(name)
+
+    def lock(self, key: CacheKey, wait: float) -> ContextManager[bool]:
+        """Lock a key across the threads and processes of this machine; see `Store`.
+
+        Args:
+            key: The key.
+            wait: How long to wait for the lock, in seconds. With 0 nothing is locked.
+        """
+        if wait <= 0:
+            return contextlib.nullcontext(False)
+        return self._store.alone(key.name, wait)
+
+    def forget(self, key: CacheKey) -> int:
+        """Remove the results of a call, those of other code included.
+
+        Args:
+            key: The key of the call.
+
+        Returns:
+            How many there were.
+        """
+        return sum(
+            self._store.remove(item.name)
+            for item in list(self._store.items(key.name))
+            if item.name == key.name or item.name.startswith(f"{key.name}-")
+        )
+
+    def location(self, name: str) -> str:
+        """Return where an entry is, the path of a file or another text.
+
+        Args:
+            name: The name of the entry.
+        """
+        return self._store.location(name)
+
+    def items(self, prefix: str = "") -> list[Item]:
+        """Return what the store says of its entries, in no particular order.
+
+        Args:
+            prefix: How the names begin.
+        """
+        items = self._store.items(prefix)
+        return [item for item in items if not is_document(item.name)]
+
+    def entry(self, name: str) -> Entry | None:
+        """Return an entry, `None` if there is none that describes its call.
+
+        Args:
+            name: The name of the entry.
+        """
+        with contextlib.suppress(DamagedEntryError, OSError):
+            content = self._store.read(name)
+            if content is not None and has_footer(content):
+                return Entry(content)
+        return None
+
+    def parts(self, document: str) -> dict[str, list[str]] | None:
+        """Return what `parts_of` gave for code, `None` if its document cannot be read.
+
+        Args:
+            document: The name of the document.
+        """
+        import json
+
+        try:
+            content = self._store.read(document)
+            parts: dict[str, list[str]] = json.loads(bytes(content or b""))
+        except (OSError, ValueError):
+            return None
+        return parts
+
+
+def document_of(task_id: str, code: Code | None) -> str | None:
+    """Return the name of the document that describes code.
+
+    Args:
+        task_id: The id of the task.
+        code: The code, `None` if it is not significant.
+    """
+    return None if code is None else f"{task_id}/{DOCUMENT}{code.digest.hex()[:16]}"
+
+
+def parts_of(code: Code | None) -> dict[str, list[str]]:
+    """Return what code consists of: kind, digest and text by name.
+
+    Args:
+        code: The code, `None` if it is not significant.
+    """
+    if code is None:
+        return {}
+    return {
+        part.name: [part.kind, part.digest, part.text] for part in code.parts.values()
+    }
+
+
+def _bound(serializer: Serializer, key: CacheKey) -> Serializer:
+    """Return the serializer of one entry; what is signed is of no use for another."""
+    if type(serializer) is PickleSerializer:
+        return serializer  # The usual one makes no difference between subjects.
+    return serializer.bound_to(f"{key.name} {key.arguments} {key.code}")
+
+
+def _value_put_by_hand(content: Content, serializer: Serializer) -> Any:
+    """Return the value in a file without a footer.
+
+    Raises:
+        ValueError: If more is in the file.
+    """
+    from io import BytesIO
+
+    stream = BytesIO(content)
+    value = serializer.deserialize(stream)
+    # A serializer of the user's may have closed it.
+    if not stream.closed and stream.read().strip():
+        raise ValueError("something else stands behind the result")
+    return value

@@ -1,0 +1,160 @@
+"""Results by key: what is found, and why something is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from bandsaw import PickleSerializer
+from bandsaw.exceptions import DamagedEntryError
+from bandsaw.fingerprint.code import Code, Part
+from bandsaw.result import Result
+from bandsaw.stores import MemoryStore
+from bandsaw.stores.results import (
+    ABSENT,
+    DAMAGED,
+    OTHER_CODE,
+    TOO_OLD,
+    CacheKey,
+    Description,
+    Hit,
+    Miss,
+    ResultStore,
+)
+
+SERIALIZER = PickleSerializer()
+CODE = Code({"module.task": Part("module.task", "function", "1", "text")}, {})
+DESCRIPTION = Description({"task": "module.task"}, CODE)
+
+
+@pytest.fixture(name="store")
+def _store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture(name="results")
+def _results(store: MemoryStore) -> ResultStore:
+    return ResultStore(store)
+
+
+def key(code: str = "0", arguments: str = "a") -> CacheKey:
+    return CacheKey("task/execution", arguments * 64, code * 64)
+
+
+def put(results: ResultStore, key: CacheKey, value: object) -> Miss:
+    miss = results.get(key, SERIALIZER)
+    assert isinstance(miss, Miss)
+    results.put(key, Result(value), SERIALIZER, DESCRIPTION, miss)
+    return miss
+
+
+def test_a_key_cannot_be_changed_and_equals_its_like() -> None:
+    with pytest.raises(AttributeError):
+        key().code = "1"  # type: ignore[misc]
+
+    assert key() == key()
+    assert len({key(), key(), key("1")}) == 2
+
+
+def test_a_result_is_found_by_its_key(results: ResultStore) -> None:
+    assert put(results, key(), 7) == Miss("task/execution", ABSENT)
+
+    assert results.get(key(), SERIALIZER) == Result(7)
+    assert results.find(key(), SERIALIZER) == Hit("task/execution", Result(7))
+
+
+def test_results_of_other_code_stand_beside(results: ResultStore) -> None:
+    put(results, key("0"), 7)
+    miss = put(results, key("1"), 8)
+
+    assert miss.name == key("1").variant
+    assert results.get(key("0"), SERIALIZER) == Result(7)
+    assert results.get(key("1"), SERIALIZER) == Result(8)
+    assert results.forget(key("2")) == 2
+    assert results.items() == []
+
+
+def test_other_arguments_with_the_same_digits_are_a_miss(results: ResultStore) -> None:
+    put(results, key(arguments="a"), 7)
+    put(results, key(arguments="b"), 8)
+
+    miss = results.get(key(arguments="c"), SERIALIZER)
+
+    assert miss == Miss(key().variant, OTHER_CODE)
+
+
+def test_only_a_result_in_use_is_one_that_was_used(
+    results: ResultStore, store: MemoryStore
+) -> None:
+    put(results, key(), 7)
+    results.find(key(), SERIALIZER)
+    assert [item.hits for item in results.items()] == [0]
+
+    results.get(key(), SERIALIZER)
+
+    assert [item.hits for item in results.items()] == [1]
+
+
+def test_a_damaged_entry_tells_why_and_is_replaced(
+    results: ResultStore, store: MemoryStore
+) -> None:
+    put(results, key(), 7)
+    store.write(key().name, [bytes(store.read(key().name) or b"").replace(b"}", b"]")])
+
+    miss = put(results, key(), 8)
+
+    assert (miss.name, miss.reason) == (key().name, DAMAGED)
+    assert isinstance(miss.error, DamagedEntryError)
+    assert results.get(key(), SERIALIZER) == Result(8)
+
+
+def test_a_result_that_is_too_old_is_replaced_where_it_is(store: MemoryStore) -> None:
+    results = ResultStore(store)
+    put(results, key("0"), 7)
+    put(results, key("1"), 8)
+    store.remove(key().name)
+
+    miss = put(ResultStore(store, max_age=0.0), key("1"), 9)
+
+    assert miss == Miss(key("1").variant, TOO_OLD)
+    assert results.get(key("1"), SERIALIZER) == Result(9)
+    assert len(results.items()) == 1
+
+
+def test_what_was_missed_is_looked_for_where_it_is_put(store: MemoryStore) -> None:
+    mine, other = ResultStore(store), ResultStore(store)
+    miss = mine.get(key("0"), SERIALIZER)
+    assert isinstance(miss, Miss)
+    assert mine.get_missed(key("0"), SERIALIZER, miss) == miss
+
+    put(other, key("1"), 8)
+    variant = Miss(key("0").variant, ABSENT)
+    assert mine.get_missed(key("0"), SERIALIZER, miss) == variant
+
+    put(other, key("0"), 7)
+    assert mine.get_missed(key("0"), SERIALIZER, miss) == Result(7)
+
+
+def test_code_is_described_once(results: ResultStore, store: MemoryStore) -> None:
+    put(results, key(), 7)
+    (document,) = {item.name for item in store.items()} - {key().name}
+
+    assert results.parts(document) == {"module.task": ["function", "1", "text"]}
+    store.remove(document)
+    put(results, key("1"), 8)
+    assert store.read(document) is None
+    assert results.parts(document) is None
+
+
+def test_an_entry_says_of_what_it_is_the_result(
+    results: ResultStore, store: MemoryStore
+) -> None:
+    put(results, key(), 7)
+    store.write("task/by-hand", [b"something"])
+
+    entry = results.entry(key().name)
+
+    assert entry is not None
+    assert entry.record == {"task": "module.task"}
+    assert (entry.arguments, entry.code) == (key().arguments, key().code)
+    assert results.entry("task/by-hand") is None
+    assert results.entry("task/none") is None

@@ -37,9 +37,10 @@ class Walk:
         backwards: The same from the last one to the first, for a cursor.
         task: The number of the step that executes the task.
         end: The number of the last step.
+        concluded: Where `conclude()` leads from the step of an advice, for each step.
     """
 
-    __slots__ = ("actions", "advices", "backwards", "end", "task")
+    __slots__ = ("actions", "advices", "backwards", "concluded", "end", "task")
 
     advices: tuple[Advice, ...]
     actions: tuple[Callable[[Any], object], ...]
@@ -48,6 +49,11 @@ class Walk:
         self.advices = tuple(advices)
         self.task = len(self.advices)
         self.end = 2 * self.task + 1
+        # From the end, and from before the start (the index -1), it leads nowhere.
+        self.concluded = tuple(
+            self.end - step if step < self.task else step + 1
+            for step in range(self.end + 1)
+        )
         # One flat tuple of bound methods: looking the method up, or asking where to go,
         # at every step would double the price of a long chain.
         self.actions = (
@@ -61,10 +67,6 @@ class Walk:
     def after(self, index: int) -> int:
         """Return the step in which an advice is called after the task."""
         return self.end - 1 - index
-
-    def conclude(self, step: int) -> int:
-        """Return where `conclude()` leads from the step of an advice."""
-        return self.end - step if step < self.task else step + 1
 
     def advice_index(self, step: int) -> int:
         """Return the place in the chain of the advice that acts in a step.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
@@ -49,7 +50,6 @@ class Configuration:
         self.module_name = sys._getframe(1).f_globals.get("__name__", "__main__")
         self.chains = AdviceChains(self)
         self._extensions: tuple[Extension, ...] = ()
-        self._serializer: Serializer | None = None
         self._distribution_modules: list[str] = []
         self._directory: str | None = None
         self._made_directory: TemporaryDirectory | None = None
@@ -114,14 +114,13 @@ class Configuration:
                 chain.replace(chain.walk.advices, self._extensions)
         return self
 
-    @property
+    # Every call that a cache answers asks for it, without a call of Python code.
+    @functools.cached_property
     def serializer(self) -> Serializer:
         """The serializer that writes sessions and results; by default pickle."""
-        if self._serializer is None:
-            from .serialization import PickleSerializer
+        from .serialization import PickleSerializer
 
-            self._serializer = PickleSerializer()
-        return self._serializer
+        return PickleSerializer()
 
     def set_serializer(self, serializer: Serializer) -> Configuration:
         """Set the serializer that writes sessions and results.
@@ -129,7 +128,7 @@ class Configuration:
         Args:
             serializer: The serializer.
         """
-        self._serializer = serializer
+        self.serializer = serializer
         return self
 
     @property

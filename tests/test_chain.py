@@ -216,7 +216,7 @@ def test_the_table_leads_from_each_step_to_the_right_one(length: int) -> None:
         assert before < walk.task < after < walk.end
         # One step further than where the advice before this one is called.
         earlier = walk.after(index - 1) if index else walk.end
-        assert walk.conclude(before) == walk.conclude(after) == earlier == after + 1
+        assert walk.concluded[before] == walk.concluded[after] == earlier == after + 1
 
 
 @pytest.mark.parametrize("step", [-1, 1, 3, 4])

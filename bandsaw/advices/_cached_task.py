@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..execution import Execution
     from ..fingerprint import Token
-    from ..fingerprint.code import Code
+    from ..fingerprint.code import Code, Watch
     from ..session import Session
     from ..tasks import Task
 
@@ -69,6 +69,8 @@ class CachedTask:
 
     Attributes:
         environment: What is known of the interpreter in which the task runs.
+        keys: The keys of calls with constant arguments, and what tells as long as they
+            are current.
 
     Raises:
         ConfigurationError: If the parameter `cache` of the task makes no sense.
@@ -97,11 +99,13 @@ class CachedTask:
                 f"Task {task}: the cache's code={self._code!r} is unknown. It is one "
                 f"of {', '.join(map(repr, CODE_CHOICES))}."
             )
-        self._find_code: Callable[..., Code] | None = None
-        self._find_others: Callable[..., tuple[Any, ...]] = _none
+        self._own_code: Callable[..., Code] | None = None
+        self._watched_code: Callable[..., tuple[Code, Watch]] | None = None
+        self._code_in: Callable[..., tuple[Any, ...]]
         self._choose_code(task)
         self._hidden: Container[str] = names_to_hide(_advice_parameters(task)) or ()
         self._version = _Version(None, "", {})
+        self.keys: dict[object, tuple[CacheKey, Watch]] = {}
 
     def _choose_code(self, task: Task) -> None:
         # A user's own task may execute without a function of its own.
@@ -110,16 +114,19 @@ class CachedTask:
             from ..fingerprint import code
 
             if self._code == "own":
-                self._find_code = code.own_code
+                self._own_code = code.own_code
             else:
-                self._find_code = code.reachable_code
-                self._find_others = code.code_in
+                self._watched_code, self._code_in = code.watched_code, code.code_in
 
-    def key_of(self, session: Session) -> CacheKey:
+    def key_of(self, session: Session) -> tuple[CacheKey, Watch | None]:
         """Return the key of a call.
 
         Args:
             session: The session of the call.
+
+        Returns:
+            The key, and what tells as long as its code is current, `None` if that is
+            not known.
 
         Raises:
             UnstableValueError: If a significant argument has no stable identity.
@@ -134,8 +141,9 @@ class CachedTask:
             execution_id = execution.execution_id
             if execution.instability is not None:
                 raise execution.instability
-        version = self._version_of(session)
-        return CacheKey(f"{task.task_id}/{execution_id}", arguments, version.digest)
+        version, watch = self._version_of(session)
+        name = f"{task.task_id}/{execution_id}"
+        return CacheKey(name, arguments, version.digest), watch
 
     def describe(self, session: Session, key: CacheKey) -> Description:
         """Return what is written down of a call, to explain later what differs.
@@ -156,15 +164,15 @@ class CachedTask:
             arguments[name] = [digest, text]
         version = self._version
         if version.digest != key.code:  # Another call with other code came between.
-            version = self._version_of(session)
+            version, _ = self._version_of(session)
         return Description({**version.facts, "arguments": arguments}, version.code)
 
     def _tokens(self, session: Session) -> dict[str, Token]:
         """Return what stands for the significant arguments."""
         tokens: dict[str, Token] = session.execution.argument_tokens(session.task)
-        if not self._ignored:
-            return tokens
-        return {name: tokens[name] for name in tokens if name not in self._ignored}
+        if self._ignored:
+            return {name: tokens[name] for name in tokens if name not in self._ignored}
+        return tokens
 
     def _values(self, session: Session) -> tuple[Any, ...]:
         """Return the significant arguments themselves."""
@@ -177,20 +185,23 @@ class CachedTask:
                 )
         return (*execution.args, *execution.kwargs.values())
 
-    def _version_of(self, session: Session) -> _Version:
+    def _version_of(self, session: Session) -> tuple[_Version, Watch | None]:
         task = session.task
-        code = None
-        if self._find_code is not None:
+        code: Code | None = None
+        watch: Watch | None = None
+        if self._watched_code is not None:
             values = self._values(session)
             others: tuple[Any, ...] = ()
             if not _ATOMS.issuperset(map(type, values)):
-                others = self._find_others(values)
-            code = self._find_code(task.callable, others)
+                others = self._code_in(values)
+            code, watch = self._watched_code(task.callable, others)
+        elif self._own_code is not None:
+            code = self._own_code(task.callable)
         version = self._version
         if version.code is not code or not version.digest:
             version = _Version(code, self._digest(task, code), self._facts(task, code))
             self._version = version
-        return version
+        return version, watch
 
     def _digest(self, task: Task, code: Code | None) -> str:
         parts = [self._code]
@@ -222,10 +233,6 @@ def _text_of(value: Any) -> str:
     text = text_of(value)
     # `'1'` must not look like `1`.
     return repr(text) if isinstance(value, str) else text
-
-
-def _none(values: Any) -> tuple[Any, ...]:
-    return ()
 
 
 def _advice_parameters(task: Task) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from pathlib import Path
+from sys import getsizeof
 
 from ..advice import Advice
 from ..exceptions import ConfigurationError, InterpreterError, UnstableValueError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from ..chain import Walk
+    from ..execution import Execution
     from ..session import Session
     from ..stores import Store
     from ..stores.results import CacheKey, Description
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     _Missed = tuple[CacheKey, Miss, Description]
 
 _CONTEXT_KEY = "cache-item-path"
+
+# Values of these types are the same if they are equal. Zeros of `float` are not.
+_CONSTANTS = frozenset((bool, bytes, int, str, type(None)))
+
+# How many bytes the arguments of a call may have, and of how many calls of a task, so
+# that its key is remembered.
+_SMALL = 1024
+_MOST_KEYS = 1000
 
 
 class CachingAdvice(Advice):
@@ -123,11 +133,11 @@ class CachingAdvice(Advice):
             session.proceed()
             return
         task, key = identified
-        if _CONTEXT_KEY not in session.context:
-            session.context[_CONTEXT_KEY] = self.store.location(key.name)
-        found = self._results.get(key, session.serializer)
+        session.note(_CONTEXT_KEY, self.store.location(key.name))
+        found = self._results.get(key, session.configuration.serializer)
         if isinstance(found, Miss):
-            self._warn_of_damage(found)
+            if found.reason == DAMAGED:
+                self._warn_of_damage(found)
             self._compute(session, key, found, task.describe(session, key))
         else:
             session.conclude(found)
@@ -138,7 +148,9 @@ class CachingAdvice(Advice):
         """Walk on, while no other thread or process does so for the same call."""
         with self._results.lock(key, self._wait):
             # The previous holder of the lock may have computed the result.
-            found = self._results.get_missed(key, session.serializer, miss)
+            found = self._results.get_missed(
+                key, session.configuration.serializer, miss
+            )
             if isinstance(found, Miss):
                 self._missed[session] = key, found, description
                 session.proceed()
@@ -158,7 +170,9 @@ class CachingAdvice(Advice):
         if missed is not None and is_result and result.exception is None:
             key, miss, description = missed
             try:
-                self._results.put(key, result, session.serializer, description, miss)
+                self._results.put(
+                    key, result, session.configuration.serializer, description, miss
+                )
             except Exception as error:
                 self._complain(session, error)
         session.proceed()
@@ -166,13 +180,12 @@ class CachingAdvice(Advice):
     # Warnings
 
     def _warn_of_damage(self, miss: Miss) -> None:
-        if miss.reason == DAMAGED:
-            warnings.warn(
-                f"The cached result {self.store.location(miss.name)} cannot be read "
-                f"and is computed again: {type(miss.error).__name__}: {miss.error}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
+        warnings.warn(
+            f"The cached result {self.store.location(miss.name)} cannot be read and is "
+            f"computed again: {type(miss.error).__name__}: {miss.error}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def _complain(self, session: Session, error: Exception) -> None:
         # A directory that cannot be written is one problem, however many calls it has.
@@ -192,7 +205,18 @@ class CachingAdvice(Advice):
     def _identify(self, session: Session) -> tuple[CachedTask, CacheKey] | None:
         """Return the key of a call, `None` if its task has switched the cache off."""
         task = self._cached_task(session)
-        return None if task is None else (task, task.key_of(session))
+        if task is None:
+            return None
+        constants = _constant_arguments(session.execution)
+        known = task.keys.get(constants)
+        if known is not None and known[1].is_current():
+            return task, known[0]
+        key, watch = task.key_of(session)
+        if constants is not None and watch is not None:
+            if len(task.keys) >= _MOST_KEYS:
+                task.keys.clear()
+            task.keys[constants] = key, watch
+        return task, key
 
     def _cached_task(self, session: Session) -> CachedTask | None:
         task = session.task
@@ -204,7 +228,7 @@ class CachingAdvice(Advice):
             # What is locked may have changed since.
             if cached.environment == self._environment_behind(session):
                 return cached
-        self._results.trust_signatures_of(session.serializer)
+        self._results.trust_signatures_of(session.configuration.serializer)
         cached = None
         if is_wanted(task):
             environment = self._environment_behind(session)
@@ -265,8 +289,8 @@ class CachingAdvice(Advice):
         return explain_miss(self._results, key, found, task.describe(session, key))
 
     def _find(self, session: Session, key: CacheKey) -> Hit | Miss:
-        found = self._results.find(key, session.serializer)
-        if isinstance(found, Miss):
+        found = self._results.find(key, session.configuration.serializer)
+        if isinstance(found, Miss) and found.reason == DAMAGED:
             self._warn_of_damage(found)
         return found
 
@@ -281,3 +305,17 @@ class CachingAdvice(Advice):
         """
         identified = self._identify(session)
         return 0 if identified is None else self._results.forget(identified[1])
+
+
+def _constant_arguments(execution: Execution) -> tuple[Any, ...] | None:
+    """Return what stands for the arguments of a call if they are small constants."""
+    values = execution.args
+    if execution.kwargs:
+        values = (*values, *execution.kwargs.values())
+    types = (*map(type, values),)
+    if not _CONSTANTS.issuperset(types) or sum(map(getsizeof, values)) > _SMALL:
+        return None
+    # An id that is there already may have been chosen by who made the execution.
+    if getattr(execution, "has_id", True):
+        return None
+    return values, types, *execution.kwargs

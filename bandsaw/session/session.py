@@ -113,6 +113,8 @@ class Session:
     advice_chain: str
     environments: tuple[Resolution, ...] = ()
     _context: Context | None = None
+    # The entries of a context that is not made yet.
+    _notes: dict[str, Any] | None = None
     _attachments: Attachments | None = None
     _cancellation: Cancellation | None = None
     _ids: Ids | None = None
@@ -208,7 +210,7 @@ class Session:
             raise self._out_of_turn()
         self.result = result
         walk = self.walk
-        self._stand_before(walk.conclude(walk.end - position.left))
+        self._stand_before(walk.concluded[walk.end - position.left])
         self.proceed()
 
     def choose_chain(self) -> None:
@@ -304,12 +306,27 @@ class Session:
         """The notes of advices and extensions."""
         context = self._context
         if context is None:
-            context = self._context = Context()
+            context = self._context = Context(self._notes)
         return context
 
     @context.setter
     def context(self, context: Context) -> None:
         self._context = context
+
+    def note(self, name: str, value: Any) -> None:
+        """Set an entry of the context, unless there is one already.
+
+        Args:
+            name: The name of the entry.
+            value: What it is set to.
+        """
+        # Most contexts are never looked at, and making one takes longer than this.
+        if self._context is not None:
+            self._context.setdefault(name, value)
+        elif self._notes is None:
+            self._notes = {name: value}
+        else:
+            self._notes.setdefault(name, value)
 
     @property
     def attachments(self) -> Attachments:
@@ -488,7 +505,7 @@ class Session:
         self.task = frozen.task  # type: ignore[assignment]
         self.execution = frozen.execution  # type: ignore[assignment]
         self.result = frozen.result  # type: ignore[assignment]
-        self._context, self._run = frozen.context, frozen.run
+        self._context, self._notes, self._run = frozen.context, None, frozen.run
         self._ids = frozen.ids or self._ids
         if self._attachments or frozen.attachments:
             self._attachments = self.attachments.replaced_by(frozen.attachments)

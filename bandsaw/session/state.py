@@ -104,7 +104,8 @@ def freeze(session: Session, with_ids: bool = False) -> FrozenSession:
         session: The session.
         with_ids: Whether the ids are computed if they are not known yet.
     """
-    context, attachments, ids = session._context, session._attachments, session._ids
+    context = session._context if session._notes is None else session.context
+    attachments, ids = session._attachments, session._ids
     execution: Any = session.execution
     is_complete = execution is not None and session.task is not None
     # What is known already is the same everywhere, also where an argument has no

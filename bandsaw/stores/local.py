@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import mmap
 import os
 import stat
 import time
 import warnings
+import weakref
 from pathlib import Path
 
 from ..exceptions import UntrustedDirectoryError
+from ..runtime.fork import Lock, call_in_child
 from .base import Item, Store, check_name
 from .flights import flights_of
-from .uses import Uses, is_orphan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 DOCUMENT = ".code-"
 
 _WRITING, _LOCKS = ".writing-", ".locks"
+_USES = ".uses-"
+
+# Uses are written this often at most, in seconds.
+_INTERVAL = 60.0
+
+# So many names are remembered until then.
+_MOST_NAMES = 10_000
 
 # A longer file is mapped.
 _LONGEST_READ = 1 << 16
@@ -54,7 +63,7 @@ class LocalStore(Store):
         self._is_checked = False
         self._checked_parents: set[str] = set()
         self._flights: Flights | None = None
-        self._uses = Uses(self._root)
+        self._uses = _Uses(self._root)
 
     def read(self, name: str) -> Content | None:
         """Return what is kept under a name; a large file is mapped."""
@@ -140,7 +149,7 @@ class LocalStore(Store):
                 if base.startswith(_WRITING):
                     if time.time() - os.lstat(path).st_mtime > _LONGEST_WRITING:
                         os.unlink(path)
-                elif is_orphan(path):
+                elif _is_orphan(path):
                     os.unlink(path)
                 with contextlib.suppress(OSError):
                     if os.path.dirname(path) != self._root:
@@ -247,3 +256,109 @@ def _files(directory: str) -> Iterator[str]:
             yield from _files(entry.path)
         else:
             yield entry.path
+
+
+class _Uses:
+    """When and how often the files below a directory were used.
+
+    What is known of a file is in one beside it, which is as long as the file has
+    answered calls, and as old as its last use. It is written late, many uses at a time:
+    a hit must not cost a write.
+
+    Args:
+        root: The directory.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._lock = Lock()
+        self._begin_anew()
+        _all_uses.add(self)
+        call_in_child(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        # What its parent remembers, the parent writes.
+        self._hits: dict[str, int] = {}
+        self._written = time.monotonic()
+
+    def note(self, name: str) -> None:
+        """Remember that a file was used.
+
+        Args:
+            name: Its path below the root.
+        """
+        hits = self._hits
+        hits[name] = hits.get(name, 0) + 1
+        if time.monotonic() - self._written > _INTERVAL or len(hits) > _MOST_NAMES:
+            self.write()
+
+    def forget(self, name: str) -> None:
+        """Forget the uses of a file that is removed.
+
+        Args:
+            name: Its path below the root.
+        """
+        self._hits.pop(name, None)
+        try:
+            os.unlink(_beside(f"{self._root}/{name}"))
+        except OSError:
+            pass  # There were none.
+
+    def write(self) -> None:
+        """Write down what is remembered, as far as that is possible."""
+        with self._lock:
+            hits, self._hits = self._hits, {}
+            self._written = time.monotonic()
+        for name, count in hits.items():
+            path = f"{self._root}/{name}"
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+            try:
+                if not os.path.exists(path):
+                    continue
+                descriptor = os.open(_beside(path), flags | os.O_CLOEXEC, 0o600)
+                try:
+                    os.write(descriptor, b"." * count)
+                finally:
+                    os.close(descriptor)
+            except OSError:
+                pass  # It matters only for the choice of what is removed first.
+
+    def of(self, name: str) -> tuple[float, int]:
+        """Return when a file was used the last time, and how often.
+
+        Args:
+            name: Its path below the root.
+
+        Returns:
+            Seconds since the epoch, 0 for never, and a number.
+        """
+        pending = self._hits.get(name, 0)
+        try:
+            status = os.lstat(_beside(f"{self._root}/{name}"))
+        except OSError:
+            return (time.time() if pending else 0.0), pending
+        used = time.time() if pending else status.st_mtime
+        return used, status.st_size + pending
+
+
+def _is_orphan(path: str) -> bool:
+    """Tell if a file holds the uses of one that is gone."""
+    directory, _, name = path.rpartition("/")
+    if not name.startswith(_USES):
+        return False
+    return not os.path.lexists(f"{directory}/{name[len(_USES) :]}")
+
+
+def _beside(path: str) -> str:
+    """Return the path of the file that holds the uses of another one."""
+    directory, _, name = path.rpartition("/")
+    return f"{directory}/{_USES}{name}"
+
+
+_all_uses: weakref.WeakSet[_Uses] = weakref.WeakSet()
+
+
+@atexit.register
+def _write_all_uses() -> None:
+    for uses in list(_all_uses):
+        uses.write()

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import namedtuple
+from io import BytesIO
 
 from ..exceptions import DamagedEntryError, UntrustedDirectoryError
+from ..fingerprint import is_immutable
 from ..result import Result
 from ..serialization import PickleSerializer
 from ..serialization.buffers import contiguous
@@ -115,9 +117,10 @@ class ResultStore:
     ) -> None:
         self._store = store
         self._bounds = Bounds(store, max_size, max_age)
-        # Bytes that were checked once need not be checked again.
-        self._checked: dict[str, tuple[bytes, CacheKey, Content]] = {}
-        self._documents: set[str] = set()
+        # Bytes that were checked once need not be checked again. The value in them is
+        # kept if it cannot be changed.
+        self._checked: dict[str, tuple[bytes, CacheKey, Content, tuple[Any, ...]]] = {}
+        self._documents: set[str | None] = set()
 
     def trust_signatures_of(self, serializer: Serializer) -> None:
         """Let signatures take the place of access rights, if a serializer signs.
@@ -160,7 +163,12 @@ class ResultStore:
         Returns:
             The result, or why there is still none.
         """
-        found = self._read(miss.name, key, _bound(serializer, key))
+        reader = serializer
+        if type(serializer) is not PickleSerializer:
+            reader = _bound(serializer, key)
+        found = self._read(miss.name, key, reader)
+        if found is None:
+            return miss
         if isinstance(found, Miss):
             return self.get(key, serializer) if found.reason == OTHER_CODE else found
         self._store.note_use(found.name)
@@ -176,24 +184,35 @@ class ResultStore:
         Raises:
             UntrustedDirectoryError: If others can write where the entry is.
         """
-        serializer = _bound(serializer, key)
+        # The usual serializer makes no difference between subjects.
+        if type(serializer) is not PickleSerializer:
+            serializer = _bound(serializer, key)
         first = self._read(key.name, key, serializer)
-        if isinstance(first, Hit) or first.reason == DAMAGED:
+        if isinstance(first, Hit) or (first is not None and first.reason == DAMAGED):
             return first
         # The first entry may be gone, and that of other code still be there.
-        second = self._read(key.variant, key, serializer)
-        if isinstance(second, Hit) or second.reason in (DAMAGED, TOO_OLD):
+        beside = key.variant
+        second = self._read(beside, key, serializer)
+        if isinstance(second, Hit) or (
+            second is not None and second.reason != OTHER_CODE
+        ):
             return second
-        return second if first.reason == OTHER_CODE else first
+        if first is None:
+            return Miss(key.name, ABSENT)
+        return Miss(beside, ABSENT) if first.reason == OTHER_CODE else first
 
-    def _read(self, name: str, key: CacheKey, serializer: Serializer) -> Hit | Miss:
-        """Return the result of one entry, if it is that of a key."""
+    def _read(
+        self, name: str, key: CacheKey, serializer: Serializer
+    ) -> Hit | Miss | None:
+        """Return the result of one entry, if it is that of a key; `None` without it."""
         try:
             content = self._store.read(name)
             if content is None:
-                return Miss(name, ABSENT)
+                return None
             checked = self._checked.get(name)
             if checked is not None and checked[0] == content and checked[1] == key:
+                if checked[3] and type(serializer) is PickleSerializer:
+                    return Hit(name, Result(*checked[3]))
                 value = serializer.deserialize_with_buffers(checked[2], ())
             elif not has_footer(content):
                 value = _value_put_by_hand(content, serializer)
@@ -202,8 +221,8 @@ class ResultStore:
                 reason = self._reason_against(entry, key)
                 if reason is not None:
                     return Miss(name, reason)
-                self._remember(name, entry, key)
                 value = serializer.deserialize_with_buffers(entry.value, entry.buffers)
+                self._remember(name, entry, key, _constant_of(value, serializer))
             if not isinstance(value, Result):
                 raise TypeError(f"it holds a {type(value).__name__}, not a result")
             return Hit(name, value)
@@ -217,14 +236,16 @@ class ResultStore:
             return OTHER_CODE
         return TOO_OLD if self._bounds.is_over(entry.created) else None
 
-    def _remember(self, name: str, entry: Entry, key: CacheKey) -> None:
+    def _remember(
+        self, name: str, entry: Entry, key: CacheKey, constant: tuple[Any, ...]
+    ) -> None:
         """Remember a small entry that was checked; its bytes are compared next time."""
         if self._bounds.max_age is not None:
             return
         if type(entry.content) is bytes and len(entry.content) <= _LARGEST_REMEMBERED:
             if len(self._checked) >= _MOST_REMEMBERED:
                 self._checked.clear()
-            self._checked[name] = (entry.content, key, entry.value)
+            self._checked[name] = (entry.content, key, entry.value, constant)
 
     def put(
         self,
@@ -247,30 +268,31 @@ class ResultStore:
             OSError: If the entry cannot be written.
             SerializationError: If the result cannot be written.
         """
-        from io import BytesIO
-
         stream = BytesIO()
-        buffers = _bound(serializer, key).serialize_with_buffers(result, stream)
+        if type(serializer) is not PickleSerializer:
+            serializer = _bound(serializer, key)
+        buffers = serializer.serialize_with_buffers(result, stream)
         pieces = pack(
             stream.getvalue(),
-            [contiguous(buffer) for buffer in buffers],
+            list(map(contiguous, buffers)),
             description.record,
             key.arguments,
             key.code,
             time.time(),
         )
-        self._put_document(key, description.code)
+        if description.record["document"] not in self._documents:
+            self._put_document(description)
         self._store.write(miss.name, pieces)
-        self._bounds.added(sum(len(piece) for piece in pieces))
+        self._bounds.added(sum(map(len, pieces)))
 
-    def _put_document(self, key: CacheKey, code: Code | None) -> None:
-        name = document_of(key.task_id, code)
-        if code is None or name is None or name in self._documents:
-            return
-        if self._store.read(name) is None:
+    def _put_document(self, description: Description) -> None:
+        name = description.record["document"]
+        if name is not None and self._store.read(name) is None:
             import json
 
-            self._store.write(name, [json.dumps(parts_of(code)).encode("ascii")])
+            self._store.write(
+                name, [json.dumps(parts_of(description.code)).encode("ascii")]
+            )
         self._documents.add(name)
 
     def lock(self, key: CacheKey, wait: float) -> ContextManager[bool]:
@@ -369,9 +391,19 @@ def parts_of(code: Code | None) -> dict[str, list[str]]:
 
 def _bound(serializer: Serializer, key: CacheKey) -> Serializer:
     """Return the serializer of one entry; what is signed is of no use for another."""
-    if type(serializer) is PickleSerializer:
-        return serializer  # The usual one makes no difference between subjects.
     return serializer.bound_to(f"{key.name} {key.arguments} {key.code}")
+
+
+def _constant_of(result: Any, serializer: Serializer) -> tuple[Any, ...]:
+    """Return the value of a result, which need not be read again; `()` if it must be.
+
+    Another serializer may give another value, or see that a signature is not valid.
+    """
+    if type(serializer) is not PickleSerializer or type(result) is not Result:
+        return ()
+    if result.exception is not None or not is_immutable(result.value):
+        return ()
+    return (result.value,)
 
 
 def _value_put_by_hand(content: Content, serializer: Serializer) -> Any:
@@ -380,8 +412,6 @@ def _value_put_by_hand(content: Content, serializer: Serializer) -> Any:
     Raises:
         ValueError: If more is in the file.
     """
-    from io import BytesIO
-
     stream = BytesIO(content)
     value = serializer.deserialize(stream)
     # A serializer of the user's may have closed it.

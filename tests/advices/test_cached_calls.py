@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -22,7 +24,9 @@ from bandsaw.exceptions import (
     UnstableValueError,
     UntrustedDirectoryError,
 )
+from bandsaw.execution import Execution
 from bandsaw.serialization import SignedSerializer
+from bandsaw.session import Session
 from bandsaw.stores import LocalStore, MemoryStore
 from tests.configurations import loadable_configuration
 from tests.workflows import environment_of, run_python, write_files
@@ -105,6 +109,71 @@ def test_an_advice_that_makes_no_sense_is_named(tmp_path: Path) -> None:
         CachingAdvice(tmp_path, code="none")
     with pytest.raises(ConfigurationError, match="'much' is no size"):
         CachingAdvice(tmp_path, max_size="much")
+
+
+def test_equal_arguments_of_other_types_are_other_calls(make: Any) -> None:
+    task = make(give)
+    values = [1, True, 1.0, 0, False, 0.0, -0.0, "1", b"1", None]
+
+    for _ in range(3):
+        assert list(map(repr, map(task, values))) == list(map(repr, values))
+    assert len(computed) == len(values)
+
+
+def test_arguments_by_keyword_are_not_taken_for_others(make: Any) -> None:
+    task = make(lambda a=0, b=0, c=0: (a, b, c))
+
+    for _ in range(3):
+        assert task(1, 2) == (1, 2, 0)
+        assert task(1, b=2) == (1, 2, 0)
+        assert task(1, c=2) == (1, 0, 2)
+        assert task(c=1, a=2) == (2, 0, 1)
+
+
+def test_an_id_that_was_chosen_for_the_arguments_counts(
+    make: Any, configuration: Configuration, tmp_path: Path
+) -> None:
+    task = make(give)
+    for _ in range(2):
+        task(1)
+    execution = Execution("chosen", (1,))
+
+    Session(task.bandsaw_task, execution, configuration).initiate()
+
+    assert [path.name for path in entries(tmp_path)][-1] == "chosen"
+    assert computed == [1, 1]
+
+
+def test_a_cache_does_not_keep_tasks_alive(make: Any) -> None:
+    task = make(give)
+    for _ in range(2):
+        task(1)
+    reference = weakref.ref(task.bandsaw_task)
+
+    del task
+    gc.collect()
+
+    assert reference() is None
+
+
+FACTOR = 2
+
+
+def scale(x: int) -> int:
+    return FACTOR * x
+
+
+def test_code_that_changes_between_equal_calls_is_seen(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make(scale)
+    assert [task(2), task(2), task(2)] == [4, 4, 4]
+
+    monkeypatch.setitem(globals(), "FACTOR", 3)
+    assert [task(2), task(2)] == [6, 6]
+
+    monkeypatch.undo()
+    assert task(2) == 4
 
 
 # Code

@@ -241,6 +241,17 @@ def test_the_members_are_those_that_were_published(
     session.remove_temp_dir()
 
 
+def test_notes_are_saved_with_the_context(
+    configuration: bandsaw.Configuration,
+) -> None:
+    session = session_of(configuration)
+    without_notes = saved(session)
+    session.note("path", 1)
+
+    assert restored(saved(session)).context.attributes == {"path": 1}
+    assert session.restore(io.BytesIO(without_notes)).context.attributes == {}
+
+
 def test_an_answer_leaves_out_what_is_known(
     configuration: bandsaw.Configuration,
 ) -> None:

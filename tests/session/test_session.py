@@ -418,3 +418,16 @@ def test_many_threads_walk_along_one_chain() -> None:
 
     assert len(results) == 400
     assert all(value == number * 8 for number, value in results)
+
+
+def test_a_note_is_an_entry_of_the_context_that_came_first() -> None:
+    session = session_of(answer)
+    session.note("path", 1)
+    session.note("path", 2)
+    session.note("other", 3)
+    assert session.context.attributes == {"path": 1, "other": 3}
+
+    session.note("path", 4)
+    session.note("later", 5)
+
+    assert session.context.attributes == {"path": 1, "other": 3, "later": 5}

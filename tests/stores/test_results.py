@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bandsaw import PickleSerializer
@@ -12,18 +14,19 @@ from bandsaw.stores import MemoryStore
 from bandsaw.stores.results import (
     ABSENT,
     DAMAGED,
-    OTHER_CODE,
     TOO_OLD,
     CacheKey,
     Description,
     Hit,
     Miss,
     ResultStore,
+    document_of,
 )
 
 SERIALIZER = PickleSerializer()
 CODE = Code({"module.task": Part("module.task", "function", "1", "text")}, {})
-DESCRIPTION = Description({"task": "module.task"}, CODE)
+RECORD = {"task": "module.task", "document": document_of("task", CODE)}
+DESCRIPTION = Description(RECORD, CODE)
 
 
 @pytest.fixture(name="store")
@@ -62,6 +65,35 @@ def test_a_result_is_found_by_its_key(results: ResultStore) -> None:
     assert results.find(key(), SERIALIZER) == Hit("task/execution", Result(7))
 
 
+class Doubling(PickleSerializer):
+    """Reads what another one has written, and gives another value for it."""
+
+    def deserialize_with_buffers(self, content: Any, buffers: Any) -> Any:
+        return Result(2 * super().deserialize_with_buffers(content, buffers).value)
+
+
+@pytest.mark.parametrize("value", [7, [7], (7, "text"), ([7],), None])
+def test_a_result_is_what_its_serializer_reads(
+    results: ResultStore, value: Any
+) -> None:
+    put(results, key(), value)
+
+    for _ in range(3):
+        assert results.get(key(), SERIALIZER) == Result(value)
+    if value is not None:
+        assert results.get(key(), Doubling()) == Result(2 * value)
+
+
+def test_results_that_can_be_changed_are_not_shared(results: ResultStore) -> None:
+    put(results, key(), ([7],))
+    for _ in range(3):
+        found = results.get(key(), SERIALIZER)
+        assert isinstance(found, Result)
+        assert found == Result(([7],))
+        found.value[0].append(8)
+        found.value = 9
+
+
 def test_results_of_other_code_stand_beside(results: ResultStore) -> None:
     put(results, key("0"), 7)
     miss = put(results, key("1"), 8)
@@ -79,7 +111,7 @@ def test_other_arguments_with_the_same_digits_are_a_miss(results: ResultStore) -
 
     miss = results.get(key(arguments="c"), SERIALIZER)
 
-    assert miss == Miss(key().variant, OTHER_CODE)
+    assert miss == Miss(key().variant, ABSENT)
 
 
 def test_only_a_result_in_use_is_one_that_was_used(
@@ -154,7 +186,7 @@ def test_an_entry_says_of_what_it_is_the_result(
     entry = results.entry(key().name)
 
     assert entry is not None
-    assert entry.record == {"task": "module.task"}
+    assert entry.record == RECORD
     assert (entry.arguments, entry.code) == (key().arguments, key().code)
     assert results.entry("task/by-hand") is None
     assert results.entry("task/none") is None

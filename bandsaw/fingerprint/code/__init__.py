@@ -15,17 +15,24 @@ from .arguments import code_in
 from .parts import Code, Part
 from .reach import Reach
 from .sources import definition_of, form_of
+from .watching import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from .watching import Watch
-
     Known = dict[tuple[Any, ...], tuple[Code, Watch]]
 
-__all__ = ["Code", "Part", "code_in", "own_code", "reachable_code"]
+__all__ = [
+    "Code",
+    "Part",
+    "Watch",
+    "code_in",
+    "own_code",
+    "reachable_code",
+    "watched_code",
+]
 
 # So many combinations of what comes with the arguments are remembered for a function.
 _MOST_KNOWN = 100
@@ -49,12 +56,24 @@ def reachable_code(function: FunctionType, others: tuple[Any, ...] = ()) -> Code
     Returns:
         The code. The same object as long as nothing has changed.
     """
+    return watched_code(function, others)[0]
+
+
+def watched_code(
+    function: FunctionType, others: tuple[Any, ...] = ()
+) -> tuple[Code, Watch]:
+    """Return what `reachable_code` does, and what tells as long as it is current.
+
+    Args:
+        function: The function, with the decorators that are part of it.
+        others: What `code_in` finds in its arguments.
+    """
     known = _known.get(id(function))
     if known is None or known[0]() is not function:
         known = _remember(function)
     found = known[1].get(others)
     if found is not None and found[1].is_current():
-        return found[0]
+        return found
     reach = Reach()
     code = reach.code_of(function, others)
     while reach.has_taken_state_for_constants:
@@ -66,8 +85,8 @@ def reachable_code(function: FunctionType, others: tuple[Any, ...] = ()) -> Code
     if len(known[1]) >= _MOST_KNOWN:
         # A lambda is another one at each call.
         known[1].clear()
-    known[1][others] = (code, reach.watch)
-    return code
+    found = known[1][others] = (code, reach.watch)
+    return found
 
 
 def _remember(function: FunctionType) -> tuple[Any, Known]:
@@ -80,12 +99,11 @@ def _remember(function: FunctionType) -> tuple[Any, Known]:
     return known
 
 
-def own_code(function: FunctionType, others: tuple[Any, ...] = ()) -> Code:
+def own_code(function: FunctionType) -> Code:
     """Return the code of a function alone, without decorators and without what it uses.
 
     Args:
         function: The function; of what decorators made of one, that below them.
-        others: Make no difference; `reachable_code` takes the same arguments.
     """
     below = getattr(function, "__wrapped__", None)
     while isinstance(below, FunctionType):

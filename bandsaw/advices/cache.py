@@ -257,7 +257,7 @@ class CachingAdvice(Advice):
         """Tell if a call would be answered from this cache.
 
         Args:
-            session: The session of the call; it needs not be initiated.
+            session: The session of the call; it need not be initiated.
         """
         identified = self._identify(session)
         return identified is not None and isinstance(
@@ -268,7 +268,7 @@ class CachingAdvice(Advice):
         """Say why a call is answered from this cache, or why it is not.
 
         Args:
-            session: The session of the call; it needs not be initiated.
+            session: The session of the call; it need not be initiated.
 
         Returns:
             That it is a hit; or in what the call differs from the nearest one whose
@@ -298,7 +298,7 @@ class CachingAdvice(Advice):
         """Remove the results of a call, those of other code included.
 
         Args:
-            session: The session of the call; it needs not be initiated.
+            session: The session of the call; it need not be initiated.
 
         Returns:
             How many there were.
@@ -315,7 +315,7 @@ def _constant_arguments(execution: Execution) -> tuple[Any, ...] | None:
     types = (*map(type, values),)
     if not _CONSTANTS.issuperset(types) or sum(map(getsizeof, values)) > _SMALL:
         return None
-    # An id that is there already may have been chosen by who made the execution.
+    # An id that is there already may have been chosen by the caller.
     if getattr(execution, "has_id", True):
         return None
     return values, types, *execution.kwargs

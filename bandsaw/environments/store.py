@@ -16,7 +16,7 @@ import time
 from ..exceptions import EnvironmentBuildError, UntrustedDirectoryError
 from ..runtime.home import home_directory
 from ..runtime.temporary import open_private
-from ..stores.flights import flights_of
+from ..stores.locks import locks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,9 +181,9 @@ def alone(name: str, wait: float = _LONGEST_WAIT) -> ContextManager[bool]:
     Returns:
         A context manager, which gives `False` if somebody else took too long.
     """
-    locks = flights_of(os.path.join(environments_directory(), _LOCKS))
-    # Whoever computes a result under the lock of a cache may need an environment. The
-    # tilde comes after all names that a cache has, as the order of locks demands.
+    locks = locks_of(os.path.join(environments_directory(), _LOCKS))
+    # A call that computes a result under the lock of a cache may need an environment.
+    # The tilde comes after all names that a cache has, as the order of locks demands.
     return locks.alone(f"~{name}", wait)
 
 

@@ -260,7 +260,7 @@ def _holding(held: Sequence[tuple[str, str]] | None) -> ContextManager[None]:
     """Know what the sender of a session holds until it has ended."""
     if held is None:
         return contextlib.nullcontext()
-    from ..stores.flights import holding
+    from ..stores.locks import holding
 
     return holding(held)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Item:
-    """What a store says of one of its names.
+    """What a store knows of one of its names.
 
     Attributes:
         name: The name.
@@ -39,11 +39,11 @@ class Store(ABC):
     """Keeps bytes by name.
 
     A name looks like a relative path of two parts, ``task/execution``. What is kept
-    under a name is whole or absent at any time, whoever writes, reads or is killed.
+    under a name is whole or absent at any time, also when a writer is killed.
     """
 
-    #: Whether what is kept here carries signatures, so that it does not matter who else
-    #: can write here. Set by whoever signs.
+    #: Whether what is kept here carries signatures, so that other users may write here.
+    #: Set by the cache.
     is_signed = False
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Store(ABC):
 
         Returns:
             The bytes, `None` if there are none. Large ones may be a private mapping of
-            a file: writable, but nobody else sees what is written.
+            a file: writable, but changes are not seen elsewhere.
 
         Raises:
             OSError: If they cannot be read.
@@ -75,7 +75,7 @@ class Store(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> bool:
-        """Remove what is kept under a name. Whoever reads it just then is not hurt.
+        """Remove what is kept under a name; what is being read stays readable.
 
         Args:
             name: The name.
@@ -103,15 +103,15 @@ class Store(ABC):
         """Remove what writers that were killed have left."""
 
     def alone(self, name: str, wait: float) -> ContextManager[bool]:
-        """Be the only one on this machine who deals with a name.
+        """Lock a name across the threads and processes of this machine.
 
         Args:
             name: The name.
-            wait: How long to wait for somebody else, in seconds.
+            wait: How long to wait for the lock, in seconds.
 
         Returns:
-            A context manager that gives `True` when this is the only one, and `False`
-            when the wait took too long, or could never have ended.
+            A context manager that gives `True` while the lock is held, and `False` when
+            the wait took too long, or could never have ended.
         """
         return contextlib.nullcontext(False)
 

@@ -4,10 +4,10 @@ An entry is one run of bytes::
 
     what the serializer wrote | record | padding | buffers | footer
 
-It begins with the bytes of the serializer, so that whoever knows only that can read it.
-The record, a JSON document, says what the entry is the result of. Large buffers stand
+It begins with the bytes of the serializer, so that it can be read by that alone.
+The record, a JSON document, describes the call whose result it is. Large buffers stand
 at multiples of 64 bytes, so that they can be used where they are mapped. The footer, a
-line of fixed length, says which call and which code the entry belongs to, and has a
+line of fixed length, has the fingerprints of the arguments and of the code, and a
 checksum of all but the buffers, whose own are in the record.
 """
 

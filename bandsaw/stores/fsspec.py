@@ -128,7 +128,7 @@ class FsspecStore(Store):
         self._copy.clean()
 
     def alone(self, name: str, wait: float) -> ContextManager[bool]:
-        """Be the only one on this machine who deals with a name."""
+        """Lock a name across the threads and processes of this machine."""
         return self._copy.alone(name, wait)
 
     def _path(self, name: str) -> str:

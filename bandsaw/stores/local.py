@@ -15,14 +15,14 @@ from pathlib import Path
 from ..exceptions import UntrustedDirectoryError
 from ..runtime.fork import Lock, call_in_child
 from .base import Item, Store, check_name
-from .flights import flights_of
+from .locks import locks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ContextManager, Iterator, Sequence
 
     from .base import Content
-    from .flights import Flights
+    from .locks import Locks
 
 #: How the names of documents begin, which are no entries.
 DOCUMENT = ".code-"
@@ -42,7 +42,7 @@ _LONGEST_READ = 1 << 16
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
-# Nobody writes that long: the writer was killed. In seconds.
+# A write that takes longer has ended: its writer was killed. In seconds.
 _LONGEST_WRITING = 3600.0
 
 
@@ -62,7 +62,7 @@ class LocalStore(Store):
         self._root = os.path.abspath(directory)
         self._is_checked = False
         self._checked_parents: set[str] = set()
-        self._flights: Flights | None = None
+        self._locks: Locks | None = None
         self._uses = _Uses(self._root)
 
     def read(self, name: str) -> Content | None:
@@ -77,7 +77,7 @@ class LocalStore(Store):
             content = os.read(descriptor, _LONGEST_READ)
             if len(content) < _LONGEST_READ:
                 return content
-            # Copy-on-write: what is written there is seen by nobody else.
+            # Copy-on-write: changes are not seen elsewhere.
             return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
         finally:
             os.close(descriptor)
@@ -156,17 +156,17 @@ class LocalStore(Store):
                         os.rmdir(os.path.dirname(path))
 
     def alone(self, name: str, wait: float) -> ContextManager[bool]:
-        """Be the only one on this machine who deals with a name."""
-        if self._flights is None:
-            self._flights = flights_of(f"{self._root}/{_LOCKS}")
-        return self._flights.alone(name, wait)
+        """Lock a name across the threads and processes of this machine."""
+        if self._locks is None:
+            self._locks = locks_of(f"{self._root}/{_LOCKS}")
+        return self._locks.alone(name, wait)
 
     def location(self, name: str) -> str:
         """Return the path of the file of a name."""
         return f"{self._location}/{name}"
 
     def _check(self, name: str) -> None:
-        """Look, once for each task, if somebody else could have put something there."""
+        """Check, once for each task, that no other user can write there."""
         check_name(name)
         if not self._is_checked:
             self._check_directory()
@@ -222,14 +222,14 @@ class LocalStore(Store):
 
 def _mend(mode: str, path: str) -> str:
     return (
-        "Whoever can write there can run code here, because reading a pickle can. "
+        "A user who can write there can run code here, because reading a pickle can. "
         f"Take that right away with 'chmod {mode} {path}', or sign what is kept, with "
         "configuration.set_serializer(SignedSerializer(PickleSerializer(), key))."
     )
 
 
 def _make_below(root: str, directory: str) -> None:
-    # The mode of `os.makedirs` counts for the last directory only.
+    # The mode of `os.makedirs` is that of the last directory only.
     for part in directory.split("/"):
         root = f"{root}/{part}"
         with contextlib.suppress(FileExistsError):

@@ -6,7 +6,7 @@ import time
 
 from ..runtime.fork import Lock
 from .base import Item, Store, check_name
-from .flights import Flights
+from .locks import Locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class MemoryStore(Store):
         self._contents: dict[str, bytes] = {}
         self._items: dict[str, Item] = {}
         self._lock = Lock()
-        self._flights = Flights()
+        self._locks = Locks()
 
     def read(self, name: str) -> Content | None:
         """Return what is kept under a name."""
@@ -55,8 +55,8 @@ class MemoryStore(Store):
             item.used, item.hits = time.time(), item.hits + 1
 
     def alone(self, name: str, wait: float) -> ContextManager[bool]:
-        """Be the only thread that deals with a name."""
-        return self._flights.alone(name, wait)
+        """Lock a name among the threads of this process."""
+        return self._locks.alone(name, wait)
 
     def __repr__(self) -> str:
         return "MemoryStore()"

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         error: Exception | None = None
 
     class Description(NamedTuple):
-        """What an entry says of its call, and the code that its document describes."""
+        """The record of a call, and the code that its document describes."""
 
         record: dict[str, Any]
         code: Code | None
@@ -158,7 +158,7 @@ class ResultStore:
         Args:
             key: The key.
             serializer: What reads the result.
-            miss: How the result was missed. Who put it has put it in its place.
+            miss: How the result was missed: where it has been put, if it has.
 
         Returns:
             The result, or why there is still none.

@@ -1,13 +1,13 @@
-"""One at a time: locks by name, across the threads and processes of one machine.
+"""Locks by name, across the threads and processes of one machine.
 
 A lock of a name is a byte of a lock file, chosen by a hash of the name and locked by
-the operating system, which gives it up when its holder dies. Such locks belong to a
+the operating system, which releases it when its holder dies. Such locks belong to a
 process, and all of them are lost when it closes any descriptor of that file. So a
 process has one descriptor, which stays open, and its threads have locks of their own.
 
-Whoever waits for a name shares the lock of a second byte, which says that the name is
-wanted. So those who wait in a circle find out: names have an order, in which waiting is
-safe. Against it, somebody waits only as long as nobody wants what he holds himself.
+A waiting thread shares the lock of a second byte, which marks the name as wanted. So
+threads that wait in a circle find out: names have an order, in which waiting is safe.
+Against it, a thread waits only as long as no other one wants a name that it holds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    Held = tuple["Flights", str]
+    Held = tuple["Locks", str]
 
 try:
     import fcntl
@@ -43,10 +43,10 @@ except ImportError:  # Not a POSIX system
 _SHORTEST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.05
 
-# Somebody else holds the lock.
+# Another process holds the lock.
 _HELD_ELSEWHERE = (errno.EACCES, errno.EAGAIN)
 
-# From the byte of a name to the one that says that it is wanted.
+# From the byte of a name to the one that marks it as wanted.
 _WANTED = 1 << 32
 
 # What is held by those on whose behalf something runs: its thread, the one that awaits
@@ -54,27 +54,27 @@ _WANTED = 1 << 32
 _held: ContextVar[tuple[Held, ...]] = ContextVar("held", default=())
 
 
-# By the real path of the lock file: two stores of one directory are one. They stay, as
-# nobody may ever close a descriptor of a lock file.
-_flights: dict[str, Flights] = {}
-_flights_lock = Lock()
+# By the real path of the lock file: two stores of one directory are one. They stay,
+# because a descriptor of a lock file must never be closed.
+_all_locks: dict[str, Locks] = {}
+_all_locks_guard = Lock()
 
 
-def flights_of(path: str) -> Flights:
-    """Return the names of a directory with which somebody deals alone.
+def locks_of(path: str) -> Locks:
+    """Return the locks of a directory.
 
     Args:
         path: The path of the lock file in the directory.
     """
     path = os.path.realpath(path)
-    with _flights_lock:
-        if path not in _flights:
-            _flights[path] = Flights(path)
-        return _flights[path]
+    with _all_locks_guard:
+        if path not in _all_locks:
+            _all_locks[path] = Locks(path)
+        return _all_locks[path]
 
 
-class Flights:
-    """The names with which somebody deals alone.
+class Locks:
+    """The locks of one store, by name.
 
     Args:
         path: The path of the lock file, `None` for a store that only this process
@@ -91,8 +91,8 @@ class Flights:
         self._process = os.getpid()
 
     def alone(self, name: str, wait: float) -> ContextManager[bool]:
-        """Be the only one on this machine who deals with a name; see `Store.alone`."""
-        return _Flight(self, name, wait)
+        """Lock a name on this machine; see `Store.alone`."""
+        return _Lock(self, name, wait)
 
     def _acquire(self, name: str, wait: float, held: Sequence[Held]) -> bool:
         self._begin_anew_in_forked_process()
@@ -101,8 +101,8 @@ class Flights:
         if wait <= 0:
             return False
         is_in_order = all(name > other for _, other in held)
-        for flights, _ in held:
-            flights._begin_anew_in_forked_process()
+        for locks, _ in held:
+            locks._begin_anew_in_forked_process()
         deadline = time.monotonic() + wait
         pause = _SHORTEST_PAUSE
         self._want(name, 1)
@@ -110,7 +110,9 @@ class Flights:
             while not self._try(name):
                 if time.monotonic() >= deadline:
                     return False
-                if not is_in_order and any(f._is_wanted(other) for f, other in held):
+                if not is_in_order and any(
+                    locks._is_wanted(other) for locks, other in held
+                ):
                     return False
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -122,7 +124,7 @@ class Flights:
     def _want(self, name: str, more: int = 0) -> None:
         """Note that so many more threads wait for a name, and let all processes know.
 
-        Done again and again: who looks for it just now is in the way.
+        Done again and again, because a process that looks for the mark is in its way.
         """
         with self._guard:
             count = self._wanted.pop(name, 0) + more
@@ -136,7 +138,7 @@ class Flights:
         self._lock(position + _WANTED, "LOCK_SH" if is_wanted else "LOCK_UN")
 
     def _is_wanted(self, name: str) -> bool:
-        """Tell if somebody else waits for a name."""
+        """Tell if another thread or process waits for a name."""
         with self._guard:
             if name in self._wanted:
                 return True
@@ -157,7 +159,7 @@ class Flights:
             return False
 
     def _lock(self, position: int, kind: str) -> bool:
-        """Change the lock of a byte, and tell if nobody else was in the way."""
+        """Change the lock of a byte, and tell if no other process was in the way."""
         if self._path is None or fcntl is None:
             return True
         # Where there is no file, or there are no locks, the threads have theirs.
@@ -192,33 +194,33 @@ class Flights:
             self._process = process
 
 
-class _Flight:
-    """A name with which somebody may deal alone."""
+class _Lock:
+    """The lock of a name, held while it is entered."""
 
-    __slots__ = ("_flights", "_name", "_token", "_wait")
+    __slots__ = ("_locks", "_name", "_token", "_wait")
 
-    def __init__(self, flights: Flights, name: str, wait: float) -> None:
-        self._flights = flights
+    def __init__(self, locks: Locks, name: str, wait: float) -> None:
+        self._locks = locks
         self._name = name
         self._wait = wait
         self._token: Token[tuple[Held, ...]] | None = None
 
     def __enter__(self) -> bool:
         held = _held.get()
-        is_alone = self._flights._acquire(self._name, self._wait, held)
+        is_alone = self._locks._acquire(self._name, self._wait, held)
         if is_alone:
-            self._token = _held.set((*held, (self._flights, self._name)))
+            self._token = _held.set((*held, (self._locks, self._name)))
         return is_alone
 
     def __exit__(self, *error: object) -> None:
         if self._token is not None:
             _held.reset(self._token)
-            self._flights._release(self._name)
+            self._locks._release(self._name)
 
 
 def held() -> list[tuple[str, str]]:
     """Return what is held on behalf of the caller, for another process to know."""
-    return [(f._path, name) for f, name in _held.get() if f._path is not None]
+    return [(o._path, name) for o, name in _held.get() if o._path is not None]
 
 
 held_locks.register(held)
@@ -226,12 +228,12 @@ held_locks.register(held)
 
 @contextlib.contextmanager
 def holding(names: Iterable[tuple[str, str]]) -> Iterator[None]:
-    """Wait for others as somebody who holds something, which another process does.
+    """Wait for locks on behalf of another process that holds some.
 
     Args:
         names: What `held` has returned there.
     """
-    token = _held.set(tuple((flights_of(path), name) for path, name in names))
+    token = _held.set(tuple((locks_of(path), name) for path, name in names))
     try:
         yield
     finally:
@@ -250,7 +252,7 @@ def _position(name: str) -> int:
 
 @call_at_reset
 def _close_all() -> None:
-    for flights in _flights.values():
-        if flights._descriptor >= 0:
-            os.close(flights._descriptor)
-    _flights.clear()
+    for locks in _all_locks.values():
+        if locks._descriptor >= 0:
+            os.close(locks._descriptor)
+    _all_locks.clear()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bandsaw.stores import LocalStore, flights
+from bandsaw.stores import LocalStore, locks
 from tests.waiting import wait_until
 from tests.workflows import environment_of, run_python
 
@@ -127,7 +127,7 @@ def test_nobody_waits_for_himself(tmp_path: Path) -> None:
 SENT = """
 import sys
 from bandsaw.stores import LocalStore
-from bandsaw.stores.flights import holding
+from bandsaw.stores.locks import holding
 
 with holding([(sys.argv[2], "task/b")]):
     with LocalStore(sys.argv[1]).alone("task/a", 60) as is_alone:
@@ -140,7 +140,7 @@ def test_a_process_knows_what_is_held_by_the_one_that_has_sent_it(
 ) -> None:
     store = LocalStore(tmp_path)
     with store.alone("task/a", 0), store.alone("task/b", 0):
-        path = flights.held()[0][0]
+        path = locks.held()[0][0]
         waiting = start_holder(tmp_path, "task/c", "task/b")
         completed = run_python("-c", SENT, tmp_path, path, directory=tmp_path)
         assert completed.stdout == "False\n"
@@ -161,7 +161,7 @@ def test_a_forked_process_waits_for_its_parent_no_longer_than_others(
             finally:
                 os._exit(status)
         assert os.waitpid(child, 0)[1] == 0
-        assert flights.held()[0][1] == "task/a"
+        assert locks.held()[0][1] == "task/a"
 
 
 def test_nobody_is_waited_for_where_no_lock_file_can_be_made(
@@ -171,6 +171,6 @@ def test_nobody_is_waited_for_where_no_lock_file_can_be_made(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     # Whoever runs the tests as root may write everywhere.
-    monkeypatch.setattr(flights, "_open", refuse)
+    monkeypatch.setattr(locks, "_open", refuse)
 
     assert can_be_held(LocalStore(tmp_path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .exceptions import UnstableValueError
 from .identifier import ID_LENGTH, unique_identifier
 from .runtime.lazy import LateModule
 from .serialization import SerializableValue
@@ -11,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping, Sequence
 
-    from .fingerprint import Token
+    from .fingerprint.tokens import Token
     from .tasks import Task
 
 # What nearly all arguments are; nothing has to be imported to know that no task can
@@ -51,7 +50,7 @@ class Execution(SerializableValue):
         "kwargs",
     )
 
-    instability: UnstableValueError | None
+    instability: str | None
 
     def __init__(
         self,
@@ -152,17 +151,23 @@ class Execution(SerializableValue):
         """
         if self._fingerprint is None:
             tokens = self.argument_tokens(task)
-            self._fingerprint = fingerprint.fingerprint_of_tokens(tokens).hex()
+            found = fingerprint.fingerprint_of_tokens(tokens)
+            if not isinstance(found, bytes):
+                raise found.error()
+            self._fingerprint = found.hex()
             if self._id is None:
                 self._id = self._fingerprint[:ID_LENGTH]
         return self._fingerprint
 
     def _compute_id(self) -> str:
-        try:
-            return self.fingerprint()[:ID_LENGTH]
-        except UnstableValueError as error:
-            self.instability = error
-            return unique_identifier()
+        if self._fingerprint is None:
+            tokens = self.argument_tokens()
+            found = fingerprint.fingerprint_of_tokens(tokens)
+            if not isinstance(found, bytes):
+                self.instability = found.reason
+                return unique_identifier()
+            self._fingerprint = found.hex()
+        return self._fingerprint[:ID_LENGTH]
 
     def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the execution."""
@@ -172,7 +177,7 @@ class Execution(SerializableValue):
             "kwargs": self.kwargs,
         }
         if self.instability is not None:
-            values["instability"] = str(self.instability)
+            values["instability"] = self.instability
         return values
 
     @classmethod
@@ -180,7 +185,7 @@ class Execution(SerializableValue):
         """Make an execution of what a serializer has read."""
         execution = cls(values["execution_id"], values["args"], values["kwargs"])
         if "instability" in values:
-            execution.instability = UnstableValueError(values["instability"])
+            execution.instability = values["instability"]
         return execution
 
     def to_move(self) -> dict[str, Any]:

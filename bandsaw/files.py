@@ -110,7 +110,7 @@ class File(SerializableValue):
         return status
 
     def _compute(self) -> str:
-        from .fingerprint.buffers import BLOCK_SIZE, digest_blocks
+        from .fingerprint.digests import BLOCK_SIZE, digest_blocks
 
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:

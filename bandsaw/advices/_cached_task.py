@@ -7,8 +7,8 @@ from collections import namedtuple
 from hashlib import sha256
 from types import FunctionType
 
-from ..exceptions import ConfigurationError, SerializationError
-from ..fingerprint import fingerprint_of_tokens
+from ..exceptions import ConfigurationError, SerializationError, UnstableValueError
+from ..fingerprint import Unstable, fingerprint_of_tokens
 from ..identifier import ID_LENGTH
 from ..infos import text_of
 from ..stores.results import CacheKey, Description, document_of
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Container, NamedTuple
 
     from ..execution import Execution
-    from ..fingerprint import Token
     from ..fingerprint.code import Code, Watch
+    from ..fingerprint.tokens import Token
     from ..session import Session
     from ..tasks import Task
 
@@ -134,13 +134,16 @@ class CachedTask:
         task = session.task
         execution: Execution = session.execution
         if self._ignored:
-            arguments = fingerprint_of_tokens(self._tokens(session)).hex()
+            found = fingerprint_of_tokens(self._tokens(session))
+            if isinstance(found, Unstable):
+                raise found.error()
+            arguments = found.hex()
             execution_id = arguments[:ID_LENGTH]
         else:
             arguments = execution.fingerprint(task)
             execution_id = execution.execution_id
             if execution.instability is not None:
-                raise execution.instability
+                raise UnstableValueError(execution.instability)
         version, watch = self._version_of(session)
         name = f"{task.task_id}/{execution_id}"
         return CacheKey(name, arguments, version.digest), watch

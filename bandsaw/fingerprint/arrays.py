@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .buffers import BLOCK_SIZE, digest_blocks
+from .digests import BLOCK_SIZE, digest_blocks
 from .form import Form
 from .leaves import text
 from .objects import with_attributes

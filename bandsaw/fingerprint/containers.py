@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 
-from .buffers import blob
+from .digests import blob
 from .form import Form, Pair, Refused
 from .leaves import PACKED_LENGTH, packed, packed_texts, text
 

@@ -6,11 +6,11 @@ import sys
 import types
 import weakref
 
-from . import containers, names, objects
+from . import containers, definitions, objects
 from .form import Deferred, Form, Refused, expand_deferred
 from .leaves import text
 from .registry import find_stand_in
-from .standard import CONTENTS, expand_enum
+from .standard import ANNOTATIONS, CONTENTS, expand_enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _refuse(value: Any) -> Form:
 
 _EXACT: dict[type, Expander] = {
     **containers.EXPANDERS,
-    **names.EXPANDERS,
+    **definitions.EXPANDERS,
     Deferred: expand_deferred,
     types.ModuleType: _refuse,
     weakref.ProxyType: _refuse,
@@ -55,7 +55,7 @@ def expand(value: Any) -> bytes | Form:
         return Form(b"stand-in ", parts, "%s", (".__class__", ""), stands_in=True)
     # What a value says of itself, by its `__class__`, may be wrong or an error.
     if issubclass(kind, type):
-        return names.expand_class(value)
+        return definitions.expand_class(value)
     enum = sys.modules.get("enum")
     if enum is not None and issubclass(kind, enum.Enum):
         return expand_enum(value)
@@ -76,7 +76,7 @@ def _expand_standard(
     value: Any, owner: type, name: str, stand_for: Callable[[Any], object]
 ) -> bytes | Form:
     if name == "lru_cache":
-        token = names.named(value)
+        token = definitions.named(value)
         if token is not None:
             return token
     try:
@@ -92,17 +92,15 @@ def _expand_standard(
 def _library(root: str) -> Mapping[str, Expander] | None:
     # Values of a library exist only where it has been imported.
     if root == "typing":
-        from .annotations import EXPANDERS as ANNOTATIONS
-
         return ANNOTATIONS
     if root == "numpy":
         from .arrays import EXPANDERS
 
         return EXPANDERS
     if root == "pandas" or root == "polars":
-        from . import frames
+        from . import dataframes
 
-        return frames.PANDAS if root == "pandas" else frames.POLARS
+        return dataframes.PANDAS if root == "pandas" else dataframes.POLARS
     if root == "torch" or root == "scipy":
         from . import tensors
 

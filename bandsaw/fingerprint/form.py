@@ -7,7 +7,7 @@ have a form, whose token is its label followed by the tokens of its parts.
 
 from __future__ import annotations
 
-from .buffers import sha256
+from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from array import array
 from math import nan
 from struct import pack
 
-from .buffers import INLINE_SIZE, blob
+from .digests import INLINE_SIZE, blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

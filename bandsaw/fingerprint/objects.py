@@ -6,9 +6,9 @@ import copyreg
 from itertools import islice
 
 from .containers import mapping
+from .definitions import named
 from .form import Deferred, Form, Refused
 from .leaves import packed_texts, text
-from .names import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from ..exceptions import DamagedEntryError
-from ..fingerprint.buffers import blob
+from ..fingerprint.digests import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, NamedTuple
 
-from bandsaw.fingerprint import fingerprint, fingerprint_arguments
+from bandsaw.fingerprint import argument_tokens, fingerprint, fingerprint_of_tokens
 
 
 class Color(enum.Enum):
@@ -292,5 +292,7 @@ def values() -> dict[str, Any]:
 
 def main() -> None:
     result = {name: fingerprint(value).hex() for name, value in values().items()}
-    result["arguments"] = fingerprint_arguments({"b": 1, "a": values()}).hex()
+    arguments = fingerprint_of_tokens(argument_tokens({"b": 1, "a": values()}))
+    assert isinstance(arguments, bytes)
+    result["arguments"] = arguments.hex()
     print(json.dumps(result))

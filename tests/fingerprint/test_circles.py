@@ -8,7 +8,7 @@ from typing import Any, List, Tuple
 
 from hypothesis import given, strategies as st
 
-from bandsaw.fingerprint import fingerprint, fingerprint_arguments, is_immutable
+from bandsaw.fingerprint import argument_tokens, fingerprint, is_immutable
 
 
 class Node:
@@ -131,7 +131,7 @@ def shared(depth: int, kind: Any) -> Any:
 def test_what_is_shared_is_looked_at_once() -> None:
     # Would never end otherwise.
     assert fingerprint(shared(60, list)) != fingerprint(shared(61, list))
-    assert fingerprint_arguments({"a": shared(60, tuple)})
+    assert argument_tokens({"a": shared(60, tuple)})
     assert fingerprint(shared(15, list)) == fingerprint(separate(15))
     assert not is_immutable((*shared(60, tuple), []))
     is_immutable(shared(60, tuple))

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bandsaw.fingerprint import fingerprint, fingerprint_arguments
-from bandsaw.fingerprint.graph import deep_token
-from bandsaw.fingerprint.walk import shallow_token
+from bandsaw.fingerprint import argument_tokens, fingerprint, fingerprint_of_tokens
+from bandsaw.fingerprint.tokens import deep_token, shallow_token
 from tests.strategies import VALUES
 
 
@@ -92,7 +91,9 @@ def test_both_ways_to_walk_over_a_value_agree(value: Any) -> None:
 def test_the_order_of_the_arguments_does_not_matter(arguments: dict[str, Any]) -> None:
     backwards = dict(reversed(list(arguments.items())))
 
-    assert fingerprint_arguments(backwards) == fingerprint_arguments(arguments)
+    assert list(argument_tokens(backwards).items()) == list(
+        argument_tokens(arguments).items()
+    )
 
 
 LOOK_ALIKE: list[Any] = [
@@ -133,11 +134,16 @@ def test_what_differs_only_in_its_storage_is_equal(a: Any, b: Any) -> None:
 
 
 def test_arguments_are_told_apart_by_name() -> None:
-    assert fingerprint_arguments({"a": 1}) != fingerprint_arguments({"b": 1})
+    one, other = argument_tokens({"a": 1}), argument_tokens({"b": 1})
+
+    assert fingerprint_of_tokens(one) != fingerprint_of_tokens(other)
 
 
 def test_a_fingerprint_has_32_bytes() -> None:
-    assert len(fingerprint(1)) == len(fingerprint_arguments({})) == 32
+    of_arguments = fingerprint_of_tokens({})
+
+    assert isinstance(of_arguments, bytes)
+    assert len(fingerprint(1)) == len(of_arguments) == 32
 
 
 def test_every_byte_of_a_large_buffer_counts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import FunctionType, MappingProxyType
 
-from ..names import UNSAID
+from ..definitions import UNSAID
 from .constants import is_code
 
 TYPE_CHECKING = False

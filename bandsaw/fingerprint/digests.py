@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     Buffer = Union[bytes, bytearray, memoryview]
 
-__all__ = ["BLOCK_SIZE", "INLINE_SIZE", "blob", "digest_blocks", "sha256"]
-
 # Part of the format: another size gives other digests.
 BLOCK_SIZE = 1 << 20
 

@@ -1,7 +1,8 @@
-"""Tokens of values that are nested deep or contain themselves, without recursion.
+"""The token of any value: by recursion, or as a graph where that cannot go.
 
-The value is laid out as a graph. What does not lead to a circle is resolved from its
-leaves on, which gives the same token as the recursive walk. What is left is reduced to
+Recursion is quick, and enough for nearly all values. A value that is nested deep or
+contains itself is laid out as a graph. What does not lead to a circle is resolved from
+its leaves on, which gives the same token as the recursion. What is left is reduced to
 its classes of indistinguishable nodes, so that it does not matter how often an equal
 part occurs or how a circle is unrolled, and these are put into an order that depends on
 nothing but what they hold.
@@ -9,15 +10,25 @@ nothing but what they hold.
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from ..exceptions import UnstableValueError
-from .buffers import sha256
 from .expand import expand
 from .form import Form, Refused, join, shorten
 from .leaves import LEAVES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence
+    from typing import Any, Sequence, Union
+
+    # The token; instead of one, why there is none.
+    Token = Union[bytes, "Unstable"]
+    # The tokens of values that were met before, by `id`, with the values, which are
+    # kept alive so that no other value gets the same `id`.
+    Memo = dict[int, tuple[bytes, object]]
+
+# A value that is nested deeper may be endless, and is laid out as a graph.
+DEPTH_LIMIT = 24
 
 # A function that stands a value in for itself, again and again, would never end.
 _STAND_IN_LIMIT = 1000
@@ -27,6 +38,95 @@ _ADVICE = (
     "bandsaw.register_fingerprint(type, function), pass what it is made from instead, "
     "or leave the argument out with @task(cache={'ignore': [...]})."
 )
+
+_find_leaf = LEAVES.get
+
+
+class Unstable:
+    """Why a value has no stable identity.
+
+    Attributes:
+        reason: The path to the part of the value that has none, and why.
+        cause: The exception that was raised when that part was taken apart.
+    """
+
+    __slots__ = ("cause", "reason")
+
+    def __init__(self, reason: str, cause: BaseException | None = None) -> None:
+        self.reason = reason
+        self.cause = cause
+
+    def error(self) -> UnstableValueError:
+        """Return the exception to raise where identity decides something."""
+        if isinstance(self.cause, UnstableValueError):
+            # The method or function of a user knows more, like that of `bandsaw.File`.
+            return self.cause
+        error = UnstableValueError(self.reason)
+        error.__cause__ = self.cause
+        return error
+
+
+class TooDeepError(Exception):
+    """The value is nested too deep to be walked recursively."""
+
+
+def token_of(value: object, path: str, memo: Memo) -> Token:
+    """Return the token of a value, or why it has none.
+
+    Args:
+        value: Any value.
+        path: What a path into the value begins with.
+        memo: The tokens of values that were met before.
+    """
+    try:
+        return shallow_token(value, memo)
+    except (TooDeepError, RecursionError, Refused, UnstableValueError):
+        return deep_token(value, path)
+
+
+def shallow_token(value: object, memo: Memo, depth: int = 0) -> bytes:
+    """Return the token of a value that is not nested deep.
+
+    Args:
+        value: Any value.
+        memo: The tokens of values that were met before; those of its parts are added.
+        depth: How deep the value is nested.
+
+    Returns:
+        The token.
+
+    Raises:
+        TooDeepError: If the value is nested deeper than `DEPTH_LIMIT`, or endlessly.
+        Refused: If a part of the value has no stable identity.
+        UnstableValueError: If a function of the user raises it for a part.
+    """
+    leaf = _find_leaf(type(value))
+    if leaf is not None:
+        return leaf(value)
+    known = memo.get(id(value))
+    if known is not None:
+        return known[0]
+    if depth > DEPTH_LIMIT:
+        raise TooDeepError
+    form = expand(value)
+    if type(form) is bytes:
+        token = shorten(form)
+        memo[id(value)] = (token, value)
+        return token
+    depth += 1
+    token = join(
+        form,  # type: ignore[arg-type]
+        [
+            leaf(part)
+            if (leaf := _find_leaf(type(part))) is not None
+            else shallow_token(part, memo, depth)
+            for part in form.parts  # type: ignore[union-attr]
+        ],
+    )
+    # Short ones are made again as quickly as they would be remembered.
+    if token[0] == 35 or issubclass(type(value), type):
+        memo[id(value)] = (token, value)
+    return token
 
 
 class _Node:
@@ -53,29 +153,25 @@ class _Node:
         self.stand_ins = stand_ins
 
 
-def deep_token(root: object, path: str) -> bytes:
-    """Return the token of any value.
+def deep_token(root: object, path: str) -> Token:
+    """Return the token of any value, or why it has none.
 
     Args:
         root: The value.
         path: What a path into the value begins with.
-
-    Returns:
-        The token.
-
-    Raises:
-        UnstableValueError: If a part of the value has no stable identity.
     """
-    leaf = LEAVES.get(type(root))
+    leaf = _find_leaf(type(root))
     if leaf is not None:
         return leaf(root)
     nodes = _lay_out(root, path)
+    if isinstance(nodes, Unstable):
+        return nodes
     _resolve(nodes)
     token = nodes[0].token
     return token if token is not None else _token_of_circles(nodes)
 
 
-def _lay_out(root: object, path: str) -> list[_Node]:
+def _lay_out(root: object, path: str) -> list[_Node] | Unstable:
     nodes = [_Node(root, None, 0)]
     numbers = {id(root): 0}
     # The list grows while it is walked: breadth first gives the shortest paths.
@@ -83,7 +179,9 @@ def _lay_out(root: object, path: str) -> list[_Node]:
         try:
             form = expand(node.value)
         except Refused as refused:
-            raise _unstable(nodes, node, path, refused) from refused.__cause__
+            return _unstable(nodes, node, path, refused)
+        except UnstableValueError as error:
+            return Unstable(str(error), error)
         if isinstance(form, bytes):
             node.token = shorten(form)
             continue
@@ -91,9 +189,9 @@ def _lay_out(root: object, path: str) -> list[_Node]:
         stand_ins = node.stand_ins + 1 if form.stands_in else 0
         if stand_ins > _STAND_IN_LIMIT:
             endless = Refused(node.value, "what stands in for it never ends")
-            raise _unstable(nodes, node, path, endless)
+            return _unstable(nodes, node, path, endless)
         for index, part in enumerate(form.parts):
-            leaf = LEAVES.get(type(part))
+            leaf = _find_leaf(type(part))
             if leaf is not None:
                 node.children.append(leaf(part))
                 continue
@@ -105,9 +203,7 @@ def _lay_out(root: object, path: str) -> list[_Node]:
     return nodes
 
 
-def _unstable(
-    nodes: list[_Node], node: _Node, path: str, refused: Refused
-) -> UnstableValueError:
+def _unstable(nodes: list[_Node], node: _Node, path: str, refused: Refused) -> Unstable:
     steps = []
     kind = type(refused.value)
     parent = node.parent
@@ -120,8 +216,8 @@ def _unstable(
     if kind.__module__ != "builtins":
         name = f"{kind.__module__}.{name}"
     reason = f" ({refused.reason})" if refused.reason else ""
-    return UnstableValueError(
-        f"{place}: {name} has no stable identity{reason}. {_ADVICE}"
+    return Unstable(
+        f"{place}: {name} has no stable identity{reason}. {_ADVICE}", refused.__cause__
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from bandsaw.fingerprint.buffers import BLOCK_SIZE, blob, digest_blocks
+from bandsaw.fingerprint.digests import BLOCK_SIZE, blob, digest_blocks
 
 
 def test_every_block_is_read_once_and_counts_in_its_place() -> None:

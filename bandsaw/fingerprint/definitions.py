@@ -154,7 +154,7 @@ def expand_function(value: types.FunctionType) -> bytes | Form:
     if wrapped is not None and hasattr(value, "bandsaw_task"):
         # How a task is advised is not what it does.
         return Form(b"task ", (wrapped,), ".%s", ("__wrapped__",))
-    from .code.sources import form_of  # What is named needs no look at its source.
+    from .code.source import form_of  # What is named needs no look at its source.
 
     captured = value.__code__.co_freevars
     attributes = value.__dict__

@@ -476,7 +476,7 @@ def versions_of(modules: Iterable[str]) -> Versions:
         modules: The names of the modules. Those of Python itself and of the user's own
             belong to none.
     """
-    from ..fingerprint.code.packages import distribution_of
+    from ..fingerprint.code.owners import distribution_of
 
     found: Versions = {}
     for root in sorted({name.partition(".")[0] for name in list(modules)}):

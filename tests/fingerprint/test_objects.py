@@ -219,7 +219,7 @@ def test_equal_code_from_other_words_does_not_share_an_identity(
     code = """
 import sys
 import folded, plain
-from bandsaw.fingerprint.code.sources import form_of
+from bandsaw.fingerprint.code.source import form_of
 
 form_of(sys.modules[sys.argv[1]].make())
 print(form_of(folded.make()) == form_of(plain.make()))

@@ -14,7 +14,7 @@ from ...runtime.fork import call_at_reset
 from .arguments import code_in
 from .parts import Code, Part
 from .reach import Reach
-from .sources import definition_of, form_of
+from .source import definition_of, form_of
 from .watching import Watch
 
 TYPE_CHECKING = False

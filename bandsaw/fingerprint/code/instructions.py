@@ -1,12 +1,10 @@
-"""What changes values, and what instructions tell of it where there is no source."""
+"""What code objects tell: a digest, names, and whether values are changed in place."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from opcode import opmap
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import CodeType
+from types import CodeType
 
 #: Methods that change what they are called on.
 CHANGING_METHODS = frozenset(
@@ -48,7 +46,7 @@ def names_of_code(code: CodeType) -> set[str]:
     """
     names = set(code.co_names)
     for constant in code.co_consts:
-        if isinstance(constant, type(code)):
+        if isinstance(constant, CodeType):
             names |= names_of_code(constant)
     return names
 
@@ -65,6 +63,45 @@ def changes_values(code: CodeType, names: set[str]) -> bool:
     if not _CHANGING.isdisjoint(code.co_code[::2]):
         return True
     return any(
-        isinstance(constant, type(code)) and changes_values(constant, names)
+        isinstance(constant, CodeType) and changes_values(constant, names)
         for constant in code.co_consts
+    )
+
+
+def code_digest(code: CodeType) -> str:
+    """Return the digest of what running a code object depends on.
+
+    Args:
+        code: The code object.
+
+    Returns:
+        Hex digits; the same for the same source on the same version of Python, wherever
+        in its file it stands.
+    """
+    return sha256(_description(code).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _description(code: CodeType) -> str:
+    constants = []
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            constants.append(_description(constant))
+        elif isinstance(constant, frozenset):
+            constants.append(f"frozenset{sorted(map(repr, constant))}")
+        else:
+            constants.append(repr(constant))
+    return repr(
+        (
+            code.co_code,
+            constants,
+            code.co_names,
+            code.co_varnames,
+            code.co_freevars,
+            code.co_cellvars,
+            code.co_argcount,
+            code.co_posonlyargcount,
+            code.co_kwonlyargcount,
+            code.co_flags,
+            getattr(code, "co_exceptiontable", b""),
+        )
     )

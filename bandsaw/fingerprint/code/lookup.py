@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
-from types import FunctionType, ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 
 from ...modules import importable_module_name
+from ..definitions import UNSAID
+from .constants import is_code
 from .owners import BANDSAW, OWN, owner_of_class, owner_of_namespace
+from .source import source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Optional, Sequence
+    from typing import Any, Callable, Mapping, Sequence
 
-    from .index import Import
-    from .sources import Source
+    from .source.outline import Import
 
     Binding = tuple[Mapping[str, Any], str, object]
-    GetSource = Callable[[str], Optional[Source]]
 
 ABSENT = object()
+
+# Where the code of functions comes from that a library has made, dataclasses for
+# example. What they were made from counts.
+_GENERATED = ("<string>", "<attrs generated")
+
+# What Python adds to an enumeration.
+_OF_ENUMERATIONS = frozenset(
+    (
+        "__format__",
+        "__new__",
+        "__new_member__",
+        "__reduce_ex__",
+        "__repr__",
+        "__str__",
+        "_generate_next_value_",
+        "_member_type_",
+        "_new_member_",
+    )
+)
 
 
 class Namespace:
@@ -31,13 +50,13 @@ class Namespace:
         source: The source of the module.
     """
 
-    def __init__(self, values: Mapping[str, Any], get_source: GetSource) -> None:
+    def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
         name = values.get("__name__")
         self.module = name if type(name) is str else ""
         self.name = importable_module_name(self.module)
         path = values.get("__file__")
-        self.source = get_source(path) if type(path) is str else None
+        self.source = source_of(path) if type(path) is str else None
 
     def absolute(self, item: Import) -> str:
         """Return the absolute name of the module that is imported here."""
@@ -47,7 +66,7 @@ class Namespace:
         """Return the imports that may have bound a name; without any, those of all."""
         if self.source is None:
             return []
-        imports = self.source.index.imports
+        imports = self.source.outline.imports
         return imports.get(name) or imports.get("*") or []
 
     def imported_text(self, name: str) -> str:
@@ -60,7 +79,7 @@ class Namespace:
 
     def assigns(self, name: str) -> bool:
         """Tell if the source gives the name a value, other than by an import."""
-        return self.source is not None and name in self.source.index.assignments
+        return self.source is not None and name in self.source.outline.assignments
 
 
 def absolute_name(item: Import, module: str, is_package: bool) -> str:
@@ -173,11 +192,6 @@ def owner_of_attribute(cls: type, name: str) -> type | None:
     return None
 
 
-def is_builtin(name: str) -> bool:
-    """Tell if Python itself gives a name a meaning."""
-    return hasattr(builtins, name)
-
-
 def namespace_of(cls: type, functions: Sequence[FunctionType]) -> dict[str, Any]:
     """Return the namespace of the module in which a class was defined.
 
@@ -190,6 +204,36 @@ def namespace_of(cls: type, functions: Sequence[FunctionType]) -> dict[str, Any]
         if function.__globals__.get("__name__") == cls.__module__:
             return function.__globals__
     return getattr(sys.modules.get(cls.__module__), "__dict__", {})
+
+
+def members_of(cls: type) -> dict[str, Any]:
+    """Return what the user has put into a class, the same on every Python.
+
+    Args:
+        cls: The class.
+    """
+    members = vars(cls)
+    values = getattr(cls, "__members__", None)
+    if isinstance(values, MappingProxyType):
+        # How an enumeration keeps its members differs.
+        found = {name: item for name, item in members.items() if is_code(item)}
+        found.update({name: member.value for name, member in values.items()})
+        return {name: found[name] for name in found if name not in _OF_ENUMERATIONS}
+    return {
+        name: value
+        for name, value in members.items()
+        if name not in UNSAID and (is_code(value) or not name.startswith("__"))
+    }
+
+
+def is_generated(value: object) -> bool:
+    """Tell if a library has made the code of a member.
+
+    Args:
+        value: The member.
+    """
+    code = value.__code__ if isinstance(value, FunctionType) else None
+    return code is not None and code.co_filename.startswith(_GENERATED)
 
 
 def label_of(code: Any) -> str:

@@ -8,22 +8,21 @@ from types import FunctionType, ModuleType
 from ...infos import text_of
 from .arguments import functions_in, implementations_of
 from .constants import BOUND, below, content_of, describe, is_code
-from .graph import Graph
-from .index import code_digest
-from .instructions import CHANGEABLE, changes_values, names_of_code
+from .instructions import CHANGEABLE, changes_values, code_digest, names_of_code
 from .lookup import (
     ABSENT,
     Namespace,
     follow,
+    is_generated,
     is_of_bandsaw,
     label_of,
+    members_of,
     namespace_of,
     origin,
 )
-from .members import is_generated, members_of
-from .owners import INSTALLED, OWN, owner_of_class, owner_of_namespace
-from .packages import Packages
-from .sources import source_of
+from .owners import INSTALLED, OWN, Packages, owner_of_class, owner_of_namespace
+from .parts import Graph
+from .source import source_of
 from .unloaded import Unloaded
 from .watching import HELD, Watch
 
@@ -33,10 +32,9 @@ if TYPE_CHECKING:
     from typing import Any, Iterable, Mapping
 
     from .constants import Description
-    from .graph import Node
-    from .index import Assignment, Definition
     from .lookup import Binding, Found
-    from .parts import Code
+    from .parts import Code, Node
+    from .source.outline import Assignment, Definition
 
 
 class Reach:
@@ -81,7 +79,7 @@ class Reach:
     def _namespace(self, values: Mapping[str, Any]) -> Namespace:
         known = self._namespaces.get(id(values))
         if known is None:
-            known = self._namespaces[id(values)] = Namespace(values, source_of)
+            known = self._namespaces[id(values)] = Namespace(values)
         return known
 
     # What has code
@@ -120,7 +118,7 @@ class Reach:
             self.watch.changeable(lambda: implementations, describe(implementations))
             # Which module was imported first, and so registered first, does not count.
             for cls in sorted(implementations, key=label_of):
-                node.lead_to(label_of(cls), self._code_node(implementations[cls]))
+                node.add_edge(label_of(cls), self._code_node(implementations[cls]))
 
         key = ("dispatch", id(function))
         label = f"{function.__module__}.{function.__qualname__} by type"
@@ -130,7 +128,7 @@ class Reach:
         self.watch.function(function)
         space = self._namespace(function.__globals__)
         source = source_of(function.__code__.co_filename) or space.source
-        definition = None if source is None else source.find(function)
+        definition = None if source is None else source.outline.find(function)
         if source is None or definition is None:
             # The source is not that of the code that is loaded. So the code counts.
             node.content = ["code", code_digest(function.__code__)]
@@ -214,20 +212,20 @@ class Reach:
         if space.source is not None:
             source = space.source
             lines = [function.__code__.co_firstlineno for function in functions]
-            definition = source.find_class(cls.__qualname__, lines)
+            definition = source.outline.find_class(cls.__qualname__, lines)
         if definition is not None:
             node.text = partial(source.text, definition.lines)
             node.content = ["form", definition.form, source.doubt]
             self._follow_definition(node, space, definition)
         for base in (*cls.__bases__, type(cls)):
-            node.lead_to("base", self._code_node(base))
+            node.add_edge("base", self._code_node(base))
         for name, value in sorted(members_of(cls).items()):
             if name in members:
                 self.watch.binding(vars(cls), name, members[name])
             if definition is not None and is_generated(value):
                 continue
             target = self._code_node(value) if is_code(value) else None
-            node.lead_to(name, target)
+            node.add_edge(name, target)
             if not is_code(value):
                 self._follow_attribute(node, name, value, definition is None)
             if target is None:
@@ -244,7 +242,7 @@ class Reach:
         if description.is_plain and (description.is_fixed or is_without_source):
             node.content += [name, description.token.hex()]
             for target in description.targets:
-                node.lead_to(name, self._code_node(target))
+                node.add_edge(name, self._code_node(target))
         elif is_without_source:
             node.content += [name, type(value).__qualname__]
 
@@ -266,13 +264,13 @@ class Reach:
             else:
                 self.watch.binding(namespace, name, value)
         for cls in found.classes:
-            node.lead_to(chain, self._class_node(cls))
+            node.add_edge(chain, self._class_node(cls))
         if value is ABSENT or found.classes:
             return
         if isinstance(value, ModuleType):
             self._packages.add_of(value.__name__)
         elif is_code(value):
-            node.lead_to(chain, self._code_node(value))
+            node.add_edge(chain, self._code_node(value))
         elif is_state:
             space, place = self._origin(found.space, found.place, value)
             self._follow_assignment(node, chain, space, place, found.steps[-1])
@@ -300,7 +298,7 @@ class Reach:
             self.watch.changeable(lambda: namespace[name], description)
         self._constants.add(label)
         key = ("constant", label)
-        node.lead_to(chain, self._constant_node(key, label, name, value, description))
+        node.add_edge(chain, self._constant_node(key, label, name, value, description))
 
     def _label(self, space: Namespace, name: str, value: object) -> str:
         owner, place = self._origin(space, name, value)
@@ -318,7 +316,7 @@ class Reach:
             self._packages.add_of(value.__name__)
             return
         if is_code(value):
-            node.lead_to(name, self._code_node(value))
+            node.add_edge(name, self._code_node(value))
             return
         description = describe(value)
         if not description.is_plain:
@@ -328,7 +326,7 @@ class Reach:
         if not description.is_fixed:
             self.watch.changeable(lambda: value, description)
         key = ("closure", label, description.token)
-        node.lead_to(name, self._constant_node(key, label, name, value, description))
+        node.add_edge(name, self._constant_node(key, label, name, value, description))
 
     def _constant_node(
         self,
@@ -342,7 +340,7 @@ class Reach:
             node.content = [description.token.hex()]
             node.text = f"{name} = {text_of(value)}"
             for target in description.targets:
-                node.lead_to(name, self._code_node(target))
+                node.add_edge(name, self._code_node(target))
 
         return self._graph.node(key, "constant", lambda: label, expand, value)
 
@@ -351,14 +349,14 @@ class Reach:
     ) -> None:
         """Follow what a decorator has made an object of, like a cached property."""
         source = space.source
-        definitions = None if source is None else source.index.definitions.get(name)
+        definitions = None if source is None else source.outline.definitions.get(name)
         if source is not None and definitions is None:
             return
         targets = functions_in(binding[2], name)
         if targets:
             self.watch.identity(*binding)
         for target in targets:
-            node.lead_to(chain, self._code_node(target))
+            node.add_edge(chain, self._code_node(target))
         if targets or source is None:
             return
 
@@ -371,7 +369,7 @@ class Reach:
         key = ("decorated", id(space.values), name)
         label = f"{space.name}.{name}"
         found = self._graph.node(key, "function", lambda: label, expand, space)
-        node.lead_to(chain, found)
+        node.add_edge(chain, found)
 
     def _follow_assignment(
         self, node: Node, chain: str, space: Namespace, name: str, binding: Binding
@@ -379,7 +377,7 @@ class Reach:
         """Let a value count that is no plain data: by what its assignment says."""
         self._follow_decorated(node, chain, space, name, binding)
         source = space.source
-        assignment = None if source is None else source.index.assignments.get(name)
+        assignment = None if source is None else source.outline.assignments.get(name)
         if source is None or assignment is None:
             node.content += [chain, "assigned elsewhere"]
             return
@@ -394,4 +392,4 @@ class Reach:
         key = ("assignment", id(space.values), name)
         label = f"{space.name}.{name}"
         found = self._graph.node(key, "constant", lambda: label, expand, space)
-        node.lead_to(chain, found)
+        node.add_edge(chain, found)

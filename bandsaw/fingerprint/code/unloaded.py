@@ -11,18 +11,17 @@ from functools import partial
 
 from ...interpreter import is_own_source
 from ...modules import find_module
-from .index import Import
 from .lookup import absolute_name
-from .sources import source_of
+from .source import source_of
 from .watching import status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable
 
-    from .graph import Graph, Node
-    from .index import Assignment, Definition
-    from .sources import Source
+    from .parts import Graph, Node
+    from .source import Source
+    from .source.outline import Assignment, Definition, Import
     from .watching import Watch
 
 
@@ -86,15 +85,15 @@ class Unloaded:
         if not steps:
             return  # The module itself, whatever is done with it.
         first, rest = steps[0], steps[1:]
-        index = module.source.index
-        definitions = index.definitions.get(first)
+        outline = module.source.outline
+        definitions = outline.definitions.get(first)
         if definitions:
             for definition in definitions:
                 self._add_definition(node, chain, module, definition)
-        elif first in index.assignments:
+        elif first in outline.assignments:
             self._add_assignment(node, chain, module, first)
-        elif first in index.imports or "*" in index.imports:
-            for item in index.imports.get(first) or index.imports["*"]:
+        elif first in outline.imports or "*" in outline.imports:
+            for item in outline.imports.get(first) or outline.imports["*"]:
                 self._follow_on(node, chain, module, item, first, rest)
         elif module.is_package:
             self._follow(node, chain, f"{name}.{first}", rest)
@@ -148,11 +147,11 @@ class Unloaded:
         found = self._graph.node(
             key, definition.kind, lambda: label, self._expand, (module, definition)
         )
-        node.lead_to(chain, found)
+        node.add_edge(chain, found)
 
     def _expand(self, node: Node, subject: tuple[_Module, Definition]) -> None:
         module, definition = subject
-        index = module.source.index
+        outline = module.source.outline
         node.text = partial(module.source.text, definition.lines)
         node.content = ["form", definition.form]
         names = list(definition.names)
@@ -166,16 +165,16 @@ class Unloaded:
             self.follow_import(node, target, item, definition.local_names)
         if definition.kind == "class":
             prefix = f"{definition.name}."
-            for name in sorted(index.definitions):
+            for name in sorted(outline.definitions):
                 if name.startswith(prefix) and "." not in name[len(prefix) :]:
-                    for member in index.definitions[name]:
+                    for member in outline.definitions[name]:
                         self._add_definition(node, name, module, member)
 
     def _add_assignment(
         self, node: Node, chain: str, module: _Module, name: str
     ) -> None:
         label = f"{module.name}.{name}"
-        assignment: Assignment = module.source.index.assignments[name]
+        assignment: Assignment = module.source.outline.assignments[name]
 
         def expand(constant: Node, _: object) -> None:
             constant.content = ["form", assignment.form]
@@ -186,4 +185,4 @@ class Unloaded:
 
         key = ("unloaded", label)
         found = self._graph.node(key, "constant", lambda: label, expand, module)
-        node.lead_to(chain, found)
+        node.add_edge(chain, found)

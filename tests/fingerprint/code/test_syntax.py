@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from bandsaw.fingerprint.code.sources import index_source
-from bandsaw.fingerprint.code.syntax import form_of
+from bandsaw.fingerprint.code.source import outline_of_text
+from bandsaw.fingerprint.code.source.syntax import form_of_nodes
 from tests.interpreters import SUPPORTED, python
 from tests.workflows import environment_of
 
@@ -76,7 +76,7 @@ OTHER = [
 
 
 def form(source: str) -> str:
-    return form_of(ast.parse(source).body)
+    return form_of_nodes(ast.parse(source).body)
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
@@ -91,8 +91,9 @@ def test_what_says_something_else_is_different(one: str, other: str) -> None:
 
 READER = """
 import ast, json, sys
-from bandsaw.fingerprint.code.syntax import form_of
-print(json.dumps([form_of(ast.parse(text).body) for text in json.load(sys.stdin)]))
+from bandsaw.fingerprint.code.source.syntax import form_of_nodes
+trees = map(ast.parse, json.load(sys.stdin))
+print(json.dumps([form_of_nodes(tree.body) for tree in trees]))
 """
 
 
@@ -146,7 +147,7 @@ READS = [
 
 @pytest.mark.parametrize(("source", "names"), READS)
 def test_a_function_reads_names_of_its_module(source: str, names: list[str]) -> None:
-    definitions = index_source(source).definitions
+    definitions = outline_of_text(source).definitions
     ((definition,),) = [
         found for name, found in definitions.items() if name in ("f", "<lambda>")
     ]
@@ -168,22 +169,22 @@ CHANGES = [
 
 @pytest.mark.parametrize("statement", CHANGES)
 def test_a_function_tells_what_it_changes(statement: str) -> None:
-    ((definition,),) = index_source(f"def f(): {statement}").definitions.values()
+    ((definition,),) = outline_of_text(f"def f(): {statement}").definitions.values()
 
     assert definition.changed == ["x"]
 
 
 def test_a_name_that_is_rebound_is_changed() -> None:
     source = "def f():\n  global x\n  x = 1\n  y = 2"
-    ((definition,),) = index_source(source).definitions.values()
+    ((definition,),) = outline_of_text(source).definitions.values()
 
     assert definition.changed == ["x"]
 
 
 def test_lambdas_of_one_line_are_not_taken_for_each_other() -> None:
-    index = index_source("f, g = lambda: 1, lambda: 2")
+    outline = outline_of_text("f, g = lambda: 1, lambda: 2")
 
-    assert [item.code for item in index.definitions["<lambda>"]] == ["", ""]
+    assert [item.code for item in outline.definitions["<lambda>"]] == ["", ""]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="Statements of Python 3.10")
@@ -192,6 +193,6 @@ def test_patterns_bind_names() -> None:
         "def f(x):\n  match x:\n    case [a, *b] | {'k': a, **b}: return a, b\n"
         "    case C(d=e) as g: return e, g, h"
     )
-    ((definition,),) = index_source(source).definitions.values()
+    ((definition,),) = outline_of_text(source).definitions.values()
 
     assert definition.names == ["C", "h"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from hashlib import sha256
 
-from ..leaves import LEAVES, text
+from ...leaves import LEAVES, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _shapes: dict[type, tuple[bytes, tuple[str, ...]]] = {}
 
 
-def form_of(nodes: Iterable[ast.AST]) -> str:
+def form_of_nodes(nodes: Iterable[ast.AST]) -> str:
     """Return the digest of the normal form of some nodes.
 
     Args:

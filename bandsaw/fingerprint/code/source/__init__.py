@@ -11,25 +11,36 @@ import sys
 import time
 import weakref
 
-from ...runtime.file_facts import remembered
-from ...runtime.fork import call_at_reset
-from .index import ModuleIndex, code_digest
+from ....runtime.file_facts import remembered
+from ....runtime.fork import call_at_reset
+from ..instructions import code_digest
+from .outline import Outline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FunctionType
     from typing import Any
 
-    from .index import Definition
+    from .outline import Definition
 
 # What is remembered differs between versions of this module and of Python.
-_KIND = f"syntax-1-{sys.implementation.cache_tag}-{sys.flags.optimize}"
+_KIND = f"outline-1-{sys.implementation.cache_tag}-{sys.flags.optimize}"
 
 # The clock of processes ticks slowly, in seconds.
 _TICK = 0.05
 
 # What was compiled sooner after a change may be from before the change, in seconds.
 _RESOLUTION = 2.0
+
+# Raised for a text that is no Python, or none that this Python can parse and compile.
+_UNREADABLE = (
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    ValueError,
+)
 
 # Stands for what a file said when it was loaded, where nobody can know that any more.
 _doubt = os.urandom(16).hex()
@@ -40,61 +51,19 @@ class Source:
 
     Attributes:
         path: Where it is.
-        index: What it defines.
+        outline: What it defines.
         doubt: Empty when the file is as old as this process. Otherwise it may say
             something else than it did when it was loaded. Functions are compared with
             their code; for everything else this text, which no other process has, keeps
             the answer from being used elsewhere.
     """
 
-    def __init__(self, path: str, index: ModuleIndex, doubt: str) -> None:
+    def __init__(self, path: str, outline: Outline, doubt: str) -> None:
         self.path = path
-        self.index = index
+        self.outline = outline
         self.doubt = doubt
-        self._by_line: dict[tuple[int, str], Definition] | None = None
 
-    def find(self, function: FunctionType) -> Definition | None:
-        """Return the definition that a function was compiled from, `None` if none."""
-        return self.index.find(function) or self._find_by_line(function.__code__)
-
-    def _find_by_line(self, code: CodeType) -> Definition | None:
-        # `functools.wraps` gives a function the name of another one, and code objects
-        # know their own qualified name from Python 3.11 on only.
-        if self._by_line is None:
-            self._by_line = {
-                (definition.line, definition.name.rpartition(".")[2]): definition
-                for definitions in self.index.definitions.values()
-                for definition in definitions
-            }
-        definition = self._by_line.get((code.co_firstlineno, code.co_name))
-        if definition is None or definition.code != code_digest(code):
-            return None
-        return definition
-
-    def find_class(self, name: str, lines: list[int]) -> Definition | None:
-        """Return the definition of a class.
-
-        Args:
-            name: Its qualified name.
-            lines: Where its methods begin.
-
-        Returns:
-            The only definition of that name, else the one around the methods.
-        """
-        found = [
-            definition
-            for definition in self.index.definitions.get(name, ())
-            if definition.kind == "class"
-        ]
-        if len(found) > 1:
-            found = [
-                definition
-                for definition in found
-                if any(definition.line <= line <= definition.end for line in lines)
-            ]
-        return found[0] if len(found) == 1 else None
-
-    def text(self, lines: list[list[int]]) -> str:
+    def text(self, lines: list[tuple[int, int]]) -> str:
         """Return some lines of the source, as they are now.
 
         Args:
@@ -118,20 +87,20 @@ def source_of(path: str) -> Source | None:
     Returns:
         The source, `None` if there is none, or no Python in it.
     """
-    index = index_of(path) if not path.startswith("<") else None
-    if index is not None:
-        return Source(path, index, _doubt if _is_younger_than_process(path) else "")
+    outline = _outline_of_file(path) if not path.startswith("<") else None
+    if outline is not None:
+        return Source(path, outline, _doubt if _is_younger_than_process(path) else "")
     lines = _lines_left_behind(path)
     if lines is None:
         return None
-    index = _index_lines(path, "".join(lines))
-    return None if index is None else Source(path, index, "")
+    outline = _outline_of_cell(path, "".join(lines))
+    return None if outline is None else Source(path, outline, "")
 
 
 def definition_of(function: FunctionType) -> tuple[Source, Definition] | None:
     """Return the source of a function, and the definition there; `None` if none."""
     source = source_of(function.__code__.co_filename)
-    definition = None if source is None else source.find(function)
+    definition = None if source is None else source.outline.find(function)
     return None if source is None or definition is None else (source, definition)
 
 
@@ -165,44 +134,34 @@ def _remember_form(
     return known
 
 
-_indexes: dict[str, Any] = {}
+_outlines: dict[str, tuple[tuple[int, int, int], Outline | None]] = {}
 
 
-def index_of(path: str) -> ModuleIndex | None:
-    """Return the index of a source file.
-
-    Args:
-        path: The path of the file.
-
-    Returns:
-        The index, `None` if there is no such file, or no Python in it.
-    """
+def _outline_of_file(path: str) -> Outline | None:
     try:
         status = os.stat(path)
     except OSError:
         return None
     identity = (status.st_size, status.st_mtime_ns, status.st_ino)
-    known = _indexes.get(path)
+    known = _outlines.get(path)
     if known is not None and known[0] == identity:
-        index: ModuleIndex | None = known[1]
-        return index
+        return known[1]
 
     def compute() -> Any:
         with open(path, "rb") as file:
-            return index_source(file.read(), _compiled(path, status)).to_json()
+            return outline_of_text(file.read(), _compiled(path, status)).to_json()
 
+    outline: Outline | None = None
     try:
-        index = ModuleIndex.from_json(remembered(_KIND, path, status, compute))
-    except (ArithmeticError, LookupError, MemoryError, OSError, RecursionError):
-        index = None
-    except (SyntaxError, TypeError, ValueError):
-        index = None
-    _indexes[path] = (identity, index)
-    return index
+        outline = Outline.from_json(remembered(_KIND, path, status, compute))
+    except (OSError, TypeError, *_UNREADABLE):
+        pass  # A `TypeError` comes from a damaged file of what is remembered.
+    _outlines[path] = (identity, outline)
+    return outline
 
 
-def index_source(source: bytes | str, compiled: CodeType | None = None) -> ModuleIndex:
-    """Return the index of a source text.
+def outline_of_text(source: bytes | str, compiled: CodeType | None = None) -> Outline:
+    """Return the outline of a source text.
 
     Args:
         source: The text, or its bytes.
@@ -211,9 +170,10 @@ def index_source(source: bytes | str, compiled: CodeType | None = None) -> Modul
     Raises:
         SyntaxError: If it is no Python.
     """
-    from .indexing import make_index
+    # Later processes, which find outlines remembered, need no `ast`.
+    from .parsing import make_outline
 
-    return make_index(source, compiled)
+    return make_outline(source, compiled)
 
 
 def _compiled(path: str, status: os.stat_result) -> CodeType | None:
@@ -244,20 +204,20 @@ def _compiled(path: str, status: os.stat_result) -> CodeType | None:
     return code
 
 
-_cells: dict[str, tuple[str, Any]] = {}
+_cells: dict[str, tuple[str, Outline | None]] = {}
 
 
-def _index_lines(path: str, text: str) -> ModuleIndex | None:
+def _outline_of_cell(path: str, text: str) -> Outline | None:
     known = _cells.get(path)
     if known is not None and known[0] == text:
-        found: ModuleIndex | None = known[1]
-        return found
+        return known[1]
+    outline: Outline | None = None
     try:
-        index = index_source(text)
-    except (ArithmeticError, MemoryError, RecursionError, SyntaxError, ValueError):
-        index = None
-    _cells[path] = text, index
-    return index
+        outline = outline_of_text(text)
+    except _UNREADABLE:
+        pass
+    _cells[path] = text, outline
+    return outline
 
 
 def _lines_left_behind(path: str) -> list[str] | None:
@@ -309,4 +269,4 @@ def _read_start() -> float | None:
 def _forget_all() -> None:
     _forms.clear()
     _cells.clear()
-    _indexes.clear()
+    _outlines.clear()

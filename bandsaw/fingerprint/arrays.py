@@ -1,4 +1,4 @@
-"""What numpy's arrays and scalars hold, whatever their layout in memory."""
+"""Forms of numpy's arrays and scalars, independent of their layout in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def array_form(array: Any, tag: bytes = b"array ") -> bytes | Form:
     """Take an array apart.
 
     Args:
-        array: A `numpy.ndarray`; of subclasses only what the base holds counts.
+        array: A `numpy.ndarray`; of subclasses only what the base holds is
+            significant.
         tag: What tells it from other arrays, ended by a space.
 
     Returns:
@@ -156,7 +157,7 @@ def _cleaner(dtype: Any) -> Any:
 
 def _expand_array(value: Any) -> bytes | Form:
     numpy = sys.modules["numpy"]
-    # Where an array is mapped from does not count.
+    # The file that an array is mapped from is ignored.
     if type(value) is numpy.ndarray or type(value) is numpy.memmap:
         return array_form(value)
     plain = value.view(numpy.ndarray)
@@ -167,7 +168,7 @@ def _expand_masked(value: Any) -> Form:
     numpy = sys.modules["numpy"]
     parts = (
         type(value),
-        # What lies under the mask does not count.
+        # Values under the mask are ignored.
         value.filled(),
         numpy.ma.getmaskarray(value),
         value.fill_value,

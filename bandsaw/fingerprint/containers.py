@@ -1,4 +1,4 @@
-"""What the built-in containers and other values without a class of their own hold."""
+"""Forms of the built-in containers and other values of built-in types."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def _expand_frozenset(value: Any) -> bytes | Form:
 
 
 def unordered(tag: bytes, items: Collection[object]) -> bytes | Form:
-    """Take a collection apart whose order says nothing.
+    """Take a collection apart whose order is not significant.
 
     Args:
         tag: What tells it from other collections, ended by a space.
-        items: The items in any order; equal ones count as often as they occur.
+        items: The items in any order; how often equal ones occur is significant.
 
     Returns:
         A token or a form.
@@ -71,7 +71,7 @@ def _expand_proxy(value: Any) -> bytes | Form:
 
 
 def mapping(tag: bytes, items: Mapping[Any, object]) -> bytes | Form:
-    """Take a mapping apart whose order says nothing.
+    """Take a mapping apart whose order is not significant.
 
     Args:
         tag: What tells it from other mappings, ended by a space.

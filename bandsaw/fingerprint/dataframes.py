@@ -1,4 +1,4 @@
-"""What the frames, series and indexes of pandas and polars hold, column by column."""
+"""Forms of data frames, series and indexes of pandas and polars, column by column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What functions and classes are: a name that leads back to them, else content."""
+"""Forms of functions and classes: a name that refers to them, else their content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HEAP_TYPE = 1 << 9
 
-# What Python itself keeps in a class, differing between its versions.
+# What Python itself keeps in a class; it differs between versions.
 UNSAID = frozenset(
     (
         "__abstractmethods__",
@@ -44,16 +44,16 @@ def named(value: Any) -> bytes | None:
     """Return the token of a function, class or the like by its name.
 
     Args:
-        value: A value that may know its name.
+        value: A value that may have a name.
 
     Returns:
-        The token, or `None` when the name does not lead back to the value.
+        The token, or `None` when the name does not refer to the value.
     """
     try:
         module = getattr(value, "__module__", None)
         name = getattr(value, "__qualname__", None)
     except Exception:
-        # A value's own __getattr__ may raise what it wants.
+        # A value's own __getattr__ may raise any exception.
         return None
     if type(name) is not str or "<" in name:
         return None
@@ -88,7 +88,7 @@ def _lookup(module: str, name: str) -> object:
 
 
 def _public_module(module: str, name: str, value: object) -> str:
-    # Python moves its classes about, from pathlib to pathlib._local for example.
+    # Versions of Python have moved classes, from pathlib to pathlib._local for example.
     while True:
         parent, _, last = module.rpartition(".")
         if not parent or last[0] != "_" or _lookup(parent, name) is not value:
@@ -97,7 +97,7 @@ def _public_module(module: str, name: str, value: object) -> str:
 
 
 def expand_class(value: Any) -> bytes | Form:
-    """Take a class apart, unless its name says it all.
+    """Take a class apart, unless its name identifies it.
 
     Args:
         value: A class.
@@ -138,14 +138,14 @@ _FIELD_STEPS = ("_fields", "_field_defaults")
 
 
 def expand_function(value: types.FunctionType) -> bytes | Form:
-    """Take a function apart, unless its name says it all.
+    """Take a function apart, unless its name identifies it.
 
     Args:
         value: A function written in Python.
 
     Returns:
         Its token or its form: code, default values and what its closure holds. What
-        it finds in its module counts by name.
+        it finds in its module is identified by name.
     """
     token = named(value)
     if token is not None:

@@ -1,4 +1,4 @@
-"""The one place that knows which kind of value is taken apart by whom."""
+"""Finds the function that takes a value apart: by its type, its bases, its library."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def expand(value: Any) -> bytes | Form:
     if stand_in is not None:
         parts = (kind, stand_in(value))
         return Form(b"stand-in ", parts, "%s", (".__class__", ""), stands_in=True)
-    # What a value says of itself, by its `__class__`, may be wrong or an error.
+    # The `__class__` of a value may be wrong, or raise an error.
     if issubclass(kind, type):
         return definitions.expand_class(value)
     enum = sys.modules.get("enum")

@@ -1,4 +1,4 @@
-"""How a value is taken apart: a label, and the parts that are values in turn.
+"""The form of a value that is taken apart: a label, and parts that are values in turn.
 
 A *token* is the self-delimiting text of bytes that stands for a value: no token is the
 beginning of another one. Leaves have tokens of their own (`leaves`); all other values
@@ -25,8 +25,8 @@ class Form:
         parts: The values that the value consists of.
         style: The pattern with which a path to one of the parts continues.
         names: What to fill into the pattern; the part's index when this is `None`.
-        unordered: If the order of the parts says nothing.
-        stands_in: If the parts were made up by a function of the user.
+        unordered: If the order of the parts is not significant.
+        stands_in: If the parts were returned by a function of the user.
     """
 
     __slots__ = ("label", "names", "parts", "stands_in", "style", "unordered")

@@ -129,7 +129,7 @@ def packed(items: Collection[object]) -> bytes | None:
     """Return the token of a long sequence of leaves of one type, made at C speed.
 
     Args:
-        items: The items in an order that says something.
+        items: The items in an order that is significant.
 
     Returns:
         A short token, or `None` for a sequence that has to be walked.

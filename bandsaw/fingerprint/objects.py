@@ -1,4 +1,4 @@
-"""What objects hold: their attributes, or what their own pickling says."""
+"""Forms of objects: their attributes, or what their own pickling returns."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _CONTAINERS = frozenset((tuple, list, dict, set, frozenset))
 # Attributes of a class that replace the default pickling.
 _OWN_PICKLING = frozenset(("__reduce__", "__reduce_ex__", "__getstate__"))
 
-# How far an address is looked for in what an object holds.
+# Limits of the search for an address in what an object holds.
 _SEARCHED_ITEMS = 1000
 _SEARCHED_TEXT = 1000
 
 
 def pickles_its_own_way(owner: type) -> bool:
-    """Tell if a class, apart from its bases, says how it is pickled.
+    """Tell if a class itself, apart from its bases, defines how it is pickled.
 
-    What `dataclasses` and attrs make for classes with slots does not count: it differs
-    between their versions.
+    Methods that `dataclasses` and attrs make for classes with slots are ignored: they
+    differ between versions.
     """
     for name in _OWN_PICKLING.intersection(owner.__dict__):
         function = owner.__dict__[name]
@@ -76,7 +76,7 @@ def attributes(value: Any, until: type = object) -> dict[str, object]:
 
 
 def _without_cached(kind: type, state: dict[str, object]) -> dict[str, object]:
-    # What was computed from the rest says nothing, and is not always there.
+    # A value that was computed from others is not significant, and not always there.
     for name in state:
         for owner in kind.__mro__:
             if name in owner.__dict__ and _is_cached(owner.__dict__[name], name):
@@ -130,7 +130,7 @@ def expand_object(value: Any) -> bytes | Form:
         Its token or its form.
 
     Raises:
-        Refused: If it cannot be pickled, or its pickle says where it lies in memory.
+        Refused: If it cannot be pickled, or if its pickle holds its address.
     """
     kind = type(value)
     _refuse_unstable(value, kind)
@@ -153,7 +153,7 @@ def expand_object(value: Any) -> bytes | Form:
 
 
 def _has_fields(kind: type) -> bool:
-    # For these, attributes say the same on every Python and in every version.
+    # The attributes of these are the same on every Python and in every version.
     if kind.__dict__.keys().isdisjoint(_FIELDS):
         return False
     return not any(map(pickles_its_own_way, kind.__mro__))

@@ -1,4 +1,4 @@
-"""Which functions users have registered to give their types an identity."""
+"""The functions that users have registered to give types an identity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     StandIn = Callable[[Any], object]
 
-# Their identity is what bandsaw's ids are made of.
+# All ids are made from the identities of these.
 _FIXED = frozenset(LEAVES) | {list, tuple, dict, set, frozenset, bytearray, type}
 
 _lock = Lock()
@@ -21,15 +21,16 @@ call_at_reset(_registered.clear)
 
 
 def register_fingerprint(type: type[T], function: Callable[[T], object]) -> None:
-    """Say what stands for the values of a type when their identity is asked for.
+    """Register a function that identifies the values of a type.
 
-    It counts for subclasses, too, unless a nearer class has a function or a method
+    It applies to subclasses, too, unless a nearer class has a function or a method
     ``__fingerprint__`` of its own.
 
     Args:
         type: A class whose values have no stable identity, or another one than wanted.
-        function: Takes a value and returns any value that has an identity and stands
-            for it; two values are equal when their types and what stands for them are.
+        function: Takes a value and returns another one, which has an identity and
+            represents it: two values are equal when their types and what represents
+            them are.
 
     Raises:
         TypeError: If `type` is no class or one whose identity is fixed, like `int`, or
@@ -56,7 +57,7 @@ _TYPE = type
 
 
 def find_stand_in(kind: type) -> StandIn | None:
-    """Return what the user gave to identify the values of a class.
+    """Return the function or method that identifies the values of a class.
 
     Args:
         kind: The class of a value.

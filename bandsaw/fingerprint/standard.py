@@ -1,4 +1,4 @@
-"""What stands for values of the standard library's types, the same on every Python.
+"""Forms of values of the standard library's types, the same on every Python.
 
 The classes are known by name, so that none of their modules is imported for it.
 """
@@ -116,12 +116,13 @@ def _frozenset(value: Any) -> object:
     return frozenset(value)
 
 
-# (module, name) of a class: the name that stands for it, and what for its values.
 def _mock(value: Any) -> object:
-    # It makes more of itself wherever somebody looks, so that looking would never end.
+    # Each attribute that is read makes another mock, so that the walk would never end.
     raise TypeError("a mock is changed by each look at it")
 
 
+# By module and name of a class: the name that represents it, and the function that
+# returns what represents a value.
 CONTENTS: dict[tuple[str, str], tuple[str, Callable[[Any], object]]] = {
     ("datetime", "date"): ("date", _date),
     ("datetime", "time"): ("time", _time),

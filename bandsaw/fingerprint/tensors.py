@@ -1,4 +1,4 @@
-"""What torch's tensors and scipy's sparse matrices hold."""
+"""Forms of torch's tensors and scipy's sparse matrices."""
 
 from __future__ import annotations
 

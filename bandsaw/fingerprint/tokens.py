@@ -1,11 +1,11 @@
 """The token of any value: by recursion, or as a graph where that cannot go.
 
 Recursion is quick, and enough for nearly all values. A value that is nested deep or
-contains itself is laid out as a graph. What does not lead to a circle is resolved from
-its leaves on, which gives the same token as the recursion. What is left is reduced to
-its classes of indistinguishable nodes, so that it does not matter how often an equal
-part occurs or how a circle is unrolled, and these are put into an order that depends on
-nothing but what they hold.
+contains itself is laid out as a graph. Nodes from which no circle is reached are
+resolved from the leaves on, which gives the same token as the recursion. The other
+nodes are reduced to classes of indistinguishable ones, so that it does not matter how
+often an equal part occurs or how a circle is unrolled, and these are put into an order
+that depends on nothing but what they hold.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class _Node:
         children: The tokens of the parts that are leaves, the numbers of the others.
         token: The token, once it is known.
         parent: The number of the node it was found in and which part of it this is.
-        stand_ins: How many functions of the user in a row led here.
+        stand_ins: How many functions of the user in a row stood a value in.
     """
 
     __slots__ = ("children", "form", "parent", "stand_ins", "token", "value")
@@ -222,7 +222,7 @@ def _unstable(nodes: list[_Node], node: _Node, path: str, refused: Refused) -> U
 
 
 def _resolve(nodes: list[_Node]) -> None:
-    """Find the tokens of all nodes that do not lead to a circle."""
+    """Find the tokens of all nodes from which no circle is reached."""
     dependents: list[list[int]] = [[] for _ in nodes]
     missing = [0] * len(nodes)
     ready = []

@@ -1,7 +1,7 @@
-"""The identity of code: what a task's function says, and all that it reaches.
+"""The identity of code: of a task's function, and of all that it reaches.
 
-Comments, docstrings, annotations, formatting and positions do not count. What counts is
-the code that is loaded; source is used only where it compiles to that code.
+Comments, docstrings, annotations, formatting and positions are ignored. It is the
+loaded code that is identified; source is used only where it compiles to that code.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ __all__ = [
     "watched_code",
 ]
 
-# So many combinations of what comes with the arguments are remembered for a function.
+# The number of combinations of `others` that are remembered for a function.
 _MOST_KNOWN = 100
 
-# By `id`: a weak dictionary takes longer to look into than all the rest.
+# By `id`: a look-up in a weak dictionary takes longer than all the rest.
 _known: dict[int, tuple[Any, Known]] = {}
 
 
@@ -51,7 +51,7 @@ def reachable_code(function: FunctionType, others: tuple[Any, ...] = ()) -> Code
 
     Args:
         function: The function, with the decorators that are part of it.
-        others: What `code_in` finds in its arguments, which counts like what it names.
+        others: What `code_in` finds in its arguments. It is followed, too.
 
     Returns:
         The code. The same object as long as nothing has changed.
@@ -80,7 +80,7 @@ def watched_code(
         reach = Reach(reach.state)
         code = reach.code_of(function, others)
     if found is not None and found[0] == code:
-        # Something was bound anew to what says the same.
+        # A name was bound anew to something equal.
         code = found[0]
     if len(known[1]) >= _MOST_KNOWN:
         # A lambda is another one at each call.

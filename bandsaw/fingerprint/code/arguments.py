@@ -1,4 +1,4 @@
-"""Which code values hold: the arguments of a call, and what decorators have made."""
+"""Finds the code that values hold: arguments of a call, and what decorators made."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _is_own(code: Any) -> bool:
 
 
 def _parts(value: Any, holders: dict[type, bool]) -> Sequence[Any]:
-    """Return what a value holds, as far as that can be seen without calling it."""
+    """Return the parts of a value that can be found without calling anything of it."""
     kind = type(value)
     if kind in _CONTAINERS:
         return _items(value)
@@ -119,7 +119,10 @@ def _parts(value: Any, holders: dict[type, bool]) -> Sequence[Any]:
 
 
 def _shows_attributes(kind: type) -> bool:
-    """Tell if all attributes count; some may be left out on purpose."""
+    """Tell if the attributes of a class are all significant.
+
+    What a value is pickled or identified by may leave some out on purpose.
+    """
     return find_stand_in(kind) is None and not any(
         map(pickles_its_own_way, kind.__mro__)
     )

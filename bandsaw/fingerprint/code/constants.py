@@ -1,4 +1,4 @@
-"""What a value that code names says: plain data by value, with what it leads to."""
+"""Describes values that code names: plain data by content, and the code it holds."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _SETS = frozenset((set, frozenset))
 _CONTAINERS = _SEQUENCES | _SETS | {dict}
 _FIXED_CONTAINERS = frozenset((tuple, frozenset))
 
-# Standard classes whose values hold code, or anything, and those whose values change.
+# Standard classes whose values may hold code, and those whose values can be changed.
 _NOT_PLAIN = frozenset(
     ("partial", "cached_property", "_lru_cache_wrapper", "BaseException")
 )
 _CHANGEABLE = frozenset(("deque", "OrderedDict", "array", "set"))
 
-# Who nests deeper has no table of constants, but a structure that may be endless.
+# A value that is nested deeper is no table of constants, and may be endless.
 _DEPTH_LIMIT = 50
 
 # What has its function as the attribute `__func__`.
 BOUND = (types.MethodType, BoundTask, staticmethod, classmethod)
 
-# What is followed to the code behind it. Also what wraps a function and says so.
+# Values of these types are followed to the code behind them.
 _CODE = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -49,14 +49,14 @@ _CODE = (
 
 
 class Description:
-    """What a value says.
+    """The content of a value.
 
     Attributes:
-        token: What stands for it, apart from what it leads to.
+        token: What represents it, apart from the targets.
         targets: The functions and classes that it holds, in an order that depends on
             nothing but the value.
-        is_plain: Whether the token and the targets say everything.
-        is_fixed: Whether nobody can change it, other than by another binding.
+        is_plain: Whether the token and the targets represent it completely.
+        is_fixed: Whether it cannot be changed in place.
     """
 
     __slots__ = ("is_fixed", "is_plain", "targets", "token")
@@ -74,7 +74,7 @@ class Description:
         self.is_fixed = is_fixed
 
     def is_same(self, other: Description) -> bool:
-        """Tell if another description says the same, and leads to the same."""
+        """Tell if another description has an equal token and the same targets."""
         return (
             self.token == other.token
             and self.is_plain == other.is_plain
@@ -83,12 +83,12 @@ class Description:
 
 
 def is_code(value: object) -> bool:
-    """Tell if a value is followed to the code behind it, instead of counting itself."""
+    """Tell if a value is followed to the code behind it, instead of being described."""
     return isinstance(value, _CODE) or wrapped_by(value) is not None
 
 
 def wrapped_by(value: object) -> object:
-    """Return what a value wraps and says so, as `functools.wraps` makes it say.
+    """Return the `__wrapped__` of a value, which `functools.wraps` sets for example.
 
     Args:
         value: Any value.
@@ -99,14 +99,14 @@ def wrapped_by(value: object) -> object:
     if isinstance(value, type):
         return None
     try:
-        # Not by `getattr`: somebody's __getattr__ may have an answer to everything.
+        # Not by `getattr`: an own __getattr__ may return something for any name.
         return object.__getattribute__(value, "__dict__").get("__wrapped__")
     except Exception:
         return None
 
 
 def below(value: Any) -> list[object]:
-    """Return what a wrapper is around; its own code counts as well.
+    """Return what a wrapper wraps, whose code is followed as well as its own.
 
     Args:
         value: Any value.
@@ -127,13 +127,13 @@ def below(value: Any) -> list[object]:
 
 
 def describe(value: object) -> Description:
-    """Say what a value says.
+    """Describe the content of a value.
 
     Args:
         value: Any value; nothing of it is called.
 
     Returns:
-        The description. One that is not plain leaves something out.
+        The description; it is incomplete if it is not plain.
     """
     leaf = LEAVES.get(type(value))
     if leaf is not None:
@@ -144,12 +144,12 @@ def describe(value: object) -> Description:
             return Description(fingerprint(value), is_fixed=fixed)
         return _describe(value, 0, set())
     except Exception:
-        # It is being changed by another thread, or its class raises what it wants.
+        # Another thread is changing it, or a method of its class raised an exception.
         return _opaque(value)
 
 
 def content_of(value: object) -> str:
-    """Return what stands for a value that is no plain data, as far as there is such.
+    """Return the fingerprint of a value that is no plain data, if it has one.
 
     Args:
         value: Any value.

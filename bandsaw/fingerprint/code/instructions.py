@@ -1,4 +1,4 @@
-"""What code objects tell: a digest, names, and whether values are changed in place."""
+"""Reads code objects: their digest, their names, and if they change values in place."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def changes_values(code: CodeType, names: set[str]) -> bool:
 
 
 def code_digest(code: CodeType) -> str:
-    """Return the digest of what running a code object depends on.
+    """Return the digest of all that running a code object depends on.
 
     Args:
         code: The code object.

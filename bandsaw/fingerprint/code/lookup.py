@@ -1,4 +1,4 @@
-"""What a name that code uses leads to, found without calling anything."""
+"""Finds what a name that code uses refers to, without calling anything."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ABSENT = object()
 
-# Where the code of functions comes from that a library has made, dataclasses for
-# example. What they were made from counts.
+# The file names of functions that a library has made, dataclasses for example. What
+# they were made from is followed instead.
 _GENERATED = ("<string>", "<attrs generated")
 
 # What Python adds to an enumeration.
@@ -70,7 +70,7 @@ class Namespace:
         return imports.get(name) or imports.get("*") or []
 
     def imported_text(self, name: str) -> str:
-        """Return what the source says about where an imported name comes from."""
+        """Return the texts of the imports that may have bound a name."""
         texts = {
             f"{'.' * item.level}{item.module}:{item.attribute or ''}"
             for item in self.imports_of(name)
@@ -99,12 +99,12 @@ def absolute_name(item: Import, module: str, is_package: bool) -> str:
 
 
 class Found:
-    """Where a dotted name leads to.
+    """What a dotted name refers to.
 
     Attributes:
         value: The value, `ABSENT` when a module that is not imported yet comes next.
         space: The namespace of the module in which the last step was found.
-        steps: The names and namespaces that were followed, with what they led to.
+        steps: The names and namespaces that were followed, with the values there.
         classes: The user's own classes on the way.
         rest: The names that were not followed, as the value is neither a module nor a
             class of the user's own.
@@ -133,7 +133,7 @@ def follow(
         namespace: Returns the namespace of a module's `__dict__`.
 
     Returns:
-        Where it leads to, `None` if its first part is not a name of the module.
+        What it refers to, `None` if its first part is not a name of the module.
     """
     name, *rest = chain.split(".")
     value = space.values.get(name, ABSENT)
@@ -171,13 +171,13 @@ def follow(
 
 
 def _makes_its_attributes(cls: type) -> bool:
-    # Where an enumeration keeps its members differs between versions of Python.
+    # Versions of Python keep the members of an enumeration in different places.
     enum = sys.modules.get("enum")
     return enum is not None and isinstance(cls, enum.EnumMeta)
 
 
 def owner_of_attribute(cls: type, name: str) -> type | None:
-    """Return which class of the user's own gives an attribute to a class.
+    """Return the class of the user's own that defines an attribute of a class.
 
     Args:
         cls: The class.
@@ -197,7 +197,7 @@ def namespace_of(cls: type, functions: Sequence[FunctionType]) -> dict[str, Any]
 
     Args:
         cls: The class.
-        functions: The functions in its body, which know it for certain.
+        functions: The functions in its body, whose namespace it is.
     """
     for function in functions:
         # A decorator may have brought a function of another module.
@@ -252,7 +252,7 @@ def label_of(code: Any) -> str:
 def is_of_bandsaw(
     space: Namespace, chain: str, namespace: Callable[[Mapping[str, Any]], Namespace]
 ) -> bool:
-    """Tell if a dotted name leads to something that this library defines.
+    """Tell if a dotted name refers to something that this library defines.
 
     Args:
         space: Where it is used.
@@ -275,7 +275,7 @@ def origin(
     value: object,
     namespace: Callable[[Mapping[str, Any]], Namespace],
 ) -> tuple[Namespace | None, str]:
-    """Return where a value that was imported by name got its value.
+    """Return the module that a name was imported from, and its name there.
 
     Args:
         space: The module in which it is used.
@@ -285,7 +285,7 @@ def origin(
 
     Returns:
         The module and the name in it. If the value comes from a module that is not the
-        user's own, `None` and the text that says which.
+        user's own, `None` and the text of the import.
     """
     passed = set()
     while (space.name, name) not in passed:

@@ -1,4 +1,4 @@
-"""To whom a module belongs: the user, an installed distribution and which, or Python.
+"""Finds the owner of a module: the user, an installed distribution, or Python.
 
 `importlib.metadata` would do for the distributions. But the first answer of a process
 would take more than twice as long with it: it takes long to import, reads metadata as
@@ -41,7 +41,7 @@ call_at_reset(_distributions.clear)
 
 
 def owner_of_namespace(namespace: Mapping[str, Any]) -> str:
-    """Say to whom the module belongs in whose namespace a function was defined.
+    """Return the owner of the module in which a function was defined.
 
     Args:
         namespace: The `__globals__` of the function, or the `__dict__` of a module.
@@ -53,7 +53,7 @@ def owner_of_namespace(namespace: Mapping[str, Any]) -> str:
 
 
 def owner_of_class(cls: type) -> str:
-    """Say to whom the module of a class belongs.
+    """Return the owner of the module in which a class was defined.
 
     Args:
         cls: The class.
@@ -68,7 +68,7 @@ def owner_of_class(cls: type) -> str:
 
 
 def owner_of_module(name: object, path: object) -> str:
-    """Say to whom a module belongs.
+    """Return the owner of a module.
 
     Args:
         name: The name of the module, if it has one.
@@ -92,7 +92,7 @@ def _find_owner(name: str, path: str | None) -> str:
     if root == _BANDSAW:
         return BANDSAW
     if path is None:
-        # A prompt, a notebook, a namespace made for `exec`: somebody wrote it there.
+        # The user wrote it: at a prompt, in a notebook, in a namespace for `exec`.
         return PYTHON if _is_built_in(name) else _owner_of_directories(name)
     path = os.path.abspath(path)
     if is_own_source(path) and is_own_source(os.path.realpath(path)):
@@ -204,8 +204,8 @@ def _find(root: str, place: str, path: str) -> Distribution | None:
         names = os.listdir(place)
     except OSError:
         return None
-    # Most distributions are called like what they hold, and the others need not be
-    # read then, which takes long in a large environment.
+    # Most distributions have the name of their package. The others need not be read
+    # then, which takes long in a large environment.
     found = _of_same_name(root, place, names)
     if found is None:
         status = os.stat(place)
@@ -247,7 +247,7 @@ def _choose(packages: Any, root: str, place: str, path: str) -> str | None:
     try:
         candidates = list(packages.get(root, ()))
     except (AttributeError, TypeError):
-        return None  # Somebody wrote something else where it is remembered.
+        return None  # The file in which it is remembered was damaged.
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     relative = os.path.relpath(os.path.abspath(path), place).replace(os.sep, "/")
@@ -308,6 +308,6 @@ def _read(path: str) -> str | None:
 
 
 def _by_attribute(root: str) -> Distribution | None:
-    # Not by `getattr`: the module's own __getattr__ may import what it wants.
+    # Not by `getattr`: the module's own __getattr__ may import other modules.
     version = getattr(sys.modules.get(root), "__dict__", {}).get("__version__")
     return (root, version) if type(version) is str else None

@@ -18,7 +18,7 @@ class Part:
     Attributes:
         name: Where it is defined and its name there, like ``"package.module.helper"``.
         kind: One of `"function"`, `"class"` and `"constant"`.
-        digest: Hex digits that stand for what it says and what its names lead to.
+        digest: Hex digits that represent its content and what its names refer to.
     """
 
     __slots__ = ("_text", "digest", "kind", "name")
@@ -31,7 +31,7 @@ class Part:
 
     @property
     def text(self) -> str:
-        """What a reader compares: the source, or the text of a constant's value."""
+        """The source, or the text of a constant's value, to show differences."""
         return self._text if isinstance(self._text, str) else self._text()
 
     def __repr__(self) -> str:
@@ -42,7 +42,7 @@ class Code:
     """The code of a task.
 
     Attributes:
-        digest: 32 bytes that stand for all parts.
+        digest: 32 bytes that represent all parts.
         parts: What it consists of, by name.
         packages: The versions of the installed distributions that it uses, by the
             names of the distributions. They are not in the digest.
@@ -71,14 +71,14 @@ class Code:
 
 
 class Node:
-    """A part that is being found out.
+    """A part that is still being followed.
 
     Attributes:
         label: Its name; no other node has it.
         kind: The kind of the part.
-        content: Texts that stand for what it says.
+        content: Texts that represent it, apart from what its names refer to.
         edges: The names that it uses, and the labels of what they refer to.
-        text: What a reader compares.
+        text: The source or value, to show differences.
     """
 
     __slots__ = ("content", "edges", "kind", "label", "text")
@@ -105,7 +105,10 @@ class Node:
 
 
 class Graph:
-    """All nodes that were reached. It grows breadth first, so names come out alike."""
+    """All nodes that were reached.
+
+    They are expanded breadth first, so that labels are the same in every process.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[Hashable, Node] = {}
@@ -127,7 +130,7 @@ class Graph:
         Args:
             key: Tells it from everything else.
             kind: The kind of the part.
-            label: Returns its name, which others may have, too.
+            label: Returns its name, which other nodes may have, too.
             expand: Fills the node when its turn comes; called with node and subject.
             subject: What was reached.
         """
@@ -143,7 +146,7 @@ class Graph:
         return node
 
     def grow(self) -> None:
-        """Expand all nodes, and those that they lead to."""
+        """Expand all nodes, and those that they refer to."""
         while self._waiting:
             expand, node, subject = self._waiting.popleft()
             expand(node, subject)

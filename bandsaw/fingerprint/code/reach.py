@@ -1,4 +1,27 @@
-"""What a loaded function reaches: functions, classes and constants it depends on."""
+"""Finds all that a loaded function reaches: functions, classes and constants.
+
+In comes a function, with the functions and classes that its arguments hold
+(`arguments.code_in`). Out comes a `Code`: parts by name, versions of packages. Between
+them, a `Graph` of nodes grows until nothing new is reached:
+
+1. `_code_node` removes wrappers (`constants.below`), asks for the owner of the rest
+   (`owners`), and makes a node for what is the user's own. Of the rest, only the
+   distribution is noted (`owners.Packages`).
+2. When the turn of a node comes, its `_expand_...` looks for the definition in the
+   source (`source.source_of`). This has a digest of the normal form, and the names that
+   are used. Where no source compiles to the loaded code, the code object has both
+   (`instructions`).
+3. Each name is followed from its module on (`lookup.follow`). A function or class is a
+   node of step 1. A constant is a node of its content (`constants.describe`) where that
+   is plain data, and else of its assignment in the source. What the code changes itself
+   is state: a node of its assignment, too.
+4. What a function imports itself is followed in sources alone (`unloaded`), since it
+   may not be loaded yet.
+
+All bindings that were followed are noted in a `Watch`, which tells at the next call if
+the answer still holds. Where a value turns out to be state after it was taken for a
+constant, the caller starts again, with the state that is known by then.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +61,7 @@ if TYPE_CHECKING:
 
 
 class Reach:
-    """Finds out what the code of a function consists of.
+    """Follows the names that the code of a function uses.
 
     Args:
         state: The names that are known to be changed by code that is reached.
@@ -73,7 +96,7 @@ class Reach:
 
     @property
     def has_taken_state_for_constants(self) -> bool:
-        """Whether a value counted that turned out to be changed by the code."""
+        """Whether a value was taken for a constant that the code changes."""
         return not self._constants.isdisjoint(self.state)
 
     def _namespace(self, values: Mapping[str, Any]) -> Namespace:
@@ -116,7 +139,7 @@ class Reach:
     ) -> Node:
         def expand(node: Node, _: object) -> None:
             self.watch.changeable(lambda: implementations, describe(implementations))
-            # Which module was imported first, and so registered first, does not count.
+            # The order of registration, which follows that of imports, is ignored.
             for cls in sorted(implementations, key=label_of):
                 node.add_edge(label_of(cls), self._code_node(implementations[cls]))
 
@@ -130,7 +153,7 @@ class Reach:
         source = source_of(function.__code__.co_filename) or space.source
         definition = None if source is None else source.outline.find(function)
         if source is None or definition is None:
-            # The source is not that of the code that is loaded. So the code counts.
+            # The source is not that of the code that is loaded.
             node.content = ["code", code_digest(function.__code__)]
             self._follow_closure(node, function, ())
             self._follow_code(node, space, function.__code__)
@@ -157,7 +180,7 @@ class Reach:
     def _follow_decorator(
         self, node: Node, space: Namespace, form: str, names: list[str]
     ) -> None:
-        # How a task is advised is not what it does.
+        # How a task is advised makes no difference to what it does.
         if not any(is_of_bandsaw(space, name, self._namespace) for name in names):
             node.content.append(form)
             for chain in names:
@@ -169,7 +192,7 @@ class Reach:
         names = function.__code__.co_freevars
         for name, cell in zip(names, function.__closure__ or ()):
             if name in changed:
-                continue  # What code changes itself is its state.
+                continue  # What code changes itself is state.
             try:
                 value = cell.cell_contents
             except ValueError:
@@ -179,7 +202,7 @@ class Reach:
 
     def _follow_code(self, node: Node, space: Namespace, code: CodeType) -> None:
         names = names_of_code(code)
-        # Instructions do not tell which of the values it is that they change.
+        # Instructions do not tell which of the values they change.
         changed = names if changes_values(code, names) else frozenset()
         for name in sorted(names):
             value = space.values.get(name, ABSENT)
@@ -237,7 +260,7 @@ class Reach:
         self, node: Node, name: str, value: object, is_without_source: bool
     ) -> None:
         description = describe(value)
-        # What can be changed in place is usually there to be changed. It counts by its
+        # A value that can be changed in place usually will be. It is identified by its
         # assignment, which is a part of the class.
         if description.is_plain and (description.is_fixed or is_without_source):
             node.content += [name, description.token.hex()]
@@ -288,7 +311,7 @@ class Reach:
             if space is None:
                 node.content += [chain, place]
             elif space.source is None and not functions_in(value, place):
-                # No source says how it was made.
+                # No source tells how it was made.
                 self.watch.identity(*found.steps[-1])
                 node.content += [chain, content_of(value)]
             else:
@@ -374,7 +397,7 @@ class Reach:
     def _follow_assignment(
         self, node: Node, chain: str, space: Namespace, name: str, binding: Binding
     ) -> None:
-        """Let a value count that is no plain data: by what its assignment says."""
+        """Identify a value that is no plain data by its assignment."""
         self._follow_decorated(node, chain, space, name, binding)
         source = space.source
         assignment = None if source is None else source.outline.assignments.get(name)

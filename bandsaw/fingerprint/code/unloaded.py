@@ -1,4 +1,4 @@
-"""What a function imports itself when it runs, followed in the source alone.
+"""Follows, in sources alone, what a function imports itself when it runs.
 
 Nothing is imported for it. Whether the modules are loaded by now makes no difference,
 so that the answer is the same before and after the first call.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Module:
-    """A module of the user's own, as its source says.
+    """A module of the user's own, known by its source.
 
     Attributes:
         name: Its absolute name.
@@ -125,7 +125,7 @@ class Unloaded:
         try:
             spec = find_module(name)
         except Exception:
-            return None  # A finder of somebody else raises what it wants.
+            return None  # A finder of another library may raise any exception.
         path = None if spec is None else spec.origin
         if spec is None or path is None or not os.path.isfile(path):
             return None

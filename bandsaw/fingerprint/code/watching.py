@@ -1,4 +1,4 @@
-"""Whether what was found out about the code of a task still holds, told at C speed."""
+"""Tells, at C speed, if what was found out about the code of a task still holds."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Status = Optional[tuple[int, int, int]]
 
-# Held as long as the answer is remembered. Everything else is told by its type alone,
-# so that a large value is not kept alive for it.
+# Values of these types are kept alive as long as the answer is remembered. Of others,
+# which may be large, only the type is compared.
 HELD = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -40,7 +40,7 @@ _get_content = attrgetter("cell_contents")
 
 
 class Watch:
-    """All bindings that were followed, and what they led to."""
+    """All bindings that were followed, with the values that were found."""
 
     def __init__(self) -> None:
         self._namespaces: dict[int, tuple[Any, dict[str, object]]] = {}
@@ -103,11 +103,11 @@ class Watch:
         self._contents.append(content)
 
     def changeable(self, get: Callable[[], object], description: Description) -> None:
-        """Watch what a value says that can be changed in place.
+        """Watch the content of a value that can be changed in place.
 
         Args:
             get: Returns the value that is there now.
-            description: What it says.
+            description: The description of its content now.
         """
         self._changeable.append((get, description))
 
@@ -136,7 +136,7 @@ class Watch:
             (self._typed, self._types_are_the_same),
             (self._identities, self._identities_are_the_same),
             (self._absent, self._nothing_new),
-            (self._changeable, self._says_the_same),
+            (self._changeable, self._content_is_the_same),
             (self._files, self._files_are_the_same),
         )
         self._checks = [check for watched, check in checks if watched]
@@ -179,7 +179,7 @@ class Watch:
         )
 
     def _nothing_new(self) -> bool:
-        # Who adds a name changes the size. That is quicker than looking for each.
+        # A new name changes the size. To compare that is quicker than to look for each.
         sizes = self._current_sizes()
         if sizes == self._sizes:
             return True
@@ -192,7 +192,7 @@ class Watch:
     def _current_sizes(self) -> list[int]:
         return [len(namespace) for namespace, _ in self._absent.values()]
 
-    def _says_the_same(self) -> bool:
+    def _content_is_the_same(self) -> bool:
         return all(
             describe(get()).is_same(description)
             for get, description in self._changeable

@@ -1,7 +1,8 @@
-"""The sources of what is loaded, as far as they can be believed.
+"""The source of loaded code, as far as it is the source that was loaded.
 
-The index of a file is remembered on disk, so that a later process only reads which
-names lead where.
+`source_of` takes the path that a code object names, and returns a `Source` with the
+`Outline` of the file: made by `parsing`, or remembered by an earlier process, or kept
+from an earlier call while the file is unchanged.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 # What is remembered differs between versions of this module and of Python.
 _KIND = f"outline-1-{sys.implementation.cache_tag}-{sys.flags.optimize}"
 
-# The clock of processes ticks slowly, in seconds.
+# The resolution of the times at which processes start, in seconds.
 _TICK = 0.05
 
-# What was compiled sooner after a change may be from before the change, in seconds.
+# A file that was compiled sooner after a change may be from before it; in seconds.
 _RESOLUTION = 2.0
 
 # Raised for a text that is no Python, or none that this Python can parse and compile.
@@ -42,7 +43,7 @@ _UNREADABLE = (
     ValueError,
 )
 
-# Stands for what a file said when it was loaded, where nobody can know that any more.
+# Represents the content of a file when it was loaded, where that is not known.
 _doubt = os.urandom(16).hex()
 
 
@@ -52,10 +53,10 @@ class Source:
     Attributes:
         path: Where it is.
         outline: What it defines.
-        doubt: Empty when the file is as old as this process. Otherwise it may say
-            something else than it did when it was loaded. Functions are compared with
-            their code; for everything else this text, which no other process has, keeps
-            the answer from being used elsewhere.
+        doubt: Empty when the file is as old as this process. Otherwise its content may
+            not be that which was loaded. Functions are compared with their code; for
+            everything else this text, which no other process has, keeps the answer
+            from being used elsewhere.
     """
 
     def __init__(self, path: str, outline: Outline, doubt: str) -> None:
@@ -81,8 +82,8 @@ def source_of(path: str) -> Source | None:
     """Return the source of a file that a code object names.
 
     Args:
-        path: The path. That of a notebook's cell leads to no file, but to lines that
-            the notebook has left behind.
+        path: The path. That of a notebook's cell names no file, but lines in
+            `linecache`.
 
     Returns:
         The source, `None` if there is none, or no Python in it.
@@ -90,7 +91,7 @@ def source_of(path: str) -> Source | None:
     outline = _outline_of_file(path) if not path.startswith("<") else None
     if outline is not None:
         return Source(path, outline, _doubt if _is_younger_than_process(path) else "")
-    lines = _lines_left_behind(path)
+    lines = _lines_in_linecache(path)
     if lines is None:
         return None
     outline = _outline_of_cell(path, "".join(lines))
@@ -105,11 +106,12 @@ def definition_of(function: FunctionType) -> tuple[Source, Definition] | None:
 
 
 def form_of(function: FunctionType) -> str:
-    """Return what stands for what a function says itself, the same on every Python.
+    """Return the digest of a function's normal form, the same on every Python.
 
     Args:
         function: The function. Where no source compiles to its code, or to several
-            functions of the same line, the code counts, which differs between Pythons.
+            functions of the same line, it is the digest of the code, which differs
+            between Pythons.
     """
     code = function.__code__
     known = _forms.get(id(code))
@@ -118,7 +120,7 @@ def form_of(function: FunctionType) -> str:
     return known[1]
 
 
-# By `id`: code that is compiled from other files, and from other words, may be equal.
+# By `id`: code objects that were compiled from different texts may be equal.
 _forms: dict[int, tuple[Any, str]] = {}
 
 
@@ -220,7 +222,7 @@ def _outline_of_cell(path: str, text: str) -> Outline | None:
     return outline
 
 
-def _lines_left_behind(path: str) -> list[str] | None:
+def _lines_in_linecache(path: str) -> list[str] | None:
     linecache = sys.modules.get("linecache")
     entry = None if linecache is None else linecache.cache.get(path)
     return entry[2] if isinstance(entry, tuple) and len(entry) == 4 else None
@@ -231,7 +233,7 @@ def _read_lines(path: str) -> list[str]:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.readlines()
     except (OSError, ValueError):
-        return _lines_left_behind(path) or []
+        return _lines_in_linecache(path) or []
 
 
 def _is_younger_than_process(path: str) -> bool:
@@ -254,7 +256,7 @@ def _start_of_process() -> float:
 
 
 def _read_start() -> float | None:
-    """Return when the process began, in seconds, where Linux says it."""
+    """Return when the process began, in seconds, where Linux tells it."""
     try:
         with open("/proc/self/stat", "rb") as file:
             # The name of the program comes before and may contain anything.

@@ -1,7 +1,7 @@
-"""The normal form of syntax: what a piece of source says, not how it is written.
+"""The normal form of syntax: the meaning of a piece of source, not its notation.
 
-Comments, docstrings, annotations, blank lines and positions do not count. The form is
-the same on every Python; `ast.dump` is not.
+Comments, docstrings, annotations, blank lines and positions are ignored. The form is
+the same on every Python, which the text of `ast.dump` is not.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ def form_of_function(node: Any) -> str:
 
 
 def form_of_class(node: ast.ClassDef) -> str:
-    """Return the digest of the normal form of a class, without what it consists of.
+    """Return the digest of the normal form of a class, without its members.
 
     Args:
         node: The definition of the class.
 
     Returns:
-        Hex digits: of the bases, and of the statements of the body. Of the functions
-        and classes that stand right there only the names count.
+        Hex digits: of the bases, and of the statements of the body. Of functions and
+        classes that are defined directly in the body, only the names are included.
     """
     tokens: Tokens = []
     _emit_class_header(node, tokens)
@@ -175,8 +175,8 @@ def _emit_statement_of_class(
     statement: ast.stmt, owner: ast.ClassDef, tokens: Tokens
 ) -> None:
     if isinstance(statement, ast.AnnAssign):
-        # Decorators and bases may make something of what is annotated, as dataclasses
-        # do. That it is so counts, but not how, apart from what is no field.
+        # Decorators and bases may read annotations, as dataclasses do. So it is
+        # significant that a name is annotated, but not how, unless it is no field then.
         if owner.decorator_list or owner.bases or owner.keywords:
             tokens.append(b"declared ")
             tokens.extend(_telling_names(statement.annotation))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .exceptions import UnstableValueError
 from .identifier import ID_LENGTH, unique_identifier
 from .runtime.lazy import LateModule
 from .serialization import SerializableValue
@@ -50,7 +51,7 @@ class Execution(SerializableValue):
         "kwargs",
     )
 
-    instability: str | None
+    instability: UnstableValueError | None
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class Execution(SerializableValue):
             tokens = self.argument_tokens()
             found = fingerprint.fingerprint_of_tokens(tokens)
             if not isinstance(found, bytes):
-                self.instability = found.reason
+                self.instability = found.error()
                 return unique_identifier()
             self._fingerprint = found.hex()
         return self._fingerprint[:ID_LENGTH]
@@ -177,7 +178,7 @@ class Execution(SerializableValue):
             "kwargs": self.kwargs,
         }
         if self.instability is not None:
-            values["instability"] = self.instability
+            values["instability"] = str(self.instability)
         return values
 
     @classmethod
@@ -185,7 +186,7 @@ class Execution(SerializableValue):
         """Make an execution of what a serializer has read."""
         execution = cls(values["execution_id"], values["args"], values["kwargs"])
         if "instability" in values:
-            execution.instability = values["instability"]
+            execution.instability = UnstableValueError(values["instability"])
         return execution
 
     def to_move(self) -> dict[str, Any]:

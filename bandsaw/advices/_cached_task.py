@@ -7,7 +7,7 @@ from collections import namedtuple
 from hashlib import sha256
 from types import FunctionType
 
-from ..exceptions import ConfigurationError, SerializationError, UnstableValueError
+from ..exceptions import ConfigurationError, SerializationError
 from ..fingerprint import Unstable, fingerprint_of_tokens
 from ..identifier import ID_LENGTH
 from ..infos import text_of
@@ -143,7 +143,7 @@ class CachedTask:
             arguments = execution.fingerprint(task)
             execution_id = execution.execution_id
             if execution.instability is not None:
-                raise UnstableValueError(execution.instability)
+                raise execution.instability
         version, watch = self._version_of(session)
         name = f"{task.task_id}/{execution_id}"
         return CacheKey(name, arguments, version.digest), watch

@@ -1,4 +1,4 @@
-"""Which environments there are: those that are declared, and those that are kept."""
+"""The environments of a command: those that are declared, and those that are kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import click
 
 from ..config import CONFIGURATION_MODULE_DEFAULT, get_configuration
-from ..environments import Environment, store
+from ..environments import Environment, installations
 from ..environments.inline import read_environment
 from ..environments.resolution import Resolution
 from ..environments.specification import Specification
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from typing import Any, Iterator, Sequence
 
     from ..config import Configuration
+    from ..environments.installations import Installation
     from ..environments.locks import Section
-    from ..environments.store import KeptEnvironment
 
 
 class Known:
-    """An environment that a command can be about.
+    """An environment to which a command can apply.
 
     Args:
-        label: What it is called.
-        environment: What is declared, `None` for one that is only kept.
-        kept: What is kept of it, `None` if it was not made.
+        label: Its label.
+        environment: Its declaration, `None` for one that is only kept.
+        kept: Its installation, `None` if it was not made.
 
     Attributes:
-        specification: What is asked for on this machine, `None` if that is not known.
-        section: What is locked, `None` if nothing is.
-        problem: Why it cannot be made, or nothing.
+        specification: Its specification on this machine, `None` if that is unknown.
+        section: Its packages as locked, `None` if they are not.
+        problem: The reason why it cannot be made, empty if it can.
     """
 
     def __init__(
         self,
         label: str,
         environment: Environment | None = None,
-        kept: KeptEnvironment | None = None,
+        kept: Installation | None = None,
     ) -> None:
         self.label = label
         self.environment = environment
@@ -54,7 +54,7 @@ class Known:
             self._look(environment)
 
     def _look(self, environment: Environment) -> None:
-        """Find out what is there, and make nothing."""
+        """Look its lock and its installation up, making nothing."""
         try:
             self.specification = Specification(environment)
             platform = self.specification.python.platform
@@ -65,11 +65,11 @@ class Known:
         if self.specification is None or self.section is None or self.problem:
             return
         resolution = Resolution(self.specification, self.section)
-        self.kept = store.look(resolution.digest)
+        self.kept = installations.look(resolution.digest)
 
     @property
     def state(self) -> str:
-        """How far it has come, in a word or two."""
+        """Its state in a word or two."""
         if self.kept is not None:
             return "made" if self.kept.works else "broken"
         if self.problem:
@@ -92,24 +92,24 @@ class Known:
         return dict(self.kept.facts["packages"]) if self.kept is not None else {}
 
     def executable(self) -> str:
-        """Return the path of its interpreter, which is made if it is not there."""
+        """Return the path of its interpreter, which is made if it is absent."""
         if self.environment is not None:
             return self.environment.interpreter().executable
         assert self.kept is not None
-        path = store.find(self.kept.digest)
+        path = installations.find(self.kept.digest)
         if path is None:
             raise click.ClickException(
                 f"Environment {self.label!r} does not work any more: its Python "
-                f"{self.python} is not there. Nothing that is declared here says how "
-                "to make it again."
+                f"{self.python} was removed. It is not declared here, so it cannot be "
+                "made again."
             )
-        return store.executable_of(path)
+        return installations.executable_of(path)
 
     def __str__(self) -> str:
         return self.label if self.kept is None else f"{self.label} ({self.kept.digest})"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is known of it."""
+        """Return all that is known about it."""
         specification, kept = self.specification, self.kept
         facts: dict[str, Any] = {
             "name": self.label,
@@ -138,12 +138,12 @@ class Known:
 def known_environments(
     config: str | None = None, scripts: Sequence[str] = ()
 ) -> list[Known]:
-    """Return the environments that there are.
+    """Return the declared environments and the kept ones.
 
     Args:
-        config: The configuration module that declares some; by default the one that
-            `get_configuration` takes, if it is there.
-        scripts: Scripts that declare one each, in their metadata.
+        config: The configuration module that declares some; by default the one of
+            `get_configuration`, if it exists.
+        scripts: Scripts with an environment in their metadata.
 
     Returns:
         First those that are declared, then those that are only kept.
@@ -157,7 +157,7 @@ def known_environments(
             )
     found = [Known(label, environment) for label, environment in declared.items()]
     paths = {one.kept.path for one in found if one.kept is not None}
-    for kept in store.kept():
+    for kept in installations.kept():
         if kept.path not in paths:
             found.append(Known(kept.label, kept=kept))
     return found
@@ -191,7 +191,7 @@ def _configuration(name: str | None) -> Configuration | None:
         return get_configuration(name)
     except ModuleNotFoundError as error:
         if name is None and error.name == CONFIGURATION_MODULE_DEFAULT:
-            return None  # What is kept can be looked at all the same.
+            return None  # The kept environments can be listed without it.
         raise _cannot_be_loaded(error) from error
     except (LookupError, TypeError) as error:
         raise _cannot_be_loaded(error) from error
@@ -206,14 +206,14 @@ def choose(known: Sequence[Known], names: Sequence[str]) -> list[Known]:
 
     Args:
         known: All of them.
-        names: Labels, or unambiguous beginnings of labels or ids. A label means all
-            that are called so: one stays when what was locked for it has changed.
+        names: Labels, or unambiguous beginnings of labels or ids. A label names all
+            environments of that label: one is kept when its lock has changed.
     """
     return [one for name in names for one in _named(known, name)]
 
 
 def choose_one(known: Sequence[Known], name: str) -> Known:
-    """Return the environment that is named: of all that are called so, the declared.
+    """Return the environment that is named, preferring the declared one.
 
     Args:
         known: All of them.

@@ -1,4 +1,4 @@
-"""Commands that look at environments, make and lock them, and run others in them."""
+"""Commands that list, make and lock environments, and run others in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 
 import click
 
-from ..environments import store
+from ..environments import installations
 from ..environments.resolution import lock, lock_anew
 from ..exceptions import BandsawError
 from ..stores.pruning import parse_age, parse_size
@@ -91,7 +91,7 @@ def _facts_of_kept(one: Known) -> list[str]:
 def show(
     name: str, config: str | None, scripts: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show what an environment asks for, what it holds, and where it is."""
+    """Show the requirements of an environment, its packages, and its path."""
     with _named_errors():
         found = [
             one.to_json() for one in choose(known_environments(config, scripts), [name])
@@ -125,7 +125,7 @@ def create(
     scripts: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Make environments, all that are declared if none is named."""
+    """Make environments; all declared ones if none is named."""
     made = {}
     with _named_errors(), _shown_stages():
         for one in _declared(names, config, scripts):
@@ -139,7 +139,7 @@ def create(
 
 @environments.command("lock")
 @names_argument
-@click.option("--upgrade", is_flag=True, help="Choose anew what is locked already.")
+@click.option("--upgrade", is_flag=True, help="Choose locked packages anew.")
 @config_option
 @script_option
 @json_option
@@ -150,10 +150,10 @@ def lock_environments(
     scripts: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Choose packages and lock them, for all that are declared if none is named.
+    """Choose packages and lock them, for all declared environments if none is named.
 
-    What is locked already stays, and has to satisfy what is asked for; with --upgrade
-    it is chosen anew.
+    Locked packages stay, and must satisfy the requirements; with --upgrade they are
+    chosen anew.
     """
     changes: dict[str, list[str]] = {}
     with _named_errors(), _shown_stages():
@@ -198,7 +198,7 @@ def run(
     config: str | None,
     scripts: tuple[str, ...],
 ) -> None:
-    """Run a COMMAND in an environment, which is made if it is not there.
+    """Run a COMMAND in an environment, which is made if it is absent.
 
     Write `--` before a command with options of its own.
     """
@@ -211,19 +211,18 @@ def run(
     variables["PATH"] = os.pathsep.join([directory, variables.get("PATH", os.defpath)])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these, and a command would go on doing so.
+    # Python ignores these signals, and the command would inherit that.
     for number in signal.SIGPIPE, signal.SIGXFSZ:
         signal.signal(number, signal.SIG_DFL)
     try:
-        # In place of this process: its streams, its signals and its end are the
-        # command's.
+        # It replaces this process, so streams, signals and the status are its own.
         os.execvpe(command[0], command, variables)
     except OSError as error:
         reason = error.strerror
         click.echo(f"Error: {command[0]} cannot be run: {reason}", err=True)
-        # As a shell has it: 127 for what is not there.
-        is_there = not isinstance(error, (FileNotFoundError, NotADirectoryError))
-        sys.exit(126 if is_there else 127)
+        # As in a shell: 127 for a command that does not exist.
+        exists = not isinstance(error, (FileNotFoundError, NotADirectoryError))
+        sys.exit(126 if exists else 127)
 
 
 @environments.command()
@@ -231,7 +230,7 @@ def run(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Remove environments; what is locked stays, and makes the same ones again."""
+    """Remove environments; the lock stays, and makes the same ones again."""
     with _named_errors():
         known = known_environments()
         chosen = [one.kept for one in choose(known, names) if one.kept is not None]
@@ -248,13 +247,13 @@ def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
 def prune(max_size: str | None, max_age: str | None, as_json: bool) -> None:
     """Remove environments beyond these bounds, the least recently used ones first.
 
-    What builds have left over that were killed goes in any case.
+    Files of builds that were killed are removed in any case.
     """
     with _named_errors():
         largest = None if max_size is None else parse_size(max_size)
         oldest = None if max_age is None else time.time() - parse_age(max_age)
-        left_over = store.remove_left_overs()
-        kept = [(one, one.size) for one in store.kept()]
+        left_over = installations.remove_left_overs()
+        kept = [(one, one.size) for one in installations.kept()]
     total = sum(size for _, size in kept)
     removed = []
     for one, size in kept:
@@ -278,7 +277,7 @@ def _tell_removed(removed: list[tuple[int, bool]], as_json: bool) -> None:
 def _declared(
     names: tuple[str, ...], config: str | None, scripts: tuple[str, ...]
 ) -> list[Known]:
-    """Return the environments of these names, or all, that can be made."""
+    """Return the declared environments of these names, or all."""
     known = known_environments(config, scripts)
     declared = [one for one in known if one.environment is not None]
     if not declared:
@@ -299,7 +298,7 @@ def _named_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _shown_stages() -> Iterator[None]:
-    """Show on standard error what is done, where no terminal shows it."""
+    """Show the stages of a build on standard error, where no terminal shows them."""
     logger = logging.getLogger("bandsaw.environments")
     handler = logging.StreamHandler(sys.stderr)
     logger.addHandler(handler)

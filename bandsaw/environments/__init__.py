@@ -1,4 +1,4 @@
-"""Which Python and which packages a task needs, made when it needs them."""
+"""Environments: a Python and packages, described by a value and made on first use."""
 
 from __future__ import annotations
 
@@ -11,37 +11,33 @@ if TYPE_CHECKING:
         commands as commands,
         credentials as credentials,
         environment as environment,
-        index as index,
         inline as inline,
+        installations as installations,
         locks as locks,
         making as making,
-        progress as progress,
         pythons as pythons,
         requirements as requirements,
         resolution as resolution,
         specification as specification,
-        store as store,
+        status as status,
         tools as tools,
-        wheels as wheels,
     )
 
 __all__ = ["Environment"]
 
-# Whoever only receives a task that names an environment needs none of these.
+# A process that only receives a task with an environment needs none of these.
 __getattr__, __dir__ = load_on_access(
     __name__,
     "commands",
     "credentials",
-    "index",
     "inline",
+    "installations",
     "locks",
     "making",
-    "progress",
     "pythons",
     "requirements",
     "resolution",
     "specification",
-    "store",
+    "status",
     "tools",
-    "wheels",
 )

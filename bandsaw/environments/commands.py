@@ -1,4 +1,4 @@
-"""Commands that make environments: bounded, shown, and quoted when they fail."""
+"""Commands that make environments: bounded in time, shown, quoted in errors."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 # How long a command may take, in seconds. Compiling a package may take long.
 _LONGEST = 3600.0
 
-# How often somebody who waits for one looks around, in seconds.
+# How often a process that waits for a command looks at the clock, in seconds.
 _INTERVAL = 0.5
 
-# How many of its last lines are quoted.
+# How many of the last lines of a command are quoted.
 _LINES_KEPT = 20
 
-# How long it may take to end when it is told to, in seconds.
+# How long a command may take to end after a signal, in seconds.
 _GRACE = 5.0
 
-# Starts a command, which ends with this process, whatever ends this one: a lock that
-# is given up may not leave anybody behind who still writes. Standard input is a pipe
-# of which the other end is kept open here.
+# Starts a command that ends with this process, however this one ends: a released lock
+# must not leave a process behind that still writes. Standard input is a pipe whose
+# other end is kept open here.
 _ENDING_WITH_PARENT = """
 exec 3<&0 </dev/null
 { cd /; read -r _ <&3; kill -s KILL -- "-$$"; } >/dev/null 2>&1 &
 exec "$@" 3<&-
 """
 
-# What would lead a command to another Python, its packages to another place, or let it
-# do something else than it is told.
+# Variables that redirect a command to another Python, redirect its packages, or change
+# what it does.
 _NOT_FOR_COMMANDS = (
     "PYTHONHOME",
     "PYTHONPATH",
@@ -63,10 +63,11 @@ class Commands:
     """Runs the commands of one build.
 
     Args:
-        name: What is built.
+        name: The name of the environment that is built.
         directory: The working directory of the commands, so that no project's
             configuration is found. Their temporary files are in there, too.
-        show: Is told what is done now, and each line that a command writes.
+        show: Called with each stage and an empty text, and with each line that a
+            command writes.
     """
 
     def __init__(
@@ -82,12 +83,12 @@ class Commands:
         words: Sequence[str],
         variables: dict[str, str] | None = None,
     ) -> str:
-        """Run a command and return what it writes.
+        """Run a command and return its output.
 
         Args:
-            stage: What it is good for, in a few words.
+            stage: Its purpose, in a few words.
             words: Its words.
-            variables: Environment variables for it.
+            variables: Additional environment variables.
 
         Raises:
             EnvironmentBuildError: If it fails, or takes too long.
@@ -98,7 +99,7 @@ class Commands:
             for name, value in os.environ.items()
             if name not in _NOT_FOR_COMMANDS
         }
-        # What they forget to remove goes away with the directory.
+        # Files that a command does not remove are removed with the directory.
         environment["TMPDIR"] = self._directory
         environment.update(variables or {})
         lines: list[str] = []
@@ -134,7 +135,7 @@ class Commands:
     def _read(
         self, process: subprocess.Popen[bytes], stage: str, lines: list[str]
     ) -> bool:
-        """Read what a command writes until it has ended, or until it takes too long."""
+        """Read the output of a command; return whether it ended in time."""
         assert process.stdout is not None
         deadline = time.monotonic() + _LONGEST
         rest = b""
@@ -146,7 +147,7 @@ class Commands:
                         return False
                     if process.poll() is None:
                         continue
-                    # What it has started keeps the stream open, and is not waited for.
+                    # A process that it has started keeps the stream open.
                     break
                 piece = os.read(descriptor, 1 << 16)
                 *whole, rest = (rest + piece).split(b"\n")
@@ -175,12 +176,12 @@ class Commands:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and everything that it has started."""
+    """End a command and all processes that it has started."""
     for number in signal.SIGTERM, signal.SIGKILL:
         try:
             os.killpg(process.pid, number)
         except (PermissionError, ProcessLookupError):
-            pass  # Nobody is left.
+            pass  # No process is left.
         try:
             process.wait(_GRACE)
         except subprocess.TimeoutExpired:

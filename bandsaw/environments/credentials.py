@@ -1,4 +1,4 @@
-"""Who somebody is, as addresses say it: taken away, given back, and handed to pip."""
+"""Credentials in URLs: removed for showing, put back, and written for pip."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable, Match
 
-# The last @ counts: a password may have others.
+# Up to the last @, as a password may have others.
 _CREDENTIALS = re.compile(
     r"(?P<begin>(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)(?P<who>[^/\s?#]*)@"
 )
 
-# What every release of Python reads in the same way from a netrc file.
+# A word that every release of Python reads alike from a netrc file.
 _PLAIN_WORD = re.compile(r"[^\s\"'#\\\x00-\x20\x7f-\U0010ffff]+$")
 
 
 def without_credentials(text: str) -> str:
-    """Return a text whose URLs do not say who somebody is.
+    """Return a text whose URLs have no credentials.
 
     Args:
         text: A URL, or a text with URLs in it.
@@ -37,7 +37,7 @@ def _stripped(match: Match[str]) -> str:
 def with_credentials(url: str, given: Iterable[str]) -> str:
     """Return a URL with the credentials with which its place was given.
 
-    What was chosen there, a commit for example, is more than what was given.
+    The URL may have more than the given one, for example the commit that was chosen.
 
     Args:
         url: The URL.
@@ -63,14 +63,13 @@ def _place_of(url: str) -> str:
 
 
 def netrc_line(url: str) -> str | None:
-    """Return the line of a netrc file that says the same as the credentials of a URL.
+    """Return the line of a netrc file with the credentials of a URL.
 
     Args:
         url: The URL.
 
     Returns:
-        The line, `None` if there are no credentials, or if not every Python would read
-        them in the same way.
+        The line, `None` without credentials, or if not every Python reads them alike.
     """
     from urllib.parse import unquote, urlsplit
 
@@ -84,7 +83,7 @@ def netrc_line(url: str) -> str | None:
 
 
 def netrc_of_user() -> str:
-    """Return the content of the user's own netrc file, nothing if there is none."""
+    """Return the content of the user's own netrc file, empty if there is none."""
     named = os.environ.get("NETRC")
     for path in [named] if named else ["~/.netrc", "~/_netrc"]:
         try:

@@ -1,4 +1,4 @@
-"""What a task needs to run: a Python and packages, as a value that can be compared."""
+"""The environment that a task needs: a Python and packages, as a value."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 from ..config import directory_of_default_configuration
 from ..exceptions import ConfigurationError
+from ..interpreter import Interpreter
 from ..serialization import SerializableValue
 
 TYPE_CHECKING = False
@@ -13,45 +14,44 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, NoReturn, Sequence
 
-    from ..interpreter import Interpreter
     from .resolution import Resolution
 
-# How long what an environment is called may be that has no name.
+# The largest length of the label of an environment without a name.
 _LONGEST_LABEL = 100
 
 
 class Environment(SerializableValue):
-    """A Python and the packages it has; made when it is first used, and kept.
+    """A Python and its packages, made on first use and kept.
 
     It is accepted wherever an `Interpreter` is::
 
         old = Environment("3.8", ["scikit-learn ==1.0.2", "numpy <2"], name="old")
 
-    What was chosen for the requirements is written to a lock file, by which the
-    environment is made again from then on, on this machine and on others. Relative
+    The packages that are chosen for the requirements are written to a lock file. From
+    then on the environment is made of these, on this machine and on others. Relative
     paths begin in the directory of the configuration's file.
 
     Args:
         python: A version like ``3.8``, versions like ``>=3.8,<3.10``, of which the
             newest is taken, or an executable. By default the interpreter that runs this
             process.
-        requirements: What to install, as in PEP 508, and projects on this machine as
+        requirements: Requirements as in PEP 508, and projects on this machine as
             paths: ``./mylib``, ``./mylib[plot]``.
         requirements_file: A file with more requirements, one a line.
-        constraints: Requirements that count only for what something else wants to
-            have, or a file with them.
+        constraints: Requirements that apply only to what other requirements bring in,
+            or a file with them.
         lock: The lock file; by default ``bandsaw.lock``.
-        index_url: The address of an index of packages in place of the usual one. What
-            it says of a user and a password is written down nowhere.
-        find_links: Directories or pages where files of packages are.
-        name: What the environment is called on the command line and in the lock file.
+        index_url: The URL of an index of packages in place of the usual one. Its
+            credentials are written down nowhere.
+        find_links: Directories or pages with files of packages.
+        name: The name of the environment on the command line and in the lock file.
             Its requirements may change, and the lock file is checked against them.
             Without a name, other requirements are another environment.
 
     Attributes:
-        label: What the environment is called: its name, else what it is asked to hold.
-        directory: Where relative paths begin, `None` for the directory of the default
-            configuration's file.
+        label: Its name, else a summary of its requirements.
+        directory: The directory in which relative paths begin, `None` for that of the
+            default configuration's file.
 
     Raises:
         ConfigurationError: If an argument is not what it should be.
@@ -98,7 +98,7 @@ class Environment(SerializableValue):
         elif isinstance(constraints, str):
             constraints = (constraints,)
         elif isinstance(constraints, os.PathLike):
-            # Whatever it is called, it is not taken for a requirement.
+            # A path is never a requirement, whatever its name is.
             constraints = (os.path.join(os.curdir, os.fspath(constraints)),)
         self._set(
             python=_text("python", python),
@@ -137,26 +137,25 @@ class Environment(SerializableValue):
 
     @property
     def environment(self) -> Environment:
-        """The environment itself, as one that is described elsewhere has it, too."""
+        """The environment itself; an `InlineEnvironment` has the same attribute."""
         return self
 
     def interpreter(self) -> Interpreter:
-        """Return the interpreter of the environment, which is made if it is not there.
+        """Return the interpreter of the environment, which is made if it is absent.
 
         Returns:
             A new `Interpreter`, whose environment variables may be set.
 
         Raises:
-            PythonNotFoundError: If there is no such Python on this machine.
+            PythonNotFoundError: If this machine has no such Python.
             EnvironmentBuildError: If a package cannot be found, built or installed.
             EnvironmentLockError: If the lock file does not satisfy the requirements.
+            MissingExtraError: If they have changed, and packaging is not installed.
         """
-        from ..interpreter import Interpreter
-
         return Interpreter(executable=self.resolution().executable())
 
     def resolution(self) -> Resolution:
-        """Return what exactly the environment holds, which is locked if it was not."""
+        """Return the exact content of the environment, locking it if it is not yet."""
         from .resolution import resolve
 
         return resolve(self)
@@ -180,12 +179,12 @@ class Environment(SerializableValue):
         return self.directory or directory_of_default_configuration()
 
     def serialized(self) -> dict[str, Any]:
-        """Return what a serializer writes of the environment."""
+        """Return the values that a serializer writes."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "label"}
 
     @classmethod
     def deserialize(cls, values: dict[str, Any]) -> Environment:
-        """Make an environment of what a serializer has read."""
+        """Make an environment of the values that a serializer has read."""
         values = dict(values)
         directory = values.pop("directory")
         environment = cls(**values)
@@ -233,6 +232,6 @@ def _texts(name: str, values: Any) -> tuple[str, ...]:
             f"Environment: {name}={values!r} is not a sequence of texts. Give [...]."
         )
     if isinstance(values, (set, frozenset)):
-        values = sorted(values, key=str)  # It has another order in each process.
+        values = sorted(values, key=str)  # Its order differs between processes.
     texts = tuple(_text(name, value) for value in values)
     return tuple(text for text in texts if text is not None)

@@ -1,4 +1,4 @@
-"""What a script says of the environment it needs, in a comment, as PEP 723 has it."""
+"""The environment of a script, described in a comment as PEP 723 defines it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _BLOCK = re.compile(
 
 
 class InlineEnvironment:
-    """The environment that a script asks for in its metadata, read on first use.
+    """The environment in the metadata of a script, read on first use.
 
-    Where a session is only continued, what reads it is often not installed.
+    Late, since a child that only continues a session often has no reader of TOML.
 
     Args:
         path: The path of the script, or of another module.
-        name: What the environment is called.
-        directory: Where relative paths begin.
+        name: The name of the environment.
+        directory: The directory in which relative paths begin.
     """
 
     def __init__(self, path: str, name: str, directory: str) -> None:
@@ -37,11 +37,11 @@ class InlineEnvironment:
 
     @classmethod
     def of(cls, function: FunctionType, directory: str) -> InlineEnvironment:
-        """Return the environment that the module of a function asks for.
+        """Return the environment in the metadata of a function's module.
 
         Args:
             function: The function.
-            directory: Where relative paths begin.
+            directory: The directory in which relative paths begin.
         """
         path = os.path.abspath(function.__code__.co_filename)
         name = importable_module_name(function.__module__ or "__main__")
@@ -54,7 +54,7 @@ class InlineEnvironment:
         """The environment.
 
         Raises:
-            ConfigurationError: If there is no such metadata, or it makes no sense.
+            ConfigurationError: If there is no such metadata, or it is invalid.
         """
         if self._environment is None:
             path, name, directory = self._key
@@ -74,17 +74,16 @@ class InlineEnvironment:
 
 
 def read_environment(path: str, name: str) -> Environment:
-    """Return the environment that a script asks for in its metadata.
+    """Return the environment in the metadata of a script.
 
-    Of the table `tool.bandsaw` it may say more: `constraints`, `index-url`,
-    `find-links`, `lock`.
+    The table `tool.bandsaw` may have `constraints`, `index-url`, `find-links`, `lock`.
 
     Args:
         path: The path of the script, or of another module.
-        name: What the environment is called.
+        name: The name of the environment.
 
     Raises:
-        ConfigurationError: If there is no such metadata, or it makes no sense.
+        ConfigurationError: If there is no such metadata, or it is invalid.
 
     References:
         PEP 723, https://packaging.python.org/specifications/inline-script-metadata/
@@ -112,7 +111,7 @@ def read_environment(path: str, name: str) -> Environment:
 
 def _metadata_of(path: str) -> dict[str, Any]:
     try:
-        # Not only in UTF-8: what it is written in says the file itself.
+        # The file may declare an encoding other than UTF-8.
         import tokenize
 
         with tokenize.open(path) as file:

@@ -1,25 +1,41 @@
-"""The file `bandsaw.lock`, which says what exactly environments hold.
+"""The lock file `bandsaw.lock`: the exact packages of environments.
 
-It is JSON for people: they review and commit it. Each environment has a section for
-each platform that it was used on. What it holds are names, versions and hashes, never
-the address or the credentials of an index.
+It is JSON that people review and commit. Each environment has a section for each
+platform on which it was used, with names, versions and hashes, and never with the URL
+or the credentials of an index.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import namedtuple
 
 from ..exceptions import EnvironmentLockError
 from .requirements import normalized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence
+    from typing import Any, NamedTuple, Sequence
 
     from .requirements import Requirements
 
-#: What the file is called.
+    class _Package(NamedTuple):
+        name: str
+        version: str | None
+        hashes: Sequence[str] = ()
+        url: str | None = None
+
+    class _Section(NamedTuple):
+        requirements: list[str]
+        packages: dict[str, Package]
+        projects: dict[str, list[str]]
+
+else:
+    _Package = namedtuple("_Package", "name version hashes url", defaults=((), None))
+    _Section = namedtuple("_Section", "requirements packages projects")
+
+#: The name of the file.
 FILE_NAME = "bandsaw.lock"
 
 _VERSION = 1
@@ -29,40 +45,33 @@ _ABOUT = (
 )
 
 
-class Package:
+class Package(_Package):
     """A package that was chosen for an environment.
 
-    Args:
-        name: The name of its distribution.
-        version: Its version, `None` if only its URL says what it is.
-        hashes: The hashes of its files, like ``sha256:...``; none for what a version
-            control system names.
-        url: Where it comes from, `None` for an index.
+    Attributes:
+        name: The normalized name of its distribution.
+        version: Its version, `None` if only its URL determines it.
+        hashes: The hashes of its files, like ``sha256:...``; none for a package from a
+            version control system.
+        url: Its URL, `None` for a package from an index.
     """
 
-    def __init__(
-        self,
-        name: str,
-        version: str | None,
-        hashes: Sequence[str] = (),
-        url: str | None = None,
-    ) -> None:
-        self.name = normalized(name)
-        self.version = version
-        self.hashes = sorted(hashes)
-        self.url = url
+    __slots__ = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is written of the package."""
-        facts = {"version": self.version, "url": self.url, "hashes": self.hashes}
+        """Return the package as the lock file has it."""
+        facts = {
+            "version": self.version,
+            "url": self.url,
+            "hashes": sorted(self.hashes),
+        }
         return {name: value for name, value in facts.items() if value}
 
     @classmethod
     def from_json(cls, name: str, facts: dict[str, Any]) -> Package:
-        """Make a package of what was read."""
-        return cls(
-            name, facts.get("version"), facts.get("hashes", ()), facts.get("url")
-        )
+        """Make a package of what the lock file has."""
+        hashes = sorted(facts.get("hashes", ()))
+        return cls(normalized(name), facts.get("version"), hashes, facts.get("url"))
 
     def __str__(self) -> str:
         if self.url is not None:
@@ -70,27 +79,30 @@ class Package:
         return f"{self.name}=={self.version}"
 
 
-class Section:
-    """What an environment holds on one platform.
+class Section(_Section):
+    """The content of an environment on one platform.
 
-    Args:
-        requirements: What it was asked to hold, as text.
-        packages: What was chosen, without the projects of this machine.
-        projects: What those want to have: requirements by the text of the project.
+    Attributes:
+        requirements: The requirements for which it was chosen, as they are shown.
+        packages: The packages by name, without the projects on this machine.
+        projects: The requirements of these by the text of the project.
     """
 
-    def __init__(
-        self,
+    __slots__ = ()
+
+    @classmethod
+    def of(
+        cls,
         requirements: Sequence[str],
         packages: Sequence[Package],
         projects: dict[str, list[str]],
-    ) -> None:
-        self.requirements = list(requirements)
-        self.packages = {package.name: package for package in packages}
-        self.projects = projects
+    ) -> Section:
+        """Make a section of a sequence of packages."""
+        by_name = {package.name: package for package in packages}
+        return cls(list(requirements), by_name, projects)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is written of the section."""
+        """Return the section as the lock file has it."""
         return {
             "requirements": self.requirements,
             "projects": self.projects,
@@ -101,26 +113,26 @@ class Section:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Section:
-        """Make a section of what was read."""
+        """Make a section of what the lock file has."""
         packages = [Package.from_json(*item) for item in facts["packages"].items()]
-        return cls(facts["requirements"], packages, facts["projects"])
+        return cls.of(facts["requirements"], packages, facts["projects"])
 
 
 class LockFile:
     """A lock file.
 
     Args:
-        path: Where it is, or will be.
+        path: Its path; the file need not exist yet.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def section(self, label: str, platform: str) -> Section | None:
-        """Return what an environment holds on a platform.
+        """Return the section of an environment on a platform.
 
         Args:
-            label: What the environment is called.
+            label: The label of the environment.
             platform: The platform.
 
         Returns:
@@ -137,18 +149,18 @@ class LockFile:
         except (AttributeError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
         for package in section.packages.values():
-            # Only what is fetched by an address may do without: a commit is one.
+            # Only a URL may do without: a commit is a hash.
             if package.url is None and not (package.version and package.hashes):
                 raise self._damaged(f"{package} has no hash")
         return section
 
     def put(self, label: str, platform: str, section: Section) -> None:
-        """Write what an environment holds on a platform, and keep all else.
+        """Write the section of an environment on a platform, and keep all others.
 
         Args:
-            label: What the environment is called.
+            label: The label of the environment.
             platform: The platform.
-            section: What it holds.
+            section: The section.
 
         Raises:
             EnvironmentLockError: If the file cannot be written.
@@ -156,26 +168,6 @@ class LockFile:
         environments = self._read()
         environments.setdefault(label, {})[platform] = section.to_json()
         self._write(environments)
-
-    def drop(self, label: str, platform: str | None = None) -> bool:
-        """Remove what was chosen for an environment, and tell if there was something.
-
-        Args:
-            label: What the environment is called.
-            platform: The platform; left out, all of them.
-        """
-        environments = self._read()
-        if platform is None:
-            was_there = environments.pop(label, None) is not None
-        else:
-            was_there = environments.get(label, {}).pop(platform, None) is not None
-        if was_there:
-            self._write(environments)
-        return was_there
-
-    def labels(self) -> list[str]:
-        """Return what the environments with a section are called."""
-        return sorted(self._read())
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -201,10 +193,10 @@ class LockFile:
             "version": _VERSION,
             "environments": environments,
         }
-        path = os.path.realpath(self.path)  # A link to it stays one.
+        path = os.path.realpath(self.path)  # A link to the file stays a link.
         beside = f"{path}.{os.urandom(8).hex()}"
         try:
-            # It is the user's own file, with the permissions of any other.
+            # The file is the user's own, with the permissions of any other file.
             with open(beside, "x", encoding="utf-8") as file:
                 json.dump(content, file, indent=2, sort_keys=True, ensure_ascii=False)
                 file.write("\n")
@@ -233,17 +225,18 @@ def check(
     label: str,
     path: str,
 ) -> None:
-    """Refuse what was chosen for other requirements, unless it satisfies these.
+    """Refuse a section of other requirements, unless it satisfies these.
 
     Args:
-        section: What was chosen.
+        section: The section.
         requirements: The requirements.
-        python_version: The version of the Python it is for.
-        label: What the environment is called.
+        python_version: The version of the environment's Python.
+        label: The label of the environment.
         path: The path of the lock file.
 
     Raises:
         EnvironmentLockError: If it does not satisfy them; shows the difference.
+        MissingExtraError: If packaging, which compares them, is not installed.
     """
     before, now = section.requirements, requirements.shown
     if before == now:
@@ -262,12 +255,12 @@ def check(
 
 
 def outdated(label: str, path: str, lines: Sequence[str]) -> EnvironmentLockError:
-    """Return the error that a lock does not satisfy what is asked for any more.
+    """Return the error that a lock does not satisfy the requirements any more.
 
     Args:
-        label: What the environment is called.
+        label: The label of the environment.
         path: The path of the lock file.
-        lines: What differs.
+        lines: The differences.
     """
     difference = "\n".join(lines)
     return EnvironmentLockError(

@@ -1,52 +1,80 @@
-"""How packages are chosen for an environment, and how it is made of them."""
+"""The two steps of a build: choosing packages, and making an environment of them."""
 
 from __future__ import annotations
 
+import email.parser
 import os
+import pathlib
+import re
+import zipfile
+from collections import namedtuple
 
+from ..exceptions import EnvironmentBuildError
 from .commands import Commands
 from .credentials import with_credentials
 from .locks import Package, Section, outdated
-from .progress import Progress
-from .requirements import unsatisfied
+from .requirements import normalized, unsatisfied
+from .status import BuildStatus
 from .tools import choose_tool
-from .wheels import Wheel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    from .requirements import Project
     from .specification import Specification
     from .tools import Tool
 
+    class Wheel(NamedTuple):
+        """A wheel that was built of a project on this machine.
+
+        Attributes:
+            project: The text of the project.
+            name: The normalized name of its distribution.
+            extras: The names of the extras that are asked for.
+            requires: Its requirements, sorted.
+            requirement: A requirement for this very wheel.
+        """
+
+        project: str
+        name: str
+        extras: list[str]
+        requires: list[str]
+        requirement: str
+
+else:
+    Wheel = namedtuple("Wheel", "project name extras requires requirement")
+
 
 def choose(specification: Specification, scratch: str) -> Section:
-    """Choose packages that satisfy what is asked for.
+    """Choose packages that satisfy a specification.
 
     Args:
-        specification: What is asked for.
-        scratch: A private directory for files that are needed meanwhile.
+        specification: The specification.
+        scratch: A private directory for temporary files.
 
     Returns:
         The packages, to be locked.
 
     Raises:
-        EnvironmentBuildError: If there are none that fit.
+        EnvironmentBuildError: If no packages satisfy it.
     """
     requirements = specification.requirements
     if not (requirements.lines or requirements.projects):
-        return Section(requirements.shown, [], {})
-    with Progress(specification.label, "has its packages chosen") as progress:
+        return Section.of(requirements.shown, [], {})
+    with BuildStatus(specification.label, "has its packages chosen") as status:
         directory = os.path.join(scratch, "environment")
-        tool = _tool(specification, directory, scratch, progress)
+        tool = _tool(specification, directory, scratch, status)
         wheels = _wheels(specification, tool)
         packages = tool.choose(
             [*requirements.lines, *(wheel.requirement for wheel in wheels)],
             requirements.constraints,
         )
     built = {wheel.name for wheel in wheels}
-    return Section(
+    return Section.of(
         requirements.shown,
         [package for package in packages if package.name not in built],
-        {wheel.project: wheel.requirements for wheel in wheels},
+        {wheel.project: wheel.requires for wheel in wheels},
     )
 
 
@@ -56,20 +84,20 @@ def make(
     """Make an environment.
 
     Args:
-        specification: What is asked for.
-        section: What was chosen for that.
-        directory: Where to make it.
-        scratch: A private directory for files that are needed meanwhile.
+        specification: The specification.
+        section: The packages that were chosen for it.
+        directory: The directory to be made.
+        scratch: A private directory for temporary files.
 
     Returns:
-        The name of the tool that has made it.
+        The name of the tool that made it.
 
     Raises:
         EnvironmentBuildError: If it cannot be made.
-        EnvironmentLockError: If a project wants to have what was not chosen for it.
+        EnvironmentLockError: If a project requires a package that is not locked.
     """
-    with Progress(specification.label, "is there") as progress:
-        tool = _tool(specification, directory, scratch, progress)
+    with BuildStatus(specification.label, "is there") as status:
+        tool = _tool(specification, directory, scratch, status)
         tool.make()
         wheels = _wheels(specification, tool)
         for wheel in wheels:
@@ -82,10 +110,10 @@ def make(
 
 
 def _tool(
-    specification: Specification, directory: str, scratch: str, progress: Progress
+    specification: Specification, directory: str, scratch: str, status: BuildStatus
 ) -> Tool:
     return choose_tool(
-        Commands(specification.label, scratch, progress.show),
+        Commands(specification.label, scratch, status.show),
         specification.python,
         directory,
         scratch,
@@ -95,19 +123,53 @@ def _tool(
 
 def _wheels(specification: Specification, tool: Tool) -> list[Wheel]:
     return [
-        Wheel(tool.build(project.path), project.text, project.extras)
+        read_wheel(tool.build(project.path), project)
         for project in specification.requirements.projects
     ]
+
+
+def read_wheel(path: str, project: Project) -> Wheel:
+    """Read the metadata of a wheel.
+
+    Args:
+        path: The path of its file.
+        project: The project of which it was built.
+
+    Raises:
+        EnvironmentBuildError: If it is not a wheel.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (
+                name
+                for name in archive.namelist()
+                if re.match(r"[^/]+\.dist-info/METADATA$", name)
+            )
+            text = archive.read(name).decode("utf-8")
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise EnvironmentBuildError(
+            f"The project {project.text!r} was built into a file that is no wheel: "
+            f"{error}"
+        ) from error
+    metadata = email.parser.Parser().parsestr(text, headersonly=True)
+    name = normalized(metadata["Name"])
+    return Wheel(
+        project.text,
+        name,
+        [part for part in re.split(r"[\[\],\s]+", project.extras) if part],
+        sorted(metadata.get_all("Requires-Dist") or []),
+        f"{name}{project.extras} @ {pathlib.Path(path).as_uri()}",
+    )
 
 
 def _check_project(
     specification: Specification, section: Section, wheel: Wheel
 ) -> None:
-    """Refuse a project that wants to have what was not chosen for it."""
-    if section.projects.get(wheel.project, []) == wheel.requirements:
+    """Refuse a project that requires a package that is not locked."""
+    if section.projects.get(wheel.project, []) == wheel.requires:
         return
     wrong = unsatisfied(
-        wheel.requirements,
+        wheel.requires,
         section.packages,
         specification.python.version,
         wheel.extras,
@@ -118,16 +180,11 @@ def _check_project(
 
 
 def _with_credentials(specification: Specification, section: Section) -> list[Package]:
-    """Return the packages; an address as it was given, not as it was written."""
+    """Return the packages, with the URLs as they were given instead of as locked."""
     given = specification.requirements.lines
     return [
         package
         if package.url is None
-        else Package(
-            package.name,
-            package.version,
-            package.hashes,
-            with_credentials(package.url, given),
-        )
+        else package._replace(url=with_credentials(package.url, given))
         for package in section.packages.values()
     ]

@@ -1,12 +1,14 @@
-"""Which Pythons this machine has, and which of them is meant by a version."""
+"""The Pythons of this machine, and the choice of one by a version."""
 
 from __future__ import annotations
 
 import glob
+import operator
 import os
 import re
 import subprocess
 import sys
+from collections import namedtuple
 
 from ..exceptions import ConfigurationError, PythonNotFoundError
 from ..runtime.file_facts import remembered
@@ -14,14 +16,24 @@ from ..runtime.fork import call_at_reset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Any, Callable, Iterator, NamedTuple
 
     Version = tuple[int, ...]
+
+    class _Python(NamedTuple):
+        executable: str
+        version: str
+        implementation: str
+        system: str
+        has_pip: bool
+
+else:
+    _Python = namedtuple("_Python", "executable version implementation system has_pip")
 
 # Changes with the facts.
 _KIND = "pythons-1"
 
-# What an executable is asked. `base` is what a virtual environment stands on.
+# Run by an executable. `base` is the Python on which a virtual environment is based.
 _QUESTION = """
 import importlib.util, json, os, sys, sysconfig
 name = "python%d.%d" % sys.version_info[:2]
@@ -40,7 +52,7 @@ _OLDEST = (3, 8)
 # How long an executable may take to answer, in seconds.
 _PATIENCE = 60
 
-# Where interpreters are that no search path leads to.
+# Directories of interpreters that are often not on the search path.
 _USUAL_PLACES = (
     "/usr/local/bin",
     "/usr/bin",
@@ -52,63 +64,62 @@ _USUAL_PLACES = (
 
 _NAME = re.compile(r"python(3(\.\d+)?)?$")
 _CLAUSE = re.compile(r"(~=|==|!=|<=|>=|<|>|)\s*(\d+(?:\.\d+)*)(?:\.\*)?$")
+_OPERATORS: dict[str, Callable[[Version, Version], bool]] = {
+    "": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "<": operator.lt,
+    ">": operator.gt,
+    "~=": operator.ge,
+}
 
 
-class Python:
+class Python(_Python):
     """An interpreter of this machine.
-
-    Args:
-        executable: The path of the executable.
-        facts: What it says of itself.
 
     Attributes:
         executable: The path of the executable.
         version: Its version, e.g. ``3.8.18``.
         implementation: E.g. ``cpython``.
+        system: The operating system and machine, e.g. ``linux-x86_64``.
         has_pip: Whether it can make environments that have pip.
     """
 
-    def __init__(self, executable: str, facts: dict[str, Any]) -> None:
-        self.executable = executable
-        self.version: str = facts["version"]
-        self.implementation: str = facts["implementation"]
-        self.has_pip: bool = facts["has_pip"]
-        self._system: str = facts["platform"]
+    __slots__ = ()
 
     @property
     def platform(self) -> str:
-        """What packages are made for, e.g. ``cpython-3.8-linux-x86_64``."""
+        """The platform of packages, e.g. ``cpython-3.8-linux-x86_64``."""
         minor = ".".join(self.version.split(".")[:2])
-        return f"{self.implementation}-{minor}-{self._system}"
+        return f"{self.implementation}-{minor}-{self.system}"
 
     @property
     def exact_platform(self) -> str:
         """The platform with the whole version, e.g. ``cpython-3.8.18-linux-x86_64``."""
-        return f"{self.implementation}-{self.version}-{self._system}"
+        return f"{self.implementation}-{self.version}-{self.system}"
 
     @property
     def can_run_bandsaw(self) -> bool:
-        """Whether it is one of those that are taken without being named."""
+        """Whether it may be chosen by its version."""
         version = parse_version(self.version)
         return self.implementation == "cpython" and version >= _OLDEST
 
-    def __repr__(self) -> str:
-        return f"<Python {self.version} {self.executable}>"
-
 
 def find_python(wanted: str | None, directory: str) -> Python:
-    """Find the interpreter that is meant.
+    """Find the interpreter of an environment.
 
     Args:
         wanted: A version like ``3.8``, versions like ``>=3.8,<3.10``, or an executable;
             `None` for the interpreter that runs this process.
-        directory: Where relative paths of executables begin.
+        directory: The directory in which relative paths of executables begin.
 
     Returns:
-        The newest one of this machine, and of equal ones the first that is found.
+        The newest one of this machine; of equal ones, the first on the search path.
 
     Raises:
-        PythonNotFoundError: If there is none; says which there are.
+        PythonNotFoundError: If this machine has none; lists the Pythons it has.
         ConfigurationError: If it is neither a version nor an executable.
     """
     if wanted is None:
@@ -179,13 +190,19 @@ def _python_at(path: str) -> Python | None:
     path = os.path.abspath(path)
     try:
         status = os.stat(path)
-        if _is_script(path):  # What it starts depends on more than the file.
+        if _is_script(path):
             facts = _ask(path)
         else:
             facts = remembered(_KIND, path, status, lambda: _ask(path))
         base = facts["base"]
         # An environment must not depend on another one, which may be removed.
-        return Python(base if os.path.exists(base) else path, facts)
+        return Python(
+            base if os.path.exists(base) else path,
+            facts["version"],
+            facts["implementation"],
+            facts["platform"],
+            facts["has_pip"],
+        )
     except (KeyError, OSError, TypeError, ValueError, subprocess.SubprocessError):
         return None
 
@@ -200,14 +217,14 @@ def _ask(path: str) -> Any:
         stderr=subprocess.DEVNULL,
         timeout=_PATIENCE,
     )
-    # That one does not answer, a Python 2 for example, is worth remembering, too.
+    # An executable that does not answer, a Python 2 for example, is remembered, too.
     return {} if answer.returncode else json.loads(answer.stdout.decode("utf-8"))
 
 
 def installed_pythons() -> Iterator[Python]:
     """Yield the interpreters of this machine, each once.
 
-    The one that runs this process comes first, then what is found on the `PATH`, in the
+    The one that runs this process comes first, then those on the `PATH`, in the
     directories of pyenv and uv, and in the usual places.
     """
     seen = set()
@@ -247,7 +264,7 @@ def _candidates() -> Iterator[str]:
 def _is_script(path: str) -> bool:
     """Tell if a file is a script, as the launchers of pyenv are.
 
-    What such a one starts depends on more than the file.
+    The Python that it starts depends on more than the file.
     """
     try:
         with open(path, "rb") as file:
@@ -257,7 +274,7 @@ def _is_script(path: str) -> bool:
 
 
 def parse_version(text: str) -> Version:
-    """Return the numbers of a version, without what follows them.
+    """Return the numbers of a version.
 
     Args:
         text: The version, e.g. ``3.8.18``.
@@ -280,24 +297,14 @@ def _clause(text: str, wanted: str) -> Callable[[Version], bool]:
             f"python={wanted!r} is no version of Python. Give one like '3.8' or "
             "'>=3.8,<3.10', or the path of an executable."
         )
-    operator, number = match.groups()
-    limit = parse_version(number)
+    limit = parse_version(match.group(2))
+    prefix = limit[:-1] if match.group(1) == "~=" else ()
+    compare = _OPERATORS[match.group(1)]
 
-    def same(version: Version) -> bool:
-        return version[: len(limit)] == limit
+    # 3.8 means all its releases, other than in a requirement for a package, where it
+    # means 3.8.0. So a version is compared as far as the clause goes.
+    def fits(version: Version) -> bool:
+        start = version[: len(limit)]
+        return compare(start, limit) and start[: len(prefix)] == prefix
 
-    # Nobody who says 3.8 means 3.8.0 only. So here, other than for packages, it stands
-    # for all its releases.
-    tests: dict[str, Callable[[Version], bool]] = {
-        "": same,
-        "==": same,
-        "!=": lambda version: not same(version),
-        ">=": lambda version: version >= limit,
-        "<=": lambda version: version < limit or same(version),
-        "<": lambda version: version < limit,
-        ">": lambda version: version > limit and not same(version),
-        "~=": lambda version: (
-            version >= limit and version[: len(limit) - 1] == limit[:-1]
-        ),
-    }
-    return tests[operator]
+    return fits

@@ -1,53 +1,57 @@
-"""What an environment is asked to hold: requirements, and projects of this machine."""
+"""The requirements of an environment: distributions, and projects on this machine."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+from collections import namedtuple
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, MissingExtraError
 from .credentials import without_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, Sequence
+    from typing import Any, Iterator, NamedTuple, Sequence
 
     from .locks import Package
 
-# How a project on this machine is named, unlike a distribution: `./mylib[plot]`.
+    class _Project(NamedTuple):
+        text: str
+        path: str
+        extras: str
+
+else:
+    _Project = namedtuple("_Project", "text path extras")
+
+# A project on this machine is written as a path: `./mylib[plot]`.
 _PROJECT = re.compile(
     r"(?P<path>(?:\.{1,2}(?=[/\[]|$)|/|~/|file:).*?)(?P<extras>\[[^]]*\])?$"
 )
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-
-# The same with its name in front: `mylib[plot] @ file:///home/ada/mylib`.
+# Or with its name: `mylib[plot] @ file:///home/ada/mylib`.
 _NAMED_PROJECT = re.compile(
-    rf"{_NAME.pattern}\s*(?P<extras>\[[^]]*\])?\s*@\s*(?P<path>file:\S+)$"
+    r"[\w.-]+\s*(?P<extras>\[[^]]*\])?\s*@\s*(?P<path>file:\S+)$"
 )
 
-# What belongs to no release of a project.
-_NOT_OF_A_PROJECT = ("__pycache__", "build", "dist", "node_modules")
+# Directories that are no part of a release of the project.
+_NOT_RELEASED = ("__pycache__", "build", "dist", "node_modules")
 
 
-class Project:
+class Project(_Project):
     """A project on this machine that is built and installed, e.g. ``./mylib[plot]``.
 
-    Args:
-        text: How it was asked for.
-        path: Where it is.
-        extras: Its extras, in brackets, or nothing.
+    Attributes:
+        text: The requirement as it was written.
+        path: The path of the project.
+        extras: Its extras in brackets, or an empty text.
     """
 
-    def __init__(self, text: str, path: str, extras: str) -> None:
-        self.text = text
-        self.path = path
-        self.extras = extras
+    __slots__ = ()
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """What changes, if not always, when a file of the project does; quickly."""
+        """Sizes and times of the files, which nearly always change with the content."""
         return tuple(
             (name, status.st_size, status.st_mtime_ns) for name, status in self._files()
         )
@@ -68,7 +72,7 @@ class Project:
             return
         for parent, directories, names in os.walk(self.path):
             directories[:] = sorted(
-                name for name in directories if _belongs(os.path.join(parent, name))
+                name for name in directories if _is_released(os.path.join(parent, name))
             )
             for name in sorted(names):
                 path = os.path.join(parent, name)
@@ -76,25 +80,25 @@ class Project:
                     yield os.path.relpath(path, self.path), os.stat(path)
 
 
-def _belongs(directory: str) -> bool:
+def _is_released(directory: str) -> bool:
     name = os.path.basename(directory)
     return not (
         name.startswith(".")
-        or name in _NOT_OF_A_PROJECT
+        or name in _NOT_RELEASED
         or name.endswith(".egg-info")
         or os.path.exists(os.path.join(directory, "pyvenv.cfg"))
     )
 
 
 class Requirements:
-    """Everything that an environment is asked to hold.
+    """All requirements of an environment.
 
     Args:
         requirements: Requirements and projects, as text.
         requirements_file: A file with more of them, `None` if there is none.
-        constraints: Requirements that count for what others want to have; or a file
-            with them.
-        directory: Where relative paths begin.
+        constraints: Requirements that apply only to what other requirements bring in;
+            or a file with them.
+        directory: The directory in which relative paths begin.
 
     Attributes:
         lines: The requirements for distributions.
@@ -102,7 +106,7 @@ class Requirements:
         constraints: The constraints.
 
     Raises:
-        ConfigurationError: If a file or a project is not there.
+        ConfigurationError: If a file or a project does not exist.
     """
 
     def __init__(
@@ -118,20 +122,16 @@ class Requirements:
         for text in requirements:
             self._add(text.strip(), directory)
         if requirements_file is not None:
-            for line in _lines_of(requirements_file, directory):
-                if line.is_constraint:
-                    self.constraints.append(line.text)
+            for text, place, is_constraint in _lines_of(requirements_file, directory):
+                if is_constraint:
+                    self.constraints.append(text)
                 else:
-                    self._add(line.text, line.directory)
+                    self._add(text, place)
         for text in constraints:
             if _is_path(text):
-                self._add_constraints(text, directory)
+                self.constraints += [line for line, _, _ in _lines_of(text, directory)]
             else:
                 self.constraints.append(_checked(text.strip()))
-
-    def _add_constraints(self, name: str, directory: str) -> None:
-        for line in _lines_of(name, directory):
-            self.constraints.append(line.text)
 
     def _add(self, text: str, directory: str) -> None:
         match = _PROJECT.match(text) or _NAMED_PROJECT.match(text)
@@ -167,28 +167,34 @@ class Requirements:
         self,
         packages: dict[str, Package],
         python_version: str,
-        before: Sequence[str] = (),
+        before: Sequence[str],
     ) -> list[str]:
         """Return the requirements that packages do not satisfy, and why.
 
         Args:
             packages: The packages by their normalized names.
-            python_version: The version of the Python that they are for.
-            before: What these were chosen for, as it is shown. They satisfy that.
+            python_version: The version of the environment's Python.
+            before: The shown requirements that the packages were chosen for, and
+                satisfy.
         """
         lines = [text for text in self.lines if without_credentials(text) not in before]
         wanted = unsatisfied(lines, packages, python_version)
         extras: dict[str, set[str]] = {}
         for text in before:
-            if _NAME.match(text):
-                extras.setdefault(name_of(text), set()).update(_extras_of(text))
+            try:
+                name, locked = _name_and_extras(text)
+            except ConfigurationError:
+                continue  # A project or a constraint, which have no extras.
+            extras.setdefault(name, set()).update(locked)
         for text in lines:
-            # What an extra wants to have, only its package knows.
-            for extra in _extras_of(text) - extras.get(name_of(text), set()):
+            # The requirements of an extra are known to its package only.
+            name, needed = _name_and_extras(text)
+            for extra in sorted(needed - extras.get(name, set())):
                 wanted.append(f"{without_credentials(text)} ({extra} is not locked)")
-        return wanted + unsatisfied(
-            self.constraints, packages, python_version, are_wanted=False
-        )
+        constraints = [
+            text for text in self.constraints if _name_and_extras(text)[0] in packages
+        ]
+        return wanted + unsatisfied(constraints, packages, python_version)
 
 
 def _checked(text: str) -> str:
@@ -201,14 +207,8 @@ def _checked(text: str) -> str:
     return text
 
 
-def _extras_of(requirement: str) -> set[str]:
-    match = re.match(rf"{_NAME.pattern}\s*\[([^]]*)\]", requirement)
-    names = match.group(1).split(",") if match is not None else []
-    return {normalized(name.strip()) for name in names}
-
-
 def _is_path(text: str) -> bool:
-    """Tell if a constraint names a file instead of being one."""
+    """Tell if a constraint is the path of a file with constraints."""
     if text.startswith(("./", "../", "/", "~/")):
         return True
     return not re.search(r"[<>=!~@]", text) and (
@@ -219,12 +219,12 @@ def _is_path(text: str) -> bool:
 def files_of(
     requirements_file: str | None, constraints: Sequence[str], directory: str
 ) -> list[str]:
-    """Return the paths of the files that say what an environment is asked to hold.
+    """Return the paths of the files with the requirements of an environment.
 
     Args:
         requirements_file: The file with requirements.
-        constraints: The constraints, of which some may be files.
-        directory: Where relative paths begin.
+        constraints: The constraints, some of which may be files.
+        directory: The directory in which relative paths begin.
     """
     named = [] if requirements_file is None else [requirements_file]
     named += [text for text in constraints if _is_path(text)]
@@ -235,25 +235,19 @@ def files_of(
     return files
 
 
-class _Line:
-    """A requirement in a file, with the directory of its file."""
-
-    def __init__(self, text: str, directory: str, is_constraint: bool) -> None:
-        self.text = text
-        self.directory = directory
-        self.is_constraint = is_constraint
-
-
 def _lines_of(
     name: str,
     directory: str,
     seen: list[str] | None = None,
     is_constraint: bool = False,
-) -> Iterator[_Line]:
-    """Yield the requirements in a file, and in those that it names."""
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield the requirements in a file, and in the files that it names.
+
+    Each comes with the directory of its file, and whether it is a constraint.
+    """
     path = os.path.join(directory, os.path.expanduser(name))
     seen = [] if seen is None else seen
-    real = os.path.realpath(path)  # In a circle, there is always another way to it.
+    real = os.path.realpath(path)  # A circle has always another path to the file.
     if real in seen:
         return
     seen.append(real)
@@ -284,13 +278,15 @@ def _lines_of(
                 "project on this machine by its path."
             )
         else:
-            # What is locked has hashes of its own.
+            # The lock has hashes of its own.
             text = re.sub(r"\s+--hash[= ]\S+", "", text)
-            yield _Line(_checked(text), place, is_constraint)
+            yield _checked(text), place, is_constraint
 
 
 def normalized(name: str) -> str:
-    """Return the one spelling of a distribution's name.
+    """Return the one spelling of a distribution's name, as PEP 503 defines it.
+
+    Not by packaging, since pip makes environments without the extra, too.
 
     Args:
         name: The name.
@@ -298,43 +294,23 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def name_of(requirement: str) -> str:
-    """Return the normalized name of the distribution that a requirement asks for.
-
-    Args:
-        requirement: The requirement.
-
-    Raises:
-        ConfigurationError: If it does not begin with a name.
-    """
-    match = _NAME.match(requirement)
-    if match is None:
-        raise ConfigurationError(
-            f"{requirement!r} is no requirement. Give one like 'numpy >=1.20', or a "
-            "path like './mylib'."
-        )
-    return normalized(match.group())
-
-
 def unsatisfied(
     texts: Sequence[str],
     packages: dict[str, Package],
     python_version: str,
     extras: Sequence[str] = (),
-    are_wanted: bool = True,
 ) -> list[str]:
     """Return the requirements that packages do not satisfy, and why.
 
     Args:
         texts: The requirements.
         packages: The packages by their normalized names.
-        python_version: The version of the Python that they are for.
-        extras: The extras of the project whose requirements these are.
-        are_wanted: Whether the packages have to be there at all.
+        python_version: The version of the environment's Python.
+        extras: The extras of the project that has these requirements.
     """
     wrong = []
     for text in texts:
-        reason = _compare(text, packages, python_version, extras, are_wanted)
+        reason = _compare(text, packages, python_version, extras)
         if reason is not None:
             wrong.append(f"{without_credentials(text)} ({reason})")
     return wrong
@@ -345,18 +321,9 @@ def _compare(
     packages: dict[str, Package],
     python_version: str,
     extras: Sequence[str],
-    is_wanted: bool,
 ) -> str | None:
-    """Say why packages do not satisfy a requirement, `None` if they do."""
-    package = packages.get(name_of(text))
-    try:
-        from packaging.requirements import InvalidRequirement, Requirement
-    except ImportError:
-        return "cannot be compared without bandsaw[environments]"
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        raise ConfigurationError(f"{text!r} is no requirement: {error}") from error
+    """Return why packages do not satisfy a requirement, `None` if they do."""
+    requirement = _parsed(text)
     where = {
         "python_version": ".".join(python_version.split(".")[:2]),
         "python_full_version": python_version,
@@ -366,8 +333,9 @@ def _compare(
         marker.evaluate({**where, "extra": extra}) for extra in (*extras, "")
     ):
         return None
+    package = packages.get(normalized(requirement.name))
     if package is None:
-        return "not locked" if is_wanted else None
+        return "not locked"
     if requirement.url is not None:
         is_same = package.url == without_credentials(requirement.url)
     else:
@@ -375,3 +343,25 @@ def _compare(
             package.version, prereleases=True
         )
     return None if is_same else f"locked is {package}"
+
+
+def _name_and_extras(text: str) -> tuple[str, set[str]]:
+    """Return the normalized names of a requirement and of its extras."""
+    requirement = _parsed(text)
+    return normalized(requirement.name), set(map(normalized, requirement.extras))
+
+
+def _parsed(text: str) -> Any:
+    """Return a requirement as packaging represents it."""
+    try:
+        from packaging.requirements import InvalidRequirement, Requirement
+    except ImportError:
+        raise MissingExtraError(
+            "Requirements that have changed are compared with the lock file by "
+            "packaging. Install bandsaw[environments]."
+        ) from None
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        reason = without_credentials(f"{text!r} is no requirement: {error}")
+        raise ConfigurationError(reason) from None

@@ -1,4 +1,4 @@
-"""How an environment becomes an interpreter: found, locked, made, and found again."""
+"""The resolution of an environment: its exact content, locked and found again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from hashlib import sha256
 
 from ..runtime.fork import call_at_reset
-from . import store
+from . import installations
 from .requirements import files_of
 from .specification import Specification
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Resolution:
-    """What exactly an environment holds.
+    """The exact content of an environment.
 
     Args:
-        specification: What was asked for.
-        section: What was chosen for that.
+        specification: The specification.
+        section: The packages that were chosen for it.
 
     Attributes:
-        specification: What was asked for.
-        section: What was chosen.
-        digest: What the environment is made of, as hex digits.
-        identity: What tells results that were computed in it from those of another one:
-            the platform, the packages and the projects, separated by commas.
+        specification: The specification.
+        section: The packages that were chosen for it.
+        digest: The digest of the content, as hex digits.
+        identity: The platform, the packages and the projects, separated by commas;
+            results of environments with different identities are different results.
     """
 
     def __init__(self, specification: Specification, section: Section) -> None:
@@ -56,7 +56,7 @@ class Resolution:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is written down of the environment: plain data."""
+        """The facts about the environment that are recorded, as plain data."""
         python = self.specification.python
         return {
             "name": self.specification.label,
@@ -70,18 +70,18 @@ class Resolution:
         }
 
     def executable(self) -> str:
-        """Return the path of its interpreter, which is made if it is not there.
+        """Return the path of its interpreter, making the environment if it is absent.
 
         Raises:
             EnvironmentBuildError: If it cannot be made.
         """
-        path = store.find(self.digest)
+        path = installations.find(self.digest)
         if path is None:
-            path = store.make(self.digest, self.specification.label, self._fill)
-        return store.executable_of(path)
+            path = installations.make(self.digest, self.specification.label, self._fill)
+        return installations.executable_of(path)
 
     def _fill(self, directory: str, scratch: str) -> dict[str, Any]:
-        # Most processes only find what is there.
+        # Late, since most processes only find an existing environment.
         from . import making
 
         tool = making.make(self.specification, self.section, directory, scratch)
@@ -89,33 +89,33 @@ class Resolution:
 
 
 def lock(specification: Specification) -> Section:
-    """Choose packages and lock them, unless somebody else does so meanwhile.
+    """Choose packages and lock them, unless another process does so meanwhile.
 
     Args:
-        specification: What is asked for.
+        specification: The specification of the environment.
 
     Returns:
-        What was chosen.
+        The packages.
     """
     with _alone_with(specification) as scratch:
         return specification.locked() or _choose(specification, scratch)
 
 
 def lock_anew(specification: Specification) -> Section:
-    """Choose packages and lock them, whatever is locked.
+    """Choose packages and lock them in place of those that are locked.
 
     Args:
-        specification: What is asked for.
+        specification: The specification of the environment.
 
     Returns:
-        What was chosen.
+        The packages.
     """
     with _alone_with(specification) as scratch:
         return _choose(specification, scratch)
 
 
 def _alone_with(specification: Specification) -> ContextManager[str]:
-    return store.building(
+    return installations.building(
         _digest(
             specification.lock.path, specification.label, specification.python.platform
         ),
@@ -128,7 +128,7 @@ def _choose(specification: Specification, scratch: str) -> Section:
 
     section = making.choose(specification, scratch)
     # Another environment may be locked at the same time.
-    with store.alone(f"lock/{_digest(specification.lock.path)}"):
+    with installations.alone(f"lock/{_digest(specification.lock.path)}"):
         specification.lock.put(
             specification.label, specification.python.platform, section
         )
@@ -141,7 +141,7 @@ def _digest(*parts: Any) -> str:
 
 
 class _Known:
-    """A resolution, and the files that tell if it still holds."""
+    """A resolution, and the state of the files on which it depends."""
 
     def __init__(self, environment: Environment) -> None:
         self._files = files_of(
@@ -152,8 +152,8 @@ class _Known:
         section = specification.locked() or lock(specification)
         self.resolution = Resolution(specification, section)
         self._lock = specification.lock.path
-        # What was changed meanwhile is seen the next time; the lock file may have been
-        # written by this process.
+        # Requirements that were changed meanwhile are seen the next time; the lock file
+        # may have been written by this process.
         self._state = (before, _status(self._lock), self._signature())
         self._path = os.environ.get("PATH")
 
@@ -188,7 +188,7 @@ call_at_reset(_known.clear)
 
 
 def resolve(environment: Environment) -> Resolution:
-    """Return what exactly an environment holds, which is locked if it was not.
+    """Return the exact content of an environment, locking it if it is not yet.
 
     Args:
         environment: The environment.

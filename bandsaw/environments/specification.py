@@ -1,38 +1,82 @@
-"""What an environment asks for on this machine: a Python, requirements, a lock file."""
+"""The specification of an environment on this machine, with every path resolved."""
 
 from __future__ import annotations
 
 import os
 import pathlib
+from collections import namedtuple
 
-from .index import Index
+from .credentials import netrc_line, without_credentials
 from .locks import FILE_NAME, LockFile, check
 from .pythons import find_python
 from .requirements import Requirements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NamedTuple
+
     from .environment import Environment
     from .locks import Section
     from .pythons import Python
 
+    class _Index(NamedTuple):
+        url: str | None
+        find_links: list[str]
+
+else:
+    _Index = namedtuple("_Index", "url find_links")
+
+
+class Index(_Index):
+    """Where packages come from, in addition to the user's settings of uv or pip.
+
+    Attributes:
+        url: The URL of an index in place of the default one, with its credentials.
+        find_links: URLs of directories or pages with files of packages.
+    """
+
+    __slots__ = ()
+
+    @property
+    def options(self) -> list[str]:
+        """The lines of a requirements file that name these places."""
+        lines = [] if self.url is None else [f"--index-url {self.url}"]
+        return lines + [f"--find-links {link}" for link in self.find_links]
+
+    def anonymous(self) -> tuple[Index, list[str]]:
+        """Return the same places without credentials, and these as lines of a netrc.
+
+        Credentials that a netrc file cannot express stay in the URL.
+        """
+        lines: list[str] = []
+
+        def anonymous(url: str) -> str:
+            line = netrc_line(url) if "@" in url else None
+            if line is None:
+                return url
+            lines.append(line)
+            return without_credentials(url)
+
+        url = None if self.url is None else anonymous(self.url)
+        return Index(url, [anonymous(link) for link in self.find_links]), lines
+
 
 class Specification:
-    """What an environment asks for on this machine.
+    """The specification of an environment on this machine.
 
     Args:
         environment: The environment.
 
     Attributes:
-        label: What the environment is called.
+        label: The label of the environment.
         python: Its Python.
-        requirements: What it is asked to hold.
-        index: Where packages come from.
+        requirements: Its requirements.
+        index: Where its packages come from.
         lock: Its lock file.
 
     Raises:
-        PythonNotFoundError: If there is no such Python on this machine.
-        ConfigurationError: If a file or a project is not there.
+        PythonNotFoundError: If this machine has no such Python.
+        ConfigurationError: If a file or a project does not exist.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -52,10 +96,10 @@ class Specification:
         self.lock = LockFile(os.path.join(place, environment.lock or FILE_NAME))
 
     def locked(self) -> Section | None:
-        """Return what is locked for it, `None` if nothing is yet.
+        """Return the locked section, `None` if there is none yet.
 
         Raises:
-            EnvironmentLockError: If that does not satisfy the requirements.
+            EnvironmentLockError: If it does not satisfy the requirements.
         """
         section = self.lock.section(self.label, self.python.platform)
         if section is not None:
@@ -72,5 +116,5 @@ class Specification:
 def _link(link: str, place: str) -> str:
     if "://" in link:
         return link
-    # As an address, in which no character has a meaning to the tools.
+    # A URL, in which no character has a special meaning to the tools.
     return pathlib.Path(os.path.join(place, os.path.expanduser(link))).as_uri()

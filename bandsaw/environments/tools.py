@@ -1,7 +1,7 @@
-"""What makes environments: uv where it is installed, else venv and pip.
+"""The tools that make environments: uv where it is installed, else venv and pip.
 
 Both do the same four things: make a directory that holds an interpreter, build a
-project of this machine, choose packages, and install exactly what was chosen.
+project on this machine, choose packages, and install exactly the chosen ones.
 """
 
 from __future__ import annotations
@@ -16,42 +16,43 @@ import tempfile
 
 from ..exceptions import EnvironmentBuildError
 from ..runtime.temporary import open_private
-from .commands import Commands
 from .credentials import netrc_of_user, without_credentials
-from .index import Index
 from .locks import Package
+from .requirements import normalized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Sequence
 
+    from .commands import Commands
     from .pythons import Python
+    from .specification import Index
 
-# How long uv may take to say which version it is, in seconds.
+# How long uv may take to print its version, in seconds.
 _PATIENCE = 60
 
-# The first release of pip that says what it would install.
+# The first release of pip that reports what it would install.
 _OLDEST_PIP = (22, 2)
 
-# How often an index that does not answer is asked again, unless the user's own settings
-# say so. The tools' own numbers take minutes where nobody answers.
+# How often a request to an index is repeated, unless the user's own settings have a
+# number. With the tools' defaults, an unreachable index takes minutes.
 _RETRIES = 2
 
 _VERSION_CONTROL = re.compile(r"(git|hg|svn|bzr)\+")
 
 
 class Tool:
-    """Makes an environment, and chooses what is in it.
+    """Makes an environment, and chooses its packages.
 
     Args:
         commands: Runs the commands.
         python: The interpreter that the environment gets.
-        directory: The environment.
-        scratch: A private directory for files that are needed meanwhile.
+        directory: The directory of the environment.
+        scratch: A private directory for temporary files.
         index: Where packages come from.
 
     Attributes:
-        name: What does it.
+        name: The name of the tool.
     """
 
     name = ""
@@ -76,7 +77,7 @@ class Tool:
         return os.path.join(self._directory, "bin", "python")
 
     def make(self) -> None:
-        """Make the environment; it holds nothing yet."""
+        """Make the environment, without packages."""
         raise NotImplementedError
 
     def build(self, project: str) -> str:
@@ -104,7 +105,7 @@ class Tool:
 
         Args:
             requirements: The requirements.
-            constraints: Requirements that count for what others want to have.
+            constraints: Requirements that apply only to what others bring in.
 
         Returns:
             All packages that have to be installed.
@@ -121,9 +122,9 @@ class Tool:
         """Install exactly these packages.
 
         Args:
-            packages: The packages. One from an index, or a file, has the hash that was
-                locked, or is refused.
-            wheels: What asks for the wheels that were built of projects.
+            packages: The packages. One from an index, or a file, is refused unless it
+                has the locked hash.
+            wheels: Requirements for the wheels that were built of projects.
         """
         hashed, others = [], list(wheels)
         for package in packages:
@@ -149,7 +150,7 @@ class Tool:
         raise NotImplementedError
 
     def _write(self, name: str, lines: Sequence[str]) -> str:
-        # In a file, as everybody can read the words of a command.
+        # In a file, since other users can read the words of a command.
         path = os.path.join(self._scratch, name)
         with open(path, "w", encoding="utf-8", opener=open_private) as file:
             file.writelines(f"{line}\n" for line in lines)
@@ -174,7 +175,7 @@ class Uv(Tool):
         self._uv = executable
 
     def make(self) -> None:
-        """Make the environment; it holds nothing yet."""
+        """Make the environment, without packages."""
         self._run(
             "making", "venv", "--python", self._python.executable, self._directory
         )
@@ -210,7 +211,7 @@ class Uv(Tool):
         if "UV_HTTP_RETRIES" not in os.environ:
             variables["UV_HTTP_RETRIES"] = str(_RETRIES)
         if self._index.url is not None:
-            # Its own variables would win over what is in the files.
+            # Its own variables take precedence over the files.
             for name in "UV_DEFAULT_INDEX", "UV_INDEX_URL":
                 variables[name] = self._index.url
         self._commands.run(stage, [self._uv, *words], variables)
@@ -220,29 +221,30 @@ def _packages_of(text: str) -> list[Package]:
     """Return the packages in a file with requirements and hashes."""
     packages = []
     for line in text.replace("\\\n", " ").splitlines():
-        words = line.split("#", 1)[0] if line.startswith("#") else line
-        words, *hashes = re.split(r"\s--hash=", words.strip())
+        words, *hashes = re.split(r"\s--hash=", line.strip())
         requirement = words.partition(" ; ")[0].strip()
-        if not requirement or requirement.startswith("-"):
+        if not requirement or requirement.startswith(("-", "#")):
             continue
         name, at, url = requirement.partition(" @ ")
         if at:
-            packages.append(_from_url(name, None, url.strip(), hashes))
+            packages.append(_chosen(name, None, hashes, url.strip()))
         else:
             name, _, version = requirement.partition("==")
-            packages.append(Package(name, version, [one.strip() for one in hashes]))
+            packages.append(_chosen(name, version, hashes))
     return packages
 
 
-def _from_url(
-    name: str, version: str | None, url: str, hashes: Sequence[str]
+def _chosen(
+    name: str, version: str | None, hashes: Sequence[str], url: str | None = None
 ) -> Package:
-    is_fixed = not _VERSION_CONTROL.match(url)
+    """Return a chosen package as it is locked."""
+    if url is not None and _VERSION_CONTROL.match(url):
+        hashes = ()  # The commit in the URL is a hash.
     return Package(
-        name,
+        normalized(name),
         version,
-        [one.strip() for one in hashes] if is_fixed else (),
-        without_credentials(url),
+        sorted(value.strip() for value in hashes),
+        None if url is None else without_credentials(url),
     )
 
 
@@ -259,8 +261,8 @@ class Pip(Tool):
         scratch: str,
         index: Index,
     ) -> None:
-        # What builds a project is fetched by another pip, which gets the address of the
-        # index on its command line. So who somebody is must not be a part of that.
+        # The packages that build a project are fetched by another pip, which has the
+        # URL of the index on its command line. So the URL must have no credentials.
         anonymous, lines = index.anonymous()
         super().__init__(commands, python, directory, scratch, anonymous)
         self._netrc: str | None = None
@@ -268,7 +270,7 @@ class Pip(Tool):
             self._netrc = self._write("netrc", [netrc_of_user(), *lines])
 
     def make(self) -> None:
-        """Make the environment; it holds pip."""
+        """Make the environment, with pip."""
         words = [self._python.executable, "-I", "-m", "venv", self._directory]
         self._commands.run("making", words)
         answer = self._pip("looking at pip", "--version")
@@ -306,7 +308,7 @@ class Pip(Tool):
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
             "PIP_NO_WARN_SCRIPT_LOCATION": "1",
-            # Whatever the user's settings say, an environment is a place of its own.
+            # An environment is a place of its own, whatever the user's settings are.
             "PIP_REQUIRE_VIRTUALENV": "0",
             "PIP_USER": "0",
         }
@@ -329,23 +331,23 @@ def _package_of(item: dict[str, Any]) -> Package:
     if not hashes and archive.get("hash"):
         hashes = [archive["hash"].replace("=", ":", 1)]
     if not item.get("is_direct"):
-        return Package(name, version, hashes)
+        return _chosen(name, version, hashes)
     url, control = source["url"], source.get("vcs_info")
     if control is not None:
         url = f"{control['vcs']}+{url}@{control['commit_id']}"
-    return _from_url(name, version, url, hashes)
+    return _chosen(name, version, hashes, url)
 
 
 def choose_tool(
     commands: Commands, python: Python, directory: str, scratch: str, index: Index
 ) -> Tool:
-    """Choose what makes an environment, of what this machine has.
+    """Choose the tool that makes an environment, from those of this machine.
 
     Args:
         commands: Runs the commands.
         python: The interpreter that the environment gets.
-        directory: The environment.
-        scratch: A private directory for files that are needed meanwhile.
+        directory: The directory of the environment.
+        scratch: A private directory for temporary files.
         index: Where packages come from.
     """
     uv = find_uv()
@@ -373,7 +375,7 @@ def find_uv() -> str | None:
 
 
 def _answers(path: str) -> bool:
-    """Tell if an executable works; a launcher is there also without what it starts."""
+    """Tell if an executable works; a launcher may exist without its program."""
     try:
         subprocess.run(
             [path, "--version"],

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bandsaw.environments import store
+from bandsaw.environments import installations
 from tests.environments.conftest import left_over
 from tests.environments.wheels import PackageIndex
 from tests.workflows import environment_of
@@ -64,7 +64,7 @@ def test_eight_processes_choose_and_make_once(
     locked = json.loads((project / "bandsaw.lock").read_text())
     assert len(locked["environments"]["mine"]) == 1
     assert left_over(Path(os.environ["BANDSAW_HOME"])) == []
-    assert len(store.kept()) == 1
+    assert len(installations.kept()) == 1
 
 
 def test_processes_that_lock_different_environments_lose_no_section(
@@ -77,7 +77,7 @@ def test_processes_that_lock_different_environments_lose_no_section(
     assert sorted(locked["environments"]) == names
     assert [path.name for path in project.glob("bandsaw.lock*")] == ["bandsaw.lock"]
     # They hold the same, so that they are one.
-    assert len(store.kept()) == 1
+    assert len(installations.kept()) == 1
 
 
 def test_eight_threads_choose_and_make_once(

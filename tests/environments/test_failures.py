@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from bandsaw.environments import Environment, store
+from bandsaw.environments import Environment, installations
 from bandsaw.environments.commands import Commands
 from bandsaw.exceptions import EnvironmentBuildError, UntrustedDirectoryError
 from bandsaw.runtime import fork
@@ -321,7 +321,7 @@ def test_a_build_that_was_killed_is_begun_anew(
     assert process.returncode == 0
     assert Path(output.splitlines()[-1]).is_file()
     assert left_over(home()) == []
-    assert len(store.kept()) == 1
+    assert len(installations.kept()) == 1
 
 
 @pytest.mark.parametrize(
@@ -356,14 +356,17 @@ def test_left_overs_are_removed_but_not_what_is_being_made(make: Any) -> None:
     for digest in (busy, idle):
         (directory / f"{digest}-12345678-scratch").mkdir()
         (directory / f"{digest}-link-12345678").symlink_to("nowhere")
-    script = "from bandsaw.environments import store; print(store.remove_left_overs())"
+    script = (
+        "from bandsaw.environments.installations import remove_left_overs\n"
+        "print(remove_left_overs())"
+    )
 
-    with store.alone(f"environment/{busy}"):
+    with installations.alone(f"environment/{busy}"):
         answer = run_python("-c", script, directory=home())
 
     assert answer.stdout == "2\n"
     assert left_over(home()) == [f"{busy}-12345678-scratch", f"{busy}-link-12345678"]
-    assert len(store.kept()) == 1
+    assert len(installations.kept()) == 1
 
 
 def test_packages_are_chosen_where_nobody_tidies_up(
@@ -376,12 +379,12 @@ def test_packages_are_chosen_where_nobody_tidies_up(
         try:
             before = left_over(home())
             assert len(before) == 1
-            assert store.remove_left_overs() == 0
+            assert installations.remove_left_overs() == 0
             assert left_over(home()) == before
         finally:
             process.kill()
     wait_until(lambda: not running_in(project))
-    assert store.remove_left_overs() == 1
+    assert installations.remove_left_overs() == 1
     assert left_over(home()) == []
 
 
@@ -390,7 +393,7 @@ def test_an_environment_is_used_although_its_use_cannot_be_noted(
 ) -> None:
     environment: Environment = make(["alpha"])
     environment.interpreter()
-    (kept,) = store.kept()
+    (kept,) = installations.kept()
     record = Path(kept.path) / "bandsaw-environment.json"
     os.utime(record, (0, 0))
     environment.interpreter()

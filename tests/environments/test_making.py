@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bandsaw.environments import Environment, specification, store, tools
-from bandsaw.environments.pythons import Python, find_python
+from bandsaw.environments import Environment, installations, specification, tools
+from bandsaw.environments.pythons import find_python
 from bandsaw.exceptions import EnvironmentBuildError, EnvironmentLockError
 from tests.environments.conftest import left_over, python_in, without_uv
 from tests.environments.wheels import (
@@ -46,7 +46,7 @@ def test_an_environment_holds_what_was_asked_for_and_what_that_needs(
         "beta": "1.0",
     }
     assert all(package["hashes"] for package in section["packages"].values())
-    (kept,) = store.kept()
+    (kept,) = installations.kept()
     assert kept.facts["tool"] == every_maker
     assert kept.facts["packages"] == {"alpha": "1.0", "beta": "1.0"}
     assert left_over(home()) == []
@@ -121,7 +121,7 @@ def test_a_project_that_has_changed_is_another_environment(
 
     assert python_in(environment, code) == "changed"
     assert environment.resolution().identity != first.identity
-    assert len(store.kept()) == 2
+    assert len(installations.kept()) == 2
 
 
 def test_a_project_that_wants_more_than_is_locked_is_an_error_that_shows_it(
@@ -173,7 +173,7 @@ def test_an_environment_without_requirements_is_just_a_python(
 def test_an_environment_that_was_removed_by_hand_is_made_again(make: Any) -> None:
     environment = make(["alpha"])
     environment.interpreter()
-    (kept,) = store.kept()
+    (kept,) = installations.kept()
     assert kept.remove()
     assert not kept.remove()
 
@@ -223,6 +223,19 @@ def test_settings_of_the_user_do_not_let_the_tools_do_something_else(
     assert not (tmp_path / "target").exists()
 
 
+def test_an_environment_is_locked_and_made_without_the_extra(
+    make: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_uv(monkeypatch)
+    monkeypatch.setitem(sys.modules, "packaging", None)
+    make_project(project / "My.Lib", "mylib", requires=["Alpha<2"])
+
+    environment = make(["BETA", "./My.Lib"], ">=3.8")
+
+    code = "import alpha, beta; print(alpha.version, beta.version)"
+    assert python_in(environment, code) == "1.0 1.0"
+
+
 def test_a_uv_that_does_not_answer_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,16 +254,7 @@ def test_a_python_that_cannot_make_environments_says_what_to_install(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_uv(monkeypatch)
-    python = find_python(None, "")
-    bare = Python(
-        python.executable,
-        {
-            "version": python.version,
-            "implementation": "cpython",
-            "platform": "linux",
-            "has_pip": False,
-        },
-    )
+    bare = find_python(None, "")._replace(has_pip=False)
     monkeypatch.setattr(specification, "find_python", lambda *_: bare)
 
     with pytest.raises(EnvironmentBuildError, match=r"python3-venv.*\[environments\]"):

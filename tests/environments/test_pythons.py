@@ -18,9 +18,8 @@ MINE = ".".join(map(str, sys.version_info[:3]))
 
 def offer(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
     """Lets the machine have these versions."""
-    facts = {"implementation": "cpython", "platform": "linux", "has_pip": True}
     found = [
-        Python(f"/python{version}", {**facts, "version": version})
+        Python(f"/python{version}", version, "cpython", "linux", True)
         for version in versions
     ]
     monkeypatch.setattr(pythons, "installed_pythons", lambda: iter(found))
@@ -165,7 +164,6 @@ def test_what_is_on_the_path_and_in_pyenv_and_uv_is_found(
 
 
 def test_other_implementations_are_taken_only_by_their_path() -> None:
-    facts = {"version": "3.10.1", "platform": "linux", "has_pip": True}
-    pypy = Python("/pypy", {**facts, "implementation": "pypy"})
+    pypy = Python("/pypy", "3.10.1", "pypy", "linux", True)
     assert not pypy.can_run_bandsaw
-    assert Python("/python", {**facts, "implementation": "cpython"}).can_run_bandsaw
+    assert pypy._replace(implementation="cpython").can_run_bandsaw

@@ -1,8 +1,8 @@
-"""Where environments are kept, each made once and published whole.
+"""Environments on this machine: each is made once, published whole, and kept.
 
-Below `BANDSAW_HOME` an environment is a directory, and a link to it that is named by
-what the environment is made of. The scripts of an environment hold its path, so it
-cannot be moved; the link is what appears at once, when all is done.
+Below `BANDSAW_HOME` an environment is a directory, and a link to it whose name is the
+digest of its content. The scripts of an environment contain its path, so it cannot be
+moved; instead, the link appears when the environment is complete.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 _RECORD = "bandsaw-environment.json"
 _LOCKS = ".locks"
 
-# How long to wait for somebody else who makes the same environment, in seconds.
+# How long to wait for another process that makes the same environment, in seconds.
 _LONGEST_WAIT = 2 * 3600.0
 
-# How often it is noted that an environment is used, in seconds.
+# How often the use of an environment is recorded, in seconds.
 _NOTE_USE_AFTER = 3600.0
 
 
-class KeptEnvironment:
-    """An environment that is there.
+class Installation:
+    """An environment on this machine.
 
     Args:
         link: The path under which it was published.
 
     Attributes:
         path: The path under which it was published.
-        facts: What was written down of it: `label`, `digest`, `python`, `platform`,
-            `packages`, `created`, `lock`, `tool`.
-        last_use: When it was used last, to the hour, in seconds since the epoch.
+        facts: Its record: `label`, `digest`, `python`, `platform`, `packages`,
+            `created`, `lock`, `tool`.
+        last_use: The time of its last use, to the hour, in seconds since the epoch.
 
     Raises:
-        OSError: If it is not there.
+        OSError: If it does not exist.
         ValueError: If it is damaged.
     """
 
@@ -57,12 +57,12 @@ class KeptEnvironment:
 
     @property
     def label(self) -> str:
-        """What the environment is called."""
+        """The label of the environment."""
         return str(self.facts["label"])
 
     @property
     def digest(self) -> str:
-        """What it is made of, as hex digits."""
+        """The digest of its content, as hex digits."""
         return os.path.basename(self.path)
 
     @property
@@ -72,31 +72,31 @@ class KeptEnvironment:
 
     @property
     def works(self) -> bool:
-        """Whether its interpreter is there, whose Python may have been removed."""
+        """Whether its interpreter exists, whose Python may have been removed."""
         return os.path.exists(self.executable)
 
     @property
     def size(self) -> int:
-        """The bytes of its files, those that it shares with others included."""
+        """The size of its files in bytes, with those that it shares with others."""
         total = 0
         for parent, _, names in os.walk(os.path.realpath(self.path)):
             for name in names:
                 try:
                     total += os.lstat(os.path.join(parent, name)).st_size
                 except FileNotFoundError:
-                    continue  # Somebody else is removing it.
+                    continue  # Another process is removing it.
         return total
 
     def remove(self) -> bool:
-        """Remove it, and tell if nobody else has done so before."""
+        """Remove it, and tell if it still existed."""
         return _withdraw(self.path)
 
 
 def _withdraw(link: str) -> bool:
-    """Remove an environment, and tell if it was there."""
+    """Remove an environment, and tell if it existed."""
     directory = os.path.realpath(link)
     try:
-        os.unlink(link)  # From now on nobody finds half of it.
+        os.unlink(link)  # First, so that no process finds half of it.
     except FileNotFoundError:
         return False
     shutil.rmtree(directory, ignore_errors=True)
@@ -113,10 +113,10 @@ def executable_of(path: str) -> str:
 
 
 def environments_directory() -> str:
-    """Return the directory of all environments, which only the user can write.
+    """Return the directory of all environments, which only the user may write.
 
     Raises:
-        UntrustedDirectoryError: If somebody else could have written there.
+        UntrustedDirectoryError: If another user could have written there.
         EnvironmentBuildError: If it cannot be made.
     """
     directory = os.path.join(home_directory(), "environments")
@@ -130,31 +130,31 @@ def environments_directory() -> str:
         ) from error
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise UntrustedDirectoryError(
-            f"{directory} could have been written by somebody else. Remove it, or let "
+            f"{directory} could have been written by another user. Remove it, or let "
             "the environment variable BANDSAW_HOME name another directory."
         )
     return directory
 
 
-def look(digest: str) -> KeptEnvironment | None:
-    """Return an environment, `None` if it is not there; that is no use of it.
+def look(digest: str) -> Installation | None:
+    """Return an environment without recording a use of it, `None` if it is absent.
 
     Args:
-        digest: What it is made of.
+        digest: The digest of its content.
     """
     try:
-        return KeptEnvironment(os.path.join(environments_directory(), digest))
+        return Installation(os.path.join(environments_directory(), digest))
     except (OSError, ValueError):
         return None
 
 
 def find(digest: str) -> str | None:
-    """Return the path of an environment, `None` if it is not there or does not work.
+    """Return the path of an environment to use it, `None` if it is absent or broken.
 
-    It is used from now on, which is noted.
+    The use is recorded.
 
     Args:
-        digest: What it is made of.
+        digest: The digest of its content.
     """
     path = os.path.join(environments_directory(), digest)
     record = os.path.join(path, _RECORD)
@@ -167,23 +167,23 @@ def find(digest: str) -> str | None:
         try:
             os.utime(record)
         except OSError:
-            pass  # A home that can only be read is never cleaned up either.
+            pass  # A home that can only be read is not pruned either.
     return path
 
 
 def alone(name: str, wait: float = _LONGEST_WAIT) -> ContextManager[bool]:
-    """Be the only one on this machine who deals with a name below `BANDSAW_HOME`.
+    """Lock a name below `BANDSAW_HOME` across the processes of this machine.
 
     Args:
         name: The name.
-        wait: How long to wait for somebody else, in seconds.
+        wait: How long to wait for the lock, in seconds.
 
     Returns:
-        A context manager, which gives `False` if somebody else took too long.
+        A context manager, which gives `False` if the lock was not released in time.
     """
     locks = locks_of(os.path.join(environments_directory(), _LOCKS))
-    # A call that computes a result under the lock of a cache may need an environment.
-    # The tilde comes after all names that a cache has, as the order of locks demands.
+    # A process that holds the lock of a cache entry may need an environment. The tilde
+    # sorts after all names of a cache, as the order of locks demands.
     return locks.alone(f"~{name}", wait)
 
 
@@ -193,23 +193,23 @@ def _name_of_build(digest: str) -> str:
 
 @contextlib.contextmanager
 def building(digest: str, label: str) -> Iterator[str]:
-    """Be the only one on this machine who builds something.
+    """Lock a build across the processes of this machine.
 
     Args:
-        digest: What it is made of.
-        label: What it is called.
+        digest: The digest of what is built.
+        label: The label of the environment.
 
     Yields:
-        A private directory for files that are needed meanwhile.
+        A private directory for temporary files.
 
     Raises:
-        EnvironmentBuildError: If somebody else takes too long, or if there is no place
-            for files.
+        EnvironmentBuildError: If another process takes too long, or if files cannot be
+            written.
     """
     with alone(_name_of_build(digest)) as is_alone:
         if not is_alone:
             raise EnvironmentBuildError(
-                f"Environment {label!r}: somebody else has been making it for "
+                f"Environment {label!r}: another process has been making it for "
                 f"{_LONGEST_WAIT:g} seconds."
             )
         parent = environments_directory()
@@ -227,13 +227,13 @@ def building(digest: str, label: str) -> Iterator[str]:
 
 
 def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) -> str:
-    """Make an environment, unless somebody else does so meanwhile.
+    """Make an environment, unless another process makes it meanwhile.
 
     Args:
-        digest: What it is made of.
-        label: What it is called.
-        fill: Fills the directory that is its first argument, with the help of the
-            private directory that is its second, and returns what is written down.
+        digest: The digest of its content.
+        label: Its label.
+        fill: Called with the directory to be filled and a private directory for
+            temporary files; returns the record of the environment.
 
     Returns:
         The path of the environment.
@@ -245,7 +245,7 @@ def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) ->
     with building(digest, label) as scratch:
         if find(digest) is not None:
             return link
-        _withdraw(link)  # One that is there does not work any more.
+        _withdraw(link)  # An existing one is broken.
         directory = f"{link}-{os.urandom(4).hex()}"
         try:
             facts = fill(directory, scratch)
@@ -261,7 +261,7 @@ def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) ->
 
 
 def _is_published(parent: str, name: str) -> bool:
-    """Tell if a directory is the one that a link leads to."""
+    """Tell if a directory is the target of the link of its environment."""
     digest = name.partition("-")[0]
     try:
         return os.readlink(os.path.join(parent, digest)) == name
@@ -282,8 +282,8 @@ def _link(target: str, link: str) -> None:
     os.replace(beside, link)
 
 
-def kept() -> list[KeptEnvironment]:
-    """Return all environments that are there, the least recently used ones first."""
+def kept() -> list[Installation]:
+    """Return all environments that are kept, the least recently used ones first."""
     parent = environments_directory()
     found = [
         look(name)
@@ -291,17 +291,17 @@ def kept() -> list[KeptEnvironment]:
         if "-" not in name and os.path.islink(os.path.join(parent, name))
     ]
     return sorted(
-        # Somebody else may have just removed one.
-        (environment for environment in found if environment is not None),
-        key=lambda environment: environment.last_use,
+        # Another process may have just removed one.
+        (one for one in found if one is not None),
+        key=lambda one: one.last_use,
     )
 
 
 def remove_left_overs(mine: str | None = None) -> int:
-    """Remove what builds have left over that were killed, and count it.
+    """Remove the files of builds that were killed, and count them.
 
     Args:
-        mine: What the caller is alone with.
+        mine: The digest of a build whose lock the caller holds.
     """
     parent = environments_directory()
     count = 0
@@ -313,7 +313,7 @@ def remove_left_overs(mine: str | None = None) -> int:
             is_alone = digest == mine or stack.enter_context(
                 alone(_name_of_build(digest), 0)
             )
-            # Somebody may have published it in the meantime.
+            # Another process may have published it in the meantime.
             if is_alone and not _is_published(parent, name):
                 _remove(os.path.join(parent, name))
                 count += 1

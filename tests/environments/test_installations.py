@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bandsaw.environments import Environment, store
+from bandsaw.environments import Environment, installations
 
 
 def test_what_somebody_else_has_removed_can_still_be_told_of(
     project: Path,
 ) -> None:
     Environment(name="empty").at(str(project)).interpreter()
-    (one,) = store.kept()
+    (one,) = installations.kept()
     used = one.last_use
 
-    (other,) = store.kept()
+    (other,) = installations.kept()
     assert other.remove()
 
     assert (one.last_use, one.size, one.works) == (used, 0, False)
     assert not one.remove()
-    assert store.look(one.digest) is None
-    assert store.kept() == []
+    assert installations.look(one.digest) is None
+    assert installations.kept() == []

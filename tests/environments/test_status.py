@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bandsaw.environments.progress import Progress
+from bandsaw.environments.status import BuildStatus
 
 
 class Terminal(io.StringIO):
@@ -17,10 +17,10 @@ class Terminal(io.StringIO):
 
 
 def show_everything(label: str) -> None:
-    with Progress(label, "is there") as progress:
-        progress.show("making", "")
-        progress.show("making", "a [/line]")
-        progress.show("installing [x]", "")
+    with BuildStatus(label, "is there") as status:
+        status.show("making", "")
+        status.show("making", "a [/line]")
+        status.show("installing [x]", "")
 
 
 def test_without_a_terminal_stages_and_lines_are_logged(
@@ -43,7 +43,7 @@ def test_what_has_failed_is_not_said_to_be_there(
 ) -> None:
     caplog.set_level(logging.DEBUG, "bandsaw.environments")
 
-    with pytest.raises(ValueError), Progress("mine", "is there"):
+    with pytest.raises(ValueError), BuildStatus("mine", "is there"):
         raise ValueError
     assert caplog.messages == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -38,24 +39,9 @@ exec "$@" 3<&-
 """
 
 # Variables that redirect a command to another Python, redirect its packages, or change
-# what it does.
-_NOT_FOR_COMMANDS = (
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "__PYVENV_LAUNCHER__",
-    "PIP_DRY_RUN",
-    "PIP_NO_DEPS",
-    "PIP_PREFIX",
-    "PIP_REPORT",
-    "PIP_REQUIRE_HASHES",
-    "PIP_REQUIRE_VIRTUALENV",
-    "PIP_ROOT",
-    "PIP_TARGET",
-    "PIP_USER",
-    "UV_NO_DEPS",
-    "UV_REQUIRE_HASHES",
+# what it does. The tools pass those of their own on that are harmless.
+_LEFT_OUT = re.compile(
+    r"PIP_|UV_|PYTHON|__PYVENV_LAUNCHER__|(VIRTUAL_ENV|CONDA_PREFIX|DIST_EXTRA_CONFIG)$"
 )
 
 
@@ -97,7 +83,7 @@ class Commands:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if name not in _NOT_FOR_COMMANDS
+            if not _LEFT_OUT.match(name)
         }
         # Files that a command does not remove are removed with the directory.
         environment["TMPDIR"] = self._directory
@@ -154,9 +140,8 @@ class Commands:
                 if not piece and rest:
                     whole, rest = [rest], b""
                 for line in whole:
-                    text = without_credentials(line.decode("utf-8", "replace").rstrip())
-                    lines.append(text)
-                    self._show(stage, text)
+                    lines.append(line.decode("utf-8", "replace").rstrip())
+                    self._show(stage, without_credentials(lines[-1]))
                 if not piece:
                     break
         process.wait()
@@ -169,7 +154,7 @@ class Commands:
 
         command = without_credentials(" ".join(map(shlex.quote, words)))
         text = f"Environment {self._name!r}: {stage} {reason}.\n  Command: {command}"
-        last = [line for line in lines if line][-_LINES_KEPT:]
+        last = [without_credentials(line) for line in lines if line][-_LINES_KEPT:]
         if last:
             text += "\n  It wrote last:" + "".join(f"\n    {line}" for line in last)
         return EnvironmentBuildError(text)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 
-from ..exceptions import ConfigurationError, MissingExtraError
+from ..exceptions import ConfigurationError
 from ..modules import importable_module_name
 from .environment import Environment
+from .settings import toml_reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _metadata_of(path: str) -> dict[str, Any]:
         line[2:] if line.startswith("# ") else line[1:]
         for line in blocks[0].splitlines()
     ]
-    toml = _toml()
+    toml = toml_reader("The inline environment of a script")
     try:
         metadata: dict[str, Any] = toml.loads("\n".join(lines))
     except toml.TOMLDecodeError as error:
@@ -144,21 +145,3 @@ def _metadata_of(path: str) -> dict[str, Any]:
             f"The metadata of {path} is not TOML: {error}"
         ) from error
     return metadata
-
-
-def _toml() -> Any:
-    try:
-        import tomllib
-
-        return tomllib
-    except ImportError:
-        pass
-    try:
-        import tomli
-
-        return tomli
-    except ImportError:
-        raise MissingExtraError(
-            "The inline environment of a script needs tomli on this Python. Install "
-            "bandsaw[environments]."
-        ) from None

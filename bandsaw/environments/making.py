@@ -13,7 +13,7 @@ from ..exceptions import EnvironmentBuildError
 from .commands import Commands
 from .credentials import with_credentials
 from .locks import Package, Section, outdated
-from .requirements import normalized, unsatisfied
+from .requirements import is_same_version, normalized, unsatisfied
 from .status import BuildStatus
 from .tools import choose_tool
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Attributes:
             project: The text of the project.
             name: The normalized name of its distribution.
+            version: Its version.
             extras: The names of the extras that are asked for.
             requires: Its requirements, sorted.
             requirement: A requirement for this very wheel.
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
 
         project: str
         name: str
+        version: str
         extras: list[str]
         requires: list[str]
         requirement: str
 
 else:
-    Wheel = namedtuple("Wheel", "project name extras requires requirement")
+    Wheel = namedtuple("Wheel", "project name version extras requires requirement")
 
 
 def choose(specification: Specification, scratch: str) -> Section:
@@ -106,6 +108,7 @@ def make(
             _with_credentials(specification, section),
             [wheel.requirement for wheel in wheels],
         )
+        _check_installed(specification, section, wheels, tool.installed())
     return tool.name
 
 
@@ -156,6 +159,7 @@ def read_wheel(path: str, project: Project) -> Wheel:
     return Wheel(
         project.text,
         name,
+        metadata["Version"],
         [part for part in re.split(r"[\[\],\s]+", project.extras) if part],
         sorted(metadata.get_all("Requires-Dist") or []),
         f"{name}{project.extras} @ {pathlib.Path(path).as_uri()}",
@@ -177,6 +181,29 @@ def _check_project(
     if wrong:
         lines = [f"  {wheel.project}: {text}" for text in wrong]
         raise outdated(specification.label, specification.lock.path, lines)
+
+
+def _check_installed(
+    specification: Specification,
+    section: Section,
+    wheels: list[Wheel],
+    installed: dict[str, str],
+) -> None:
+    """Refuse an environment without the packages that are locked for it."""
+    wanted = {name: package.version for name, package in section.packages.items()}
+    wanted.update((wheel.name, wheel.version) for wheel in wheels)
+    wrong = [
+        f"{name} {version or ''}".rstrip() + f" (found {installed.get(name, 'none')})"
+        for name, version in sorted(wanted.items())
+        if name not in installed
+        or not (version is None or is_same_version(version, installed[name]))
+    ]
+    if wrong:
+        raise EnvironmentBuildError(
+            f"Environment {specification.label!r} does not hold the packages that are "
+            f"locked in {specification.lock.path}, although its tool reported success:"
+            + "".join(f"\n  {text}" for text in wrong)
+        )
 
 
 def _with_credentials(specification: Specification, section: Section) -> list[Package]:

@@ -345,6 +345,35 @@ def _compare(
     return None if is_same else f"locked is {package}"
 
 
+def is_same_version(one: str, other: str) -> bool:
+    """Tell if two texts are the same version, which may be written in several ways.
+
+    Args:
+        one: A version.
+        other: Another one.
+
+    Raises:
+        MissingExtraError: If they differ, and packaging is not installed.
+    """
+    if one == other:
+        return True
+    try:
+        from packaging.version import InvalidVersion, Version
+    except ImportError:
+        raise _missing(f"Version {one}") from None
+    try:
+        return bool(Version(one) == Version(other))
+    except InvalidVersion:
+        return False
+
+
+def _missing(subject: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"{subject} can be compared with the lock file by packaging only. Install "
+        "bandsaw[environments]."
+    )
+
+
 def _name_and_extras(text: str) -> tuple[str, set[str]]:
     """Return the normalized names of a requirement and of its extras."""
     requirement = _parsed(text)
@@ -356,10 +385,7 @@ def _parsed(text: str) -> Any:
     try:
         from packaging.requirements import InvalidRequirement, Requirement
     except ImportError:
-        raise MissingExtraError(
-            "Requirements that have changed are compared with the lock file by "
-            "packaging. Install bandsaw[environments]."
-        ) from None
+        raise _missing(f"The requirement {without_credentials(text)!r}") from None
     try:
         return Requirement(text)
     except InvalidRequirement as error:

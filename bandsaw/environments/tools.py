@@ -19,6 +19,7 @@ from ..runtime.temporary import open_private
 from .credentials import netrc_of_user, without_credentials
 from .locks import Package
 from .requirements import normalized
+from .settings import listing_variables, pip_settings, uv_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ _OLDEST_PIP = (22, 2)
 # How often a request to an index is repeated, unless the user's own settings have a
 # number. With the tools' defaults, an unreachable index takes minutes.
 _RETRIES = 2
+
+# Run by the interpreter of an environment, so it finds the packages that a task finds.
+_LIST_OF_PACKAGES = """
+import json, sys
+from importlib.metadata import distributions
+found = [(one.metadata["Name"], one.version) for one in distributions()]
+with open(sys.argv[1], "w", encoding="utf-8") as file:
+    json.dump([item for item in found if all(item)], file)
+"""
 
 _VERSION_CONTROL = re.compile(r"(git|hg|svn|bzr)\+")
 
@@ -140,6 +150,14 @@ class Tool:
             path = self._write("others.txt", [*self._index.options, *others])
             self._install("installing projects", path, [])
 
+    def installed(self) -> dict[str, str]:
+        """Return the versions of the installed packages by their normalized names."""
+        path = os.path.join(self._scratch, "installed.json")
+        words = [self.executable, "-I", "-c", _LIST_OF_PACKAGES, path]
+        self._commands.run("comparing with the lock", words)
+        with open(path, encoding="utf-8") as file:
+            return {normalized(name): version for name, version in json.load(file)}
+
     def _build(self, project: str, directory: str) -> None:
         raise NotImplementedError
 
@@ -173,6 +191,8 @@ class Uv(Tool):
     ) -> None:
         super().__init__(commands, python, directory, scratch, index)
         self._uv = executable
+        self._settings = uv_settings()
+        self._configuration = self._write("uv.toml", [self._settings.configuration])
 
     def make(self) -> None:
         """Make the environment, without packages."""
@@ -194,10 +214,15 @@ class Uv(Tool):
             *("pip", "compile", "--python", self._python.executable),
             *("--generate-hashes", "--no-header", "--no-annotate"),
             "--no-emit-index-url",
-            *(*options, "--output-file", target, source),
+            *(*options, *self._constraints(), "--output-file", target, source),
         )
         with open(target, encoding="utf-8") as file:
             return _packages_of(file.read())
+
+    def _constraints(self) -> list[str]:
+        """The options with the constraints in the user's settings."""
+        lines = self._settings.constraints
+        return ["--constraint", self._write("site.txt", lines)] if lines else []
 
     def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
         self._run(
@@ -207,9 +232,13 @@ class Uv(Tool):
         )
 
     def _run(self, stage: str, *words: str) -> None:
-        variables = {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        if "UV_HTTP_RETRIES" not in os.environ:
-            variables["UV_HTTP_RETRIES"] = str(_RETRIES)
+        variables = {
+            "UV_HTTP_RETRIES": str(_RETRIES),
+            **self._settings.variables,
+            "UV_CONFIG_FILE": self._configuration,
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
         if self._index.url is not None:
             # Its own variables take precedence over the files.
             for name in "UV_DEFAULT_INDEX", "UV_INDEX_URL":
@@ -265,6 +294,7 @@ class Pip(Tool):
         # URL of the index on its command line. So the URL must have no credentials.
         anonymous, lines = index.anonymous()
         super().__init__(commands, python, directory, scratch, anonymous)
+        self._listing: str | None = None
         self._netrc: str | None = None
         if lines:
             self._netrc = self._write("netrc", [netrc_of_user(), *lines])
@@ -299,27 +329,28 @@ class Pip(Tool):
         return [_package_of(item) for item in report["install"]]
 
     def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
-        self._pip(
-            stage, "install", "--no-deps", "--ignore-installed", *options, "-r", path
-        )
+        self._pip(stage, "install", "--no-deps", *options, "-r", path)
 
     def _pip(self, stage: str, *words: str) -> str:
+        if not os.path.exists(self.executable):
+            self.make()
+        command = [self.executable, "-I", "-m", "pip"]
+        if self._listing is None:
+            self._listing = self._commands.run(
+                "reading settings",
+                [*command, "config", "list"],
+                listing_variables(self.executable),
+            )
         variables = {
+            "PIP_RETRIES": str(_RETRIES),
+            **pip_settings(self._listing, words[0]),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
             "PIP_NO_WARN_SCRIPT_LOCATION": "1",
-            # An environment is a place of its own, whatever the user's settings are.
-            "PIP_REQUIRE_VIRTUALENV": "0",
-            "PIP_USER": "0",
         }
-        if "PIP_RETRIES" not in os.environ:
-            variables["PIP_RETRIES"] = str(_RETRIES)
         if self._netrc is not None:
             variables["NETRC"] = self._netrc
-        if not os.path.exists(self.executable):
-            self.make()
-        command = [self.executable, "-I", "-m", "pip", *words]
-        return self._commands.run(stage, command, variables)
+        return self._commands.run(stage, [*command, *words], variables)
 
 
 def _package_of(item: dict[str, Any]) -> Package:

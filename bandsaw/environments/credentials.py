@@ -9,29 +9,78 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable, Match
 
-# Up to the last @, as a password may have others.
-_CREDENTIALS = re.compile(
-    r"(?P<begin>(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)(?P<who>[^/\s?#]*)@"
+# The two slashes of a URL, which need not have a scheme, and not those of a path.
+_BEGIN = r"(?<![^\s'\"`=(\[<,@:])//"
+
+# Up to the last @ before the path, as a password may have others. Some have characters
+# that end the host by the standard; then it is the last @ of all. What follows a colon
+# is a port when it is a number.
+_USER = re.compile(_BEGIN + r"(?P<user>[^/\s?#]*|[^/\s?#:@\[]+:(?!\d*(?:[/?#]|$))\S*)@")
+_QUERY = re.compile(_BEGIN + r"[^\s?#]*\?(?P<query>[^\s#]+)")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+# Parameters of a query that tell one file from another. All others may be tokens.
+_HARMLESS = frozenset(
+    (
+        "branch",
+        "dl",
+        "download",
+        "file",
+        "filename",
+        "format",
+        "inline",
+        "name",
+        "path",
+        "raw",
+        "ref",
+        "sha",
+        "tag",
+        "version",
+    )
 )
+_REDACTED = "..."
 
 # A word that every release of Python reads alike from a netrc file.
 _PLAIN_WORD = re.compile(r"[^\s\"'#\\\x00-\x20\x7f-\U0010ffff]+$")
 
 
 def without_credentials(text: str) -> str:
-    """Return a text whose URLs have no credentials.
+    """Return a text whose URLs have no users, passwords and tokens.
 
     Args:
         text: A URL, or a text with URLs in it.
     """
-    return _CREDENTIALS.sub(_stripped, text)
+    return _QUERY.sub(_with_redacted_query, without_user(text))
 
 
-def _stripped(match: Match[str]) -> str:
+def without_user(text: str) -> str:
+    """Return a text whose URLs have no users and passwords, but may have tokens.
+
+    Args:
+        text: A URL, or a text with URLs in it.
+    """
+    return _USER.sub(_without_user, text)
+
+
+def _without_user(match: Match[str]) -> str:
     # The user of ssh is a part of the address, and its key is elsewhere.
-    if match["scheme"].endswith("ssh") and ":" not in match["who"]:
-        return match.group()
-    return match["begin"]
+    is_ssh = match.string.endswith("ssh:", 0, match.start())
+    return match.group() if is_ssh and ":" not in match["user"] else "//"
+
+
+def _with_redacted_query(match: Match[str]) -> str:
+    parts = re.split("([&;])", match["query"])
+    parts[::2] = map(_redacted, parts[::2])
+    begin = match.string[match.start() : match.start("query")]
+    return begin + "".join(parts)
+
+
+def _redacted(parameter: str) -> str:
+    name, _, value = parameter.partition("=")
+    if not parameter or name.lower() in _HARMLESS:
+        return parameter
+    # Without a value, the name is one, perhaps with the padding of its encoding.
+    return f"{name}={_REDACTED}" if value.strip("=") else _REDACTED
 
 
 def with_credentials(url: str, given: Iterable[str]) -> str:
@@ -44,22 +93,34 @@ def with_credentials(url: str, given: Iterable[str]) -> str:
         given: Texts with URLs in them.
     """
     for text in given:
-        match = _CREDENTIALS.search(text)
-        if match is not None and _place_of(text[match.start() :]) == _place_of(url):
-            begin, _, rest = without_credentials(url).partition("://")
-            return f"{begin}://{match['who']}@{rest}"
+        match = _URL.search(text)
+        if match is not None and _place_of(match.group()) == _place_of(url):
+            return _joined(match.group(), url)
     return url
+
+
+def _joined(given: str, url: str) -> str:
+    if not _is_version_control(url):
+        _, separator, fragment = url.partition("#")
+        return given.partition("#")[0] + separator + fragment
+    match = _USER.search(given)
+    if match is None:
+        return url
+    return given[: match.end()] + _USER.sub("//", url).partition("://")[2]
+
+
+def _is_version_control(url: str) -> bool:
+    return "+" in url.partition("://")[0]
 
 
 def _place_of(url: str) -> str:
     """Return a URL without its credentials, its fragment and its revision."""
-    words = _CREDENTIALS.sub(r"\g<begin>", url).split()
-    place = words[0].partition("#")[0] if words else ""
+    place = without_credentials(url).partition("#")[0]
+    if not _is_version_control(place):
+        return place
     scheme, separator, rest = place.partition("://")
-    if "+" in scheme:
-        host, slash, path = rest.partition("/")
-        rest = host + slash + path.partition("@")[0]
-    return scheme + separator + rest
+    host, slash, path = rest.partition("/")
+    return scheme + separator + host + slash + path.partition("@")[0]
 
 
 def netrc_line(url: str) -> str | None:

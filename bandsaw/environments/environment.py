@@ -127,7 +127,7 @@ class Environment(SerializableValue):
         parts += [f"{text} (constraint)" for text in self.constraints]
         from .credentials import without_credentials
 
-        label = without_credentials(", ".join(parts))
+        label = ", ".join(map(without_credentials, parts))
         if len(label) > _LONGEST_LABEL:
             from hashlib import sha256
 
@@ -208,14 +208,23 @@ class Environment(SerializableValue):
         return hash((self.label, self.directory, self.requirements))
 
     def __repr__(self) -> str:
-        from .credentials import without_credentials
-
         arguments = [
-            f"{name}={value!r}"
+            f"{name}={_shown(value)}"
             for name, value in sorted(self.serialized().items())
             if value and name != "directory"
         ]
-        return without_credentials(f"Environment({', '.join(arguments)})")
+        return f"Environment({', '.join(arguments)})"
+
+
+def _shown(value: Any) -> str:
+    """Return what an argument looks like without credentials."""
+    from .credentials import without_credentials
+
+    if isinstance(value, str):
+        return repr(without_credentials(value))
+    if isinstance(value, tuple):
+        value = tuple(map(without_credentials, value))
+    return without_credentials(repr(value))
 
 
 def _text(name: str, value: Any) -> str | None:
@@ -223,13 +232,14 @@ def _text(name: str, value: Any) -> str | None:
         return value
     if isinstance(value, os.PathLike):
         return str(os.fspath(value))
-    raise ConfigurationError(f"Environment: {name}={value!r} is not a text.")
+    raise ConfigurationError(f"Environment: {name}={_shown(value)} is not a text.")
 
 
 def _texts(name: str, values: Any) -> tuple[str, ...]:
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
         raise ConfigurationError(
-            f"Environment: {name}={values!r} is not a sequence of texts. Give [...]."
+            f"Environment: {name}={_shown(values)} is not a sequence of texts. Give "
+            "[...]."
         )
     if isinstance(values, (set, frozenset)):
         values = sorted(values, key=str)  # Its order differs between processes.

@@ -7,6 +7,7 @@ import re
 
 from ..exceptions import ConfigurationError
 from ..modules import importable_module_name
+from .credentials import without_credentials
 from .environment import Environment
 from .settings import toml_reader
 
@@ -96,7 +97,7 @@ def read_environment(path: str, name: str) -> Environment:
     if not isinstance(tools, dict) or not known.issuperset(tools):
         raise ConfigurationError(
             f"{path}: the table tool.bandsaw of the script's metadata knows "
-            f"{', '.join(sorted(known))}, and not {tools!r}."
+            f"{', '.join(sorted(known))}, and not {without_credentials(repr(tools))}."
         )
     more: dict[str, Any] = {key.replace("-", "_"): tools[key] for key in tools}
     try:

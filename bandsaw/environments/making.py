@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import email.parser
+import glob
+import json
 import os
 import pathlib
 import re
@@ -11,7 +13,7 @@ from collections import namedtuple
 
 from ..exceptions import EnvironmentBuildError
 from .commands import Commands
-from .credentials import with_credentials
+from .credentials import with_credentials, without_credentials
 from .locks import Package, Section, outdated
 from .requirements import is_same_version, normalized, unsatisfied
 from .status import BuildStatus
@@ -109,6 +111,7 @@ def make(
             [wheel.requirement for wheel in wheels],
         )
         _check_installed(specification, section, wheels, tool.installed())
+        _redact_sources(directory)
     return tool.name
 
 
@@ -204,6 +207,19 @@ def _check_installed(
             f"locked in {specification.lock.path}, although its tool reported success:"
             + "".join(f"\n  {text}" for text in wrong)
         )
+
+
+def _redact_sources(directory: str) -> None:
+    """Remove tokens from the URLs that the tools write beside packages."""
+    packages = os.path.join(glob.escape(directory), "lib", "python*", "site-packages")
+    for path in glob.glob(os.path.join(packages, "*.dist-info", "direct_url.json")):
+        with open(path, encoding="utf-8") as file:
+            facts = json.load(file)
+        url = without_credentials(facts["url"])
+        if url != facts["url"]:
+            os.unlink(path)  # It could be linked to the cache of a tool.
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({**facts, "url": url}, file)
 
 
 def _with_credentials(specification: Specification, section: Section) -> list[Package]:

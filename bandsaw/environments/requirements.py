@@ -256,7 +256,9 @@ def _lines_of(
             content = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"The file {name!r} of requirements cannot be read: {error}"
+            without_credentials(
+                f"The file {name!r} of requirements cannot be read: {error}"
+            )
         ) from error
     place = os.path.dirname(path)
     for line in re.sub(r"\\\r?\n", " ", content).splitlines():
@@ -272,8 +274,9 @@ def _lines_of(
                 is_constraint or nested.group(1) == "c",
             )
         elif text.startswith("-"):
+            option = without_credentials(text.split()[0])
             raise ConfigurationError(
-                f"{path}: the option {text.split()[0]!r} is not understood. An index "
+                f"{path}: the option {option!r} is not understood. An index "
                 "is given as Environment(index_url=...) or find_links=[...], and a "
                 "project on this machine by its path."
             )

@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections import namedtuple
 
-from .credentials import netrc_line, without_credentials
+from .credentials import netrc_line, without_user
 from .locks import FILE_NAME, LockFile, check
 from .pythons import find_python
 from .requirements import Requirements
@@ -55,7 +55,7 @@ class Index(_Index):
             if line is None:
                 return url
             lines.append(line)
-            return without_credentials(url)
+            return without_user(url)
 
         url = None if self.url is None else anonymous(self.url)
         return Index(url, [anonymous(link) for link in self.find_links]), lines

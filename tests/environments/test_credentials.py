@@ -12,12 +12,15 @@ from typing import Any, Iterator
 import pytest
 
 from bandsaw.environments import Environment
+from bandsaw.environments.commands import Commands
 from bandsaw.environments.credentials import (
     netrc_line,
     with_credentials,
     without_credentials,
 )
-from bandsaw.exceptions import EnvironmentBuildError
+from bandsaw.environments.locks import LockFile, Package, Section
+from bandsaw.environments.pythons import find_python
+from bandsaw.exceptions import ConfigurationError, EnvironmentBuildError
 from tests.environments.conftest import python_in
 from tests.environments.wheels import (
     PackageIndex,
@@ -49,7 +52,27 @@ def guarded(packages: Path) -> Iterator[PackageIndex]:
         ("git+ssh://git@host/a.git@v1", "git+ssh://git@host/a.git@v1"),
         ("git+ssh://git:secret@host/a.git", "git+ssh://host/a.git"),
         ("https://host/a@b", "https://host/a@b"),
-        ("https://host?who=a@b", "https://host?who=a@b"),
+        ("https://host?who=a@b", "https://host?who=..."),
+        (
+            "https://host/a.whl?token=secret#sha256=0",
+            "https://host/a.whl?token=...#sha256=0",
+        ),
+        (
+            "https://host/a?file=b.whl&sig=c==&ref=d",
+            "https://host/a?file=b.whl&sig=...&ref=d",
+        ),
+        ("https://host/a?secret;secret==", "https://host/a?...;..."),
+        ("https://host/a?url=https://host/b?token=c", "https://host/a?url=..."),
+        ("https://host/a?", "https://host/a?"),
+        ("/home/what?/a=b", "/home/what?/a=b"),
+        ("https://ada:sec/ret@host/a.whl", "https://host/a.whl"),
+        ("https://ada:sec?ret#@host/a.whl", "https://host/a.whl"),
+        ("https://ada:sec\\ret@host/a.whl", "https://host/a.whl"),
+        ("//ada:secret@host/a.whl", "//host/a.whl"),
+        ("https://host:8080/a@b", "https://host:8080/a@b"),
+        ("https://[::1]:8080/a@b", "https://[::1]:8080/a@b"),
+        ("https://host/a//b@c", "https://host/a//b@c"),
+        ("file:///home/a//b@c", "file:///home/a//b@c"),
         ("ada@host", "ada@host"),
         ("two: https://a:b@c/ https://d:e@f/", "two: https://c/ https://f/"),
     ],
@@ -66,6 +89,9 @@ def test_addresses_are_shown_without_credentials(text: str, shown: str) -> None:
         ("https://host/b.whl", "https://host/b.whl"),
         ("git+https://host/a.git@1234", "git+https://token@host/a.git@1234"),
         ("git+https://host/a.git", "git+https://token@host/a.git"),
+        ("https://host/q?file=1&t=...#s", "https://host/q?file=1&t=one#s"),
+        ("https://host/q?file=2&t=...", "https://host/q?file=2&t=two"),
+        ("https://host/q?file=3&t=...", "https://host/q?file=3&t=..."),
     ],
 )
 def test_what_was_chosen_is_fetched_with_the_credentials_of_its_place(
@@ -75,6 +101,8 @@ def test_what_was_chosen_is_fetched_with_the_credentials_of_its_place(
         "six",
         "a @ https://ada:secret@host/a.whl ; python_version > '3'",
         "g @ git+https://token@host/a.git@branch/b",
+        "one @ https://host/q?file=1&t=one",
+        "two @ https://host/q?file=2&t=two",
     ]
     assert with_credentials(url, given) == found
 
@@ -101,7 +129,10 @@ def test_an_environment_does_not_show_them() -> None:
         [f"a @ https://ada:{SECRET}@host/a.whl"],
         constraints=[f"b @ https://{SECRET}@host/b.whl"],
         index_url=f"https://ada:{SECRET}@host/simple",
-        find_links=[f"https://ada:{SECRET}@host/links"],
+        find_links=[
+            f"https://ada:{SECRET}@host/links",
+            f"https://h/?{SECRET}'{SECRET}",
+        ],
     )
     assert SECRET not in repr(environment)
     assert SECRET not in environment.label
@@ -116,7 +147,7 @@ def test_only_the_index_gets_to_know_them(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     url = guarded.url(f"ada:{SECRET}@")
-    wheel = url.replace("simple/", "files/alpha-1.0-py3-none-any.whl")
+    wheel = url.replace("simple/", f"files/alpha-1.0-py3-none-any.whl?token={SECRET}")
     environment = Environment(
         None, ["omega", f"alpha @ {wheel}", "beta"], index_url=url
     ).at(str(project))
@@ -125,6 +156,7 @@ def test_only_the_index_gets_to_know_them(
     assert python_in(environment, code) == "1.0 1.0"
     # What builds the distribution was fetched from there, too.
     assert any("alpha-2.0" in path for path in guarded.asked_for)
+    assert any(path.endswith(f"?token={SECRET}") for path in guarded.asked_for)
     assert guarded.exposed == set()
     assert caplog.records
     assert SECRET not in "".join(record.getMessage() for record in caplog.records)
@@ -147,6 +179,40 @@ def test_the_index_sees_passwords_on_command_lines(
 print(len(f('{SECRET}')))"
     assert run_python("-c", code, directory=project).stdout.strip() != "0"
     assert command_lines_with(SECRET) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"six >>1 @ https://ada:{SECRET}@host/six.whl",
+        f"six @ https://host/six.whl?token={SECRET} --hash",
+        f"--index-url=https://ada:{SECRET}@host/simple",
+        f"-r https://ada:{SECRET}@host/requirements.txt",
+    ],
+)
+def test_a_requirement_that_is_refused_is_named_without_them(
+    project: Path, text: str
+) -> None:
+    (project / "requirements.txt").write_text(text)
+    environment = Environment(requirements_file="requirements.txt", name="mine")
+    section = Section.of(["six"], [Package("six", "1", ["sha256:0"])], {})
+    platform = find_python(None, "").platform
+    LockFile(str(project / "bandsaw.lock")).put("mine", platform, section)
+
+    with pytest.raises(ConfigurationError) as caught:
+        environment.at(str(project)).resolution()
+    assert SECRET not in str(caught.value)
+
+
+def test_a_command_that_fails_is_quoted_without_them(tmp_path: Path) -> None:
+    shown: list[str] = []
+    commands = Commands("mine", str(tmp_path), lambda _, line: shown.append(line))
+    url = f"https://host/a.whl?token={SECRET}"
+
+    with pytest.raises(EnvironmentBuildError, match=r"a\.whl\?token=") as caught:
+        commands.run("trying", ["/bin/sh", "-c", f"echo '{url}'; exit 1"])
+    assert SECRET not in str(caught.value)
+    assert shown == ["", "https://host/a.whl?token=..."]
 
 
 @pytest.mark.parametrize("who", ["ada:wrong-password@", ""])

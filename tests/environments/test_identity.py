@@ -179,8 +179,12 @@ def test_neither_the_cache_nor_tracking_writes_credentials(
     index: PackageIndex, project: Path, library: Path
 ) -> None:
     secret = "tell-nobody-123"
-    environment = {"INDEX_OF_THE_TEST": index.url(f"ada:{secret}@")}
-    completed = run_workflow(project, SCRIPT, config=CONFIG, environment=environment)
+    url = index.url(f"ada:{secret}@")
+    wheel = url.replace("simple/", f"files/alpha-1.0-py3-none-any.whl?t={secret}")
+    script = SCRIPT.replace('"alpha"', 'os.environ["WHEEL_OF_THE_TEST"]')
+    environment = {"INDEX_OF_THE_TEST": url, "WHEEL_OF_THE_TEST": f"alpha @ {wheel}"}
+    completed = run_workflow(project, script, config=CONFIG, environment=environment)
+    assert "1.0" in completed.stdout
     assert secret not in completed.stdout + completed.stderr
 
     places = [project, Path(os.environ["BANDSAW_HOME"])]

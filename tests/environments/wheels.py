@@ -154,6 +154,7 @@ class PackageIndex:
         self.asked_for.append(path)
         if self.secret is not None:
             self.exposed |= command_lines_with(self.secret)
+        path = path.partition("?")[0]
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if parts[0] == "simple" and len(parts) == 2:
             return self.page_of(parts[1])

@@ -17,6 +17,7 @@ import tempfile
 from ..exceptions import EnvironmentBuildError
 from ..runtime.temporary import open_private
 from .credentials import netrc_of_user, without_credentials
+from .git import GitCredentials
 from .locks import Package
 from .requirements import normalized
 from .settings import listing_variables, pip_settings, uv_settings
@@ -80,6 +81,7 @@ class Tool:
         self._directory = directory
         self._scratch = scratch
         self._index = index
+        self._git = GitCredentials(os.path.join(scratch, "git-credentials"))
 
     @property
     def executable(self) -> str:
@@ -122,10 +124,12 @@ class Tool:
         """
         if not requirements:
             return []
-        source = self._write("requirements.in", [*self._index.options, *requirements])
+        lines = map(self._git.take_from, requirements)
+        source = self._write("requirements.in", [*self._index.options, *lines])
         options: list[str] = []
         if constraints:
-            options = ["--constraint", self._write("constraints.txt", constraints)]
+            lines = map(self._git.take_from, constraints)
+            options = ["--constraint", self._write("constraints.txt", lines)]
         return self._choose(source, options)
 
     def install(self, packages: Iterable[Package], wheels: Sequence[str]) -> None:
@@ -142,7 +146,7 @@ class Tool:
                 hashes = "".join(f" --hash={value}" for value in package.hashes)
                 hashed.append(f"{package}{hashes}")
             else:
-                others.append(str(package))
+                others.append(self._git.take_from(str(package)))
         if hashed:
             path = self._write("hashed.txt", [*self._index.options, *hashed])
             self._install("installing packages", path, ["--require-hashes"])
@@ -167,7 +171,7 @@ class Tool:
     def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
         raise NotImplementedError
 
-    def _write(self, name: str, lines: Sequence[str]) -> str:
+    def _write(self, name: str, lines: Iterable[str]) -> str:
         # In a file, since other users can read the words of a command.
         path = os.path.join(self._scratch, name)
         with open(path, "w", encoding="utf-8", opener=open_private) as file:
@@ -235,6 +239,7 @@ class Uv(Tool):
         variables = {
             "UV_HTTP_RETRIES": str(_RETRIES),
             **self._settings.variables,
+            **self._git.variables,
             "UV_CONFIG_FILE": self._configuration,
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
@@ -344,6 +349,7 @@ class Pip(Tool):
         variables = {
             "PIP_RETRIES": str(_RETRIES),
             **pip_settings(self._listing, words[0]),
+            **self._git.variables,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
             "PIP_NO_WARN_SCRIPT_LOCATION": "1",

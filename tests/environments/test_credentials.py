@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
+import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -18,12 +21,15 @@ from bandsaw.environments.credentials import (
     with_credentials,
     without_credentials,
 )
+from bandsaw.environments.git import GitCredentials
 from bandsaw.environments.locks import LockFile, Package, Section
 from bandsaw.environments.pythons import find_python
 from bandsaw.exceptions import ConfigurationError, EnvironmentBuildError
 from tests.environments.conftest import python_in
 from tests.environments.wheels import (
     PackageIndex,
+    command_lines_with,
+    make_project,
     make_source_archive,
     package_index,
 )
@@ -167,12 +173,81 @@ def test_only_the_index_gets_to_know_them(
     assert SECRET not in json.dumps(environment.resolution().facts)
 
 
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[PackageIndex]:
+    """A server of a git repository with a project, for a user `ada`."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    project = make_project(tmp_path / "repository", "gitted")
+    for words in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "Begin"],
+        ["update-server-info"],
+    ):
+        subprocess.run(["git", *words], cwd=str(project), check=True)
+    with package_index(project, SECRET) as served:
+        served.answer_to = partial(answer_of_git, served)  # type: ignore[method-assign]
+        yield served
+
+
+def answer_of_git(served: PackageIndex, path: str) -> bytes | None:
+    served.exposed |= command_lines_with(SECRET)
+    file = served.directory / ".git" / path.partition("?")[0].strip("/")
+    return file.read_bytes() if file.is_file() else None
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there is no /proc")
+def test_git_gets_them_in_a_file(
+    every_maker: str, make: Any, repository: PackageIndex, project: Path
+) -> None:
+    url = repository.url(f"ada:{SECRET}@").replace("simple/", "")
+    environment = make([f"gitted @ git+{url}"], name="mine")
+
+    assert python_in(environment, "import gitted; print(gitted.version)") == "1.0"
+    assert repository.exposed == set()
+    assert SECRET not in (project / "bandsaw.lock").read_text()
+
+
+def test_git_gets_them_for_the_server_to_which_they_belong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    file = tmp_path / "the file"
+    git = GitCredentials(str(file))
+    assert git.variables == {}
+    unchanged = [
+        "six",
+        "a @ git+https://token@host/a",
+        "a @ git+ssh://ada:secret@host/a",
+        "a @ https://ada:secret@host/a.whl",
+    ]
+    assert list(map(git.take_from, unchanged)) == unchanged
+    assert not file.exists()
+
+    taken = git.take_from("a @ git+https://ada:sec@ret@host:1/a@v1#egg=a ; b")
+    other = "c @ git+https://bob:other@host:1/c"
+
+    assert taken == "a @ git+https://host:1/a@v1#egg=a ; b"
+    assert git.take_from(other) == other
+    assert file.read_text() == "https://ada:sec%40ret@host:1\n"
+    assert file.stat().st_mode & 0o077 == 0
+    assert git.variables == {
+        "GIT_CONFIG_COUNT": "3",
+        "GIT_CONFIG_KEY_1": "credential.https://host:1.helper",
+        "GIT_CONFIG_VALUE_1": "",
+        "GIT_CONFIG_KEY_2": "credential.https://host:1.helper",
+        "GIT_CONFIG_VALUE_2": f"store --file='{file}'",
+    }
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="there is no /proc")
 def test_the_index_sees_passwords_on_command_lines(
     guarded: PackageIndex, project: Path
 ) -> None:
-    # Else the test above would say nothing.
-    from tests.environments.wheels import command_lines_with
+    # Else the tests above would say nothing.
     from tests.workflows import run_python
 
     code = f"from tests.environments.wheels import command_lines_with as f; \

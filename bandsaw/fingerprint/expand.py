@@ -93,16 +93,14 @@ def _library(root: str) -> Mapping[str, Expander] | None:
     # Values of a library exist only where it has been imported.
     if root == "typing":
         return ANNOTATIONS
-    if root == "numpy":
-        from .arrays import EXPANDERS
+    if root in ("numpy", "torch", "scipy"):
+        from . import arrays
 
-        return EXPANDERS
-    if root == "pandas" or root == "polars":
+        if root == "numpy":
+            return arrays.NUMPY
+        return arrays.TORCH if root == "torch" else arrays.SCIPY
+    if root in ("pandas", "polars"):
         from . import dataframes
 
         return dataframes.PANDAS if root == "pandas" else dataframes.POLARS
-    if root == "torch" or root == "scipy":
-        from . import tensors
-
-        return tensors.TORCH if root == "torch" else tensors.SCIPY
     return None

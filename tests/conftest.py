@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 
 from bandsaw.runtime import fork
 from tests.interpreters import is_one_of
+from tests.workflows import Workflow
 
 # A slow machine is no failure; `timeout` in pyproject.toml bounds each test as a whole.
 settings.register_profile(
@@ -121,6 +122,14 @@ def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
         shutil.rmtree(directory, ignore_errors=True)
     if problems:
         pytest.fail("It left behind: " + "; ".join(sorted(problems)), pytrace=False)
+
+
+@pytest.fixture(name="workflow")
+def _workflow(tmp_path: Path) -> Iterator[Workflow]:
+    """A directory of the test's own, and what runs there."""
+    made = Workflow(tmp_path)
+    yield made
+    made.close()
 
 
 class _State:

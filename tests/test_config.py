@@ -27,7 +27,7 @@ from bandsaw.config import (
 )
 from bandsaw.exceptions import ConfigurationError
 from bandsaw.run import Run
-from tests.workflows import run_python, write_files
+from tests.workflows import Workflow, read_script, write_files
 
 PLAIN = "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
 
@@ -411,10 +411,9 @@ configuration = bandsaw.Configuration().add_extension(Importing())
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Needs os.fork")
 def test_a_forked_child_can_load_what_another_thread_was_about_to(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    write_files(
-        tmp_path,
+    workflow.write(
         {
             "slow_config.py": """
 import bandsaw, os, threading
@@ -431,7 +430,10 @@ class Slow(bandsaw.Extension):
 configuration = bandsaw.Configuration().add_extension(Slow())
 """,
             "other_config.py": PLAIN,
-            "workflow.py": """
+        },
+    )
+
+    output = workflow.run("""
 import bandsaw, os, threading, warnings
 import slow_config
 
@@ -444,15 +446,12 @@ if not pid:
     bandsaw.get_configuration("slow_config")
     bandsaw.get_configuration("other_config")
     os._exit(7)
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-      if hasattr(os, "waitstatus_to_exitcode") else os.waitpid(pid, 0)[1] >> 8)
+print(os.WEXITSTATUS(os.waitpid(pid, 0)[1]))
 slow_config.forked.set()
 loading.join()
-""",
-        },
-    )
+""").stdout
 
-    assert run_python("workflow.py", directory=tmp_path).stdout == "7\n"
+    assert output == "7\n"
 
 
 # Directories
@@ -530,82 +529,43 @@ if "--leave" in sys.argv:
 """
 
 
-def test_a_directory_that_was_made_is_removed_at_the_end(tmp_path: Path) -> None:
-    write_files(tmp_path, {"workflow.py": ENDING})
+def test_a_directory_that_was_made_is_removed_at_the_end(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.run(ENDING, "made/deeper")
 
-    run_python("workflow.py", "made/deeper", directory=tmp_path)
-
-    assert [path.name for path in tmp_path.iterdir()] == ["workflow.py"]
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_directory_that_was_made_stays_with_what_the_user_has_put_there(
-    tmp_path: Path,
+    workflow: Workflow, tmp_path: Path
 ) -> None:
-    write_files(tmp_path, {"workflow.py": ENDING})
-
-    run_python("workflow.py", "made/deeper", "--leave", directory=tmp_path)
+    workflow.run(ENDING, "made/deeper", "--leave")
 
     assert (tmp_path / "made/deeper/left").exists()
 
 
-def test_a_directory_that_was_there_stays_with_its_files(tmp_path: Path) -> None:
-    write_files(tmp_path, {"workflow.py": ENDING, "mine/file": ""})
+def test_a_directory_that_was_there_stays_with_its_files(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.write({"mine/file": ""})
     (tmp_path / "empty").mkdir()
 
-    run_python("workflow.py", "mine", directory=tmp_path)
-    run_python("workflow.py", "empty", directory=tmp_path)
+    workflow.run(ENDING, "mine")
+    workflow.run(ENDING, "empty")
 
     assert (tmp_path / "mine/file").exists()
     assert (tmp_path / "empty").is_dir()
 
 
-CHILDREN = """
-import multiprocessing, os, sys
-import bandsaw
-
-configuration = bandsaw.Configuration()
-if sys.argv[2:]:
-    configuration.set_temp_directory(sys.argv[2])
-
-@bandsaw.task(config="bandsaw_config")
-def nothing():
-    pass
-
-def work(queue):
-    directory = configuration.temporary_directory
-    queue.put(str(directory))
-    assert directory.is_dir()
-    (directory / "of-child").mkdir()
-
-if __name__ == "__main__":
-    mine = None
-    if "--first" not in sys.argv:
-        mine = configuration.temporary_directory
-        (mine / "of-parent").touch()
-    context = multiprocessing.get_context(sys.argv[1])
-    queue = context.Queue()
-    children = [context.Process(target=work, args=[queue]) for _ in range(2)]
-    for child in children:
-        child.start()
-    found = {queue.get() for _ in children}
-    for child in children:
-        child.join()
-        assert child.exitcode == 0
-    if mine:
-        assert (mine / "of-parent").exists()
-        (mine / "of-parent").unlink()
-    print(len(found), str(mine) in found)
-"""
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_leave_no_directory(
-    tmp_path: Path, method: str
+    workflow: Workflow, method: str
 ) -> None:
-    write_files(tmp_path, {"workflow.py": CHILDREN, "bandsaw_config.py": PLAIN})
+    script = read_script("children_of_multiprocessing.py")
 
     # Each child has a directory of its own, and conftest looks for what is left.
-    output = run_python("workflow.py", method, directory=tmp_path).stdout
+    output = workflow.run(script, method).stdout
 
     assert output == "2 False\n"
 
@@ -613,13 +573,13 @@ def test_children_of_multiprocessing_leave_no_directory(
 @pytest.mark.parametrize("who", [[], ["--first"]])
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_leave_nothing_in_a_chosen_directory(
-    tmp_path: Path, method: str, who: list[str]
+    workflow: Workflow, method: str, who: list[str]
 ) -> None:
-    write_files(tmp_path, {"workflow.py": CHILDREN, "bandsaw_config.py": PLAIN})
+    script = read_script("children_of_multiprocessing.py")
 
-    run_python("workflow.py", method, "made/deeper", *who, directory=tmp_path)
+    workflow.run(script, method, "made/deeper", *who)
 
-    assert not (tmp_path / "made").exists()
+    assert not (workflow.directory / "made").exists()
 
 
 def test_eight_threads_have_one_temporary_directory() -> None:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -31,49 +29,24 @@ def test_bytes_may_be_in_any_buffer() -> None:
     assert identifier_from_bytes(memoryview(b"a")) == expected
 
 
-def with_length(length: str) -> tuple[int, str, str]:
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from bandsaw.identifier import identifier_from_string as i; print(i('a'))",
-        ],
-        env={**os.environ, "BANDSAW_ID_LENGTH": length},
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-    )
-    return process.returncode, process.stdout.strip(), process.stderr
+def identifier_with_length(length: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("BANDSAW_ID_LENGTH", length)
+    # Executed beside the module that is loaded, whose functions others hold.
+    monkeypatch.delitem(sys.modules, "bandsaw.identifier")
+    fresh = runpy.run_module("bandsaw.identifier")
+    return str(fresh["identifier_from_string"]("a"))
 
 
 @pytest.mark.parametrize(("length", "expected"), [("4", 4), ("64", 64), ("100", 64)])
 def test_the_environment_says_how_long_identifiers_are(
-    length: str, expected: int
+    length: str, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, identifier, _ = with_length(length)
-
-    assert len(identifier) == expected
+    assert len(identifier_with_length(length, monkeypatch)) == expected
 
 
 @pytest.mark.parametrize("length", ["x", "0", "-1", "", "1.5"])
-def test_a_length_that_makes_no_sense_is_an_error_that_names_it(length: str) -> None:
-    code, _, errors = with_length(length)
-
-    assert code == 1
-    assert "BANDSAW_ID_LENGTH" in errors
-    assert repr(length) in errors
-
-
-def test_hashlib_is_loaded_for_the_first_identifier() -> None:
-    program = "import sys, bandsaw.identifier; print('hashlib' in sys.modules)"
-
-    # What measures the coverage of a process imports it, too.
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-    output = subprocess.check_output(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[1],
-        env=variables,
-        text=True,
-    )
-
-    assert output == "False\n"
+def test_a_length_that_makes_no_sense_is_an_error_that_names_it(
+    length: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=f"BANDSAW_ID_LENGTH.*{length!r}"):
+        identifier_with_length(length, monkeypatch)

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import bandsaw
 from tests.modules import MODULES, imported_names, statements
-
-ROOT = Path(bandsaw.__file__).parent.parent
+from tests.workflows import ROOT, Workflow
 
 # Every interpreter that starts as usual has these.
 ALWAYS_THERE = {
@@ -60,6 +58,7 @@ NOT_IN_A_RUNNER = {
     "ctypes",
     "dataclasses",
     "email",
+    "hashlib",
     "http",
     "inspect",
     "json",
@@ -134,7 +133,7 @@ def test_keeping_and_moving_results_imports_no_json_before_it_is_needed(
     assert "json" not in imported_by(code, tmp_path)
 
 
-def test_importing_does_nothing_but_import(tmp_path: Path) -> None:
+def test_importing_does_nothing_but_import(workflow: Workflow) -> None:
     code = """
 import bandsaw, os, sys, threading
 assert threading.active_count() == 1
@@ -143,15 +142,10 @@ assert "logging" not in sys.modules or not sys.modules["logging"].getLogger().ha
     home = Path(os.environ["BANDSAW_HOME"])
     before = set(home.rglob("*"))
 
-    subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        cwd=str(tmp_path),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    workflow.python("-c", code)
 
     assert set(home.rglob("*")) == before
-    assert list(tmp_path.iterdir()) == []
+    assert list(workflow.directory.iterdir()) == []
 
 
 # Nothing imports the command line but `python -m bandsaw`.

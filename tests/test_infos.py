@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import array
 import enum
-import os
-import subprocess
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 
@@ -190,7 +188,7 @@ def test_a_value_that_raises_at_every_question_is_described_all_the_same():
     assert value_info([Broken()])["size"] == "1"
 
 
-def test_sets_of_mixed_types_are_sorted_the_same_in_every_process():
+def test_sets_of_mixed_types_are_sorted_the_same_in_every_process(workflow):
     script = (
         "from bandsaw.infos import value_info\n"
         "nan = float('nan')\n"
@@ -199,15 +197,9 @@ def test_sets_of_mixed_types_are_sorted_the_same_in_every_process():
         "print(value_info(mixed)['value'], value_info([mixed])['value'])\n"
         "print(value_info({frozenset({'p', 'q'}), frozenset('abc')})['value'])\n"
     )
-    path = os.pathsep.join(filter(None, sys.path))
     texts = {
-        subprocess.run(
-            [sys.executable, "-c", script],
-            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
-        for seed in range(3)
+        workflow.python("-c", script, environment={"PYTHONHASHSEED": seed}).stdout
+        for seed in "012"
     }
     assert len(texts) == 1
 

@@ -13,7 +13,7 @@ import pytest
 
 from bandsaw.interpreter import Interpreter, is_own_source, own_source_directories
 from bandsaw.serialization import JsonSerializer, PickleSerializer
-from tests.workflows import run_workflow
+from tests.workflows import Workflow
 
 
 def test_by_default_it_is_the_interpreter_of_this_process() -> None:
@@ -138,9 +138,18 @@ def test_the_environment_of_another_python_leads_to_nothing_of_this_one(
     assert "PYTHONPATH" not in Interpreter(executable="/x").process_environment()
 
 
-def test_an_explicit_path_comes_first_in_the_child(tmp_path: Path) -> None:
-    completed = run_workflow(
-        tmp_path,
+def test_an_explicit_path_comes_first_in_the_child(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.write(
+        {
+            "chosen.py": "PLACE = 'beside the script'",
+            "first/.keep": "",
+            "second/chosen.py": "PLACE = 'second'",
+            "installed/chosen.py": "PLACE = 'installed'",
+        }
+    )
+    completed = workflow.run(
         """
         import bandsaw
 
@@ -161,12 +170,6 @@ def test_an_explicit_path_comes_first_in_the_child(tmp_path: Path) -> None:
             SubprocessAdvice(interpreter=bandsaw.Interpreter(path=["first", "second"]))
         )
         """,
-        files={
-            "chosen.py": "PLACE = 'beside the script'",
-            "first/.keep": "",
-            "second/chosen.py": "PLACE = 'second'",
-            "installed/chosen.py": "PLACE = 'installed'",
-        },
         environment={"PYTHONPATH": str(tmp_path / "installed")},
     )
     assert completed.stdout == "second\n"

@@ -7,7 +7,6 @@ import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from bandsaw.datetime import datetime_from_timestamp
 from bandsaw.run import Run, get_run, get_run_id, set_run_id
 from bandsaw.user import get_current_username
 from tests.configurations import loadable_configuration
-from tests.workflows import run_python, run_workflow
+from tests.workflows import Workflow, read_script
 
 HERE = """
 import bandsaw
@@ -158,63 +157,25 @@ def test_the_text_of_a_run_shows_its_id() -> None:
 # Processes
 
 
-PROCESSES = """
-import multiprocessing, os, subprocess, sys
-import bandsaw
-
-@bandsaw.task
-def run_id():
-    return bandsaw.get_run_id()
-
-def put(queue):
-    queue.put(run_id())
-
-if __name__ == "__main__":
-    when, how = sys.argv[1:]
-    if when == "set":
-        bandsaw.set_run_id("my run/1_a")
-    if when == "asked":
-        bandsaw.get_run_id()
-    if how == "subprocess":
-        program = "import bandsaw; print(bandsaw.get_run_id())"
-        found = subprocess.run(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE, check=True
-        ).stdout.decode().strip()
-    elif how == "os.fork":
-        source, target = os.pipe()
-        if not os.fork():
-            os.write(target, run_id().encode())
-            os._exit(0)
-        found = os.read(source, 1000).decode()
-        os.wait()
-    else:
-        context = multiprocessing.get_context(how)
-        queue = context.Queue()
-        child = context.Process(target=put, args=[queue])
-        child.start()
-        found = queue.get()
-        child.join()
-    print(found == run_id() == os.environ["BANDSAW_RUN_ID"], len(found))
-"""
-
-
 @pytest.mark.parametrize(
     "how", ["subprocess", "os.fork", "fork", "spawn", "forkserver"]
 )
 @pytest.mark.parametrize("when", ["set", "asked", "later"])
 def test_processes_that_a_script_starts_belong_to_its_run(
-    tmp_path: Path, when: str, how: str
+    workflow: Workflow, when: str, how: str
 ) -> None:
-    output = run_workflow(tmp_path, PROCESSES, when, how, config=HERE).stdout
+    script = read_script("processes_of_a_run.py")
+
+    output = workflow.run(script, when, how, config=HERE).stdout
 
     assert output == f"True {10 if when == 'set' else 36}\n"
 
 
-def test_two_scripts_are_two_runs(tmp_path: Path) -> None:
+def test_two_scripts_are_two_runs(workflow: Workflow) -> None:
     program = "import bandsaw; print(bandsaw.get_run_id())"
 
-    one = run_python("-c", program, directory=tmp_path).stdout
-    other = run_python("-c", program, directory=tmp_path).stdout
+    one = workflow.python("-c", program).stdout
+    other = workflow.python("-c", program).stdout
 
     assert one != other
 
@@ -227,8 +188,8 @@ def test_the_environment_may_say_which_run_it_is(
     assert get_run_id() == "of another one"
 
 
-def test_importing_the_library_chooses_no_run_id(tmp_path: Path) -> None:
+def test_importing_the_library_chooses_no_run_id(workflow: Workflow) -> None:
     program = "import bandsaw, os; print('BANDSAW_RUN_ID' in os.environ)"
 
-    assert run_python("-c", program, directory=tmp_path).stdout == "False\n"
+    assert workflow.python("-c", program).stdout == "False\n"
     assert "BANDSAW_RUN_ID" not in os.environ

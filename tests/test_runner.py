@@ -27,7 +27,7 @@ from bandsaw.session.exchange import continue_session, receive_answer
 from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
-from tests.workflows import run_workflow
+from tests.workflows import Workflow
 
 
 def add(a: Any, b: Any) -> Any:
@@ -222,9 +222,8 @@ def test_a_session_that_can_not_be_restored_there_says_why(
     assert isinstance(failure.__cause__, RemoteTraceback)
 
 
-def test_a_task_whose_module_is_missing_there_says_so(tmp_path: Path) -> None:
-    completed = run_workflow(
-        tmp_path,
+def test_a_task_whose_module_is_missing_there_says_so(workflow: Workflow) -> None:
+    completed = workflow.run(
         """
         import sys
         import types
@@ -259,9 +258,10 @@ def test_the_help_names_the_options(capsys: pytest.CaptureFixture[str]) -> None:
 ALLOWED = {"bandsaw", "bandsaw_config", "workflow", "__main__", "__mp_main__"}
 
 
-def test_a_child_imports_the_standard_library_and_bandsaw_only(tmp_path: Path) -> None:
-    completed = run_workflow(
-        tmp_path,
+def test_a_child_imports_the_standard_library_and_bandsaw_only(
+    workflow: Workflow,
+) -> None:
+    completed = workflow.run(
         """
         import json
         import os
@@ -288,13 +288,14 @@ def test_a_child_imports_the_standard_library_and_bandsaw_only(tmp_path: Path) -
     assert set(json.loads(completed.stdout)) <= ALLOWED
 
 
-def test_a_child_needs_nothing_that_is_installed(tmp_path: Path) -> None:
+def test_a_child_needs_nothing_that_is_installed(
+    workflow: Workflow, tmp_path: Path
+) -> None:
     # `-S` does not even look at what is installed.
     wrapper = tmp_path / "bare"
     wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
     wrapper.chmod(0o700)
-    completed = run_workflow(
-        tmp_path,
+    completed = workflow.run(
         """
         import sys
         import bandsaw

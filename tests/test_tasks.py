@@ -8,7 +8,6 @@ import inspect
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -19,7 +18,7 @@ from bandsaw.execution import Execution
 from bandsaw.identifier import identifier_from_string
 from bandsaw.result import Result
 from bandsaw.tasks import Task
-from tests.workflows import run_python, write_files
+from tests.workflows import Workflow
 
 
 def free_function(a: int, b: int = 2) -> int:
@@ -194,7 +193,7 @@ def test_a_local_function_that_captures_what_has_no_identity_has_an_id_of_its_ow
 
 
 def test_functions_of_the_script_count_under_the_name_of_its_file(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
     script = """
 import bandsaw, sys, multiprocessing
@@ -210,9 +209,9 @@ if __name__ == "__main__":
             print(*pool.apply(free_function))
 """
     config = "import bandsaw\nconfiguration = bandsaw.Configuration()"
-    write_files(tmp_path, {"test_tasks.py": script, "bandsaw_config.py": config})
+    workflow.write({"test_tasks.py": script, "bandsaw_config.py": config})
 
-    output = run_python("test_tasks.py", directory=tmp_path)
+    output = workflow.python("test_tasks.py")
 
     assert output.stdout == "8cecc949e9edc529 test_tasks.free_function\n" * 3
 

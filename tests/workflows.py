@@ -14,6 +14,9 @@ import bandsaw
 # Where a script finds the library.
 ROOT = Path(bandsaw.__file__).resolve().parent.parent
 
+# Scripts that are long, or that several tests run
+SCRIPTS = Path(__file__).parent / "scripts"
+
 # Each task runs in a child of the same Python.
 MOVING = """
 import bandsaw
@@ -38,11 +41,16 @@ SECONDS = 120
 
 
 def write_files(directory: Path, files: Mapping[str, str]) -> None:
-    """Writes files by their names, which may lead to directories below."""
+    """Write files by their names, which may lead to directories below."""
     for name, text in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text), encoding="utf-8")
+
+
+def read_script(name: str) -> str:
+    """Return the text of a script of `tests/scripts`."""
+    return (SCRIPTS / name).read_text(encoding="utf-8")
 
 
 def environment_of(**variables: str) -> dict[str, str]:
@@ -62,41 +70,115 @@ def environment_of(**variables: str) -> dict[str, str]:
     }
 
 
-def run_python(
-    *arguments: str | Path,
-    directory: Path,
-    python: str | Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    input: str | None = None,
-    status: int | None = 0,
-    timeout: float = SECONDS,
-) -> subprocess.CompletedProcess[str]:
-    """Runs an interpreter, and asserts that it ends with a status.
+class Workflow:
+    """A directory with a script and its configuration, as a user has them.
 
-    Args:
-        *arguments: What follows the interpreter on its command line.
-        directory: Its working directory.
-        python: The interpreter; by default the one that runs the tests.
-        environment: Variables to set in addition.
-        input: What it reads from its standard input.
-        status: How it ends; `None` if it does not matter.
-        timeout: How long it may take, in seconds.
+    Attributes:
+        directory: Where the files are, and where what is run works.
+        config: The text of `bandsaw_config.py`, which is written with a script.
     """
-    completed = subprocess.run(
-        [str(python or sys.executable), *map(str, arguments)],
-        cwd=str(directory),
-        env=environment_of(**(environment or {})),
-        input=input or "",
-        capture_output=True,
-        encoding="utf-8",
-        timeout=timeout,
-    )
-    if status is not None and completed.returncode != status:
-        raise AssertionError(
-            f"It ended with status {completed.returncode}, not {status}.\n"
-            f"stdout:\n{completed.stdout}\nstderr:\n{completed.stderr}"
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config = MOVING
+        self._started: list[subprocess.Popen[str]] = []
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files by their names, which may lead to directories below."""
+        write_files(self.directory, files)
+
+    def write_script(self, script: str, config: str | None = None) -> None:
+        """Write `workflow.py` and its configuration."""
+        self.write({"bandsaw_config.py": config or self.config, "workflow.py": script})
+
+    def run(
+        self, script: str, *arguments: str, config: str | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Write a script, and run it to its end.
+
+        Args:
+            script: Its text.
+            *arguments: The words on its command line.
+            config: Another configuration than that of all scripts.
+            **options: Those of `python()`.
+        """
+        self.write_script(script, config)
+        # Its own directory is found also when the script is run elsewhere.
+        return self.python(self.directory / "workflow.py", *arguments, **options)
+
+    def output(self, script: str, *arguments: str, **options: Any) -> str:
+        """Run a script as `run()` does, and return its output; it has no errors."""
+        completed = self.run(script, *arguments, **options)
+        assert completed.stderr == ""
+        return completed.stdout
+
+    def python(
+        self,
+        *arguments: str | Path,
+        python: str | Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        input: str = "",
+        status: int | None = 0,
+        timeout: float = SECONDS,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run an interpreter to its end, and assert the status that it ends with.
+
+        Args:
+            *arguments: What follows the interpreter on its command line.
+            python: The interpreter; by default the one that runs the tests.
+            environment: Variables to set in addition.
+            input: What it reads from its standard input.
+            status: How it ends; `None` if it does not matter.
+            timeout: How long it may take, in seconds.
+        """
+        process = self.start(*arguments, python=python, environment=environment)
+        stdout, stderr = process.communicate(input, timeout)
+        if status is not None and process.returncode != status:
+            raise AssertionError(
+                f"It ended with status {process.returncode}, not {status}.\n"
+                f"stdout:\n{stdout}\nstderr:\n{stderr}"
+            )
+        return subprocess.CompletedProcess(
+            process.args, process.returncode, stdout, stderr
         )
-    return completed
+
+    def start(
+        self,
+        *arguments: str | Path,
+        python: str | Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> subprocess.Popen[str]:
+        """Start an interpreter, whose standard streams are pipes, without waiting.
+
+        Args:
+            *arguments: What follows the interpreter on its command line.
+            python: The interpreter; by default the one that runs the tests.
+            environment: Variables to set in addition.
+            **options: Those of `Popen`.
+        """
+        piped = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        process = subprocess.Popen(
+            [str(python or sys.executable), *map(str, arguments)],
+            cwd=str(self.directory),
+            env=environment_of(**(environment or {})),
+            encoding="utf-8",
+            **{**piped, **options},
+        )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kill what still runs, as after a test that has failed."""
+        for process in self._started:
+            with process:
+                process.kill()
+
+
+def run_python(
+    *arguments: str | Path, directory: Path, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    return Workflow(directory).python(*arguments, **options)
 
 
 def run_workflow(
@@ -107,17 +189,9 @@ def run_workflow(
     config: str = MOVING,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Writes a script `workflow.py` and its configuration, and runs the script.
-
-    Args:
-        directory: Where to write them.
-        script: The text of the script.
-        *arguments: The words on the command line of the script.
-        files: Other files to write beside.
-        config: The text of `bandsaw_config.py`.
-        **options: What `run_python` wants to know.
-    """
-    written = {"bandsaw_config.py": config, "workflow.py": script, **(files or {})}
-    write_files(directory, written)
-    options.setdefault("directory", directory)
-    return run_python(directory / "workflow.py", *arguments, **options)
+    workflow = Workflow(directory)
+    workflow.write(files or {})
+    place = options.pop("directory", directory)
+    workflow.write_script(script, config)
+    workflow.directory = place
+    return workflow.python(directory / "workflow.py", *arguments, **options)

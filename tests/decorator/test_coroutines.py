@@ -27,7 +27,13 @@ from bandsaw.result import Result
 from bandsaw.session import Session
 from tests.advices import far_tasks
 from tests.configurations import loadable_configuration
-from tests.workflows import MOVING, MOVING_WITHOUT_SPARE, run_workflow, write_files
+from tests.workflows import (
+    MOVING,
+    MOVING_WITHOUT_SPARE,
+    Workflow,
+    read_script,
+    write_files,
+)
 
 
 class Recording(Advice, Extension):
@@ -561,29 +567,6 @@ def test_a_loop_that_is_closed_early_ends_its_sessions(tasks: Tasks) -> None:
     gc.collect()
 
 
-FORGETTING = """
-import asyncio, bandsaw, os, sys
-
-@bandsaw.task(chain="advised")
-async def wait_in_vain(started):
-    started.set()
-    await asyncio.Event().wait()
-
-async def main():
-    started = asyncio.Event()
-    main.running = asyncio.ensure_future(wait_in_vain(started))
-    await started.wait()
-    if "--interrupt" in sys.argv:
-        raise KeyboardInterrupt
-
-loop = asyncio.new_event_loop()
-try:
-    loop.run_until_complete(main())
-except KeyboardInterrupt:
-    print("interrupted")
-main.running._log_destroy_pending = False
-"""
-
 ADVISED = """
 import bandsaw
 configuration = bandsaw.Configuration()
@@ -593,9 +576,9 @@ configuration.add_advice_chain(bandsaw.Advice(), name="advised")
 
 @pytest.mark.parametrize("words", [[], ["--interrupt"]])
 def test_a_program_ends_that_leaves_its_loop_open(
-    tmp_path: Path, words: list[str]
+    workflow: Workflow, words: list[str]
 ) -> None:
-    output = run_workflow(tmp_path, FORGETTING, *words, config=ADVISED).stdout
+    output = workflow.run(read_script("open_loop.py"), *words, config=ADVISED).stdout
 
     assert output == ("interrupted\n" if words else "")
 
@@ -618,8 +601,8 @@ except KeyboardInterrupt:
 """
 
 
-def test_an_interrupt_ends_the_coroutine_and_the_program(tmp_path: Path) -> None:
-    output = run_workflow(tmp_path, INTERRUPTED, config=ADVISED).stdout
+def test_an_interrupt_ends_the_coroutine_and_the_program(workflow: Workflow) -> None:
+    output = workflow.run(INTERRUPTED, config=ADVISED).stdout
 
     assert output == "ended\ninterrupted\n"
 
@@ -713,9 +696,9 @@ if __name__ == "__main__":
 
 
 def test_a_coroutine_function_of_the_script_is_one_in_a_child_too(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    assert run_workflow(tmp_path, KINDS).stdout == "(True, 3)\n"
+    assert workflow.run(KINDS).stdout == "(True, 3)\n"
 
 
 UNGUARDED = """
@@ -733,9 +716,9 @@ print(asyncio.run(work()))
 
 
 def test_a_script_that_awaits_tasks_at_its_top_level_is_told_so(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    completed = run_workflow(tmp_path, UNGUARDED, status=1, config=MOVING_WITHOUT_SPARE)
+    completed = workflow.run(UNGUARDED, status=1, config=MOVING_WITHOUT_SPARE)
 
     # Once here, and once more when the child imports the script
     assert completed.stdout == "before\n" * 2

@@ -25,7 +25,7 @@ from bandsaw.result import Result
 from bandsaw.session import Session
 from tests import decorated
 from tests.configurations import loadable_configuration
-from tests.workflows import run_python, write_files
+from tests.workflows import Workflow, read_script
 
 
 class Noting(Advice):
@@ -532,38 +532,8 @@ def test_it_is_pickled_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_pools_call_it(tmp_path: Path, method: str) -> None:
-    write_files(
-        tmp_path,
-        {
-            "workflow.py": """
-import multiprocessing, sys
-from concurrent.futures import ProcessPoolExecutor
-from tests import decorated
-
-import bandsaw
-
-@bandsaw.task(config="tests.decorated_config", chain="advised")
-def of_script(n):
-    return n + 1
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context(sys.argv[1])
-    methods = decorated.Methods(1)
-    functions = decorated.add, methods.plus, decorated.Methods.static_above, of_script
-    with context.Pool(1) as pool:
-        print([pool.map(function, [1, 2]) for function in functions])
-    with ProcessPoolExecutor(1, mp_context=context) as executor:
-        print([list(executor.map(function, [1, 2])) for function in functions])
-    child = context.Process(target=decorated.add, args=[1])
-    child.start()
-    child.join()
-    print(child.exitcode)
-""",
-        },
-    )
-
-    output = run_python("workflow.py", method, directory=tmp_path).stdout
+def test_pools_call_it(workflow: Workflow, method: str) -> None:
+    output = workflow.run(read_script("pools.py"), method).stdout
 
     assert output == "[[3, 4], [2, 3], [2, 3], [2, 3]]\n" * 2 + "0\n"
 
@@ -625,13 +595,12 @@ def at_a_prompt(text: str) -> str:
     ],
 )
 def test_tasks_run_wherever_they_are_defined(
-    tmp_path: Path, arguments: list[str], input: str, name: str
+    workflow: Workflow, arguments: list[str], input: str, name: str
 ) -> None:
     scripts = ["script", "script2.py", "workflow.py", "train-model.py"]
-    files: dict[str, str] = dict.fromkeys(scripts, ADDING)
-    write_files(tmp_path, {**files, "bandsaw_config.py": ANYWHERE})
+    workflow.write({**dict.fromkeys(scripts, ADDING), "bandsaw_config.py": ANYWHERE})
 
-    output = run_python(*arguments, directory=tmp_path, input=input).stdout
+    output = workflow.python(*arguments, input=input).stdout
 
     assert output.splitlines()[-1].replace(">>> ", "").strip() == f"True 2 {name}.add"
 

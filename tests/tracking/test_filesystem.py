@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from bandsaw.exceptions import UntrustedDirectoryError
 from bandsaw.session import Ids
 from bandsaw.session.attachments import Attachments
 from bandsaw.tracking.filesystem import FileSystemBackend
+from tests.workflows import SCRIPTS
 
 IDS = Ids("task", "execution", "run")
 SESSION = Path("tasks/task/execution/run")
@@ -415,51 +414,17 @@ def test_a_write_that_fails_leaves_no_file(backend, directory, monkeypatch):
     assert files_below(directory) == before
 
 
-SCRIPT = """
-import sys
-from bandsaw.session import Ids
-from bandsaw.tracking.filesystem import FileSystemBackend
-
-directory, number = sys.argv[1:]
-backend = FileSystemBackend(directory)
-print("ready", flush=True)
-sys.stdin.readline()
-for call in range(40):
-    # All processes make the first half of the calls, and each makes some of its own.
-    execution = f"e{call}" if call < 20 else f"e{call}-{number}"
-    ids = Ids("t", execution, "run")
-    backend.track_run(ids, {"id": "run", "process": number})
-    backend.track_task(ids, {"task": "t" * 10_000})
-    backend.track_execution(ids, {"execution": execution})
-    backend.track_session(ids, {"session": ids.session_id})
-    if number == "0" or call % 2:
-        backend.track_result(ids, {"result": {"value": number}})
-    else:
-        backend.track_result(ids, {"result": {"exception": "E", "message": number}})
-    backend.track_attachments(ids, {})
-"""
-
-
-def test_eight_processes_track_one_run(directory):
-    path = os.pathsep.join(filter(None, sys.path))
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(directory), str(number)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        for number in range(8)
-    ]
+def test_eight_processes_track_one_run(workflow, directory):
+    script = SCRIPTS / "tracking_at_once.py"
+    processes = [workflow.start(script, directory, str(n)) for n in range(8)]
     for process in processes:
-        assert process.stdout.readline() == b"ready\n"
+        assert process.stdout.readline() == "ready\n"
     for process in processes:
-        process.stdin.write(b"go\n")
+        process.stdin.write("go\n")
         process.stdin.flush()
     errors = [process.communicate()[1] for process in processes]
 
-    assert errors == [b""] * 8
+    assert errors == [""] * 8
     records = {name: directory / name for name in files_below(directory)}
     for name, path in records.items():
         if name.endswith(".json"):
@@ -472,41 +437,9 @@ def test_eight_processes_track_one_run(directory):
         assert any("value" in result for result in results)
 
 
-FORKING_SCRIPT = """
-import os, sys
-from bandsaw.session import Ids
-from bandsaw.tracking.filesystem import FileSystemBackend
-
-rename = os.rename
-
-def tell_and_rename(source, target):
-    os.write(1, os.path.basename(source).encode() + b"\\n")
-    rename(source, target)
-
-os.rename = tell_and_rename
-backend = FileSystemBackend(sys.argv[1])
-children = []
-for _ in range(3):
-    child = os.fork()
-    if child == 0:
-        break
-    children.append(child)
-backend.track_task(Ids("t", "e", "r"), {})
-if child != 0:
-    for child in children:
-        assert os.waitpid(child, 0)[1] == 0
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_forked_processes_write_to_files_of_their_own(directory):
-    path = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(
-        [sys.executable, "-c", FORKING_SCRIPT, str(directory)],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_forked_processes_write_to_files_of_their_own(workflow, directory):
+    done = workflow.python(SCRIPTS / "tracking_forks.py", directory)
+
     assert len(set(done.stdout.split())) == 4
     assert files_below(directory) == ["tasks/t/task-info.json"]

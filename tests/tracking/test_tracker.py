@@ -7,7 +7,6 @@ import gc
 import json
 import logging
 import os
-import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from bandsaw.tracking import telling
 from bandsaw.tracking.backend import Backend
 from bandsaw.tracking.filesystem import FileSystemBackend
 from bandsaw.tracking.tracker import TrackerExtension
+from tests.workflows import SCRIPTS
 
 SECRET = "Tr0ub4dor&3"
 
@@ -570,33 +570,32 @@ def test_a_directory_that_can_not_be_written_gives_one_warning(tmp_path, caplog)
     assert file.read_text() == "in the way"
 
 
-def test_the_warning_is_one_line_on_stderr_when_no_logging_is_configured(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    (tmp_path / "bandsaw_config.py").write_text(
-        "import bandsaw\n"
-        "from bandsaw.tracking.filesystem import FileSystemBackend\n"
-        "from bandsaw.tracking.tracker import TrackerExtension\n"
-        f"backend = FileSystemBackend({str(tmp_path / 'file' / 'below')!r})\n"
-        "configuration = bandsaw.Configuration()\n"
-        "configuration.add_extension(TrackerExtension(backend))\n"
-    )
-    (tmp_path / "script.py").write_text(
-        "import bandsaw\n"
-        "@bandsaw.task\n"
-        "def double(x):\n"
-        "    return 2 * x\n"
-        "print(double(1), double(2), double(1))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(tmp_path / "script.py")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=True,
+def test_the_warning_is_one_line_on_stderr_when_no_logging_is_configured(workflow):
+    workflow.write({"file": "in the way"})
+    done = workflow.run(
+        """
+        import bandsaw
+
+        @bandsaw.task
+        def double(x):
+            return 2 * x
+
+        print(double(1), double(2), double(1))
+        """,
+        config="""
+        import bandsaw
+        from bandsaw.tracking.filesystem import FileSystemBackend
+        from bandsaw.tracking.tracker import TrackerExtension
+
+        backend = FileSystemBackend("file/below")
+        configuration = bandsaw.Configuration()
+        configuration.add_extension(TrackerExtension(backend))
+        """,
+        environment={"PYTHONWARNINGS": "error"},
     )
     assert done.stdout == "2 4 2\n"
     assert len(done.stderr.splitlines()) == 1
-    assert str(tmp_path / "file") in done.stderr
+    assert str(workflow.directory / "file") in done.stderr
 
 
 class Awkward:
@@ -863,38 +862,9 @@ def test_asynchronous_tasks_and_methods_are_tracked(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_tracks_on(tmp_path):
-    script = (
-        "import os, sys, threading\n"
-        "from bandsaw.advice import advise_task_with_chain\n"
-        "from bandsaw.config import Configuration\n"
-        "from bandsaw.execution import Execution\n"
-        "from bandsaw.tasks import Task\n"
-        "from bandsaw.tracking.filesystem import FileSystemBackend\n"
-        "from bandsaw.tracking.tracker import TrackerExtension\n"
-        "def identity(value): return value\n"
-        "task = Task.create_task(identity)\n"
-        "backend = FileSystemBackend(sys.argv[1])\n"
-        "configuration = Configuration().add_extension(TrackerExtension(backend))\n"
-        "def call(value):\n"
-        "    execution = Execution(f'e{value}', (value,))\n"
-        "    advise_task_with_chain(task, execution, configuration)\n"
-        "call(0)\n"
-        "children = []\n"
-        "for number in range(1, 5):\n"
-        "    pid = os.fork()\n"
-        "    if not pid:\n"
-        "        for value in range(50):\n"
-        "            call(value)\n"
-        "        os._exit(0)\n"
-        "    children.append(pid)\n"
-        "assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        check=True,
-    )
+def test_a_forked_child_tracks_on(workflow, tmp_path):
+    workflow.python(SCRIPTS / "tracking_in_children.py", tmp_path)
+
     assert len(list(tmp_path.glob("tasks/*/*/*/result-info.json"))) == 50
     assert len(list(tmp_path.glob("runs/*/run-info.json"))) == 1
     assert list(tmp_path.rglob("*.tmp")) == []

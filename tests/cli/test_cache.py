@@ -1,16 +1,18 @@
-"""Commands that look into a cache, given to a real interpreter."""
+"""Commands that look into a cache."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.workflows import run_python, write_files
+from tests.cli.commands import bandsaw
+from tests.workflows import Workflow
 
 FILES = {
     "bandsaw_config.py": """
@@ -38,38 +40,41 @@ FILES = {
 CALLS = "from tasks import *; add(1); add(1); add(1, y=5); add(7); show('[red]')"
 
 
+@pytest.fixture(scope="module", name="filled")
+def _filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workflow = Workflow(tmp_path_factory.mktemp("filled"))
+    workflow.write(FILES)
+    workflow.python("-c", CALLS)
+    return workflow.directory
+
+
 @pytest.fixture(name="project")
-def _project(tmp_path: Path) -> Path:
-    write_files(tmp_path, FILES)
-    run_python("-c", CALLS, directory=tmp_path)
-    return tmp_path
+def _project(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a cache."""
+    project = tmp_path / "project"
+    shutil.copytree(str(filled), str(project))
+    monkeypatch.chdir(project)
+    return project
 
 
-def bandsaw(project: Path, *words: str, status: int | None = 0) -> str:
-    """What a command answers."""
-    command = ("-m", "bandsaw", *words)
-    completed = run_python(*command, directory=project, status=status)
-    return completed.stdout + completed.stderr
+def as_json(*words: str, status: int = 0) -> Any:
+    return json.loads(bandsaw(*words, "--json", status=status))
 
 
-def as_json(project: Path, *words: str, status: int = 0) -> Any:
-    return json.loads(bandsaw(project, *words, "--json", status=status))
-
-
-def entries(project: Path) -> list[str]:
-    found = as_json(project, "cache", "list", "cache", "--entries")
+def entries() -> list[str]:
+    found = as_json("cache", "list", "cache", "--entries")
     return [entry["name"] for entry in found]
 
 
 def test_tasks_are_listed_with_sizes_ages_and_hits(project: Path) -> None:
-    add, show = sorted(as_json(project, "cache", "list", "cache"), key=by_task)
+    add, show = sorted(as_json("cache", "list", "cache"), key=by_task)
 
     assert (add["task"], add["entries"], add["hits"]) == ("tasks.add", 3, 1)
     assert (show["task"], show["entries"], show["hits"]) == ("tasks.show", 1, 0)
     assert add["size"] > show["size"] > 100
     assert time.time() - 600 < add["written"] <= add["used"] <= time.time() + 2
 
-    text = bandsaw(project, "cache", "list", "cache")
+    text = bandsaw("cache", "list", "cache")
     assert text.startswith("task\tname\tentries\tsize\twritten\tused\thits\n")
     assert "tasks.add\t" in text
 
@@ -81,79 +86,75 @@ def by_task(row: Any) -> str:
 def test_an_entry_is_shown_with_what_it_is_the_result_of(project: Path) -> None:
     (name,) = [
         entry["name"]
-        for entry in as_json(project, "cache", "list", "cache", "--entries")
+        for entry in as_json("cache", "list", "cache", "--entries")
         if entry["task"] == "tasks.show"
     ]
-    (entry,) = as_json(project, "cache", "show", "cache", name)
+    (entry,) = as_json("cache", "show", "cache", name)
 
     assert entry["arguments"]["text"][1] == "'[red]'"
     assert entry["python"].startswith("CPython 3.")
     assert entry["counts"] == "reachable"
-    assert "text = '[red]'" in bandsaw(project, "cache", "show", "cache", name)
-    assert len(as_json(project, "cache", "show", "cache", name.split("/")[0])) == 1
-    assert "There is no entry" in bandsaw(
-        project, "cache", "show", "cache", "nothing", status=1
-    )
+    assert "text = '[red]'" in bandsaw("cache", "show", "cache", name)
+    assert len(as_json("cache", "show", "cache", name.split("/")[0])) == 1
+    assert "There is no entry" in bandsaw("cache", "show", "cache", "nothing", status=1)
 
 
 def test_results_are_removed_until_a_cache_keeps_to_its_bounds(project: Path) -> None:
-    for name in entries(project)[1:]:
+    for name in entries()[1:]:
         os.utime(project / "cache" / name, (1, 1))
-    removed = as_json(project, "cache", "prune", "cache", "--max-age", "1 day")
+    removed = as_json("cache", "prune", "cache", "--max-age", "1 day")
 
     assert removed["removed"] == 3
-    assert len(entries(project)) == 1
+    assert len(entries()) == 1
     assert "Removed 1 results" in bandsaw(
-        project, "cache", "prune", "cache", "--max-size", "10 B"
+        "cache", "prune", "cache", "--max-size", "10 B"
     )
     assert "is no size" in bandsaw(
-        project, "cache", "prune", "cache", "--max-size", "much", status=1
+        "cache", "prune", "cache", "--max-size", "much", status=1
     )
 
 
 def test_the_results_of_one_task_are_cleared(project: Path) -> None:
-    bandsaw(project, "cache", "clear", "cache", "tasks.add", "--yes")
+    bandsaw("cache", "clear", "cache", "tasks.add", "--yes")
 
-    assert len(entries(project)) == 1
-    assert as_json(project, "cache", "clear", "cache", "--yes")["removed"] == 1
-    assert entries(project) == []
+    assert len(entries()) == 1
+    assert as_json("cache", "clear", "cache", "--yes")["removed"] == 1
+    assert entries() == []
     left = [path for path in (project / "cache").rglob("*") if path.name != ".locks"]
     assert left == []
 
 
 def test_nothing_is_cleared_without_a_yes(project: Path) -> None:
-    text = bandsaw(project, "cache", "clear", "cache", status=1)
+    text = bandsaw("cache", "clear", "cache", status=1)
 
     assert "Remove 4 results from cache?" in text
-    assert len(entries(project)) == 4
+    assert len(entries()) == 4
 
 
 def test_a_damaged_entry_is_found_and_removed(project: Path) -> None:
-    assert "4 entries, 0 of them damaged" in bandsaw(
-        project, "cache", "verify", "cache"
-    )
-    name = entries(project)[2]
+    assert "4 entries, 0 of them damaged" in bandsaw("cache", "verify", "cache")
+    name = entries()[2]
     path = project / "cache" / name
     content = bytearray(path.read_bytes())
     content[5] ^= 1
     path.write_bytes(bytes(content))
 
-    found = as_json(project, "cache", "verify", "cache", status=1)
+    found = as_json("cache", "verify", "cache", status=1)
     assert [entry["name"] for entry in found["damaged"]] == [name]
-    text = bandsaw(project, "cache", "verify", "cache", "--remove", status=1)
+    text = bandsaw("cache", "verify", "cache", "--remove", status=1)
     assert f"{name}: its checksum does not fit" in text
-    assert len(entries(project)) == 3
-    bandsaw(project, "cache", "verify", "cache")
+    assert len(entries()) == 3
+    bandsaw("cache", "verify", "cache")
 
 
 def test_a_torn_entry_is_found(project: Path) -> None:
-    name = entries(project)[0]
+    name = entries()[0]
     path = project / "cache" / name
     path.write_bytes(path.read_bytes()[:-5])
     by_hand = project / "cache" / "task" / "by-hand"
     by_hand.parent.mkdir()
     by_hand.write_bytes(b"what somebody has put there")
-    found = as_json(project, "cache", "verify", "cache", status=1)
+    found = as_json("cache", "verify", "cache", status=1)
 
     assert [entry["name"] for entry in found["damaged"]] == [name]
     assert found["unchecked"] == ["task/by-hand"]
@@ -162,27 +163,27 @@ def test_a_torn_entry_is_found(project: Path) -> None:
 def test_what_others_may_write_can_be_looked_at(project: Path) -> None:
     (project / "cache").chmod(0o777)
 
-    assert len(entries(project)) == 4
-    bandsaw(project, "cache", "verify", "cache")
-    bandsaw(project, "cache", "clear", "cache", "--yes")
+    assert len(entries()) == 4
+    bandsaw("cache", "verify", "cache")
+    bandsaw("cache", "clear", "cache", "--yes")
 
 
 def test_negative_numbers_are_arguments(project: Path) -> None:
-    text = bandsaw(project, "cache", "why", "tasks:add", "-1")
+    text = bandsaw("cache", "why", "tasks:add", "-1")
 
     assert "argument x has changed from " in text
     assert " to -1" in text
 
 
 def test_the_entries_of_a_task_are_shown_by_its_name(project: Path) -> None:
-    assert len(as_json(project, "cache", "show", "cache", "tasks.add")) == 3
+    assert len(as_json("cache", "show", "cache", "tasks.add")) == 3
 
 
 def test_a_call_is_explained(project: Path) -> None:
-    assert "is answered from" in bandsaw(project, "cache", "why", "tasks:add", "1")
-    text = bandsaw(project, "cache", "why", "tasks:add", "1", "y=6")
+    assert "is answered from" in bandsaw("cache", "why", "tasks:add", "1")
+    text = bandsaw("cache", "why", "tasks:add", "1", "y=6")
     assert "argument y has changed from 5 to 6" in text
-    explanation = as_json(project, "cache", "why", "tasks:show", "plain text")
+    explanation = as_json("cache", "why", "tasks:show", "plain text")
     assert explanation["differences"] == [
         {"kind": "argument", "name": "text", "old": "'[red]'", "new": "'plain text'"}
     ]
@@ -201,11 +202,21 @@ def test_a_call_is_explained(project: Path) -> None:
 def test_what_cannot_be_explained_is_named(
     project: Path, words: list[str], message: str
 ) -> None:
-    assert message in bandsaw(project, "cache", "why", *words, status=1)
+    assert message in bandsaw("cache", "why", *words, status=1)
 
 
-def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
-    write_files(tmp_path, {"click.py": "raise ImportError('gone', name='click')\n"})
-    text = bandsaw(tmp_path, "cache", "list", "cache", status=2)
+def test_the_commands_are_given_to_an_interpreter(
+    workflow: Workflow, project: Path
+) -> None:
+    words = ("cache", "list", str(project / "cache"))
 
-    assert text == "The command line of bandsaw needs click. Install bandsaw[cli].\n"
+    assert workflow.python("-m", "bandsaw", *words).stdout == bandsaw(*words)
+
+
+def test_without_the_extra_it_is_named(workflow: Workflow) -> None:
+    workflow.write({"click.py": "raise ImportError('gone', name='click')\n"})
+    done = workflow.python("-m", "bandsaw", "cache", "list", "cache", status=2)
+
+    assert done.stderr == (
+        "The command line of bandsaw needs click. Install bandsaw[cli].\n"
+    )

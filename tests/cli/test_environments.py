@@ -14,7 +14,7 @@ import pytest
 
 from ..environments.wheels import make_wheel
 from ..interpreters import is_one_of
-from ..workflows import run_python, write_files
+from ..workflows import Workflow, write_files
 
 pytestmark = [
     pytest.mark.usefixtures("own_home"),
@@ -61,7 +61,7 @@ def _project(tmp_path: Path) -> Path:
 def env(project: Path, *words: str, **options: Any) -> Any:
     # Two configurations may be written within one tick of the file system's clock.
     options.setdefault("environment", {"PYTHONDONTWRITEBYTECODE": "1"})
-    return run_python("-m", "bandsaw", "env", *words, directory=project, **options)
+    return Workflow(project).python("-m", "bandsaw", "env", *words, **options)
 
 
 def listed(project: Path, *words: str) -> list[Any]:
@@ -113,7 +113,7 @@ def test_create_makes_what_it_says(project: Path) -> None:
 
     assert set(made) == {"any tool", "first tool", "empty"}
     for executable in made.values():
-        done = run_python("-c", "print(1)", directory=project, python=executable)
+        done = Workflow(project).python("-c", "print(1)", python=executable)
         assert done.stdout == "1\n"
 
 

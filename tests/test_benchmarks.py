@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from benchmarks.contestants import LIBRARY, this_library
 from benchmarks.measure import Effort, Figure, Row, interleaved, median_ratios
 from benchmarks.table import as_json, as_text
 from tests.interpreters import with_the_newest_python_only
+from tests.workflows import Workflow
 
 pytestmark = with_the_newest_python_only
 
@@ -45,13 +45,7 @@ def test_a_row_gives_a_figure_for_each_contestant(
 
 
 def test_the_rows_can_be_listed() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--help"],
-        cwd=str(LIBRARY),
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    done = Workflow(LIBRARY).python("-m", "benchmarks", "--help")
 
     # Lines are broken behind hyphens, too.
     listed = "".join(done.stdout.split())
@@ -59,14 +53,8 @@ def test_the_rows_can_be_listed() -> None:
 
 
 def test_an_unknown_row_is_refused() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "no-such-row"],
-        cwd=str(LIBRARY),
-        capture_output=True,
-        text=True,
-    )
+    done = Workflow(LIBRARY).python("-m", "benchmarks", "no-such-row", status=2)
 
-    assert done.returncode == 2
     assert "unknown row no-such-row" in done.stderr
 
 

@@ -6,8 +6,6 @@ import hashlib
 import importlib
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -24,13 +22,7 @@ from bandsaw.distribution import (
 )
 from bandsaw.exceptions import ConfigurationError
 from bandsaw.runtime import fork
-from tests.workflows import (
-    MOVING,
-    environment_of,
-    run_python,
-    run_workflow,
-    write_files,
-)
+from tests.workflows import MOVING, Workflow, write_files
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -217,10 +209,9 @@ def test_an_archive_is_named_by_its_content(tmp_path: Path) -> None:
 
 
 def test_an_archive_is_the_same_byte_for_byte_in_another_process_at_another_time(
-    tmp_path: Path,
+    workflow: Workflow, tmp_path: Path
 ) -> None:
-    write_files(
-        tmp_path,
+    workflow.write(
         {
             "bandsaw_config.py": MOVING,
             "package/__init__.py": "",
@@ -237,10 +228,8 @@ DistributionArchive(sys.argv[1], "__main__", "bandsaw", "bandsaw_config").build(
     for seed in "1", "2":
         for path in tmp_path.rglob("*.*"):
             os.utime(path, (int(seed) * 1e8, int(seed) * 1e8))
-        run_python(
-            "-c", code, f"{seed}.pyz",
-            directory=tmp_path, environment={"PYTHONHASHSEED": seed},
-        )  # fmt: skip
+        environment = {"PYTHONHASHSEED": seed}
+        workflow.python("-c", code, f"{seed}.pyz", environment=environment)
         contents.append((tmp_path / f"{seed}.pyz").read_bytes())
     assert contents[0] == contents[1]
 
@@ -314,27 +303,20 @@ def test_what_is_reloaded_makes_a_new_archive(project: Path) -> None:
     fork.reset()
 
 
-def test_an_archive_shows_its_help(tmp_path: Path) -> None:
-    path = build(tmp_path, "bandsaw").path
-    completed = subprocess.run(
-        [sys.executable, str(path), "-h"],
-        check=True,
-        cwd=str(tmp_path),
-        stdout=subprocess.PIPE,
-    )
-    help_text = completed.stdout.decode()
+def test_an_archive_shows_its_help(workflow: Workflow, tmp_path: Path) -> None:
+    help_text = workflow.python(build(tmp_path, "bandsaw").path, "-h").stdout
+
     assert all(word in help_text for word in ("--input", "--output", "--run-id"))
 
 
 def test_eight_processes_that_start_at_once_unpack_an_archive_once(
-    tmp_path: Path,
+    workflow: Workflow, tmp_path: Path
 ) -> None:
     path = build(tmp_path, "bandsaw").path
-    processes = [
-        subprocess.Popen([sys.executable, str(path), "-h"], stdout=subprocess.DEVNULL)
-        for _ in range(8)
-    ]
-    assert [process.wait() for process in processes] == [0] * 8
+    processes = [workflow.start(path, "-h") for _ in range(8)]
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0] * 8
     # One is bandsaw itself, which other archives would share.
     assert [len(directory.name) for directory in unpacked()] == [64, 64]
 
@@ -464,7 +446,9 @@ def spoil_last_member(content: bytes) -> bytes:
     return content[: directory + 16] + b"\0\0\0\0" + content[directory + 20 :]
 
 
-def test_a_killed_unpacking_leaves_nothing_that_is_used(tmp_path: Path) -> None:
+def test_a_killed_unpacking_leaves_nothing_that_is_used(
+    workflow: Workflow, tmp_path: Path
+) -> None:
     archive = build(tmp_path, "bandsaw")
     code = """
 import os, signal, sys, zipfile
@@ -481,7 +465,7 @@ class Killed(zipfile.ZipFile):
 zipfile.ZipFile = Killed
 _bootstrap.unpack(sys.argv[1])
 """
-    run_python("-c", code, archive.path, directory=tmp_path, status=-signal.SIGKILL)
+    workflow.python("-c", code, archive.path, status=-signal.SIGKILL)
     assert [path.name[:11] for path in unpacked()] == [".unpacking-"]
 
     assert os.path.isfile(
@@ -490,19 +474,10 @@ _bootstrap.unpack(sys.argv[1])
 
 
 def test_a_package_with_relative_imports_and_data_works_in_a_child(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    completed = run_workflow(
-        tmp_path,
-        """
-        import os
-        import package.deep.tasks
-
-        if __name__ == "__main__":
-            os.environ["PYTHONPATH"] = ""
-            print(package.deep.tasks.read())
-        """,
-        files={
+    workflow.write(
+        {
             "package/__init__.py": "",
             "package/config.py": MOVING.replace(
                 "SubprocessAdvice()",
@@ -530,15 +505,27 @@ def test_a_package_with_relative_imports_and_data_works_in_a_child(
             "other/sub/__init__.py": "",
             "other/sub/lazy.py": "from ..one import ONE",
             "other/one.py": "ONE = 1",
-        },
+        }
+    )
+    completed = workflow.run(
+        """
+        import os
+        import package.deep.tasks
+
+        if __name__ == "__main__":
+            os.environ["PYTHONPATH"] = ""
+            print(package.deep.tasks.read())
+        """,
     )
     assert completed.stdout == "43\n"
 
 
-def test_an_editable_install_counts_as_the_users_own(tmp_path: Path) -> None:
+def test_an_editable_install_counts_as_the_users_own(
+    tmp_path: Path,
+) -> None:
     # Such a module lies in a directory that a .pth file has added to the path.
-    completed = run_workflow(
-        tmp_path / "project",
+    write_files(tmp_path / "source", {"editable/__init__.py": ""})
+    completed = Workflow(tmp_path / "project").run(
         """
         import bandsaw
         import editable
@@ -546,7 +533,6 @@ def test_an_editable_install_counts_as_the_users_own(tmp_path: Path) -> None:
 
         print(*get_distribution_archive(bandsaw.get_configuration())._files())
         """,
-        files={"../source/editable/__init__.py": ""},
         environment={"PYTHONPATH": str(tmp_path / "source")},
     )
     assert "editable/__init__.py" in completed.stdout.split()
@@ -576,13 +562,12 @@ configuration = bandsaw.Configuration().add_advice_chain(ByHand())
 
 
 def test_an_archive_continues_a_session_in_an_interpreter_that_has_nothing(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    write_files(
-        tmp_path / "project",
+    workflow.write(
         {
-            "bandsaw_config.py": MOVING_BY_HAND,
-            "workflow.py": """
+            "project/bandsaw_config.py": MOVING_BY_HAND,
+            "project/workflow.py": """
             import os
             import bandsaw
 
@@ -596,19 +581,9 @@ def test_an_archive_continues_a_session_in_an_interpreter_that_has_nothing(
             """,
         },
     )
-    parent = subprocess.Popen(
-        [sys.executable, str(tmp_path / "project" / "workflow.py")],
-        cwd=str(tmp_path),
-        env=environment_of(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    parent = workflow.start("project/workflow.py")
     assert parent.stdout is not None
-    assert parent.stdout.readline() == b"saved\n"
+    assert parent.stdout.readline() == "saved\n"
     options = ["--input", "session.zip", "--output", "answer.zip", "--run-id", "a run"]
-    subprocess.run(
-        [sys.executable, "-I", "-S", "archive.pyz", *options],
-        cwd=str(tmp_path),
-        check=True,
-    )
-    assert parent.communicate(b"\n")[0] == b"3 True\n"
+    workflow.python("-I", "-S", "archive.pyz", *options)
+    assert parent.communicate("\n")[0] == "3 True\n"

@@ -6,10 +6,7 @@ import doctest
 import importlib
 import json
 import operator
-import os
 import pkgutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,9 +24,9 @@ from bandsaw.transports.base import Transport
 
 from .interpreters import is_one_of
 from .pages import blocks_of, names_of
+from .workflows import ROOT, Workflow
 
 MAIN_GUARD = "if __name__ == '__main__':"
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES_WITH_EXAMPLES = [page for page in PAGES if blocks_of(page.read_text("utf-8"))]
 # It is called like a module, but is a file.
@@ -51,25 +48,16 @@ MODULES = sorted(
 @pytest.mark.parametrize(
     "page", PAGES_WITH_EXAMPLES, ids=lambda page: str(page.relative_to(ROOT))
 )
-def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        # Two examples may be written within one tick of the file system's clock.
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+def test_the_examples_of_a_page_run(page: Path, workflow: Workflow) -> None:
+    run_examples(workflow, page)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.pages", str(page)],
-        cwd=str(tmp_path),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
-    assert done.returncode == 0, done.stdout
+def run_examples(workflow: Workflow, page: Path, status: int = 0) -> str:
+    # Two examples may be written within one tick of the file system's clock.
+    environment = {"PYTHONDONTWRITEBYTECODE": "1"}
+    words = ("-m", "tests.pages", page)
+    done = workflow.python(*words, environment=environment, status=status)
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -290,25 +278,15 @@ ls
     ],
     ids=["error", "doctest", "output"],
 )
-def test_a_wrong_example_fails(tmp_path: Path, text: str, complaint: str) -> None:
-    page = tmp_path / "page.md"
+def test_a_wrong_example_fails(workflow: Workflow, text: str, complaint: str) -> None:
+    page = workflow.directory / "page.md"
     page.write_text(text)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.pages", str(page)],
-        cwd=str(tmp_path),
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-    assert done.returncode != 0
-    assert complaint in done.stdout
+    assert complaint in run_examples(workflow, page, status=1)
 
 
-def test_a_file_that_is_shown_again_is_loaded_anew(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
+def test_a_file_that_is_shown_again_is_loaded_anew(workflow: Workflow) -> None:
+    page = workflow.directory / "page.md"
     page.write_text(
         "```python\nimport other\nassert other.x == 1\n```\n\n"
         "```python\n# other.py\nx = 1\n```\n\n"
@@ -316,9 +294,4 @@ def test_a_file_that_is_shown_again_is_loaded_anew(tmp_path: Path) -> None:
         "```python\nimport other\nassert other.x == 2\n```\n"
     )
 
-    subprocess.run(
-        [sys.executable, "-m", "tests.pages", str(page)],
-        cwd=str(tmp_path),
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        check=True,
-    )
+    run_examples(workflow, page)

@@ -19,7 +19,7 @@ from bandsaw.modules import (
     imports_allowed,
     object_as_import,
 )
-from tests.workflows import MOVING, run_python, write_files
+from tests.workflows import MOVING, Workflow
 
 
 class Outer:
@@ -149,8 +149,8 @@ NOT_MOVED = HERE + (
 )
 
 
-def run(directory: Path, *arguments: str, **options: Any) -> str:
-    completed = run_python(*arguments, directory=directory, **options)
+def run(workflow: Workflow, *arguments: str, **options: Any) -> str:
+    completed = workflow.python(*arguments, **options)
     return completed.stdout + completed.stderr
 
 
@@ -159,37 +159,36 @@ def run(directory: Path, *arguments: str, **options: Any) -> str:
     ["workflow.py", "train-model.py", "with space.py", "größe.py", "it's.py", "a:b.py"],
 )
 def test_the_tasks_of_a_script_run_here_and_in_a_child(
-    tmp_path: Path, name: str
+    workflow: Workflow, name: str
 ) -> None:
-    write_files(tmp_path, {"bandsaw_config.py": MOVING, name: GUARDED})
-    assert run(tmp_path, name) == MOVED
+    workflow.write({"bandsaw_config.py": MOVING, name: GUARDED})
+    assert run(workflow, name) == MOVED
 
 
-def test_a_script_that_is_started_by_a_link_to_it_is_found(tmp_path: Path) -> None:
-    write_files(
-        tmp_path, {"real/bandsaw_config.py": MOVING, "real/workflow.py": GUARDED}
-    )
+def test_a_script_that_is_started_by_a_link_to_it_is_found(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.write({"real/bandsaw_config.py": MOVING, "real/workflow.py": GUARDED})
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "run_it.py").symlink_to(tmp_path / "real" / "workflow.py")
-    assert run(tmp_path, "links/run_it.py") == MOVED
+    assert run(workflow, "links/run_it.py") == MOVED
 
 
-def test_a_script_in_a_linked_directory_is_found(tmp_path: Path) -> None:
-    write_files(
-        tmp_path, {"real/bandsaw_config.py": MOVING, "real/workflow.py": GUARDED}
-    )
+def test_a_script_in_a_linked_directory_is_found(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.write({"real/bandsaw_config.py": MOVING, "real/workflow.py": GUARDED})
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert run(tmp_path, "link/workflow.py") == MOVED
+    assert run(workflow, "link/workflow.py") == MOVED
 
 
-def test_a_module_that_is_started_with_m_is_found(tmp_path: Path) -> None:
-    write_files(tmp_path, {"bandsaw_config.py": MOVING, "workflow.py": GUARDED})
-    assert run(tmp_path, "-m", "workflow") == MOVED
+def test_a_module_that_is_started_with_m_is_found(workflow: Workflow) -> None:
+    workflow.write({"bandsaw_config.py": MOVING, "workflow.py": GUARDED})
+    assert run(workflow, "-m", "workflow") == MOVED
 
 
-def test_a_package_that_is_started_with_m_is_found(tmp_path: Path) -> None:
-    write_files(
-        tmp_path,
+def test_a_package_that_is_started_with_m_is_found(workflow: Workflow) -> None:
+    workflow.write(
         {
             "bandsaw_config.py": MOVING,
             "package/__init__.py": "",
@@ -197,7 +196,7 @@ def test_a_package_that_is_started_with_m_is_found(tmp_path: Path) -> None:
             "package/helper.py": "",
         },
     )
-    assert run(tmp_path, "-m", "package") == MOVED
+    assert run(workflow, "-m", "package") == MOVED
 
 
 UNNAMED = {
@@ -210,35 +209,32 @@ UNNAMED = {
 
 @pytest.mark.parametrize("kind", UNNAMED)
 def test_the_tasks_of_what_has_no_name_run_here_and_say_that_they_can_not_be_moved(
-    tmp_path: Path, kind: str
+    workflow: Workflow, tmp_path: Path, kind: str
 ) -> None:
     name, text, arguments, given = UNNAMED[kind]
-    write_files(tmp_path, {"bandsaw_config.py": MOVING, name: text})
+    workflow.write({"bandsaw_config.py": MOVING, name: text})
     output = run(
-        tmp_path, *arguments, input=given, environment={"PYTHONPATH": str(tmp_path)}
+        workflow, *arguments, input=given, environment={"PYTHONPATH": str(tmp_path)}
     )
     assert output == NOT_MOVED.format("__main__")
 
 
 def test_the_tasks_of_a_prompt_run_here_and_say_that_they_can_not_be_moved(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    write_files(tmp_path, {"bandsaw_config.py": MOVING})
+    workflow.write({"bandsaw_config.py": MOVING})
     typed = SCRIPT.replace("\n\n", "\n#\n").replace("#\ndef", "\ndef")
     typed = typed.replace("#\nclass", "\nclass").replace("#\n@", "\n@")
-    completed = run_python(
-        "-i", "-q", "-", directory=tmp_path, input=typed + "\nmain()\n"
-    )
+    completed = workflow.python("-i", "-q", "-", input=typed + "\nmain()\n")
     assert completed.stdout == NOT_MOVED.format("__main__")
 
 
 def test_the_tasks_of_a_notebook_run_here_and_say_that_they_can_not_be_moved(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
     # A kernel puts a module of its own in the place of the one that was started, and
     # executes the cells in it.
-    write_files(
-        tmp_path,
+    workflow.write(
         {
             "bandsaw_config.py": MOVING,
             "kernel.py": f"""
@@ -253,14 +249,13 @@ def test_the_tasks_of_a_notebook_run_here_and_say_that_they_can_not_be_moved(
             """,
         },
     )
-    assert run(tmp_path, "kernel.py") == NOT_MOVED.format("__main__")
+    assert run(workflow, "kernel.py") == NOT_MOVED.format("__main__")
 
 
 def test_the_tasks_of_executed_text_run_here_and_say_that_they_can_not_be_moved(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    write_files(
-        tmp_path,
+    workflow.write(
         {
             "bandsaw_config.py": MOVING,
             "workflow.py": f"""
@@ -270,12 +265,13 @@ def test_the_tasks_of_executed_text_run_here_and_say_that_they_can_not_be_moved(
             """,
         },
     )
-    assert run(tmp_path, "workflow.py") == NOT_MOVED.format("executed")
+    assert run(workflow, "workflow.py") == NOT_MOVED.format("executed")
 
 
-def test_a_module_can_be_moved_from_wherever_nothing_else_can(tmp_path: Path) -> None:
-    write_files(
-        tmp_path,
+def test_a_module_can_be_moved_from_wherever_nothing_else_can(
+    workflow: Workflow,
+) -> None:
+    workflow.write(
         {
             "bandsaw_config.py": MOVING,
             "tasks.py": """
@@ -292,11 +288,11 @@ def test_a_module_can_be_moved_from_wherever_nothing_else_can(tmp_path: Path) ->
         },
     )
     code = "import tasks, os; print(len({os.getpid(), *tasks.make(2)}))"
-    assert run(tmp_path, "-c", code) == "4\n"
+    assert run(workflow, "-c", code) == "4\n"
 
 
 def test_a_script_may_have_the_name_of_a_module_that_bandsaw_does_not_need(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    write_files(tmp_path, {"bandsaw_config.py": MOVING, "tasks.py": GUARDED})
-    assert run(tmp_path, "tasks.py") == MOVED
+    workflow.write({"bandsaw_config.py": MOVING, "tasks.py": GUARDED})
+    assert run(workflow, "tasks.py") == MOVED

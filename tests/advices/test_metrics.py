@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +24,7 @@ from bandsaw.result import Result
 from bandsaw.session import Session
 from bandsaw.tasks import Task
 from tests.advices.calls import Call, Failing
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.workflows import SCRIPTS, Workflow
 
 
 class Counter(Probe):  # type: ignore[misc]
@@ -377,46 +375,16 @@ def test_the_task_is_not_executed_in_vain_when_multimeter_is_not_there(
     assert executed == []
 
 
-def test_multimeter_is_imported_on_first_use() -> None:
+def test_multimeter_is_imported_on_first_use(workflow: Workflow) -> None:
     script = (
         "import sys, bandsaw.advices.metrics as metrics\n"
         "metrics.MetricsAdvice(object())\n"
         "assert 'multimeter' not in sys.modules\n"
     )
 
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)
+    workflow.python("-c", script)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system cannot fork.")
-def test_a_forked_child_measures_on_its_own() -> None:
-    script = """
-import os, warnings
-import multimeter
-from bandsaw.runtime import temporary as _temporary
-from bandsaw.advices.metrics import MetricsAdvice
-from tests.advices.calls import Call
-
-# The measuring thread stays behind, which the child does without.
-warnings.simplefilter("ignore", DeprecationWarning)
-advice = MetricsAdvice(multimeter.Multimeter(multimeter.ResourceProbe()))
-
-def work():
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            assert list(Call(lambda: None, advice).attachments) == ["metrics.json"]
-            status = 0
-        finally:
-            _temporary._remove_all()  # As at a usual end.
-            os._exit(status)
-    assert os.waitpid(pid, 0)[1] == 0
-
-assert list(Call(work, advice).attachments) == ["metrics.json"]
-"""
-    subprocess.run(
-        [sys.executable, "-c", script],
-        env=dict(os.environ, PYTHONPATH=str(ROOT)),
-        check=True,
-        timeout=60,
-    )
+def test_a_forked_child_measures_on_its_own(workflow: Workflow) -> None:
+    workflow.python(SCRIPTS / "measuring_in_a_child.py")

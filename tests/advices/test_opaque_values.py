@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..workflows import run_workflow
+from ..workflows import Workflow, read_script
 
 # A library, as it is installed: with its metadata, and not the user's own.
 FOREST = """
@@ -38,34 +38,7 @@ GROWN_FOREST = FOREST.replace(
         self.rings = state["rings"]""",
 )
 
-CONFIG = """
-import os
-import bandsaw
-from bandsaw import Interpreter
-from bandsaw.advices.cache import CachingAdvice
-from bandsaw.advices.subprocess import SubprocessAdvice
-from bandsaw.tracking.filesystem import FileSystemBackend
-from bandsaw.tracking.tracker import TrackerExtension
-
-here = os.path.dirname(os.path.abspath(__file__))
-
-def place(name, **options):
-    path = [here, os.path.join(here, name, "site-packages")]
-    return SubprocessAdvice(interpreter=Interpreter(path=path), **options)
-
-configuration = bandsaw.Configuration()
-for name in "with_forest", "with_other_forest", "without":
-    configuration.add_advice_chain(place(name, start_ahead=False), name=name)
-configuration.add_advice_chain(place("with_forest", workers=1), name="resident")
-configuration.add_advice_chain(
-    CachingAdvice(os.path.join(here, "cache")),
-    place("with_forest", start_ahead=False),
-    name="cached",
-)
-configuration.add_extension(
-    TrackerExtension(FileSystemBackend(os.path.join(here, "tracked")))
-)
-"""
+CONFIG = read_script("forest_config.py")
 
 TASKS = """
 import sys
@@ -110,19 +83,20 @@ FILES = {
 }
 
 
-def run(directory: Path, script: str) -> str:
-    """Runs a script with the tasks above, and returns what it prints."""
-    done = run_workflow(directory, TASKS + script, files=FILES, config=CONFIG)
-    assert done.stderr == ""
-    return done.stdout
+@pytest.fixture(name="workflow")
+def _workflow(workflow: Workflow) -> Workflow:
+    """Tasks with the library, with another version of it, and without it."""
+    workflow.write(FILES)
+    workflow.config = CONFIG
+    return workflow
 
 
 def test_only_what_the_caller_lacks_is_opaque_and_arrives_as_the_value(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        TASKS
+        + """
 if __name__ == "__main__":
     found = plant(1, 2)
     opaque = found["forest"]
@@ -146,22 +120,22 @@ if __name__ == "__main__":
 
 
 def test_what_belongs_to_such_a_value_or_needs_its_module_is_opaque_too(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    files = {
-        **FILES,
-        "project/__init__.py": "",
-        "project/reports.py": (
-            "import forest\nfrom project import texts\nclass Report:\n    pass\n"
-        ),
-        "project/texts.py": "import project.reports\nclass Text(str):\n    pass\n",
-        "project/careful.py": (
-            "try:\n    import forest\nexcept ImportError:\n    pass\n"
-            "class Careful:\n    pass\n"
-        ),
-    }
-    done = run_workflow(
-        tmp_path,
+    workflow.write(
+        {
+            "project/__init__.py": "",
+            "project/reports.py": (
+                "import forest\nfrom project import texts\nclass Report:\n    pass\n"
+            ),
+            "project/texts.py": "import project.reports\nclass Text(str):\n    pass\n",
+            "project/careful.py": (
+                "try:\n    import forest\nexcept ImportError:\n    pass\n"
+                "class Careful:\n    pass\n"
+            ),
+        }
+    )
+    output = workflow.output(
         TASKS
         + """
 @bandsaw.task(chain="with_forest")
@@ -181,21 +155,19 @@ if __name__ == "__main__":
     print([type(value).__name__ for value in values])
     print(names(*values))
 """,
-        files=files,
         config=CONFIG + 'configuration.add_modules_for_distribution("project")\n',
     )
 
-    assert done.stderr == ""
-    assert done.stdout == (
+    assert output == (
         "['Opaque', 'Opaque', 'Careful', 'Opaque']\n"
         "(['Report', 'Text', 'Careful', 'method'], 3)\n"
     )
 
 
-def test_a_resident_process_answers_the_same(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_resident_process_answers_the_same(workflow: Workflow) -> None:
+    output = workflow.output(
+        TASKS
+        + """
 plant = bandsaw.task(plant.__wrapped__, chain="resident")
 total = bandsaw.task(total.__wrapped__, chain="resident")
 
@@ -209,10 +181,10 @@ if __name__ == "__main__":
     assert output == "Opaque 2\nOpaque 3\nOpaque 4\n"
 
 
-def test_an_opaque_value_refuses_only_what_needs_its_class(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_an_opaque_value_refuses_only_what_needs_its_class(workflow: Workflow) -> None:
+    output = workflow.output(
+        TASKS
+        + """
 import copy
 import pickle
 
@@ -242,11 +214,11 @@ if __name__ == "__main__":
 
 
 def test_an_argument_that_is_not_installed_there_is_opaque_there(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        TASKS
+        + """
 import os
 
 if __name__ == "__main__":
@@ -270,11 +242,11 @@ if __name__ == "__main__":
 
 
 def test_threads_that_learn_at_once_what_is_lacking_all_get_their_values(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        TASKS
+        + """
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -292,10 +264,10 @@ if __name__ == "__main__":
     assert output == "[('Opaque', 0), ('Opaque', 1), ('Opaque', 2), ('Opaque', 3)]\n"
 
 
-def test_what_is_missing_for_the_task_itself_is_said_once(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_what_is_missing_for_the_task_itself_is_said_once(workflow: Workflow) -> None:
+    output = workflow.output(
+        TASKS
+        + """
 @bandsaw.task(chain="without")
 def fail():
     import forest
@@ -323,11 +295,11 @@ if __name__ == "__main__":
 
 
 def test_a_cache_keeps_opaque_values_and_takes_them_as_arguments(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        TASKS
+        + """
 import os
 
 @bandsaw.task(chain="cached")
@@ -346,10 +318,12 @@ if __name__ == "__main__":
     assert output == "True 5 True\nFalse\n"
 
 
-def test_an_opaque_value_is_tracked_as_what_it_is(tmp_path: Path) -> None:
-    run(
-        tmp_path,
-        """
+def test_an_opaque_value_is_tracked_as_what_it_is(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.output(
+        TASKS
+        + """
 if __name__ == "__main__":
     print(total(plant(1, 2)["forest"]))
 """,
@@ -366,11 +340,11 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("direction", ["result", "argument"])
 def test_other_versions_are_named_with_the_place_in_the_value(
-    tmp_path: Path, direction: str
+    workflow: Workflow, direction: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        TASKS
+        + f"""
 import os
 
 @bandsaw.task(chain="with_other_forest")

@@ -8,15 +8,15 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "digits"
-LIBRARY = EXAMPLE.parent.parent
+from ..workflows import ROOT, Workflow
+
+EXAMPLE = ROOT / "examples" / "digits"
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("sklearn") is None, reason="scikit-learn is not installed"
@@ -35,14 +35,8 @@ def example(tmp_path: Path) -> Path:
 
 def run(example: Path, python: str) -> list[dict[str, str]]:
     """Runs the example, and returns the lines of the table that it prints."""
-    environment = dict(os.environ, PYTHONPATH=str(LIBRARY), DIGITS_PYTHON=python)
-    done = subprocess.run(
-        [sys.executable, str(example / "workflow.py")],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    environment = {"DIGITS_PYTHON": python}
+    done = Workflow(example).python("workflow.py", environment=environment)
     assert done.stderr == ""
     header, *lines = (re.split(r"\s{2,}", line) for line in done.stdout.splitlines())
     return [dict(zip(header, line)) for line in lines]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,9 +12,9 @@ from types import ModuleType
 import pytest
 
 from ..interpreters import is_one_of
+from ..workflows import ROOT, Workflow
 
-EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "two_worlds"
-LIBRARY = EXAMPLE.parent.parent
+EXAMPLE = ROOT / "examples" / "two_worlds"
 
 
 @pytest.fixture
@@ -30,30 +29,20 @@ def example(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(not is_one_of(max), reason="runs with the newest Python only")
 def test_two_models_pass_through_a_script_that_has_neither_library(
-    example: Path, tmp_path: Path
+    example: Path, workflow: Workflow, tmp_path: Path
 ) -> None:
     bare = tmp_path / "bare"
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True
-    )
+    workflow.python("-m", "venv", "--without-pip", bare)
     lock = (example / "bandsaw.lock").read_text()
+    # Where uv is, if it is installed for the tests
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
-    done = subprocess.run(
-        [str(bare / "bin" / "python"), str(example / "workflow.py")],
-        cwd=str(tmp_path),
-        env={
-            **os.environ,
-            "PYTHONPATH": str(LIBRARY),
-            # Where uv is, if it is installed for the tests
-            "PATH": os.pathsep.join(
-                [os.path.dirname(sys.executable), os.environ["PATH"]]
-            ),
-        },
-        capture_output=True,
-        text=True,
+    done = workflow.python(
+        example / "workflow.py",
+        python=bare / "bin" / "python",
+        environment={"PATH": path},
     )
 
-    assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     *notes, header, old, new, difference, plot = done.stdout.splitlines()
     assert header.startswith("Python   scikit-learn  numpy   accuracy")

@@ -10,7 +10,7 @@ from ..distribution.bootstrap import find_archives, prune_archives
 from ..exceptions import BandsawError
 from ..stores.pruning import parse_age, parse_size
 from .cache import json_option
-from .output import age_text, show_json, show_table, size_text
+from .printing import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

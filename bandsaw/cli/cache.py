@@ -14,7 +14,7 @@ from ..stores import LocalStore
 from ..stores.entries import Entry, has_footer, is_torn
 from ..stores.pruning import parse_age, parse_size, prune
 from ..stores.results import ResultStore
-from .output import age_text, show_json, show_table, size_text
+from .printing import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

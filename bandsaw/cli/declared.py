@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..config import Configuration
     from ..environments.installations import Installation
-    from ..environments.locks import Section
+    from ..environments.lock_file import Section
 
 
 class Known:

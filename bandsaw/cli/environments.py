@@ -17,13 +17,13 @@ from ..exceptions import BandsawError
 from ..stores.pruning import parse_age, parse_size
 from .cache import json_option
 from .declared import choose, choose_one, known_environments
-from .output import age_text, show_json, show_table, size_text
+from .printing import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator
 
-    from ..environments.locks import Section
+    from ..environments.lock_file import Section
     from .declared import Known
 
 names_argument = click.argument("names", nargs=-1)

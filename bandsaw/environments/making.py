@@ -14,7 +14,7 @@ from collections import namedtuple
 from ..exceptions import EnvironmentBuildError
 from .commands import Commands
 from .credentials import with_credentials, without_credentials
-from .locks import Package, Section, outdated
+from .lock_file import Package, Section, outdated
 from .requirements import is_same_version, normalized, unsatisfied
 from .status import BuildStatus
 from .tools import choose_tool

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator, NamedTuple, Sequence
 
-    from .locks import Package
+    from .lock_file import Package
 
     class _Project(NamedTuple):
         text: str

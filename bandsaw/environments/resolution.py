@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, ContextManager
 
     from .environment import Environment
-    from .locks import Section
+    from .lock_file import Section
 
 
 class Resolution:

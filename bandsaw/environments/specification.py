@@ -7,7 +7,7 @@ import pathlib
 from collections import namedtuple
 
 from .credentials import netrc_line, without_user
-from .locks import FILE_NAME, LockFile, check
+from .lock_file import FILE_NAME, LockFile, check
 from .pythons import find_python
 from .requirements import Requirements
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 
     from .environment import Environment
-    from .locks import Section
+    from .lock_file import Section
     from .pythons import Python
 
     class _Index(NamedTuple):

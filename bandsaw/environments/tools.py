@@ -18,7 +18,7 @@ from ..exceptions import EnvironmentBuildError
 from ..runtime.temporary import open_private
 from .credentials import netrc_of_user, without_credentials
 from .git import GitCredentials
-from .locks import Package
+from .lock_file import Package
 from .requirements import normalized
 from .settings import listing_variables, pip_settings, uv_settings
 

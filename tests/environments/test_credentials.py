@@ -22,7 +22,7 @@ from bandsaw.environments.credentials import (
     without_credentials,
 )
 from bandsaw.environments.git import GitCredentials
-from bandsaw.environments.locks import LockFile, Package, Section
+from bandsaw.environments.lock_file import LockFile, Package, Section
 from bandsaw.environments.pythons import find_python
 from bandsaw.exceptions import ConfigurationError, EnvironmentBuildError
 from tests.environments.conftest import python_in

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bandsaw.environments import Environment
-from bandsaw.environments.locks import LockFile, Package, Section
+from bandsaw.environments.lock_file import LockFile, Package, Section
 from bandsaw.environments.pythons import find_python
 from bandsaw.exceptions import (
     ConfigurationError,

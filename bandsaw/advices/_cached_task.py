@@ -8,10 +8,11 @@ from hashlib import sha256
 from types import FunctionType
 
 from ..exceptions import ConfigurationError, SerializationError
-from ..fingerprint import Unstable, fingerprint_of_tokens
+from ..fingerprint import Unstable, fingerprint_of_tokens, is_immutable
 from ..identifier import ID_LENGTH
 from ..infos import text_of
 from ..stores.results import CacheKey, Description, document_of
+from ..tasks import unwrap
 from ..tracking.hiding import HIDDEN, names_to_hide
 
 TYPE_CHECKING = False
@@ -102,6 +103,7 @@ class CachedTask:
         self._own_code: Callable[..., Code] | None = None
         self._watched_code: Callable[..., tuple[Code, Watch]] | None = None
         self._code_in: Callable[..., tuple[Any, ...]]
+        self._has_constant_defaults = False
         self._choose_code(task)
         self._hidden: Container[str] = names_to_hide(_advice_parameters(task)) or ()
         self._version = _Version(None, "", {})
@@ -117,6 +119,7 @@ class CachedTask:
                 self._own_code = code.own_code
             else:
                 self._watched_code, self._code_in = code.watched_code, code.code_in
+                self._has_constant_defaults = is_immutable(_defaults(task))
 
     def key_of(self, session: Session) -> tuple[CacheKey, Watch | None]:
         """Return the key of a call.
@@ -125,8 +128,8 @@ class CachedTask:
             session: The session of the call.
 
         Returns:
-            The key, and what tells as long as its code is current, `None` if that is
-            not known.
+            The key, and what tells as long as it is that of a call with equal constant
+            arguments; `None` if nothing does.
 
         Raises:
             UnstableValueError: If a significant argument has no stable identity.
@@ -146,7 +149,8 @@ class CachedTask:
                 raise execution.instability
         version, watch = self._version_of(session)
         name = f"{task.task_id}/{execution_id}"
-        return CacheKey(name, arguments, version.digest), watch
+        key = CacheKey(name, arguments, version.digest)
+        return key, watch if self._has_constant_defaults else None
 
     def describe(self, session: Session, key: CacheKey) -> Description:
         """Return what is written down of a call, to explain later what differs.
@@ -236,6 +240,12 @@ def _text_of(value: Any) -> str:
     text = text_of(value)
     # `'1'` must not look like `1`.
     return repr(text) if isinstance(value, str) else text
+
+
+def _defaults(task: Task) -> tuple[Any, ...]:
+    function = unwrap(task.callable)
+    by_name = getattr(function, "__kwdefaults__", None) or {}
+    return (*(getattr(function, "__defaults__", None) or ()), *by_name.values())
 
 
 def _advice_parameters(task: Task) -> dict[str, Any]:

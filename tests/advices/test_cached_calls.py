@@ -130,6 +130,21 @@ def test_arguments_by_keyword_are_not_taken_for_others(make: Any) -> None:
         assert task(c=1, a=2) == (2, 0, 1)
 
 
+class Box:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+def test_a_default_that_changes_between_equal_calls_is_seen(make: Any) -> None:
+    box = Box(1)
+    task = make(lambda x, y=box: x + y.value)
+    assert [task(1), task(1), task(1)] == [2, 2, 2]
+
+    box.value = 2
+
+    assert [task(1), task(1)] == [3, 3]
+
+
 def test_an_id_that_was_chosen_for_the_arguments_counts(
     make: Any, configuration: Configuration, tmp_path: Path
 ) -> None:

@@ -97,15 +97,18 @@ class SessionFrames(SavedForm):
             The head of the frame, the pieces of its content, and the buffers that go
             beside it.
         """
-        table = []
+        lengths: dict[str, int] = {}
+        counts: dict[str, int] = {}
         pieces: list[Content] = []
         buffers: list[Buffer] = []
         for name, (content, apart) in self.members.items():
-            table.append((name, len(content), len(apart)))
+            lengths[name] = len(content)
             pieces.append(content)
             if apart:
+                counts[name] = len(apart)
                 buffers.extend(apart)
-        return {"session": self.head, "members": table}, pieces, buffers
+        head = {"session": self.head, "members": lengths, "buffers": counts}
+        return head, pieces, buffers
 
     @classmethod
     def unpack(
@@ -129,12 +132,14 @@ class SessionFrames(SavedForm):
         end = used = 0
         try:
             form.head = head["session"]
-            for name, length, count in head["members"]:
+            counts = head["buffers"]
+            for name, length in head["members"].items():
+                count = counts.get(name, 0) if counts else 0
                 apart = buffers[used : used + count] if count else ()
                 form.members[name] = view[end : end + length], apart
                 used += count
                 end += length
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidSessionError(
                 f"The frame does not hold a session: {error!r}"
             ) from error

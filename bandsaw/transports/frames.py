@@ -1,12 +1,27 @@
-"""The frames that two interpreters exchange over two sockets, seen from both ends.
+"""The frames and messages that two interpreters exchange, seen from both ends.
 
-A frame is a header, a head and a content. The header begins with a mark, by which bytes
-that somebody else has written into the socket are recognized. The head is plain data,
-written by `marshal`, which needs no import; it says what the content is made of. A
-frame may bring a file along: its descriptor is handed over by the system, so the file
-needs no name that could be left behind.
+The parent starts a child with one end of a pair of sockets:
 
-The first frame of each end is a greeting that says which versions it speaks.
+    parent                                      child
+
+    HANDSHAKE: versions, run, settings  ------>
+                                        <------  HANDSHAKE: versions
+    PREPARE: what to import             ------>
+    JOB: a saved session                ------>
+                                        <------  RECORD, PROGRESS: any number of them
+                                        <------  ANSWER: a saved session
+    EXIT                                ------>
+                                        <------  EXIT, when it was idle for too long
+
+A frame is a header, a head, a content and perhaps a file:
+
+- The header begins with a mark, by which bytes are recognized that something else has
+  written into the socket.
+- The head is plain data, written by `marshal`, which needs no import. A class for each
+  kind of frame says which fields it has.
+- The content is that of the members of a saved session, one after the other.
+- The descriptor of a file with large buffers is handed over by the system, so the file
+  needs no name that could be left behind.
 """
 
 from __future__ import annotations
@@ -17,11 +32,13 @@ import errno
 import os
 import select
 import struct
+import sys
 import time
 from marshal import dumps, loads
 
 from ..exceptions import ProtocolError
 from ..runtime.fork import Lock
+from ..session.frame_form import SessionFrames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +47,16 @@ if TYPE_CHECKING:
         Callable,
         NamedTuple,
         Sequence,
+        TypeVar,
         Union,
     )
 
+    from ..serialization.buffers import Buffer
+
     Content = Union[bytes, memoryview]
+    Fields = tuple[tuple[str, tuple[type, ...]], ...]
+    M = TypeVar("M", bound="Message")
+    S = TypeVar("S", bound="SavedSession")
 
     class Frame(NamedTuple):
         """What was received."""
@@ -45,10 +68,10 @@ if TYPE_CHECKING:
 
 
 # What a frame holds.
-GREETING, PREPARE, JOB, ANSWER, RECORD, PROGRESS, FAREWELL = range(1, 8)
+HANDSHAKE, PREPARE, JOB, ANSWER, RECORD, PROGRESS, EXIT = range(1, 8)
 
-#: What somebody who continues a session tells meanwhile, by the kind of its frame.
-TOLD_BY_JOBS = {RECORD: "record", PROGRESS: "progress"}
+#: Both ends have to speak the same one.
+PROTOCOL = 2
 
 _MARK = b"bSaW"
 # The mark, the kind, how many descriptors come along, and the sizes of what follows.
@@ -59,6 +82,9 @@ _MOST_PIECES = 512
 
 # What one read asks for, and from which size on the rest of a frame is read in place.
 _READ_SIZE = 1 << 16
+
+# From which size on the system makes room for a content only as far as it arrives.
+_MAPPED_SIZE = 1 << 22
 
 # What every Python reads, and writes in the same way.
 _MARSHAL_VERSION = 2
@@ -72,11 +98,11 @@ _SPACE_FOR_DESCRIPTOR = _socket.CMSG_SPACE(_DESCRIPTOR.size)
 # A program that another thread starts meanwhile must not inherit a file.
 _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 
-# How often somebody who waits looks whether the other end is still alive, in seconds.
+# How often an end that waits checks if the other one is alive, in seconds.
 _INTERVAL = 0.1
 
-# How long somebody who waits does so actively. With a single processor the other end
-# could not work meanwhile.
+# How long an end polls before it sleeps. With a single processor the other end could
+# not work meanwhile.
 _SECONDS_TO_SPIN = 0.0001 if (os.cpu_count() or 1) > 1 else 0.0
 _spinning = Lock()
 
@@ -117,8 +143,8 @@ class Channel:
         self.meanwhile: Callable[[], None] | None = None
         self._socket.setblocking(True)
         if is_alive is not None:
-            # Whoever watches the other end must not be stopped by it. Waiting in the
-            # system call that reads is faster than waiting before it.
+            # A child that hangs must not hold up its parent. Waiting in the system call
+            # that reads is faster than waiting before it.
             self._limit(_socket.SO_RCVTIMEO, _INTERVAL)
             self._limit(_socket.SO_SNDTIMEO, _INTERVAL)
 
@@ -146,7 +172,7 @@ class Channel:
         self._ready.register(descriptor, select.POLLIN)
 
     def forget(self, descriptor: int) -> None:
-        """Watch a descriptor no longer; again does no harm."""
+        """Watch a descriptor no longer; idempotent."""
         if self._watched.pop(descriptor, None) is not None:
             self._ready.unregister(descriptor)
 
@@ -171,7 +197,7 @@ class Channel:
             EOFError: If the other end is gone.
             TimeoutError: If it does not take the frame in time.
         """
-        packed = b"" if head is None else dumps(head, _MARSHAL_VERSION)
+        packed = b"" if head is None else _pack_head(head)
         size = 0
         for piece in pieces:
             size += len(piece)
@@ -220,7 +246,7 @@ class Channel:
         mark, kind, count, head_size, size = _HEADER.unpack(header)
         if (
             mark != _MARK
-            or not GREETING <= kind <= FAREWELL
+            or not HANDSHAKE <= kind <= EXIT
             or count > 1
             or head_size > _LARGEST_HEAD
         ):
@@ -290,20 +316,21 @@ class Channel:
             _spinning.release()
 
     def _take_head(self, size: int, deadline: float | None) -> dict[str, Any]:
-        content = self._take(size, deadline)
+        content = self._take(size, deadline).tobytes()
+        _check_claims(content)
         try:
             head = loads(content)
-        except (EOFError, TypeError, ValueError) as error:
+        except (EOFError, MemoryError, TypeError, ValueError) as error:
             raise ProtocolError(f"The head of a frame is damaged: {error}") from error
         if type(head) is not dict:
-            raise ProtocolError(f"The head of a frame is no dict: {bytes(content)!r}")
+            raise ProtocolError(f"The head of a frame is no dict: {content[:99]!r}")
         return head
 
     def _take_large(self, size: int, deadline: float | None) -> memoryview:
         """Read the rest of a large frame into its place, and nothing behind it."""
         try:
-            content = memoryview(bytearray(size))
-        except (MemoryError, OverflowError) as error:
+            content = _room_for(size)
+        except (MemoryError, OSError, OverflowError, ValueError) as error:
             raise ProtocolError(f"A frame claims to have {size} bytes.") from error
         filled = len(self._received)
         content[:filled] = self._received
@@ -373,7 +400,7 @@ class Channel:
         return min(left + 0.001, _INTERVAL)
 
     def close(self) -> None:
-        """Close the socket, and the files that nobody has taken; again does no harm."""
+        """Close the socket, and the files that were not taken; idempotent."""
         with contextlib.suppress(OSError):  # A task may have closed its descriptor.
             self._socket.close()
         while self._descriptors:
@@ -384,3 +411,350 @@ def _ancillary(descriptor: int) -> Any:
     """Return what hands a descriptor over together with the bytes of a frame."""
     data = _DESCRIPTOR.pack(descriptor)
     return ((_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data),)
+
+
+def _room_for(size: int) -> memoryview:
+    """Return memory for a content, of which a claim alone takes none."""
+    if size < _MAPPED_SIZE:
+        return memoryview(bytearray(size))
+    import mmap
+
+    return memoryview(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+
+
+def _pack_head(head: dict[str, Any]) -> bytes:
+    try:
+        return dumps(head, _MARSHAL_VERSION)
+    except ValueError:
+        # Classes of the user's own, derived from those of plain data
+        import json
+
+        return dumps(json.loads(json.dumps(head)), _MARSHAL_VERSION)
+
+
+# How many bytes follow a code of `marshal`.
+_SIZES = {b"N"[0]: 0, b"T"[0]: 0, b"F"[0]: 0, b"0"[0]: 0, b"{"[0]: 0}
+_SIZES.update({b"i"[0]: 4, b"g"[0]: 8})
+_TEXT, _LONG, _CONTAINERS = b"u"[0], b"l"[0], b"(["
+
+
+def _check_claims(head: bytes) -> None:
+    """Refuse lists that claim to be longer than the whole head.
+
+    `marshal` makes room for them before it reads what is in them.
+    """
+    claimed = 0
+    for code in b"(", b"[":
+        place = head.find(code)
+        while place >= 0:
+            claimed += int.from_bytes(head[place + 1 : place + 5], "little")
+            place = head.find(code, place + 1)
+    if claimed <= len(head):
+        return
+    # Some of them may be part of a text.
+    claimed = place = 0
+    while place < len(head):
+        code_here = head[place]
+        size = _SIZES.get(code_here)
+        if size is None:
+            count = int.from_bytes(head[place + 1 : place + 5], "little", signed=True)
+            size = 4
+            if code_here in _CONTAINERS:
+                claimed += count
+            elif code_here == _TEXT:
+                size += count
+            elif code_here == _LONG:
+                size += 2 * abs(count)
+            else:
+                count = -1
+            if (count < 0 and code_here != _LONG) or claimed > len(head):
+                raise ProtocolError(f"The head of a frame is damaged: {head[:99]!r}")
+        place += 1 + size
+
+
+_OPTIONAL = type(None)
+_LISTS = (list, tuple)
+
+
+class Message:
+    """The head of a frame, as its sender writes it and its recipient reads it.
+
+    Args:
+        **fields: The fields.
+    """
+
+    #: The types of each field. One that may be left out has that of `None` among them.
+    FIELDS: Fields = ()
+
+    _types: dict[str, tuple[type, ...]]
+    _required: list[str]
+
+    def __init_subclass__(cls) -> None:
+        cls._types = dict(cls.FIELDS)
+        cls._required = []
+        for name, types in cls.FIELDS:
+            if _OPTIONAL in types:
+                setattr(cls, name, None)
+            else:
+                cls._required.append(name)
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__ = fields
+
+    def encode(self) -> dict[str, Any]:
+        """Return the head of the frame."""
+        return self.__dict__
+
+    @classmethod
+    def decode(cls: type[M], head: dict[str, Any]) -> M:
+        """Read the head of a frame.
+
+        Args:
+            head: The head, which belongs to the message from now on.
+
+        Raises:
+            ProtocolError: If a field is missing, or is something else.
+        """
+        for name in cls._required:
+            if name not in head:
+                raise ProtocolError(
+                    f"The message {cls.__name__} of another interpreter lacks {name}."
+                )
+        for name, value in head.items():
+            if name in cls._types and not isinstance(value, cls._types[name]):
+                raise ProtocolError(
+                    f"The message {cls.__name__} of another interpreter has {value!r} "
+                    f"as its {name}."
+                )
+        message = cls.__new__(cls)
+        message.__dict__ = head
+        return message
+
+
+_SAVED_SESSION: Fields = (
+    ("form", (dict,)),
+    ("sizes", (*_LISTS, _OPTIONAL)),
+    ("mapped", (int, _OPTIONAL)),
+)
+
+
+class Settings(Message):
+    """The settings of a process that continues sessions.
+
+    Attributes:
+        path: Directories to look for modules in first.
+        environment: Environment variables to set.
+        modules: What the process that started it can import, if that is another Python.
+        script: The module name of the workflow's script.
+        arguments: The words on its command line, as it finds them in `sys.argv`.
+        temporary_directory: Where to make temporary files.
+        lifeline: What ends when the process has to end, see `end_with_parent`.
+    """
+
+    FIELDS = (
+        ("path", (*_LISTS, _OPTIONAL)),
+        ("environment", (dict, _OPTIONAL)),
+        ("modules", (*_LISTS, _OPTIONAL)),
+        ("script", (str, _OPTIONAL)),
+        ("arguments", (*_LISTS, _OPTIONAL)),
+        ("temporary_directory", (str, _OPTIONAL)),
+        ("lifeline", (dict, _OPTIONAL)),
+    )
+    path: Sequence[str] | None
+    environment: dict[str, str] | None
+    modules: Sequence[str] | None
+    script: str | None
+    arguments: Sequence[str] | None
+    temporary_directory: str | None
+    lifeline: dict[str, Any] | None
+
+
+class Handshake(Message):
+    """The first message of each end.
+
+    Attributes:
+        protocol: The version of the protocol.
+        python: The version of Python.
+        run: The run of the workflow; of the parent only, as is what follows.
+        idle_timeout: How long the child waits for a job, in seconds.
+        settings: The settings of the child.
+    """
+
+    FIELDS = (
+        ("protocol", (int,)),
+        ("python", _LISTS),
+        ("run", (dict, _OPTIONAL)),
+        ("idle_timeout", (int, float, _OPTIONAL)),
+        ("settings", (dict, _OPTIONAL)),
+    )
+    run: dict[str, Any] | None
+    idle_timeout: float | None
+    settings: dict[str, Any] | None
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(protocol=PROTOCOL, python=list(sys.version_info[:3]), **fields)
+
+    @classmethod
+    def receive(
+        cls, channel: Channel, name: str, deadline: float | None = None
+    ) -> Handshake:
+        """Receive the handshake of the other end.
+
+        Args:
+            channel: The channel.
+            name: What the other end is called in an error.
+            deadline: When to give up, on the clock of `time.monotonic`.
+
+        Raises:
+            ProtocolError: If it speaks another protocol, or sends something else.
+        """
+        kind, head, _, _ = channel.receive(deadline)
+        protocol = head.get("protocol") if kind == HANDSHAKE else None
+        if protocol != PROTOCOL:
+            raise ProtocolError(
+                f"{name} speaks version {protocol} of the protocol, and this "
+                f"interpreter version {PROTOCOL}."
+            )
+        return cls.decode(head)
+
+
+class Prepare(Message):
+    """What a child imports before a job needs it.
+
+    Attributes:
+        configuration: The module of the configuration.
+        modules: The other modules.
+    """
+
+    FIELDS = (("configuration", (str,)), ("modules", _LISTS))
+    configuration: str
+    modules: Sequence[str]
+
+
+class SavedSession(Message):
+    """A saved session, as an answer has it.
+
+    Attributes:
+        form: What `SessionFrames.unpack` takes.
+        sizes: The sizes of the buffers in the file that comes along.
+        mapped: How many of them, from the first on, are read into memory.
+    """
+
+    FIELDS = _SAVED_SESSION
+    form: dict[str, Any]
+    sizes: Sequence[int] | None
+    mapped: int | None
+
+    @classmethod
+    def open(
+        cls: type[S], head: dict[str, Any], content: Content, descriptor: int | None
+    ) -> tuple[S, SessionFrames]:
+        """Read the head of a frame, and unpack the session.
+
+        Args:
+            head: The head.
+            content: The content of the frame.
+            descriptor: The file that came along. It is closed.
+
+        Raises:
+            InvalidSessionError: If something of the session is missing.
+            ProtocolError: If the head or the file is damaged.
+        """
+        if descriptor is None:
+            message = cls.decode(head)
+            return message, SessionFrames.unpack(message.form, content)
+        try:
+            message = cls.decode(head)
+            buffers = message._map_buffers(descriptor)
+        finally:
+            os.close(descriptor)
+        return message, SessionFrames.unpack(message.form, content, buffers)
+
+    def _map_buffers(self, descriptor: int) -> Sequence[Buffer]:
+        from .shared_memory import map_buffers
+
+        try:
+            return map_buffers(descriptor, self.sizes or (), self.mapped or 0)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise ProtocolError(f"The file of a frame is damaged: {error}") from error
+
+
+class SentSession(SavedSession):
+    """A saved session with the conditions under which it is continued.
+
+    Attributes:
+        levels: Which log records the parent takes, `None` for those that it took last.
+        held: The locks that are held until the session has ended.
+        memory_limit: How many bytes it may take beyond those of its arguments.
+    """
+
+    FIELDS = (
+        *_SAVED_SESSION,
+        ("levels", (dict, _OPTIONAL)),
+        ("held", (*_LISTS, _OPTIONAL)),
+        ("memory_limit", (int, _OPTIONAL)),
+    )
+    levels: dict[str, int] | None
+    held: Sequence[tuple[str, str]] | None
+    memory_limit: int | None
+
+
+class Record(Message):
+    """A log record; it has all attributes of the record that are plain data."""
+
+    FIELDS = (("name", (str,)), ("levelno", (int,)), ("msg", (str,)))
+
+
+class Progress(Message):
+    """How far a task has come, see `bandsaw.reporting.Progress`."""
+
+    FIELDS = (
+        ("task", (str,)),
+        ("done", (int, float)),
+        ("total", (int, float, _OPTIONAL)),
+        ("message", (str, _OPTIONAL)),
+    )
+
+
+#: What a session tells while it is continued: its name and its fields, by the kind of
+#: the frame.
+TOLD_BY_JOBS: dict[int, tuple[str, type[Message]]] = {
+    RECORD: ("record", Record),
+    PROGRESS: ("progress", Progress),
+}
+
+
+class Parcel:
+    """A saved session, packed to be sent; a context manager around its file.
+
+    Args:
+        form: The session.
+
+    Attributes:
+        fields: The fields of a `SavedSession`.
+        pieces: The pieces of the frame's content.
+        descriptor: The file that goes along, or `None`.
+    """
+
+    def __init__(self, form: SessionFrames) -> None:
+        head, self.pieces, buffers = form.pack()
+        self.fields: dict[str, Any] = {"form": head}
+        self.descriptor: int | None = None
+        if buffers:
+            from .shared_memory import write_buffers
+
+            self.fields["sizes"] = [buffer.nbytes for buffer in buffers]
+            self.fields["mapped"] = sum(isinstance(b, memoryview) for b in buffers)
+            self.descriptor = write_buffers(buffers)
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        descriptor, self.descriptor = self.descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def __enter__(self) -> Parcel:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self.close()

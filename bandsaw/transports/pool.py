@@ -8,7 +8,7 @@ from ..exceptions import InterpreterError
 from ..runtime.fork import call_in_child
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
-from .parcels import Parcel
+from .frames import Parcel
 from .process_specification import Conditions
 from .termination import HasLeft
 from .worker import Worker

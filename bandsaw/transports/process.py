@@ -11,7 +11,7 @@ from ..runtime.fork import Lock, call_in_child
 from ..session.frame_form import SessionFrames
 from .background import run_beside
 from .base import Job, Transport
-from .parcels import Parcel
+from .frames import Parcel
 from .process_specification import Conditions
 from .termination import HasLeft
 from .worker import Worker

@@ -94,7 +94,7 @@ def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buff
     """Map what `write_buffers` has written.
 
     Args:
-        descriptor: The descriptor of the file. It is closed.
+        descriptor: The descriptor of the file.
         sizes: The sizes of the buffers in bytes.
         mapped: How many of them, from the first on, are to be in memory.
 
@@ -107,33 +107,33 @@ def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buff
     """
     starts = [0]
     for size in sizes:
+        if size < 0:
+            raise ValueError("a large buffer has a negative size")
         starts.append(starts[-1] + size + -size % _ALIGNMENT)
-    try:
-        if os.fstat(descriptor).st_size < starts[-1]:
-            raise ValueError("the file with large buffers is too short")
-        buffers: list[Buffer] = []
-        if mapped:
-            view = memoryview(
-                mmap.mmap(
-                    descriptor,
-                    starts[mapped],
-                    flags=mmap.MAP_PRIVATE,
-                    prot=mmap.PROT_READ | mmap.PROT_WRITE,
-                )
+    if not 0 <= mapped <= len(sizes):
+        raise ValueError("more large buffers are mapped than there are")
+    if os.fstat(descriptor).st_size < starts[-1]:
+        raise ValueError("the file with large buffers is too short")
+    buffers: list[Buffer] = []
+    if mapped:
+        view = memoryview(
+            mmap.mmap(
+                descriptor,
+                starts[mapped],
+                flags=mmap.MAP_PRIVATE,
+                prot=mmap.PROT_READ | mmap.PROT_WRITE,
             )
-            buffers += [
-                view[start : start + size]
-                for start, size in zip(starts, sizes[:mapped])
-            ]
-        if mapped < len(sizes):
-            shared = _SharedFile(os.dup(descriptor))
-            buffers += [
-                FileContent(shared.open, size, start)
-                for start, size in zip(starts[mapped:], sizes[mapped:])
-            ]
-        return buffers
-    finally:
-        os.close(descriptor)
+        )
+        buffers += [
+            view[start : start + size] for start, size in zip(starts, sizes[:mapped])
+        ]
+    if mapped < len(sizes):
+        shared = _SharedFile(os.dup(descriptor))
+        buffers += [
+            FileContent(shared.open, size, start)
+            for start, size in zip(starts[mapped:], sizes[mapped:])
+        ]
+    return buffers
 
 
 class _SharedFile:

@@ -1,7 +1,10 @@
 """An interpreter process on this machine that continues sessions, seen from its parent.
 
-The process greets, takes jobs over a channel, and answers each. It never outlives this
-process, and a process that this one forks neither uses it nor keeps it alive.
+The parent starts the process with a channel, a lifeline and perhaps pipes for its
+output. It sends a handshake, then one job after the other: the saved session goes out,
+log records, progress and output come in, and at last the answer. The thread that has
+called the task does all of that itself. The process never outlives this one, and a
+process that this one forks neither uses it nor keeps it alive.
 
 The state of the process is `_workers`, all of them that have not ended yet.
 """
@@ -30,10 +33,8 @@ from ..runtime.registries import held_locks
 from ..runtime.temporary import TemporaryDirectory
 from . import frames
 from .background import run_beside, wait_for_all_beside
-from .frames import Channel
-from .handshake import check_greeting, make_greeting, plain_data
+from .frames import Channel, Handshake, Prepare, SavedSession, SentSession
 from .output import ChildStream
-from .parcels import open_parcel
 from .termination import GRACE, HasLeft, describe_end, end_group, signal_group
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from ..session.frame_form import SessionFrames
     from .base import Job
-    from .parcels import Parcel
+    from .frames import Parcel
     from .process_specification import Conditions
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
@@ -80,7 +81,7 @@ class Worker:
         self.conditions = conditions
         self.jobs = 0
         self._executable = conditions.interpreter.executable
-        self._has_greeted = False
+        self._is_ready = False
         self._is_leaving = False
         self._lock = Lock()
         self._job: Job | None = None
@@ -123,14 +124,20 @@ class Worker:
             "temporary_directory": self._directory.path,
         }
         self._lifeline.release_descriptor()
-        greeting = make_greeting(
-            run=plain_data(conditions.run.to_json()),
+        run = conditions.run.to_json()
+        if run["meta"]:
+            # It arrives as it does in a saved session.
+            import json
+
+            run = json.loads(json.dumps(run))
+        handshake = Handshake(
+            run=run,
             idle_timeout=idle_timeout,
-            settings=plain_data(settings),
+            settings=settings,
         )
-        # Should it be gone, whoever waits for its greeting learns why.
+        # If it is gone, the first job finds out why.
         with contextlib.suppress(EOFError):
-            self._channel.send(frames.GREETING, greeting)
+            self._channel.send(frames.HANDSHAKE, handshake.encode())
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
         main = os.path.join(self.conditions.archive.directory, "__main__.py")
@@ -162,9 +169,8 @@ class Worker:
         """
         with contextlib.suppress(EOFError):
             configuration, modules = job.modules_needed()
-            self._channel.send(
-                frames.PREPARE, {"configuration": configuration, "modules": modules}
-            )
+            message = Prepare(configuration=configuration, modules=modules)
+            self._channel.send(frames.PREPARE, message.encode())
 
     def run(
         self,
@@ -195,7 +201,7 @@ class Worker:
         cancel = partial(self._cancel, job)
         job.cancellation.call(cancel)
         try:
-            self._await_greeting()
+            self._await_handshake()
             self._channel.meanwhile = meanwhile
             answer = self._exchange(job, parcel)
             for stream in self._pumped:
@@ -215,40 +221,41 @@ class Worker:
         if is_mine:
             end_group(self._process)
 
-    def _await_greeting(self) -> None:
-        if self._has_greeted:
+    def _await_handshake(self) -> None:
+        if self._is_ready:
             return
+        name = f"Interpreter {self._executable}"
         try:
-            kind, head, _, _ = self._channel.receive(time.monotonic() + _TIME_TO_START)
+            Handshake.receive(self._channel, name, time.monotonic() + _TIME_TO_START)
         except EOFError:
             raise HasLeft(self._death()) from None
         except TimeoutError:
             raise InterpreterStartError(
-                f"Interpreter {self._executable} has not started within "
-                f"{_TIME_TO_START:g} seconds."
+                f"{name} has not started within {_TIME_TO_START:g} seconds."
             ) from None
-        check_greeting(
-            head if kind == frames.GREETING else {}, f"Interpreter {self._executable}"
-        )
-        self._has_greeted = True
+        self._is_ready = True
 
     def _exchange(self, job: Job, parcel: Parcel) -> SessionFrames:
         timeout = job.timeout
         deadline = None if timeout is None else time.monotonic() + timeout
-        head = parcel.head
+        message = SentSession(**parcel.fields)
         levels = wanted_levels()
         if levels != self._levels:
-            head["levels"] = self._levels = levels
+            message.levels = self._levels = levels
         held = held_locks.get()
         if held:
-            head["held"] = held
+            message.held = held
         if job.memory_limit is not None:
-            head["memory_limit"] = job.memory_limit
+            message.memory_limit = job.memory_limit
         is_sent = False
         try:
             with contextlib.suppress(EOFError):  # Perhaps it has said farewell before.
                 self._channel.send(
-                    frames.JOB, head, parcel.pieces, parcel.descriptor, deadline
+                    frames.JOB,
+                    message.encode(),
+                    parcel.pieces,
+                    parcel.descriptor,
+                    deadline,
                 )
                 is_sent = True
             # The child maps the file by now, or will never.
@@ -268,12 +275,14 @@ class Worker:
         while True:
             kind, head, content, descriptor = self._channel.receive(deadline)
             if kind == frames.ANSWER:
-                return open_parcel(head, content, descriptor)
-            if kind == frames.FAREWELL:
+                return SavedSession.open(head, content, descriptor)[1]
+            if kind == frames.EXIT:
                 raise frames.Unread
             observe = job.settings.observe
             if kind in frames.TOLD_BY_JOBS and observe is not None:
-                observe(frames.TOLD_BY_JOBS[kind], head)
+                name, message = frames.TOLD_BY_JOBS[kind]
+                message.decode(head)
+                observe(name, head)
 
     def _death(self, job: Job | None = None) -> InterpreterError:
         """Find out how the process has ended."""
@@ -320,7 +329,7 @@ class Worker:
             return
         self._is_leaving = True
         with contextlib.suppress(EOFError, TimeoutError):
-            self._channel.send(frames.FAREWELL, deadline=time.monotonic() + GRACE)
+            self._channel.send(frames.EXIT, deadline=time.monotonic() + GRACE)
 
     def see_off(self, deadline: float | None = None) -> None:
         """Wait until the process has ended by itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import socket
 import threading
@@ -11,9 +12,21 @@ from typing import Any, Iterator, Tuple
 import pytest
 from hypothesis import given, strategies as st
 
-from bandsaw.exceptions import ProtocolError
+from bandsaw.exceptions import InvalidSessionError, ProtocolError
+from bandsaw.session.frame_form import SessionFrames
 from bandsaw.transports import frames
-from bandsaw.transports.frames import Channel
+from bandsaw.transports.frames import (
+    Channel,
+    Handshake,
+    Message,
+    Parcel,
+    Prepare,
+    Progress,
+    Record,
+    SavedSession,
+    SentSession,
+    Settings,
+)
 
 Ends = Tuple[Channel, Channel]
 
@@ -44,7 +57,7 @@ JSON = st.recursive(
 @given(
     st.lists(
         st.tuples(
-            st.integers(frames.GREETING, frames.FAREWELL),
+            st.integers(frames.HANDSHAKE, frames.EXIT),
             st.dictionaries(st.text(max_size=5), JSON, max_size=4),
             st.lists(st.binary(max_size=3000), max_size=4),
         ),
@@ -167,8 +180,8 @@ def test_the_end_that_is_asked_waits_only_so_long(ends: Ends) -> None:
     there.be_patient(0.05)
     with pytest.raises(TimeoutError):
         there.receive()
-    here.send(frames.FAREWELL)
-    assert there.receive()[0] == frames.FAREWELL
+    here.send(frames.EXIT)
+    assert there.receive()[0] == frames.EXIT
 
 
 def test_threads_send_whole_frames(ends: Ends) -> None:
@@ -186,3 +199,135 @@ def test_threads_send_whole_frames(ends: Ends) -> None:
         assert bytes(content) == bytes([head["number"]]) * 5000
     for thread in threads:
         thread.join()
+
+
+def test_a_head_may_hold_what_users_have_derived_from_plain_data(ends: Ends) -> None:
+    class Word(str):
+        pass
+
+    here, there = ends
+    here.send(frames.JOB, {"word": Word("x"), "words": (Word("y"), "(z[z" * 9)})
+
+    assert there.receive()[1] == {"word": "x", "words": ["y", "(z[z" * 9]}
+
+
+@pytest.mark.parametrize("code", [b"(", b"["])
+@pytest.mark.parametrize("nested", [1, 2])
+def test_a_list_that_claims_more_than_there_is_takes_no_memory(
+    ends: Ends, code: bytes, nested: int
+) -> None:
+    here, there = ends
+    claim = code + (b"\xff\xff\xff\x7f" if nested == 1 else b"\x20\0\0\0")
+    head = b"{" + marshal.dumps("a", 2) + nested * claim + b"N" * 30
+
+    there._socket.send(frames._HEADER.pack(b"bSaW", frames.JOB, 0, len(head), 0) + head)
+
+    with pytest.raises(ProtocolError, match="head of a frame is damaged"):
+        here.receive(time.monotonic() + 30)
+
+
+def test_a_content_that_never_comes_takes_no_memory(ends: Ends) -> None:
+    resource = pytest.importorskip("resource")
+    here, there = ends
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    header = frames._HEADER.pack(b"bSaW", frames.JOB, 0, 0, 1 << 30)
+    there._socket.send(header + b"beginning")
+    there.close()
+
+    with pytest.raises((EOFError, ProtocolError)):
+        here.receive(time.monotonic() + 30)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < (1 << 19)  # Units of 1 KiB, on macOS of 1 B
+
+
+MESSAGES = [
+    Settings(path=["a"], environment={"A": "b"}, script="script", arguments=["c"]),
+    Handshake(run={"id": "1"}, idle_timeout=1.5, settings={}),
+    Prepare(configuration="a", modules=["b", "c"]),
+    SavedSession(form={"members": {}}, sizes=[1, 2], mapped=1),
+    SentSession(form={}, levels={"": 30}, held=[["a", "b"]], memory_limit=5),
+    Record(name="a", levelno=20, msg="b"),
+    Progress(task="a", done=1, total=2.5, message="b"),
+]
+_NAMES = [type(message).__name__ for message in MESSAGES]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=_NAMES)
+def test_a_message_arrives_as_it_was_sent(ends: Ends, message: Message) -> None:
+    here, there = ends
+    here.send(frames.JOB, message.encode())
+
+    received = type(message).decode(there.receive()[1])
+
+    assert received.encode() == message.encode()
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=_NAMES)
+def test_a_field_that_is_damaged_or_missing_is_named(message: Message) -> None:
+    for name, types in message.FIELDS:
+        head = dict(message.encode())
+        head[name] = b"damaged"
+        with pytest.raises(ProtocolError, match=rf"has b'damaged' as its {name}\."):
+            type(message).decode(head)
+        del head[name]
+        if type(None) not in types:
+            with pytest.raises(ProtocolError, match=rf"lacks {name}\."):
+                type(message).decode(head)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"sizes": [-5, 5]},
+        {"sizes": [1 << 40]},
+        {"sizes": ["1"]},
+        {"sizes": [1], "mapped": 2},
+        {"mapped": -1},
+        {"form": None},
+    ],
+)
+def test_the_file_of_a_damaged_message_is_closed(damage: dict[str, Any]) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    form: dict[str, Any] = {"session": {}, "members": {}, "buffers": {}}
+    head = {"form": form, "sizes": [], **damage}
+
+    with pytest.raises(ProtocolError):
+        SavedSession.open(head, b"", reading)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reading)
+
+
+def test_a_parcel_without_its_file_is_no_session() -> None:
+    form = SessionFrames()
+    form.head = {"step": 1}
+    form.members["a"] = (b"content", [memoryview(bytes(100))])
+    with Parcel(form) as parcel:
+        head = SavedSession(**parcel.fields).encode()
+
+    with pytest.raises(InvalidSessionError, match="whole session"):
+        SavedSession.open(head, b"content", None)
+
+
+@given(st.data())
+def test_a_damaged_head_is_refused_or_read(data: st.DataObject) -> None:
+    head = marshal.dumps({"form": {"a (b": [1, 2.5, [None, True, "ä"]]}, "b": 2**70}, 2)
+    damaged = bytearray(head)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(head) - 1))
+        # What the codes of `marshal` are, more often than by chance
+        damaged[place] = data.draw(
+            st.sampled_from(b"([{0NTFiluts") | st.integers(0, 255)
+        )
+    here, there = make_ends()
+    try:
+        there._socket.send(
+            frames._HEADER.pack(b"bSaW", frames.JOB, 0, len(head), 0) + damaged
+        )
+        received = here.receive(time.monotonic() + 30)[1]
+        assert isinstance(received, dict)
+    except ProtocolError:
+        pass
+    finally:
+        here.close()
+        there.close()

@@ -1,0 +1,222 @@
+"""A process that continues the sessions that come over a channel."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from functools import partial
+
+from ..config import get_configuration
+from ..exceptions import InvalidSessionError, ProtocolError, TaskMemoryError
+from ..modules import import_module
+from ..reporting import forwarding
+from ..result import Result
+from ..run import Run, join_run
+from ..runtime.log_forwarding import relay_records
+from ..session import state  # noqa: F401  (Each session needs it.)
+from ..session.exchange import RESTORING, continue_session, write_report
+from ..session.frame_form import SessionFrames
+from ..transports import frames
+from ..transports.frames import (
+    Channel,
+    Handshake,
+    Parcel,
+    Prepare,
+    SavedSession,
+    SentSession,
+)
+from .surroundings import apply_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ContextManager, Iterator, Sequence
+
+    from ..session import Session
+
+# How long a process waits for the first job, in seconds.
+_TIME_TO_BEGIN = 60.0
+
+# Where Linux says how much memory a process has.
+_STATUS = "/proc/self/status"
+
+
+def serve(descriptor: int) -> None:
+    """Continue the sessions that come over a channel, one after the other.
+
+    Args:
+        descriptor: The descriptor of the channel's socket.
+    """
+    # What the task starts must not keep it open.
+    os.set_inheritable(descriptor, False)
+    channel = Channel(descriptor)
+    try:
+        parent = Handshake.receive(channel, "The process that has started this one")
+        apply_settings(parent.settings or {})
+        join_run(_run_of(parent))
+        channel.send(frames.HANDSHAKE, Handshake().encode())
+        _serve(channel, parent.idle_timeout or _TIME_TO_BEGIN)
+    except EOFError:
+        pass  # The parent is gone.
+    finally:
+        channel.close()
+
+
+def _run_of(parent: Handshake) -> Run:
+    try:
+        return Run.from_json(parent.run or {})
+    except KeyError as error:
+        raise ProtocolError(f"The handshake lacks {error} of the run.") from error
+
+
+def _serve(channel: Channel, idle_timeout: float) -> None:
+    # The parent has something for this process, however busy it may be.
+    channel.be_patient(max(idle_timeout, _TIME_TO_BEGIN))
+    is_new = True
+    while True:
+        try:
+            kind, head, content, file = channel.receive()
+        except TimeoutError:
+            channel.send(frames.EXIT)
+            return
+        if kind == frames.EXIT:
+            return
+        if kind == frames.PREPARE:
+            message = Prepare.decode(head)
+            _prepare(message.configuration, message.modules)
+        elif kind == frames.JOB:
+            _continue_frame(channel, head, content, file)
+            # What was received must not stay in memory while nothing is done.
+            del content
+        if is_new:
+            is_new = False
+            channel.be_patient(idle_timeout)
+
+
+def _prepare(configuration: str, modules: Sequence[str]) -> None:
+    """Import what a session will need, and use it once."""
+    try:
+        serializer = get_configuration(configuration).serializer
+        for name in modules:
+            import_module(name)
+        stream = io.BytesIO()
+        serializer.serialize_with_buffers(None, stream)
+        serializer.deserialize_with_buffers(stream.getvalue(), ())
+    except BaseException:
+        pass  # The session that needs it meets the same error, and reports it.
+
+
+def _continue_frame(
+    channel: Channel, head: dict[str, Any], content: memoryview, file: int | None
+) -> None:
+    target = SessionFrames()
+    parcels: list[Parcel] = []
+
+    def pack() -> None:
+        parcels.append(Parcel(target))
+
+    try:
+        message, source = SentSession.open(head, content, file)
+    except InvalidSessionError as error:
+        write_report(target, RESTORING, error)
+        pack()
+    else:
+        del content
+        surround = partial(_surrounded, channel=channel, message=message)
+        continue_session(source, target, surround, pack)
+        del source
+    parcel = parcels.pop()
+    _flush_output()
+    with parcel:
+        answer = SavedSession(**parcel.fields)
+        channel.send(frames.ANSWER, answer.encode(), parcel.pieces, parcel.descriptor)
+
+
+@contextlib.contextmanager
+def _surrounded(
+    session: Session, channel: Channel, message: SentSession
+) -> Iterator[None]:
+    """Let a session walk under the conditions that its message names.
+
+    What it tells meanwhile goes to its sender.
+    """
+    limit = message.memory_limit
+    relay_records(partial(channel.send, frames.RECORD), message.levels)
+    try:
+        with forwarding(session, partial(channel.send, frames.PROGRESS)), _holding(
+            message.held
+        ):
+            if limit is None:
+                yield
+                return
+            with limited_memory(limit):
+                yield
+    finally:
+        relay_records(None)
+    exception = getattr(session.result, "exception", None)
+    if isinstance(exception, MemoryError):
+        error = TaskMemoryError(
+            f"The task wanted more memory than its limit of {limit} bytes."
+        )
+        error.__cause__ = exception
+        session.result = Result(exception=error)
+
+
+def _holding(held: Sequence[tuple[str, str]] | None) -> ContextManager[None]:
+    """Know which locks the sender of a session holds until it has ended."""
+    if held is None:
+        return contextlib.nullcontext()
+    from ..stores.locks import holding
+
+    return holding(held)
+
+
+def _flush_output() -> None:
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # The task has closed it.
+
+
+@contextlib.contextmanager
+def limited_memory(limit: int) -> Iterator[None]:
+    """Refuse more memory than this process has now and a limit.
+
+    What exceeds it raises a `MemoryError`, or ends a process whose libraries do not
+    check. Private memory counts (``RLIMIT_DATA``); what is only reserved, as graphics
+    cards do, and what is mapped from files to be read, does not. Does nothing where the
+    system does not say how much memory a process has.
+
+    Args:
+        limit: The bytes that may be added.
+    """
+    in_use = _data_size()
+    if in_use is None:
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = in_use + limit
+    for other in soft, hard:
+        if other != resource.RLIM_INFINITY:
+            bound = min(bound, other)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _data_size() -> int | None:
+    """Return the bytes of private memory that this process has."""
+    try:
+        with open(_STATUS, "rb") as file:
+            for line in file:
+                if line.startswith(b"VmData:"):
+                    return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    return None

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 
-from .output import OutputStreams
+from .frames import Channel
+from .output import ChildStream
 from .remotes import SshBackend, no_option
 from .ssh import current_errand
+from .worker import is_inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
+    from typing import Any, TextIO
 
     from .remotes import Remote
 
@@ -97,8 +102,8 @@ class SshCommandLineBackend(SshBackend):
         if errand is not None:
             errand.lifeline.greet()
             stdin = errand.lifeline.descriptor
-        with OutputStreams() as streams:
-            _call(words, stdin=stdin, stdout=streams.stdout, stderr=streams.stderr)
+        with _PumpedOutput() as output:
+            _call(words, stdin=stdin, stdout=output.stdout, stderr=output.stderr)
 
     def delete_dir(self, remote: Remote, remote_path: Path) -> None:
         """Run ``rm -Rf`` on a machine."""
@@ -220,3 +225,53 @@ def _call(words: list[str], timeout: float | None = None, **how: Any) -> None:
             end()
     if status:
         raise subprocess.CalledProcessError(status, words)
+
+
+class _PumpedOutput:
+    """The standard output and error of a command, which a thread pumps.
+
+    The thread that runs the command waits for its end.
+
+    Attributes:
+        stdout: What `subprocess` takes for the standard output of the command.
+        stderr: What it takes for the standard error.
+    """
+
+    def __init__(self) -> None:
+        self._streams: list[ChildStream] = []
+        self.stdout = self._lead_to("stdout", sys.stdout, 1)
+        self.stderr = self._lead_to("stderr", sys.stderr, 2)
+
+    def _lead_to(self, name: str, stream: TextIO | None, descriptor: int) -> int | None:
+        if is_inherited(stream, descriptor):
+            return None
+        pumped = ChildStream(name)
+        pumped.lead_to(stream, None)
+        self._streams.append(pumped)
+        return pumped.target
+
+    def __enter__(self) -> _PumpedOutput:
+        if self._streams:
+            own, self._command_runs = _socket.socketpair()
+            self._channel = Channel(own.detach(), is_alive=lambda: True)
+            for stream in self._streams:
+                stream.watch(self._channel)
+            self._thread = threading.Thread(target=self._pump, daemon=True)
+            self._thread.start()
+        return self
+
+    def _pump(self) -> None:
+        with contextlib.suppress(EOFError):
+            self._channel.receive()
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if not self._streams:
+            return
+        # Closing it would tell nothing: a forked process may hold it open, too.
+        self._command_runs.shutdown(_socket.SHUT_RDWR)
+        self._thread.join()
+        for stream in self._streams:
+            stream.drain()
+            stream.close()
+        self._channel.close()
+        self._command_runs.close()

@@ -9,39 +9,19 @@ from __future__ import annotations
 import codecs
 import os
 import select
-import subprocess
 import sys
-import threading
 
 from ..runtime.fork import Lock, call_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, TextIO
+    from typing import Callable, TextIO
 
     from .frames import Channel
 
 # How many of the last lines of a child are kept, and how many characters of them.
 _LINES_KEPT = 20
 _CHARACTERS_KEPT = 5000
-
-
-def is_inherited(stream: TextIO | None, descriptor: int) -> bool:
-    """Tell if a stream of this process is what its children inherit.
-
-    What was written to it so far is flushed, to keep the order.
-
-    Args:
-        stream: The stream.
-        descriptor: The descriptor that children inherit.
-    """
-    if stream is None:
-        return False
-    try:
-        stream.flush()
-        return stream.fileno() == descriptor
-    except (AttributeError, OSError, ValueError):
-        return False
 
 
 def _encoding_of(descriptor: int) -> str:
@@ -178,76 +158,3 @@ class ChildStream:
         self._stop()
         with _writing:
             _active.discard(self)
-
-
-class OutputStreams:
-    """The standard output and error of a child.
-
-    Threads pump what is not inherited.
-
-    Attributes:
-        stdout: What `subprocess` takes for the child's standard output.
-        stderr: What it takes for the standard error.
-    """
-
-    def __init__(self) -> None:
-        self._pumps: list[tuple[int, threading.Thread]] = []
-        self._child_runs, self._child_ended = os.pipe()
-        self.stdout = self._lead_to(sys.stdout, 1)
-        self.stderr = self._lead_to(sys.stderr, 2)
-
-    def _lead_to(self, stream: TextIO | None, descriptor: int) -> int | None:
-        if stream is None:
-            return subprocess.DEVNULL
-        if is_inherited(stream, descriptor):
-            return None
-        encoding = _encoding_of(descriptor)
-        source, target = os.pipe()
-        thread = threading.Thread(
-            target=_pump, args=(source, self._child_runs, stream, encoding), daemon=True
-        )
-        thread.start()
-        self._pumps.append((target, thread))
-        return target
-
-    def __enter__(self) -> OutputStreams:
-        return self
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        # Closing it would tell nothing: a forked process may hold it open, too.
-        os.write(self._child_ended, b"!")
-        for target, _ in self._pumps:
-            os.close(target)
-        for _, thread in self._pumps:
-            thread.join()
-        os.close(self._child_ended)
-        os.close(self._child_runs)
-
-
-def _pump(source: int, child_runs: int, target: TextIO, encoding: str) -> None:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    readable = select.poll()
-    readable.register(source)
-    readable.register(child_runs)
-    try:
-        while True:
-            # What a child of the child writes later is lost: it may keep the stream
-            # open for as long as it likes.
-            piece = b""
-            if source in dict(readable.poll()):
-                piece = os.read(source, 1 << 16)
-            target.write(decoder.decode(piece, final=not piece))
-            if not piece:
-                break
-            _flush(target)
-        _flush(target)
-    except (OSError, ValueError):
-        pass  # The stream was closed meanwhile, or its disk is full.
-    finally:
-        os.close(source)
-
-
-def _flush(stream: TextIO) -> None:
-    flush = getattr(stream, "flush", None)
-    if flush is not None:
-        flush()

@@ -9,9 +9,8 @@ from ..runtime.fork import call_in_child
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
 from .frames import Parcel
-from .process_specification import Conditions
 from .termination import HasLeft
-from .worker import Worker
+from .worker import ProcessSpecification, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,11 +50,11 @@ class PoolTransport(Transport):
         """Have a job done by the first process that is free."""
         form = SessionFrames()
         job.save_to(form)
-        conditions = Conditions(job)
+        specification = ProcessSpecification(job)
         with Parcel(form) as parcel:
             del form
             while True:
-                worker = self._take(job, conditions)
+                worker = self._take(job, specification)
                 is_new = not worker.jobs
                 try:
                     answer = worker.run(job, parcel)
@@ -70,10 +69,10 @@ class PoolTransport(Transport):
                 self._put_back(worker)
                 return answer
 
-    def _take(self, job: Job, conditions: Conditions) -> Worker:
+    def _take(self, job: Job, specification: ProcessSpecification) -> Worker:
         with self._changed:
             while True:
-                worker = self._take_idle(conditions)
+                worker = self._take_idle(specification)
                 if worker is not None:
                     return worker
                 if self._count == self._workers and self._idle:
@@ -87,15 +86,15 @@ class PoolTransport(Transport):
                     raise InterpreterError("The call was cancelled.")
                 self._changed.wait(_INTERVAL)
         try:
-            return Worker(conditions, job.parent_directory, self._idle_timeout)
+            return Worker(specification, job.parent_directory, self._idle_timeout)
         except BaseException:
             self._give_up_place()
             raise
 
-    def _take_idle(self, conditions: Conditions) -> Worker | None:
+    def _take_idle(self, specification: ProcessSpecification) -> Worker | None:
         """Take the process that was used last, if there is one."""
         for worker in self._idle[::-1]:
-            if worker.conditions == conditions:
+            if worker.specification == specification:
                 self._idle.remove(worker)
                 if worker.is_alive():
                     return worker

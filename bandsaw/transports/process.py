@@ -12,9 +12,8 @@ from ..session.frame_form import SessionFrames
 from .background import run_beside
 from .base import Job, Transport
 from .frames import Parcel
-from .process_specification import Conditions
 from .termination import HasLeft
-from .worker import Worker
+from .worker import ProcessSpecification, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,54 +42,60 @@ class ProcessTransport(Transport):
         """Have a job done by a process that has done none before."""
         form = SessionFrames()
         job.save_to(form)
-        conditions = Conditions(job)
+        specification = ProcessSpecification(job)
         with Parcel(form) as parcel:
             del form
-            spare = self._take_spare(conditions)
+            spare = self._take_spare(specification)
             if spare is not None:
                 try:
-                    return self._run(spare, job, parcel, conditions)
+                    return self._run(spare, job, parcel, specification)
                 except HasLeft:
                     pass  # Nobody has begun with the job.
             try:
-                return self._run(self._start(job, conditions), job, parcel, conditions)
+                return self._run(
+                    self._start(job, specification), job, parcel, specification
+                )
             except HasLeft as left:
                 raise left.death from None
 
     def _run(
-        self, worker: Worker, job: Job, parcel: Parcel, conditions: Conditions
+        self,
+        worker: Worker,
+        job: Job,
+        parcel: Parcel,
+        specification: ProcessSpecification,
     ) -> SessionFrames:
         if not self._starts_ahead:
             answer = worker.run(job, parcel)
             worker.retire()
             return answer
         # Starting a process holds up all threads. So a quick answer comes first.
-        ahead = _Once(lambda: self._start_ahead(job, conditions))
+        ahead = _Once(lambda: self._start_ahead(job, specification))
         answer = worker.run(job, parcel, meanwhile=ahead)
         worker.retire()
         run_beside(ahead)
         return answer
 
-    def _start(self, job: Job, conditions: Conditions) -> Worker:
-        return Worker(conditions, job.parent_directory, self._idle_timeout)
+    def _start(self, job: Job, specification: ProcessSpecification) -> Worker:
+        return Worker(specification, job.parent_directory, self._idle_timeout)
 
-    def _take_spare(self, conditions: Conditions) -> Worker | None:
+    def _take_spare(self, specification: ProcessSpecification) -> Worker | None:
         with self._lock:
             spare, self._spare = self._spare, None
         if spare is None:
             return None
-        if spare.conditions == conditions and spare.is_alive():
+        if spare.specification == specification and spare.is_alive():
             return spare
         # It has not worked, so nothing waits for a proper end.
         spare.kill()
         return None
 
-    def _start_ahead(self, job: Job, conditions: Conditions) -> None:
+    def _start_ahead(self, job: Job, specification: ProcessSpecification) -> None:
         with self._lock:
             if self._spare is not None and self._spare.is_alive():
                 return
         try:
-            spare = self._start(job, conditions)
+            spare = self._start(job, specification)
         except (InterpreterStartError, OSError):
             return  # The next call tries it again, and says why.
         spare.prepare(job)

@@ -39,12 +39,11 @@ from .termination import GRACE, HasLeft, describe_end, end_group, signal_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any, Callable, TextIO
 
     from ..session.frame_form import SessionFrames
     from .base import Job
     from .frames import Parcel
-    from .process_specification import Conditions
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0
@@ -56,16 +55,85 @@ _INTERVAL = 0.05
 _TIME_TO_LEAVE = 10.0
 
 
+class ProcessSpecification:
+    """What a process is started with; those with equal ones can replace each other.
+
+    Args:
+        job: The job that needs a process.
+    """
+
+    __slots__ = ("_parts", "archive", "interpreter", "piped", "run", "settings")
+
+    def __init__(self, job: Job) -> None:
+        self.interpreter = job.interpreter
+        self.archive = job.archive
+        self.settings = job.settings.process
+        self.run = job.session.run
+        is_taken = job.output_to is not None
+        self.piped = (
+            is_taken or not is_inherited(sys.stdout, 1),
+            is_taken or not is_inherited(sys.stderr, 2),
+        )
+        self._parts = (
+            # Another one was made when another module was imported.
+            id(self.archive),
+            self.piped,
+            _working_directory(),
+            self.settings,
+            self.interpreter.executable,
+            self.interpreter.environment,
+            # What is known of the run does not travel with every session.
+            (id(self.run), repr(self.run.meta) if self.run.meta else ""),
+            _environment(),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProcessSpecification) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash((id(self.archive), self.piped))
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None  # It was removed.
+
+
+def _environment() -> dict[Any, Any]:
+    # A copy that decodes nothing is ten times faster; it is only compared.
+    return dict(getattr(os.environ, "_data", os.environ))
+
+
+def is_inherited(stream: TextIO | None, descriptor: int) -> bool:
+    """Tell if a stream of this process is what its children inherit.
+
+    What was written to it so far is flushed, to keep the order.
+
+    Args:
+        stream: The stream.
+        descriptor: The descriptor that children inherit.
+    """
+    if stream is None:
+        return False
+    try:
+        stream.flush()
+        return stream.fileno() == descriptor
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
 class Worker:
     """An interpreter process.
 
     Args:
-        conditions: What it is started with.
+        specification: What it is started with.
         parent_directory: Where to make the directory for its temporary files.
         idle_timeout: How long it waits for a job, in seconds.
 
     Attributes:
-        conditions: What it was started with.
+        specification: What it was started with.
         jobs: How many jobs it was given.
 
     Raises:
@@ -74,13 +142,13 @@ class Worker:
 
     def __init__(
         self,
-        conditions: Conditions,
+        specification: ProcessSpecification,
         parent_directory: str,
         idle_timeout: float,
     ) -> None:
-        self.conditions = conditions
+        self.specification = specification
         self.jobs = 0
-        self._executable = conditions.interpreter.executable
+        self._executable = specification.interpreter.executable
         self._is_ready = False
         self._is_leaving = False
         self._lock = Lock()
@@ -91,7 +159,7 @@ class Worker:
         self._directory = TemporaryDirectory(parent_directory, "worker-")
         self._streams = [
             ChildStream(name) if is_piped else None
-            for name, is_piped in zip(("stdout", "stderr"), conditions.piped)
+            for name, is_piped in zip(("stdout", "stderr"), specification.piped)
         ]
         self._pumped = [stream for stream in self._streams if stream is not None]
         self._lifeline = Lifeline()
@@ -119,12 +187,12 @@ class Worker:
         for stream in self._pumped:
             stream.watch(self._channel)
         settings = {
-            **conditions.settings,
+            **specification.settings,
             "lifeline": self._lifeline.settings,
             "temporary_directory": self._directory.path,
         }
         self._lifeline.release_descriptor()
-        run = conditions.run.to_json()
+        run = specification.run.to_json()
         if run["meta"]:
             # It arrives as it does in a saved session.
             import json
@@ -140,13 +208,13 @@ class Worker:
             self._channel.send(frames.HANDSHAKE, handshake.encode())
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
-        main = os.path.join(self.conditions.archive.directory, "__main__.py")
+        main = os.path.join(self.specification.archive.directory, "__main__.py")
         stdout, stderr = (
             None if stream is None else stream.target for stream in self._streams
         )
         process = subprocess.Popen(
             [self._executable, main, "--channel", str(descriptor)],
-            env=self.conditions.interpreter.process_environment(),
+            env=self.specification.interpreter.process_environment(),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

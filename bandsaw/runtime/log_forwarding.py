@@ -98,10 +98,12 @@ def relay_records(
         levels: What is wanted there, as `wanted_levels` has told; `None` if that is as
             it was told before, or nothing is logged there.
     """
+    was_going_on = _forwarding.is_going_on
     _forwarding.send = send
     if levels is not None:
         _forwarding.levels = levels
-    forward_records(_forwarding if _forwarding.is_going_on else None)
+    if was_going_on or _forwarding.is_going_on:
+        forward_records(_forwarding if _forwarding.is_going_on else None)
 
 
 def wanted_levels() -> Levels | None:

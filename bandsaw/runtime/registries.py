@@ -21,12 +21,14 @@ class Registry(Generic[T]):
     """A place for the one function that supplies a fact.
 
     Args:
-        default: The fact as long as no function is registered.
+        default: Supplies the fact as long as no function is registered.
+
+    Attributes:
+        get: Returns the fact. Calling the function itself takes no longer than needed.
     """
 
-    def __init__(self, default: T) -> None:
-        self._default = default
-        self._supply: Callable[[], T] | None = None
+    def __init__(self, default: Callable[[], T]) -> None:
+        self.get = default
 
     def register(self, supply: Callable[[], T]) -> None:
         """Register the function.
@@ -34,12 +36,8 @@ class Registry(Generic[T]):
         Args:
             supply: Returns the fact as it is for the current context.
         """
-        self._supply = supply
-
-    def get(self) -> T:
-        """Return the fact."""
-        return self._default if self._supply is None else self._supply()
+        self.get = supply
 
 
 #: The locks of caches that the current context holds: store and key of each.
-held_locks: Registry[Sequence[tuple[str, str]]] = Registry(())
+held_locks: Registry[Sequence[tuple[str, str]]] = Registry(tuple)

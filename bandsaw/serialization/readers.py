@@ -122,9 +122,8 @@ _reader: contextvars.ContextVar[Reader | None] = contextvars.ContextVar(
 )
 
 
-def current_reader() -> Reader | None:
-    """Return for whom values are written, `None` if that has all that this one has."""
-    return _reader.get()
+#: Returns for whom values are written, `None` if that has all that this one has.
+current_reader = _reader.get
 
 
 @contextlib.contextmanager

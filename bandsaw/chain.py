@@ -130,9 +130,9 @@ class AdviceChain:
         """Return the chain of a task's calls: this one, and the steps the task adds.
 
         Args:
-            task: The task. A user's own task object need not have steps.
+            task: The task, as `bandsaw.tasks.full_task` gives it.
         """
-        steps: tuple[Advice, ...] = getattr(task, "steps", ())
+        steps: tuple[Advice, ...] = task.steps
         if not steps:
             return self
         with _lock:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Mapping, Sequence
 
     from .fingerprint.tokens import Token
-    from .tasks import Task
+    from .tasks import OwnTask, Task
 
 # What nearly all arguments are; nothing has to be imported to know that no task can
 # change one.
@@ -60,7 +60,7 @@ class Execution(SerializableValue):
         kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         self._id = execution_id
-        self._task: Task | None = None
+        self._task: Task | OwnTask | None = None
         self._tokens: dict[str, Token] | None = None
         self._fingerprint: str | None = None
         self.instability = None
@@ -119,7 +119,7 @@ class Execution(SerializableValue):
                     return
             self._id = self._compute_id()
 
-    def argument_tokens(self, task: Task | None = None) -> dict[str, Token]:
+    def argument_tokens(self, task: Task | OwnTask | None = None) -> dict[str, Token]:
         """Return what stands for each argument, the same for equal ones.
 
         Args:
@@ -131,14 +131,13 @@ class Execution(SerializableValue):
         """
         if self._tokens is None:
             arguments: Mapping[str, Any] = {"args": self.args, "kwargs": self.kwargs}
-            # A user's own task does not know what its parameters are called.
-            bind = getattr(self._task or task, "bind", None)
-            if bind is not None:
-                arguments = bind(self.args, self.kwargs) or arguments
+            task = self._task or task
+            if task is not None:
+                arguments = task.bind(self.args, self.kwargs) or arguments
             self._tokens = fingerprint.argument_tokens(arguments)
         return self._tokens
 
-    def fingerprint(self, task: Task | None = None) -> str:
+    def fingerprint(self, task: Task | OwnTask | None = None) -> str:
         """Return the whole fingerprint of the arguments, of which the id is a part.
 
         Args:

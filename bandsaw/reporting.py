@@ -66,8 +66,8 @@ def progress(
     session = _session.get() or _forwarding.session
     if session is None:
         return
-    task = getattr(session.task, "function", None)
-    name = getattr(task, "__qualname__", None) or str(session.task)
+    function = session.full_task.function
+    name = str(session.task) if function is None else function.__qualname__
     facts = {
         "task": name,
         "done": _number(done),

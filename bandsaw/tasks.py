@@ -286,6 +286,80 @@ class Task(SerializableValue):
         return hash(self.task_id)
 
 
+class OwnTask:
+    """A task object of the user's own, with everything that the engine asks of a task.
+
+    The object itself needs to have only `task_id` and `execute`. What else it has is
+    used.
+
+    Args:
+        own: The object.
+    """
+
+    __slots__ = ("own",)
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+
+    @property
+    def task_id(self) -> str:
+        """The id."""
+        return self.own.task_id  # type: ignore[no-any-return]
+
+    @property
+    def advice_parameters(self) -> dict[str, Any]:
+        """The task's parameters for the advices, by name."""
+        return getattr(self.own, "advice_parameters", None) or {}
+
+    @property
+    def steps(self) -> tuple[Advice, ...]:
+        """What the parameters ask for beside the chain."""
+        return getattr(self.own, "steps", ())
+
+    @property
+    def callable(self) -> Any:
+        """What is called, `None` if that is not known."""
+        return getattr(self.own, "callable", None)
+
+    @property
+    def function(self) -> Any:
+        """The function, `None` if there is none."""
+        return getattr(self.own, "function", None)
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The signature of the function.
+
+        Raises:
+            AttributeError: If the object has none.
+        """
+        return self.own.signature  # type: ignore[no-any-return]
+
+    @property
+    def is_generator_function(self) -> bool:
+        """Whether a call gives a generator."""
+        return bool(getattr(self.own, "is_generator_function", False))
+
+    def bind(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Give each argument the name of its parameter, `None` if there are none."""
+        bind = getattr(self.own, "bind", None)
+        return None if bind is None else bind(args, kwargs)
+
+    def __str__(self) -> str:
+        return str(self.own)
+
+
+def full_task(task: Any) -> Task | OwnTask:
+    """Return a task that has everything that the engine asks of one.
+
+    Args:
+        task: A `Task`, which is returned, or a task object of the user's own.
+    """
+    return task if isinstance(task, Task) else OwnTask(task)
+
+
 def below_descriptor(attribute: Any) -> Any:
     """Return the function that an attribute of a class was made of.
 

@@ -17,7 +17,7 @@ from bandsaw.exceptions import NotMovableError
 from bandsaw.execution import Execution
 from bandsaw.identifier import identifier_from_string
 from bandsaw.result import Result
-from bandsaw.tasks import Task
+from bandsaw.tasks import Task, full_task
 from tests.workflows import Workflow
 
 
@@ -440,3 +440,45 @@ def test_threads_agree_on_an_id_that_is_made_up() -> None:
         with ThreadPoolExecutor(4) as pool:
             ids = {future.result() for future in [pool.submit(ask) for _ in range(4)]}
         assert len(ids) == 1
+
+
+# Task objects of the user's own
+
+
+class Own:
+    task_id = "own"
+
+    def execute(self, execution: Execution) -> Any:
+        return execution.args
+
+    def __str__(self) -> str:
+        return "my own"
+
+
+def test_what_an_object_of_the_users_own_lacks_is_empty() -> None:
+    task = full_task(Own())
+
+    assert task.task_id == "own"
+    assert str(task) == "my own"
+    assert task.advice_parameters == {}
+    assert task.steps == ()
+    assert task.function is None
+    assert task.bind((1,), {}) is None
+    assert not task.is_generator_function
+
+
+def test_what_an_object_of_the_users_own_has_is_used() -> None:
+    own: Any = Own()
+    own.advice_parameters = {"cache": False}
+    own.bind = lambda args, kwargs: {"value": args[0]}
+
+    task = full_task(own)
+
+    assert task.advice_parameters == {"cache": False}
+    assert task.bind((1,), {}) == {"value": 1}
+
+
+def test_a_task_needs_nothing_else() -> None:
+    task = Task.create_task(free_function)
+
+    assert full_task(task) is task

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..fingerprint.code import Code, Watch
     from ..fingerprint.tokens import Token
     from ..session import Session
-    from ..tasks import Task
+    from ..tasks import OwnTask, Task
 
     class _Version(NamedTuple):
         """All that is significant for a result but the arguments.
@@ -49,13 +49,13 @@ _ATOMS = frozenset(
 )
 
 
-def is_wanted(task: Task) -> bool:
+def is_wanted(task: Task | OwnTask) -> bool:
     """Tell if results of a task are to be kept at all.
 
     Args:
         task: The task.
     """
-    return _advice_parameters(task).get("cache", True) is not False
+    return task.advice_parameters.get("cache", True) is not False
 
 
 class CachedTask:
@@ -80,12 +80,12 @@ class CachedTask:
 
     def __init__(
         self,
-        task: Task,
+        task: Task | OwnTask,
         code: str,
         compare_python: bool,
         environment: str | None,
     ) -> None:
-        if getattr(task, "is_generator_function", False):
+        if task.is_generator_function:
             raise SerializationError(
                 f"The result of task {task} cannot be cached: it is a generator. "
                 "Return a list, or switch the cache off with @task(cache=False)."
@@ -105,13 +105,12 @@ class CachedTask:
         self._code_in: Callable[..., tuple[Any, ...]]
         self._has_constant_defaults = False
         self._choose_code(task)
-        self._hidden: Container[str] = names_to_hide(_advice_parameters(task)) or ()
+        self._hidden: Container[str] = names_to_hide(task.advice_parameters) or ()
         self._version = _Version(None, "", {})
         self.keys: dict[object, tuple[CacheKey, Watch]] = {}
 
-    def _choose_code(self, task: Task) -> None:
-        # A user's own task may execute without a function of its own.
-        function = getattr(task, "callable", None)
+    def _choose_code(self, task: Task | OwnTask) -> None:
+        function: Any = task.callable
         if isinstance(function, FunctionType) and self._code in ("reachable", "own"):
             from ..fingerprint import code
 
@@ -134,7 +133,7 @@ class CachedTask:
         Raises:
             UnstableValueError: If a significant argument has no stable identity.
         """
-        task = session.task
+        task = session.full_task
         execution: Execution = session.execution
         if self._ignored:
             found = fingerprint_of_tokens(self._tokens(session))
@@ -159,9 +158,8 @@ class CachedTask:
             session: The session of the call, before the task is executed.
             key: The key of the call.
         """
-        task, execution = session.task, session.execution
-        bind = getattr(task, "bind", None)
-        values = None if bind is None else bind(execution.args, execution.kwargs)
+        execution = session.execution
+        values = session.full_task.bind(execution.args, execution.kwargs)
         if values is None:
             values = {"args": execution.args, "kwargs": execution.kwargs}
         arguments: dict[str, list[str]] = {}
@@ -176,7 +174,7 @@ class CachedTask:
 
     def _tokens(self, session: Session) -> dict[str, Token]:
         """Return what stands for the significant arguments."""
-        tokens: dict[str, Token] = session.execution.argument_tokens(session.task)
+        tokens: dict[str, Token] = session.execution.argument_tokens(session.full_task)
         if self._ignored:
             return {name: tokens[name] for name in tokens if name not in self._ignored}
         return tokens
@@ -185,7 +183,7 @@ class CachedTask:
         """Return the significant arguments themselves."""
         execution = session.execution
         if self._ignored:
-            arguments = session.task.bind(execution.args, execution.kwargs)
+            arguments = session.full_task.bind(execution.args, execution.kwargs)
             if arguments is not None:
                 return tuple(
                     arguments[name] for name in arguments if name not in self._ignored
@@ -193,7 +191,7 @@ class CachedTask:
         return (*execution.args, *execution.kwargs.values())
 
     def _version_of(self, session: Session) -> tuple[_Version, Watch | None]:
-        task = session.task
+        task = session.full_task
         code: Code | None = None
         watch: Watch | None = None
         if self._watched_code is not None:
@@ -210,7 +208,7 @@ class CachedTask:
             self._version = version
         return version, watch
 
-    def _digest(self, task: Task, code: Code | None) -> str:
+    def _digest(self, task: Task | OwnTask, code: Code | None) -> str:
         parts = [self._code]
         if self._code == "version":
             parts.append(repr(task.advice_parameters.get("version")))
@@ -224,7 +222,7 @@ class CachedTask:
             parts.append(python_version())
         return sha256("\n".join(parts).encode("utf-8")).hexdigest()
 
-    def _facts(self, task: Task, code: Code | None) -> dict[str, Any]:
+    def _facts(self, task: Task | OwnTask, code: Code | None) -> dict[str, Any]:
         return {
             "task": str(task),
             "python": python_version(),
@@ -242,19 +240,14 @@ def _text_of(value: Any) -> str:
     return repr(text) if isinstance(value, str) else text
 
 
-def _defaults(task: Task) -> tuple[Any, ...]:
+def _defaults(task: Task | OwnTask) -> tuple[Any, ...]:
     function = unwrap(task.callable)
     by_name = getattr(function, "__kwdefaults__", None) or {}
     return (*(getattr(function, "__defaults__", None) or ()), *by_name.values())
 
 
-def _advice_parameters(task: Task) -> dict[str, Any]:
-    # A user's own task needs no parameters.
-    return getattr(task, "advice_parameters", None) or {}
-
-
-def _parameters(task: Task) -> dict[str, Any]:
-    parameter = _advice_parameters(task).get("cache", True)
+def _parameters(task: Task | OwnTask) -> dict[str, Any]:
+    parameter = task.advice_parameters.get("cache", True)
     if not isinstance(parameter, dict):
         # Published releases let everything but False pass.
         return {}
@@ -268,7 +261,7 @@ def _parameters(task: Task) -> dict[str, Any]:
     return parameter
 
 
-def _ignored(task: Task, parameters: dict[str, Any]) -> frozenset[str]:
+def _ignored(task: Task | OwnTask, parameters: dict[str, Any]) -> frozenset[str]:
     names = parameters.get("ignore", ())
     if isinstance(names, str):
         names = (names,)

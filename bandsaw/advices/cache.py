@@ -230,9 +230,10 @@ class CachingAdvice(Advice):
                 return cached
         self._results.trust_signatures_of(session.configuration.serializer)
         cached = None
-        if is_wanted(task):
+        full = session.full_task
+        if is_wanted(full):
             environment = self._environment_behind(session)
-            cached = CachedTask(task, self._code, self._compare_python, environment)
+            cached = CachedTask(full, self._code, self._compare_python, environment)
 
         def forget(_: Any, number: int = id(task)) -> None:
             self._tasks.pop(number, None)

@@ -174,7 +174,7 @@ def _tags(session: Session) -> dict[str, Any]:
         "execution_id": ids.execution_id,
         "session_id": ids.session_id,
     }
-    parameters = getattr(session.task, "advice_parameters", {}).get("metrics") or {}
+    parameters = session.full_task.advice_parameters.get("metrics") or {}
     tags.update(parameters.get("tags") or {})
     return tags
 

@@ -65,8 +65,7 @@ class SshAdvice(RemoteAdvice):
         Raises:
             ConfigurationError: If there is none of this name.
         """
-        # A task object of the user's own may have no parameters.
-        parameters = getattr(session.task, "advice_parameters", {}).get("ssh", {})
+        parameters = session.full_task.advice_parameters.get("ssh", {})
         if not isinstance(parameters, dict):
             raise ConfigurationError(
                 f"The task's parameter ssh has to be like {{'remote': 'default'}}, and "

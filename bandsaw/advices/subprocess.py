@@ -202,8 +202,7 @@ _PARAMETERS = ("interpreter", "timeout", "memory_limit")
 
 
 def _parameters_of(session: Session) -> dict[str, Any]:
-    # A task object of the user's own may have no parameters.
-    parameters = getattr(session.task, "advice_parameters", _NONE).get("subprocess")
+    parameters = session.full_task.advice_parameters.get("subprocess")
     if parameters is None:
         return _NONE
     if not isinstance(parameters, dict) or not set(parameters).issubset(_PARAMETERS):

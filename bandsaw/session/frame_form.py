@@ -9,6 +9,7 @@ from ..exceptions import InvalidSessionError
 from ..execution import Execution
 from ..run import get_run
 from ..serialization.buffers import FileContent, blocks_of
+from ..tasks import full_task
 from .attachments import DIRECTORY, Attachments
 from .saved_form import (
     EXECUTION,
@@ -234,7 +235,9 @@ class _Reader(SessionReader):
         return self._head
 
     def read_execution(self, task: Any, serializer: Serializer) -> Any:
-        return Execution.of_moved(task, self.read_value(EXECUTION, serializer))
+        return Execution.of_moved(
+            full_task(task), self.read_value(EXECUTION, serializer)
+        )
 
     def read_step(self, serializer: Serializer) -> Any:
         return self._head["step"]

@@ -10,6 +10,7 @@ from ..identifier import Ids
 from ..result import Result
 from ..run import get_run
 from ..runtime.temporary import TemporaryDirectory
+from ..tasks import Task, full_task
 from .attachments import Attachments
 from .cancellation import Cancellation
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ..extensions import Extension
     from ..run import Run
     from ..serialization import Serializer
-    from ..tasks import Task
+    from ..tasks import OwnTask
     from .saved_form import SavedForm
     from .state import FrozenSession
 
@@ -219,9 +220,12 @@ class Session:
         if configuration is None:
             self._check("configuration")
         chain: AdviceChain = configuration.chains[self.advice_chain]
-        # Most tasks have none, and a call to find out takes as long as an advice.
-        if getattr(self.task, "steps", ()):
-            chain = chain.for_task(self.task)
+        task: Any = self.task
+        # A call of `full_task` for each session takes as long as an advice.
+        if type(task) is not Task:
+            task = full_task(task)
+        if task.steps:
+            chain = chain.for_task(task)
         self.walk = chain.walk
         self._extensions = chain.extensions
 
@@ -300,6 +304,11 @@ class Session:
         return first_error
 
     # Its parts
+
+    @property
+    def full_task(self) -> Task | OwnTask:
+        """The task with all attributes, also when it is an object of the user's own."""
+        return full_task(self.task)
 
     @property
     def context(self) -> Context:

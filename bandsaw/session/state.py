@@ -12,6 +12,7 @@ from ..execution import Execution
 from ..identifier import Ids
 from ..modules import allow_imports, importable_module_name
 from ..run import Run
+from ..tasks import full_task
 from .saved_form import CONTEXT, EXECUTION, MODERATOR, RESULT, RUN, SESSION, TASK
 
 TYPE_CHECKING = False
@@ -94,7 +95,9 @@ class FrozenSession:
     def chain(self) -> AdviceChain:
         """The chain of the task's calls."""
         assert self.configuration is not None
-        return self.configuration.chains[self.advice_chain].for_task(self.task)
+        return self.configuration.chains[self.advice_chain].for_task(
+            full_task(self.task)
+        )
 
 
 def freeze(session: Session, with_ids: bool = False) -> FrozenSession:
@@ -306,10 +309,10 @@ def name_argument(
         What is to be said; the error itself if it is about something else, or if each
         argument alone can.
     """
-    bind = getattr(task, "bind", None)
-    if execution is None or bind is None or error.part != "execution":
+    if execution is None or error.part != "execution":
         return error
-    for name, value in (bind(execution.args, execution.kwargs) or {}).items():
+    arguments = full_task(task).bind(execution.args, execution.kwargs) or {}
+    for name, value in arguments.items():
         try:
             attempt(value, serializer)
         except Exception:

@@ -82,7 +82,7 @@ class SessionRecords:
 
     def __init__(self, session: Session, ids: Ids, facts: TaskFacts) -> None:
         self.ids = ids
-        parameters = getattr(session.task, "advice_parameters", None) or {}
+        parameters = session.full_task.advice_parameters
         self._eraser: Eraser | None = None
         # The parts of the records, made once for all of them.
         self._task = {

@@ -152,7 +152,7 @@ class Job:
 
     def modules_needed(self) -> tuple[str, list[str]]:
         """Name the module of the configuration, and the others that are needed."""
-        function = getattr(self.session.task, "function", None)
+        function = self.session.full_task.function
         modules = [] if function is None else [function.__module__]
         configuration = self.session.configuration.module_name
         return (

@@ -68,6 +68,15 @@ class Walk:
         """Return the step in which an advice is called after the task."""
         return self.end - 1 - index
 
+    def stop(self, step: int) -> int:
+        """Return the step in which another interpreter stops that a session went to.
+
+        Args:
+            step: The step of the advice that has moved it. What was moved after the
+                task has only the end before it.
+        """
+        return self.after(step) if step < self.task else self.end
+
     def advice_index(self, step: int) -> int:
         """Return the place in the chain of the advice that acts in a step.
 

@@ -7,7 +7,7 @@ import os
 import sys
 
 from .chain import AdviceChain, AdviceChains
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, InvalidSessionError
 from .modules import import_module, importable_module_name, source_directory
 from .run import add_environment_variables
 from .runtime import temporary
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CONFIGURATION_MODULE_ENV_VARIABLE = "BANDSAW_CONFIG_MODULE"
 CONFIGURATION_MODULE_DEFAULT = "bandsaw_config"
+
+#: The file of a distribution archive that names its configuration and its modules.
+ARCHIVE_CONTENTS = "_bandsaw_contents.txt"
 
 # The name that the published user guide gave to the variable.
 _CONFIGURATION_MODULE_ENV_VARIABLES = (
@@ -220,6 +223,8 @@ class _State:
     def __init__(self) -> None:
         self.lock = Lock()
         self.configurations: dict[str, Configuration] = {}
+        #: The names of others that a saved session may name.
+        self.accepted: frozenset[str] = frozenset()
 
 
 _state = _State()
@@ -263,6 +268,54 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
             _state.configurations.pop(name, None)
         raise
     return configuration
+
+
+def configuration_of_session(name: str) -> Configuration:
+    """Return the configuration that a saved session names.
+
+    Its serializer reads the rest of the session. So what is read must not choose any
+    configuration that this process could find.
+
+    Args:
+        name: The name of the configuration's module.
+
+    Raises:
+        InvalidSessionError: If it is neither the default configuration nor one that
+            this process has loaded.
+    """
+    loaded = _state.configurations.get(name)
+    if loaded is not None:
+        return loaded
+    module = sys.modules.get(name)
+    if (
+        name in _state.accepted
+        or name == _default_module_name()
+        # Imported, but not asked for yet
+        or isinstance(
+            getattr(module, "__dict__", {}).get("configuration"), Configuration
+        )
+    ):
+        return get_configuration(name)
+    raise InvalidSessionError(
+        f"The saved session names the configuration {name!r}, which this process has "
+        f"not loaded. If it is yours, call get_configuration({name!r}) first."
+    )
+
+
+def accept_configuration_of_archive(directory: str) -> None:
+    """Let saved sessions name the configuration that a distribution archive is for.
+
+    Args:
+        directory: The directory in which the archive is unpacked. One that is for no
+            configuration lets them name all modules that it lists.
+    """
+    try:
+        path = os.path.join(directory, ARCHIVE_CONTENTS)
+        with open(path, encoding="utf-8") as file:
+            configuration, *modules = file.read().split("\n")
+    except FileNotFoundError:
+        return  # This process was not started from an archive.
+    _state.accepted = frozenset([configuration] if configuration else modules)
 
 
 def directory_of_default_configuration() -> str:

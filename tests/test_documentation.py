@@ -19,6 +19,8 @@ from bandsaw.config import get_configuration
 from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.session import Session, advise
+from bandsaw.session.exchange import continue_session
+from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from bandsaw.transports.base import Transport
 
@@ -170,12 +172,8 @@ class ReadingTransport(Transport):
         for name in self.names:
             self.read[name] = operator.attrgetter(name[len("job.") :])(job)
         self.settings = json.loads(job.write_settings(more=1).read_text("utf-8"))
-        with open(job.input, "rb") as saved:
-            session = Session().restore(saved)
-        session.proceed()
-        with open(job.output, "wb") as answer:
-            session.save(answer)
-        session.remove_temp_dir()
+        with open(job.input, "rb") as saved, open(job.output, "wb") as answer:
+            continue_session(SessionFile(saved), SessionFile(answer))
         assert zipfile.is_zipfile(job.archive.path)
         assert Path(job.archive.directory, "bandsaw").is_dir()
         assert job.directory.is_dir()

@@ -10,7 +10,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from ..config import Configuration
+from ..config import ARCHIVE_CONTENTS, Configuration
 from ..exceptions import ConfigurationError
 from ..interpreter import is_own_source
 from ..modules import find_module, importable_module_name, script_module_name
@@ -100,12 +100,23 @@ class DistributionArchive:
             beside = self._path.with_name(self._path.name + ".part")
             try:
                 with open(beside, "wb", opener=open_private) as stream:
-                    _write(stream, files)
+                    _write(stream, files, {ARCHIVE_CONTENTS: self._contents})
                 self._archive_id = hashlib.sha256(beside.read_bytes()).hexdigest()
                 os.replace(beside, self._path)
             finally:
                 if beside.exists():
                     beside.unlink()
+
+    @property
+    def configuration_name(self) -> str | None:
+        """The module of the configuration that its sessions have, if it is for one."""
+        return None
+
+    @property
+    def _contents(self) -> str:
+        # One name a line: a process that only continues sessions reads it.
+        names = map(importable_module_name, self.modules)
+        return "\n".join((self.configuration_name or "", *names))
 
     def _files(self) -> dict[str, str]:
         """Return the paths of all files by their names in the archive."""
@@ -137,16 +148,20 @@ class DistributionArchive:
         return f"<DistributionArchive {self._path}>"
 
 
-def _write(stream: IO[bytes], files: dict[str, str]) -> None:
+def _write(stream: IO[bytes], files: dict[str, str], texts: dict[str, str]) -> None:
     with zipfile.ZipFile(stream, "w") as archive:
-        for name, path in sorted(files.items()):
+        for name in sorted((*files, *texts)):
             entry = zipfile.ZipInfo(name)  # Always of the same date.
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o600 << 16
-            with open(path, "rb") as source:
-                # The first call after each edit waits for it. Trying harder takes
-                # longer, and saves a tenth of the size.
-                archive.writestr(entry, source.read(), compresslevel=1)
+            if name in texts:
+                content = texts[name].encode("utf-8")
+            else:
+                with open(files[name], "rb") as source:
+                    content = source.read()
+            # The first call after each edit waits for it. Trying harder takes longer,
+            # and saves a tenth of the size.
+            archive.writestr(entry, content, compresslevel=1)
 
 
 def _own_modules() -> dict[str, str]:
@@ -307,6 +322,11 @@ class _TemporaryArchive(DistributionArchive):
         self._temporary: TemporaryDirectory | None = None
         self._loaded = 0
         self._own: dict[str, object] = {}
+
+    @property
+    def configuration_name(self) -> str | None:
+        """The module of the configuration."""
+        return importable_module_name(self._configuration.module_name)
 
     def build(self) -> None:
         with self._lock:

@@ -19,6 +19,7 @@ from ..exceptions import (
     InterpreterError,
     InterpreterStartError,
     InvalidSessionError,
+    ProtocolError,
     RemoteTraceback,
     SerializationError,
 )
@@ -98,9 +99,7 @@ def continue_session(
 
 def _check_stop(session: Session, mover: int) -> None:
     walk = session.walk
-    # What was moved on the way back has only the end before it.
-    stop = walk.after(mover) if mover < walk.task else walk.end
-    if session.step != stop:
+    if session.step != walk.stop(mover):
         raise AdviceError(
             f"Not all advice has been applied. {walk.describe(session.step)} of chain "
             f"{session.advice_chain!r} returned without proceed() or conclude(), in "
@@ -214,22 +213,9 @@ def write_report(
         error: Why.
         session: The session, as far as it was restored.
     """
-    message = str(error) if isinstance(error, BandsawError) else _describe(error)
-    report: dict[str, Any] = {
-        "phase": phase,
-        "error": type(error).__name__,
-        "message": message + explain_missing_module(error),
-        "traceback": _format(error),
-    }
-    if isinstance(error, SerializationError):
-        report["part"], report["reason"] = error.part, error.reason
-    if phase == RESTORING:
-        if _is_of_missing_module(error):
-            report["modules"] = importable_modules()
-        # Those that were imported for what was read
-        report["versions"] = versions_of(sys.modules)
+    report = _Report(phase, error)
     with target.write(None) as answer:
-        answer.write_json(_REPORT, report)
+        answer.write_json(_REPORT, vars(report))
         if session is not None and session.configuration is not None:
             stream = io.BytesIO()
             try:
@@ -237,6 +223,92 @@ def write_report(
             except Exception:
                 return  # It arrives as text.
             answer.write_bytes(_EXCEPTION, stream.getvalue())
+
+
+class _Report:
+    """Why there is no session to answer with.
+
+    Args:
+        phase: What failed: `RESTORING`, `WALKING` or `SAVING`.
+        error: Why.
+
+    Attributes:
+        phase: What failed.
+        error: The name of the exception's class.
+        message: What it says.
+        traceback: Where it was raised.
+        part: The part of the session that could not be written or read.
+        reason: Why it could not.
+        modules: What the other interpreter could import, if it lacked a module.
+        versions: The versions of what was imported for what was read.
+    """
+
+    modules: Sequence[str] | None = None
+
+    def __init__(self, phase: str, error: BaseException) -> None:
+        self.part: str | None
+        message = str(error) if isinstance(error, BandsawError) else _describe(error)
+        self.phase = phase
+        self.error = type(error).__name__
+        self.message = message + explain_missing_module(error)
+        self.traceback = _format(error)
+        self.part, self.reason = None, ""
+        if isinstance(error, SerializationError):
+            self.part, self.reason = error.part, error.reason
+        self.versions: Versions = {}
+        if phase == RESTORING:
+            if _is_of_missing_module(error):
+                self.modules = importable_modules()
+            self.versions = versions_of(sys.modules)
+
+    @classmethod
+    def read(cls, content: bytes) -> _Report:
+        """Read what another interpreter has reported.
+
+        Raises:
+            ProtocolError: If that is no report.
+        """
+        report = cls.__new__(cls)
+        try:
+            values = _read_json(content)
+            report.phase = _one_of((RESTORING, WALKING, SAVING), values["phase"])
+            report.error = _text_of(values["error"])
+            report.message = _text_of(values["message"])
+            report.traceback = _text_of(values["traceback"])
+            part, modules = values.get("part"), values.get("modules")
+            report.part = None if part is None else _text_of(part)
+            report.reason = _text_of(values.get("reason", ""))
+            report.modules = None if modules is None else [*map(_text_of, modules)]
+            report.versions = _read_versions(values.get("versions", {}))
+        except _WRONG as error:
+            raise ProtocolError(
+                "The other interpreter has failed, and what it reports of that makes "
+                f"no sense: {error!r}"
+            ) from error
+        return report
+
+
+# What reading plain data raises that is not what it should be.
+_WRONG = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+
+
+def _text_of(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _one_of(known: Sequence[str], value: Any) -> str:
+    if value not in known:
+        raise ValueError(f"{value!r} is none of {known}")
+    return _text_of(value)
+
+
+def _read_versions(values: Any) -> Versions:
+    versions = {}
+    for root, (name, version) in values.items():
+        versions[root] = _text_of(name), _text_of(version)
+    return versions
 
 
 def _is_of_missing_module(error: BaseException | None) -> bool:
@@ -254,11 +326,13 @@ def modules_of_reader(answer: SavedForm) -> Sequence[str] | None:
     Returns:
         The names of its outermost modules; `None` if it missed nothing.
     """
-    report = answer.peek((_REPORT,)).get(_REPORT)
-    if report is None:
+    content = answer.peek((_REPORT,)).get(_REPORT)
+    if content is None:
         return None
-    modules: Sequence[str] | None = _read_json(report).get("modules")
-    return modules
+    try:
+        return _Report.read(content).modules
+    except ProtocolError:
+        return None  # Receiving the answer says so.
 
 
 def _read_json(content: bytes) -> Any:
@@ -284,22 +358,26 @@ def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
     try:
         members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN, VERSIONS))
         if _REPORT in members:
-            report = _read_json(members[_REPORT])
+            report = _Report.read(members[_REPORT])
             return _failure(session, report, members.get(_EXCEPTION))
-        session.restore_from(answer)
+        session.receive_from(answer)
     except SerializationError as error:
-        return _with_versions(error, _read_json(members.get(VERSIONS, b"{}")))
-    except InvalidSessionError as error:
+        try:
+            theirs = _read_versions(_read_json(members.get(VERSIONS, b"{}")))
+        except _WRONG:
+            theirs = {}  # It is only there to explain the error.
+        return _with_versions(error, theirs)
+    except (InvalidSessionError, ProtocolError) as error:
         return error
     exception = _exception_of(session)
     if exception is not None and TRACEBACK in members:
         if CHAIN in members:
             restore_chain(exception, members[CHAIN], session.serializer)
-        _give_cause(exception, members[TRACEBACK].decode("utf-8"))
+        _give_cause(exception, members[TRACEBACK].decode("utf-8", "replace"))
     return None
 
 
-def _with_versions(error: SerializationError, theirs: Any) -> SerializationError:
+def _with_versions(error: SerializationError, theirs: Versions) -> SerializationError:
     """Add which versions differ, which may be why something could not be read."""
     if not theirs:
         return error
@@ -311,23 +389,21 @@ def _with_versions(error: SerializationError, theirs: Any) -> SerializationError
     return described
 
 
-def _failure(
-    session: Session, report: dict[str, Any], written: bytes | None
-) -> Exception:
+def _failure(session: Session, report: _Report, written: bytes | None) -> Exception:
     error = _exception_of_ours(report)
-    if report["phase"] == RESTORING and isinstance(error, SerializationError):
+    if report.phase == RESTORING and isinstance(error, SerializationError):
         # Only here each argument is at hand on its own.
         with allow_imports():
             error = name_argument(
                 error, session.task, session.execution, session.serializer, read_alone
             )
-        error = _with_versions(error, report.get("versions", {}))
-    _give_cause(error, report["traceback"])
-    if report["phase"] == WALKING:
+        error = _with_versions(error, report.versions)
+    _give_cause(error, report.traceback)
+    if report.phase == WALKING:
         raised = _read_exception(session, written)
         if raised is None:
             raise error
-        _give_cause(raised, report["traceback"])
+        _give_cause(raised, report.traceback)
         raise raised
     return error
 
@@ -353,18 +429,18 @@ def _read_exception(session: Session, written: bytes | None) -> BaseException | 
     return error if isinstance(error, BaseException) else None
 
 
-def _exception_of_ours(report: dict[str, Any]) -> Exception:
-    kind = getattr(exceptions, report["error"], None)
+def _exception_of_ours(report: _Report) -> Exception:
+    kind = getattr(exceptions, report.error, None)
     if isinstance(kind, type) and issubclass(kind, BandsawError):
-        error = kind(report["message"])
+        error = kind(report.message)
         if isinstance(error, SerializationError):
-            error.part, error.reason = report["part"], report["reason"]
+            error.part, error.reason = report.part, report.reason
         return error
     text = (
-        f"The other interpreter failed while {report['phase']} the session: "
-        f"{report['message']}"
+        f"The other interpreter failed while {report.phase} the session: "
+        f"{report.message}"
     )
-    if report["phase"] == RESTORING:
+    if report.phase == RESTORING:
         return InterpreterStartError(text)
     return InterpreterError(text)
 

@@ -485,11 +485,13 @@ class Session:
     def save_changes_to(
         self, form: SavedForm, extra: Callable[[], Mapping[str, bytes]] | None = None
     ) -> None:
-        """Write what has changed since the session was restored.
+        """Write what has become of the session since it was restored.
+
+        That is its result, its context, its step, and new attachments. The task, its
+        arguments and the run are those of the session that was saved first.
 
         Args:
-            form: Where to write it. Restoring it into the session that was saved first
-                keeps there what is left out here.
+            form: Where to write it.
             extra: Gives more members by name, which belong to no session, when all
                 others are written.
         """
@@ -516,16 +518,41 @@ class Session:
         self.result = frozen.result  # type: ignore[assignment]
         self._context, self._notes, self._run = frozen.context, None, frozen.run
         self._ids = frozen.ids or self._ids
-        if self._attachments or frozen.attachments:
-            self._attachments = self.attachments.replaced_by(frozen.attachments)
+        self._add_attachments(frozen)
         self.choose_chain()
         self._position, self._ahead = None, _NOTHING
         if frozen.step != NOT_STARTED:
             self._stand_before(frozen.step + 1)
         if is_first:
-            # What comes back from further on is news for whoever has sent this first.
+            # What comes back from further on is news for the first sender.
             self._restored = frozen
         return self
+
+    def receive_from(self, form: SavedForm) -> None:
+        """Take over what another interpreter has made of the session.
+
+        Args:
+            form: Its answer.
+
+        Raises:
+            ProtocolError: If the answer brings more than a result, a context,
+                attachments and the step in which the other interpreter has to stop.
+            InvalidSessionError: If it is not whole.
+            SerializationError: If a part of it cannot be read.
+        """
+        from .state import freeze, read_answer
+
+        stop = self.walk.stop(self.step)
+        answer = read_answer(form, freeze(self), stop, self._make_temp_dir)
+        self.result = answer.result  # type: ignore[assignment]
+        self._context = answer.context
+        self._ids = answer.ids or self._ids
+        self._add_attachments(answer)
+        self._stand_before(stop + 1)
+
+    def _add_attachments(self, frozen: FrozenSession) -> None:
+        if self._attachments or frozen.attachments:
+            self._attachments = self.attachments.replaced_by(frozen.attachments)
 
     def __repr__(self) -> str:
         return f"<Session of {self.task}>"

@@ -5,25 +5,29 @@ from __future__ import annotations
 from io import BytesIO
 
 from ..chain import NOT_STARTED
-from ..config import get_configuration
+from ..config import configuration_of_session
 from ..context import Context
-from ..exceptions import BandsawError, InvalidSessionError, SerializationError
+from ..exceptions import (
+    BandsawError,
+    InvalidSessionError,
+    ProtocolError,
+    SerializationError,
+)
 from ..execution import Execution
 from ..identifier import Ids
 from ..modules import allow_imports, importable_module_name
 from ..run import Run
-from ..tasks import full_task
+from ..tasks import Task, full_task
 from .saved_form import CONTEXT, EXECUTION, MODERATOR, RESULT, RUN, SESSION, TASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping
+    from typing import Any, Callable, Mapping, Sequence
 
     from ..chain import AdviceChain
     from ..config import Configuration
     from ..result import Result
     from ..serialization import Serializer
-    from ..tasks import Task
     from .attachments import Attachment
     from .saved_form import SavedForm, SessionReader, SessionWriter
     from .session import Session
@@ -137,11 +141,11 @@ class Part:
         member: The member of the saved session.
         write: Writes it, as a part of a session.
         read: Reads it; the parts before it are in the session then.
-        stays: Whether a walk leaves it as it is, so that it is no news for a reader
-            that has the same object. Otherwise it is always news.
+        is_given: Whether it is what the caller has given, and no news for it. The other
+            parts are always news.
     """
 
-    __slots__ = ("member", "name", "read", "stays", "write")
+    __slots__ = ("is_given", "member", "name", "read", "write")
 
     def __init__(
         self,
@@ -149,13 +153,13 @@ class Part:
         member: str,
         write: Callable[[SessionWriter, Any, FrozenSession], None],
         read: Callable[[SessionReader, FrozenSession], Any],
-        stays: bool = False,
+        is_given: bool = False,
     ) -> None:
         self.name = name
         self.member = member
         self.write = write
         self.read = read
-        self.stays = stays
+        self.is_given = is_given
 
 
 def _write_run(writer: SessionWriter, run: Any, session: FrozenSession) -> None:
@@ -217,19 +221,16 @@ def _read_step(reader: SessionReader, session: FrozenSession) -> int:
 
 
 #: The parts of a session in the order in which they are written and read.
-PARTS = (
-    Part("run", RUN, _write_run, _read_run, stays=True),
-    Part("task", TASK, _write_task, _read_task, stays=True),
-    Part("execution", EXECUTION, _write_execution, _read_execution, stays=True),
+PARTS: tuple[Part, ...] = (
+    Part("run", RUN, _write_run, _read_run, is_given=True),
+    Part("task", TASK, _write_task, _read_task, is_given=True),
+    Part("execution", EXECUTION, _write_execution, _read_execution, is_given=True),
     Part("context", CONTEXT, _write_context, _read_context),
     Part("result", RESULT, _write_result, _read_result),
     Part("step", MODERATOR, _write_step, _read_step),
 )
-
-
-def _required(form: SavedForm, known: FrozenSession) -> frozenset[str]:
-    # Only of a session that was saved before may more be left out.
-    return form.required if known.task is None else form.required_changes
+_GIVEN = tuple(part for part in PARTS if part.is_given)
+_CHANGING = tuple(part for part in PARTS if not part.is_given)
 
 
 def write(
@@ -243,13 +244,17 @@ def write(
     Args:
         session: The session. It has a configuration and a run.
         form: Where to write them.
-        known: What the reader has already and does not get again.
+        known: The session as its reader has given it, which gets only what changes.
         extra: Gives more members by name, when all others are written.
     """
     assert session.configuration is not None
     if known is None:
-        known = FrozenSession(run=form.run_of_reader)
-    required = _required(form, known)
+        parts, required, attachments = PARTS, form.required, _NO_ATTACHMENTS
+        if form.run_of_reader is session.run:
+            parts = PARTS[1:]
+    else:
+        parts, required = _CHANGING, form.required_changes
+        attachments = known.attachments
     with form.write(session.serializer) as writer:
         writer.write_header(
             {
@@ -260,20 +265,16 @@ def write(
                 "ids": None if session.ids is None else str(session.ids),
             }
         )
-        for part in PARTS:
+        for part in parts:
             value = getattr(session, part.name)
-            if value is None:
-                is_news = part.member in required
-            else:
-                is_news = not part.stays or getattr(known, part.name) is not value
-            if is_news:
+            if value is not None or part.member in required:
                 part.write(writer, value, session)
         if extra is not None:
             for member, content in extra().items():
                 writer.write_bytes(member, content)
         if session.attachments:
             for name, attachment in session.attachments.items():
-                if known.attachments.get(name) is not attachment:
+                if attachments.get(name) is not attachment:
                     writer.write_attachment(name, attachment)
 
 
@@ -351,17 +352,124 @@ def _read(
     directory_for: Callable[[Configuration], str],
 ) -> FrozenSession:
     reader = form.read()
+    module_name, advice_chain, ids = _read_header(reader)
+    configuration = known.configuration
+    if configuration is None:
+        configuration = configuration_of_session(module_name)
+    elif not _names(configuration, module_name):
+        raise InvalidSessionError(
+            f"The saved session names the configuration {module_name!r}, but is read "
+            f"by a session of {configuration.module_name!r}."
+        )
+    session = _begin(known, configuration, advice_chain, ids)
+    # Only of a session that was saved before may more be left out.
+    required = form.required if known.task is None else form.required_changes
+    _read_parts(reader, session, PARTS, required, directory_for)
+    return session
+
+
+def read_answer(
+    form: SavedForm,
+    known: FrozenSession,
+    stop: int,
+    directory_for: Callable[[Configuration], str],
+) -> FrozenSession:
+    """Read what another interpreter has made of a session.
+
+    Args:
+        form: Its answer.
+        known: The session that it was given.
+        stop: The step in which it has to stop.
+        directory_for: Gives the directory in which attachments are put.
+
+    Returns:
+        The session as it is now. Its attachments are those of the answer only.
+
+    Raises:
+        ProtocolError: If the answer brings anything that is not the other interpreter's
+            to choose. Nothing of it has been deserialized then but its step.
+        InvalidSessionError: If it is not whole.
+        SerializationError: If a part of it cannot be read.
+    """
+    with allow_imports():
+        return _read_answer(form, known, stop, directory_for)
+
+
+def _read_answer(
+    form: SavedForm,
+    known: FrozenSession,
+    stop: int,
+    directory_for: Callable[[Configuration], str],
+) -> FrozenSession:
+    reader = form.read()
+    for part in _GIVEN:
+        if part.member in reader.members:
+            raise _not_its_choice(f"a {part.name} ({part.member})")
+    configuration = known.configuration
+    assert configuration is not None
+    module_name, advice_chain, ids = _read_header(reader)
+    if not _names(configuration, module_name):
+        raise _not_its_choice(f"the configuration {module_name!r}")
+    if advice_chain != known.advice_chain:
+        raise _not_its_choice(f"the advice chain {advice_chain!r}")
+    if not _are_ids_of(known, ids):
+        raise _not_its_choice(f"the ids {str(ids)!r}")
+    session = _begin(known, configuration, advice_chain, ids)
+    _read_parts(reader, session, _CHANGING[-1:], form.required_changes)
+    if session.step != stop:
+        raise _not_its_choice(f"step {session.step} instead of step {stop}")
+    _read_parts(reader, session, _CHANGING[:-1], form.required_changes, directory_for)
+    # A task object of the user's own may execute to anything.
+    if isinstance(known.task, Task) and not hasattr(session.result, "exception"):
+        raise _not_its_choice(f"a {type(session.result).__name__} instead of a result")
+    return session
+
+
+def _not_its_choice(what: str) -> ProtocolError:
+    return ProtocolError(
+        f"The interpreter that has continued the session answers with {what}. An "
+        "answer brings a result, a context, attachments, and the step of the advice "
+        "that has moved the session."
+    )
+
+
+def _are_ids_of(known: FrozenSession, ids: Ids | None) -> bool:
+    """Tell if the ids of an answer can be those of the session that was given."""
+    if ids is None or ids == known.ids:
+        return True
+    if known.ids is not None or known.task is None or known.run is None:
+        return False
+    # That of the execution was computed there. It must not look like anything else.
+    return (
+        ids.task_id == known.task.task_id
+        and ids.run_id == known.run.run_id
+        and _HEX_DIGITS.issuperset(ids.execution_id)
+    )
+
+
+def _read_header(reader: SessionReader) -> tuple[str, str, Ids | None]:
+    """Return the names of the configuration and the chain, and the ids."""
     header = reader.read_header()
     try:
-        module_name = _checked(header["configuration"], str)
-        advice_chain = _checked(header["advice_chain"], str)
-        ids = None
-        if header["ids"] is not None:
-            ids = Ids.from_string(_checked(header["ids"], str))
+        ids = header["ids"]
+        return (
+            _checked(header["configuration"], str),
+            _checked(header["advice_chain"], str),
+            None if ids is None else Ids.from_string(_checked(ids, str)),
+        )
     except _WRONG as error:
         raise _refusal(SESSION, error) from error
-    configuration = _configuration(module_name, known.configuration)
-    session = FrozenSession(
+
+
+def _begin(
+    known: FrozenSession,
+    configuration: Configuration,
+    advice_chain: str,
+    ids: Ids | None,
+) -> FrozenSession:
+    """Return a session that has what its reader has until something is read."""
+    configuration.chains[advice_chain]  # Refuses a name that it does not have.
+    return FrozenSession(
         configuration,
         advice_chain,
         ids,
@@ -371,10 +479,21 @@ def _read(
         known.context,
         known.result,
     )
-    configuration.chains[advice_chain]  # Refuses a name that it does not have.
+
+
+def _names(configuration: Configuration, module_name: str) -> bool:
+    return importable_module_name(configuration.module_name) == module_name
+
+
+def _read_parts(
+    reader: SessionReader,
+    session: FrozenSession,
+    parts: Sequence[Part],
+    required: frozenset[str],
+    directory_for: Callable[[Configuration], str] | None = None,
+) -> None:
     members = reader.members
-    required = _required(form, known)
-    for part in PARTS:
+    for part in parts:
         if part.member in members or part.member in required:
             try:
                 setattr(session, part.name, part.read(reader, session))
@@ -382,15 +501,11 @@ def _read(
                 raise
             except _WRONG as error:
                 raise _refusal(part.member, error) from error
-    if reader.attachments:
-        session.attachments = reader.extract_attachments(directory_for(configuration))
-    return session
-
-
-def _configuration(module_name: str, known: Configuration | None) -> Configuration:
-    if known is not None and importable_module_name(known.module_name) == module_name:
-        return known
-    return get_configuration(module_name)
+    if reader.attachments and directory_for is not None:
+        assert session.configuration is not None
+        session.attachments = reader.extract_attachments(
+            directory_for(session.configuration)
+        )
 
 
 def _checked(value: Any, kind: type) -> Any:
@@ -398,6 +513,8 @@ def _checked(value: Any, kind: type) -> Any:
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value
 
+
+_HEX_DIGITS = frozenset("0123456789abcdef")
 
 # What a member raises that is not what it should be.
 _WRONG = (KeyError, TypeError, ValueError)

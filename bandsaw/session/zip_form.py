@@ -81,7 +81,7 @@ class SessionFile(SavedForm):
             with zipfile.ZipFile(self._stream) as file:
                 there = set(file.namelist()).intersection(members)
                 return {name: file.read(name) for name in there}
-        except zipfile.BadZipFile:
+        except _BROKEN:
             return {}  # Reading it says what is wrong.
 
 

@@ -544,14 +544,69 @@ def test_a_refused_stream_leaves_the_session_as_it_was(
     assert advise(session) == Result(42)
 
 
-def test_the_configuration_of_a_session_has_to_be_there(content: bytes) -> None:
+def naming(content: bytes, configuration: str) -> bytes:
     members = members_of(content)
     header = json.loads(members["session.json"].decode())
-    header["configuration"] = "no_such_configuration"
-    members["session.json"] = json.dumps(header).encode()
+    header["configuration"] = configuration
+    return zipped({**members, "session.json": json.dumps(header).encode()})
 
-    with pytest.raises(ModuleNotFoundError, match="no_such_configuration"):
-        restored(zipped(members))
+
+@pytest.fixture(name="planted")
+def _planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a configuration that could be imported, but was not."""
+    name = "planted_configuration"
+    path = tmp_path / f"{name}.py"
+    path.write_text(
+        "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
+        f"configuration.set_temp_directory({str(tmp_path)!r})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+def test_a_session_does_not_choose_a_configuration_that_is_not_loaded(
+    content: bytes, planted: str
+) -> None:
+    call = f"call get_configuration\\('{planted}'\\) first"
+    with pytest.raises(InvalidSessionError, match=call):
+        restored(naming(content, planted))
+
+    assert planted not in sys.modules
+
+
+def test_a_session_may_have_a_configuration_that_was_loaded_before(
+    content: bytes, planted: str
+) -> None:
+    configuration = bandsaw.get_configuration(planted)
+
+    session = restored(naming(content, planted))
+
+    assert session.configuration is configuration
+    session.remove_temp_dir()
+
+
+def test_a_session_may_have_the_default_configuration(
+    content: bytes, planted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANDSAW_CONFIG_MODULE", planted)
+
+    session = restored(naming(content, planted))
+
+    assert session.configuration.module_name == planted
+    session.remove_temp_dir()
+
+
+def test_a_session_of_a_configuration_reads_no_other_one(
+    configuration: bandsaw.Configuration, content: bytes, planted: str
+) -> None:
+    bandsaw.get_configuration(planted)
+    session = session_of(configuration)
+
+    with pytest.raises(InvalidSessionError, match=planted):
+        session.restore(io.BytesIO(naming(content, planted)))
+
+    assert session.configuration is configuration
 
 
 def test_a_large_attachment_is_copied_piece_by_piece(

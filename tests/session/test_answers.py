@@ -1,0 +1,328 @@
+"""Answers of interpreters that are not trusted bring what they may, or are refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import bandsaw
+from bandsaw import Advice, JsonSerializer
+from bandsaw.context import Context
+from bandsaw.exceptions import (
+    BandsawError,
+    InvalidSessionError,
+    ProtocolError,
+    SerializationError,
+)
+from bandsaw.execution import Execution
+from bandsaw.result import Result
+from bandsaw.session import Session
+from bandsaw.session.exchange import continue_session, receive_answer
+from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.saved_form import SavedForm
+from bandsaw.session.zip_form import SessionFile
+from bandsaw.tasks import Task
+from tests.configurations import loadable_configuration
+
+ran: list[Any] = []
+
+
+def double(value: Any) -> Any:
+    return value * 2
+
+
+def betray(*values: Any) -> Any:
+    ran.append(values)
+
+
+class Answer:
+    """What another interpreter answers, to be changed.
+
+    Attributes:
+        header: What the session says of itself.
+        step: Where it stands.
+        members: The other members.
+    """
+
+    def __init__(self, serializer: bandsaw.Serializer) -> None:
+        self.serializer = serializer
+        self.header: dict[str, Any] = {}
+        self.step: Any = None
+        self.members: dict[str, bytes] = {}
+
+    def set(self, member: str, value: Any) -> None:
+        stream = io.BytesIO()
+        self.serializer.serialize(value, stream)
+        self.members[member] = stream.getvalue()
+
+
+class FrameAnswer(Answer):
+    @staticmethod
+    def new() -> SavedForm:
+        return SessionFrames()
+
+    def take(self, form: Any) -> None:
+        self.header = {k: v for k, v in form.head.items() if k != "step"}
+        self.step = form.head.get("step")
+        self.members = {name: bytes(c) for name, (c, _) in form.members.items()}
+
+    def form(self) -> SavedForm:
+        form = SessionFrames()
+        form.head = {**self.header, "step": self.step}
+        form.members = {name: (c, ()) for name, c in self.members.items()}
+        head, pieces, _ = form.pack()
+        return SessionFrames.unpack(head, b"".join(pieces), [])
+
+
+class ZipAnswer(Answer):
+    @staticmethod
+    def new() -> SavedForm:
+        return SessionFile(io.BytesIO())
+
+    def take(self, form: Any) -> None:
+        with zipfile.ZipFile(form._stream) as file:
+            self.members = {name: file.read(name) for name in file.namelist()}
+        if "session.json" in self.members:
+            self.header = json.loads(self.members.pop("session.json").decode())
+            moderator = io.BytesIO(self.members.pop("moderator.dat"))
+            self.step = self.serializer.deserialize(moderator)["step"]
+
+    def form(self) -> SavedForm:
+        if self.header:
+            self.set("moderator.dat", {"step": self.step})
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as file:
+            if self.header:
+                file.writestr("session.json", json.dumps(self.header))
+            for name, content in self.members.items():
+                file.writestr(name, content)
+        return SessionFile(stream)
+
+
+class Moves(Advice):
+    """Continues sessions in this process, and changes what is answered."""
+
+    def __init__(self, kind: Any, change: Callable[[Any], None]) -> None:
+        self.kind = kind
+        self.change = change
+
+    def before(self, session: Session) -> None:
+        answer = self.kind(session.serializer)
+        sent, received = answer.new(), answer.new()
+        session.save_to(sent)
+        continue_session(sent, received)
+        answer.take(received)
+        self.change(answer)
+        failure = receive_answer(session, answer.form())
+        if failure is None:
+            session.proceed()
+        else:
+            session.conclude(Result(exception=failure))
+
+    def after(self, session: Session) -> None:
+        """End the walk there."""
+
+
+@pytest.fixture(name="configuration", params=["json", "pickle"])
+def _configuration(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[bandsaw.Configuration]:
+    ran.clear()
+    with loadable_configuration() as configuration:
+        if request.param == "json":
+            configuration.set_serializer(JsonSerializer())
+        yield configuration.set_temp_directory(tmp_path)
+
+
+Run = Callable[[Callable[[Any], None]], Session]
+
+
+@pytest.fixture(name="answered", params=[FrameAnswer, ZipAnswer])
+def _answered(
+    request: pytest.FixtureRequest, configuration: bandsaw.Configuration
+) -> Run:
+    def run(change: Callable[[Any], None]) -> Session:
+        configuration.add_advice_chain(Advice(), Moves(request.param, change))
+        task = Task.create_task(double, {"version": "1"})
+        session = Session(task, Execution.of_call(task, (21,), {}), configuration)
+        session.initiate()
+        session.remove_temp_dir()
+        assert session.task is task
+        assert session.execution.args == (21,)
+        assert session.configuration is configuration
+        return session
+
+    return run
+
+
+def other_task() -> Task:
+    return Task.create_task(betray, {"version": "1"})
+
+
+def other_arguments() -> Execution:
+    return Execution("e", ("other",))
+
+
+CHANGES: dict[str, Callable[[Any], None]] = {
+    "another task": lambda answer: answer.set("task.dat", other_task()),
+    "other arguments": lambda answer: answer.set("execution.dat", other_arguments()),
+    "another run": lambda answer: answer.members.update({"run.json": b"{}"}),
+    "another configuration": lambda answer: answer.header.update(configuration="os"),
+    "another chain": lambda answer: answer.header.update(advice_chain="other"),
+    "ids of another call": lambda answer: answer.header.update(ids="a_b_c"),
+    "ids that lead elsewhere": lambda answer: answer.header.update(
+        ids=f"{answer.header['ids'].split('_')[0]}_../.._{bandsaw.get_run_id()}"
+        if answer.header["ids"]
+        else "a_../.._c"
+    ),
+    "the start": lambda answer: setattr(answer, "step", -1),
+    "the first step": lambda answer: setattr(answer, "step", 0),
+    "the task again": lambda answer: setattr(answer, "step", 2),
+    "the last step": lambda answer: setattr(answer, "step", 5),
+    "the step before its own": lambda answer: setattr(answer, "step", 4),
+    "no result": lambda answer: answer.set("result.dat", None),
+    "something else than a result": lambda answer: answer.set("result.dat", 42),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_answer_that_brings_more_than_it_may_is_refused(
+    answered: Run, change: str
+) -> None:
+    session = answered(CHANGES[change])
+
+    error = session.result.exception
+    assert isinstance(error, ProtocolError), error
+    assert "answers with" in str(error)
+    assert ran == []
+
+
+DAMAGES: dict[str, Callable[[Any], None]] = {
+    "no step": lambda answer: setattr(answer, "step", None),
+    "a step that is text": lambda answer: setattr(answer, "step", "x"),
+    "a context that is none": lambda answer: answer.set("context.dat", 5),
+    "a member nobody knows": lambda answer: answer.members.update({"main.py": b""}),
+    "a name that leaves its place": lambda answer: answer.members.update(
+        {"attachments/../x": b""}
+    ),
+    "ids that are none": lambda answer: answer.header.update(ids=5),
+    "no name of a chain": lambda answer: answer.header.pop("advice_chain"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_answer_that_makes_no_sense_is_refused(answered: Run, damage: str) -> None:
+    session = answered(DAMAGES[damage])
+
+    assert isinstance(session.result.exception, InvalidSessionError)
+
+
+@pytest.mark.parametrize("member", ["context.dat", "result.dat"])
+def test_a_part_that_can_not_be_read_is_named(answered: Run, member: str) -> None:
+    session = answered(lambda answer: answer.members.update({member: b"{"}))
+
+    error = session.result.exception
+    assert isinstance(error, SerializationError)
+    assert error.part == member.partition(".")[0]
+
+
+def test_an_answer_brings_result_context_and_attachments(answered: Run) -> None:
+    def change(answer: Any) -> None:
+        answer.set("result.dat", Result("other"))
+        answer.set("context.dat", Context({"note": "there"}))
+        answer.members["attachments/note.txt"] = b"content"
+
+    session = answered(change)
+
+    assert session.result == Result("other")
+    assert session.context["note"] == "there"
+    assert list(session.attachments) == ["note.txt"]
+
+
+def failing(**values: Any) -> Callable[[Any], None]:
+    report = {
+        "phase": "restoring",
+        "error": "InterpreterStartError",
+        "message": "It is broken.",
+        "traceback": "there",
+        **values,
+    }
+
+    def change(answer: Any) -> None:
+        answer.header = {}
+        answer.members = {"failure.json": json.dumps(report).encode()}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"phase": None},
+        {"phase": "sleeping"},
+        {"error": 5},
+        {"message": None},
+        {"traceback": ["x"]},
+        {"versions": [1]},
+        {"versions": {"os": 1}},
+        {"modules": 5},
+        {"modules": [1]},
+        {"error": "SerializationError", "part": 1},
+    ],
+    ids=str,
+)
+def test_a_report_that_makes_no_sense_is_refused(
+    answered: Run, values: dict[str, Any]
+) -> None:
+    session = answered(failing(**values))
+
+    assert isinstance(session.result.exception, ProtocolError)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b"[" * 100_000])
+def test_a_report_that_is_none_is_refused(answered: Run, content: bytes) -> None:
+    def change(answer: Any) -> None:
+        answer.header = {}
+        answer.members = {"failure.json": content}
+
+    assert isinstance(answered(change).result.exception, ProtocolError)
+
+
+@pytest.mark.parametrize("name", ["SystemExit", "RemoteTraceback", "os", "__class__"])
+def test_a_report_names_no_class_of_its_own_choice(answered: Run, name: str) -> None:
+    error = answered(failing(error=name)).result.exception
+
+    assert isinstance(error, BandsawError)
+    assert "It is broken." in str(error)
+
+
+@pytest.mark.parametrize("member", ["traceback.txt", "chain.dat", "versions.json"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"5", b"{"])
+def test_what_explains_an_exception_may_make_no_sense(
+    answered: Run, member: str, content: bytes
+) -> None:
+    def change(answer: Any) -> None:
+        answer.set("result.dat", Result(exception=ValueError("there")))
+        answer.members.update({"traceback.txt": b"there", member: content})
+
+    error = answered(change).result.exception
+
+    assert repr(error) == "ValueError('there')"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"5", b'{"os": 1}'])
+def test_versions_that_make_no_sense_explain_nothing(
+    answered: Run, content: bytes
+) -> None:
+    def change(answer: Any) -> None:
+        answer.members.update({"result.dat": b"{", "versions.json": content})
+
+    error = answered(change).result.exception
+
+    assert isinstance(error, SerializationError)
+    assert "Versions" not in str(error)

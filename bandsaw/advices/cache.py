@@ -102,6 +102,7 @@ class CachingAdvice(Advice):
         assert store is not None
         self.store = store
         self._results = ResultStore(store, max_size, max_age)
+        self._signed_results = ResultStore(store.signed(), max_size, max_age)
         self._code = code
         self._compare_python = compare_python
         self._wait = wait
@@ -134,7 +135,9 @@ class CachingAdvice(Advice):
             return
         task, key = identified
         session.note(_CONTEXT_KEY, self.store.location(key.name))
-        found = self._results.get(key, session.configuration.serializer)
+        serializer = session.configuration.serializer
+        results = self._signed_results if serializer.signs else self._results
+        found = results.get(key, serializer)
         if isinstance(found, Miss):
             if found.reason == DAMAGED:
                 self._warn_of_damage(found)
@@ -146,11 +149,10 @@ class CachingAdvice(Advice):
         self, session: Session, key: CacheKey, miss: Miss, description: Description
     ) -> None:
         """Walk on, while no other thread or process does so for the same call."""
-        with self._results.lock(key, self._wait):
+        results = self._results_for(session)
+        with results.lock(key, self._wait):
             # The previous holder of the lock may have computed the result.
-            found = self._results.get_missed(
-                key, session.configuration.serializer, miss
-            )
+            found = results.get_missed(key, session.configuration.serializer, miss)
             if isinstance(found, Miss):
                 self._missed[session] = key, found, description
                 session.proceed()
@@ -170,7 +172,7 @@ class CachingAdvice(Advice):
         if missed is not None and is_result and result.exception is None:
             key, miss, description = missed
             try:
-                self._results.put(
+                self._results_for(session).put(
                     key, result, session.configuration.serializer, description, miss
                 )
             except Exception as error:
@@ -228,7 +230,6 @@ class CachingAdvice(Advice):
             # What is locked may have changed since.
             if cached.environment == self._environment_behind(session):
                 return cached
-        self._results.trust_signatures_of(session.configuration.serializer)
         cached = None
         full = session.full_task
         if is_wanted(full):
@@ -287,10 +288,12 @@ class CachingAdvice(Advice):
         found = self._find(session, key)
         if isinstance(found, Hit):
             return Explanation(name, True, self.store.location(found.name))
-        return explain_miss(self._results, key, found, task.describe(session, key))
+        results = self._results_for(session)
+        return explain_miss(results, key, found, task.describe(session, key))
 
     def _find(self, session: Session, key: CacheKey) -> Hit | Miss:
-        found = self._results.find(key, session.configuration.serializer)
+        results = self._results_for(session)
+        found = results.find(key, session.configuration.serializer)
         if isinstance(found, Miss) and found.reason == DAMAGED:
             self._warn_of_damage(found)
         return found
@@ -305,7 +308,15 @@ class CachingAdvice(Advice):
             How many there were.
         """
         identified = self._identify(session)
-        return 0 if identified is None else self._results.forget(identified[1])
+        if identified is None:
+            return 0
+        return self._results_for(session).forget(identified[1])
+
+    def _results_for(self, session: Session) -> ResultStore:
+        # What carries signatures may lie where other users can write.
+        if session.configuration.serializer.signs:
+            return self._signed_results
+        return self._results
 
 
 def _constant_arguments(execution: Execution) -> tuple[Any, ...] | None:

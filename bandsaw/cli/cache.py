@@ -217,10 +217,8 @@ def why(
 
 
 def _open(directory: str) -> LocalStore:
-    store = LocalStore(directory)
     # Nothing of what is read here is run, so it does not matter who has written it.
-    store.is_signed = True
-    return store
+    return LocalStore(directory).signed()
 
 
 def _find_task(name: str) -> Any:

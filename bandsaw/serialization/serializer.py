@@ -14,7 +14,12 @@ class Serializer(ABC):
 
     Several values may be written to one stream, one after the other. So reading one
     must not take more from the stream than belongs to it.
+
+    Attributes:
+        signs: Whether it reads only what it has signed itself.
     """
+
+    signs = False
 
     @abstractmethod
     def serialize(self, value: Any, stream: IO[bytes]) -> None:

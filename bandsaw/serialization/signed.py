@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, NoReturn
 
-_MAGIC = b"bandsaw-signed-1"
+_MAGIC = b"bandsaw-signed-2"
 _LENGTH_SIZE = 8
 _SIGNATURE_SIZE = 32
 _SHORTEST_KEY = 16
@@ -38,6 +38,8 @@ class SignedSerializer(Serializer):
         TypeError: If the key is not bytes.
         ValueError: If the key is too short.
     """
+
+    signs = True
 
     def __init__(self, serializer: Serializer, key: bytes) -> None:
         if not isinstance(key, (bytes, bytearray)):

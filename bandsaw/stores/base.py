@@ -42,9 +42,9 @@ class Store(ABC):
     under a name is whole or absent at any time, also when a writer is killed.
     """
 
-    #: Whether what is kept here carries signatures, so that other users may write here.
-    #: Set by the cache.
-    is_signed = False
+    def signed(self) -> Store:
+        """Return the store for what carries signatures, so others may write there."""
+        return self
 
     @abstractmethod
     def read(self, name: str) -> Content | None:

@@ -169,7 +169,7 @@ def pack(
         _MAGIC,
         arguments.encode("ascii"),
         code.encode("ascii"),
-        int(created * 1000),
+        round(created * 1000),
         len(value),
         len(text),
         _WITH_BUFFERS if buffers else _WITHOUT_BUFFERS,

@@ -119,17 +119,8 @@ class ResultStore:
         self._bounds = Bounds(store, max_size, max_age)
         # Bytes that were checked once need not be checked again. The value in them is
         # kept if it cannot be changed.
-        self._checked: dict[str, tuple[bytes, CacheKey, Content, tuple[Any, ...]]] = {}
+        self._checked: dict[str, tuple[bytes, CacheKey, Entry, tuple[Any, ...]]] = {}
         self._documents: set[str | None] = set()
-
-    def trust_signatures_of(self, serializer: Serializer) -> None:
-        """Let signatures take the place of access rights, if a serializer signs.
-
-        Args:
-            serializer: What writes and reads the results.
-        """
-        # A serializer that makes a difference between subjects signs.
-        self._store.is_signed = serializer.bound_to("any") is not serializer
 
     def get(self, key: CacheKey, serializer: Serializer) -> Result | Miss:
         """Return a result for use, which decides what is removed first.
@@ -163,10 +154,7 @@ class ResultStore:
         Returns:
             The result, or why there is still none.
         """
-        reader = serializer
-        if type(serializer) is not PickleSerializer:
-            reader = _bound(serializer, key)
-        found = self._read(miss.name, key, reader)
+        found = self._read(miss.name, key, serializer)
         if found is None:
             return miss
         if isinstance(found, Miss):
@@ -184,9 +172,6 @@ class ResultStore:
         Raises:
             UntrustedDirectoryError: If others can write where the entry is.
         """
-        # The usual serializer makes no difference between subjects.
-        if type(serializer) is not PickleSerializer:
-            serializer = _bound(serializer, key)
         first = self._read(key.name, key, serializer)
         if isinstance(first, Hit) or (first is not None and first.reason == DAMAGED):
             return first
@@ -211,9 +196,11 @@ class ResultStore:
                 return None
             checked = self._checked.get(name)
             if checked is not None and checked[0] == content and checked[1] == key:
-                if checked[3] and type(serializer) is PickleSerializer:
-                    return Hit(name, Result(*checked[3]))
-                value = serializer.deserialize_with_buffers(checked[2], ())
+                entry, constant = checked[2:]
+                if constant and type(serializer) is PickleSerializer:
+                    return Hit(name, Result(*constant))
+                reader = _bound(serializer, key, entry.created)
+                value = reader.deserialize_with_buffers(entry.value, ())
             elif not has_footer(content):
                 value = _value_put_by_hand(content, serializer)
             else:
@@ -221,7 +208,8 @@ class ResultStore:
                 reason = self._reason_against(entry, key)
                 if reason is not None:
                     return Miss(name, reason)
-                value = serializer.deserialize_with_buffers(entry.value, entry.buffers)
+                reader = _bound(serializer, key, entry.created)
+                value = reader.deserialize_with_buffers(entry.value, entry.buffers)
                 self._remember(name, entry, key, _constant_of(value, serializer))
             if not isinstance(value, Result):
                 raise TypeError(f"it holds a {type(value).__name__}, not a result")
@@ -245,7 +233,7 @@ class ResultStore:
         if type(entry.content) is bytes and len(entry.content) <= _LARGEST_REMEMBERED:
             if len(self._checked) >= _MOST_REMEMBERED:
                 self._checked.clear()
-            self._checked[name] = (entry.content, key, entry.value, constant)
+            self._checked[name] = (entry.content, key, entry, constant)
 
     def put(
         self,
@@ -269,16 +257,17 @@ class ResultStore:
             SerializationError: If the result cannot be written.
         """
         stream = BytesIO()
-        if type(serializer) is not PickleSerializer:
-            serializer = _bound(serializer, key)
-        buffers = serializer.serialize_with_buffers(result, stream)
+        # As exactly as the entry says it
+        created = round(time.time(), 3)
+        writer = _bound(serializer, key, created)
+        buffers = writer.serialize_with_buffers(result, stream)
         pieces = pack(
             stream.getvalue(),
             list(map(contiguous, buffers)),
             description.record,
             key.arguments,
             key.code,
-            time.time(),
+            created,
         )
         if description.record["document"] not in self._documents:
             self._put_document(description)
@@ -389,9 +378,14 @@ def parts_of(code: Code | None) -> dict[str, list[str]]:
     }
 
 
-def _bound(serializer: Serializer, key: CacheKey) -> Serializer:
+def _bound(serializer: Serializer, key: CacheKey, created: float) -> Serializer:
     """Return the serializer of one entry; what is signed is of no use for another."""
-    return serializer.bound_to(f"{key.name} {key.arguments} {key.code}")
+    # The usual serializer makes no difference between subjects.
+    if type(serializer) is PickleSerializer:
+        return serializer
+    return serializer.bound_to(
+        f"{key.name} {key.arguments} {key.code} {round(created * 1000)}"
+    )
 
 
 def _constant_of(result: Any, serializer: Serializer) -> tuple[Any, ...]:

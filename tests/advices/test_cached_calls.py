@@ -28,6 +28,7 @@ from bandsaw.execution import Execution
 from bandsaw.serialization import SignedSerializer
 from bandsaw.session import Session
 from bandsaw.stores import LocalStore, MemoryStore
+from bandsaw.stores.entries import Entry, pack
 from tests.configurations import loadable_configuration
 from tests.workflows import environment_of, run_python, write_files
 
@@ -495,6 +496,57 @@ def test_signed_results_cannot_change_places(
     for value in ("first", "second"):
         with pytest.warns(RuntimeWarning, match="SignatureError"):
             assert task(value) == value
+
+
+def test_a_signed_result_gets_no_younger(
+    make: Any, configuration: Configuration, tmp_path: Path
+) -> None:
+    signing(configuration)
+    task = make(give, max_age=3600)
+    task("old")
+    (path,) = entries(tmp_path)
+    entry = Entry(path.read_bytes())
+    later = entry.created + 60
+    pieces = pack(entry.value, (), entry.record, entry.arguments, entry.code, later)
+    path.write_bytes(b"".join(pieces))
+
+    with pytest.warns(RuntimeWarning, match="SignatureError"):
+        assert task("old") == "old"
+    assert computed == ["old", "old"]
+
+
+def test_what_was_signed_in_an_older_form_is_computed_again(
+    make: Any, configuration: Configuration, tmp_path: Path
+) -> None:
+    signing(configuration)
+    task = make(give)
+    task("old")
+    (path,) = entries(tmp_path)
+    entry = Entry(path.read_bytes())
+    value = entry.value.replace(b"bandsaw-signed-2", b"bandsaw-signed-1")
+    written = entry.created
+    pieces = pack(value, (), entry.record, entry.arguments, entry.code, written)
+    path.write_bytes(b"".join(pieces))
+
+    with pytest.warns(RuntimeWarning, match="SignatureError"):
+        assert task("old") == "old"
+    assert computed == ["old", "old"]
+
+
+def test_a_store_trusts_only_those_who_sign(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    store = LocalStore(tmp_path / "cache")
+    configuration.add_advice_chain(CachingAdvice(store=store))
+
+    with loadable_configuration() as signed:
+        signing(signed)
+        signed.add_advice_chain(CachingAdvice(store=store))
+        assert bandsaw.task(config=signed.module_name)(give)(1) == 1
+        with pytest.raises(UntrustedDirectoryError):
+            bandsaw.task(config=configuration.module_name)(give)(1)
 
 
 # One computation

@@ -78,10 +78,13 @@ def test_a_directory_that_a_group_may_write_warns_once(tmp_path: Path) -> None:
 def test_who_signs_may_use_any_directory(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     store = LocalStore(tmp_path)
-    store.is_signed = True
-    store.write("task/a", [b"x"])
+    signed = store.signed()
+    signed.write("task/a", [b"x"])
 
-    assert store.read("task/a") == b"x"
+    assert signed.read("task/a") == b"x"
+    # What is not signed is still refused there.
+    with pytest.raises(UntrustedDirectoryError):
+        store.read("task/a")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")

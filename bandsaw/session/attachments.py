@@ -19,6 +19,9 @@ else:
 
 DIRECTORY = "attachments/"
 
+#: From this size on, in bytes, a zip file needs other entries. It may still grow.
+LARGE = 1 << 30
+
 # What file systems allow, in bytes.
 _LONGEST_NAME = 255
 
@@ -149,27 +152,27 @@ class Attachments(_Base):
         Args:
             zip_file: The zip file, open for writing.
         """
+        from zipfile import ZipInfo
+
         for name, attachment in self._attachments.items():
-            store_attachment(zip_file, name, attachment)
+            info, is_large = ZipInfo(DIRECTORY + name), attachment.size >= LARGE
+            with zip_file.open(info, "w", force_zip64=is_large) as target:
+                copy_attachment(attachment, target)
 
     def __repr__(self) -> str:
         return f"<Attachments {list(self._attachments)}>"
 
 
-def store_attachment(zip_file: ZipFile, name: str, attachment: Attachment) -> None:
-    """Write one attachment into a zip file, piece by piece.
+def copy_attachment(attachment: Attachment, target: IO[bytes]) -> None:
+    """Write the content of an attachment into a stream, piece by piece.
 
     Args:
-        zip_file: The zip file, open for writing.
-        name: The name of the attachment.
         attachment: The attachment.
+        target: The stream.
     """
     import shutil
-    from zipfile import ZipInfo
 
-    with attachment.open() as source, zip_file.open(
-        ZipInfo(DIRECTORY + name), "w", force_zip64=attachment.size >= 1 << 30
-    ) as target:
+    with attachment.open() as source:
         shutil.copyfileobj(source, target, 1 << 20)
 
 

@@ -214,15 +214,18 @@ def write_report(
         session: The session, as far as it was restored.
     """
     report = _Report(phase, error)
-    with target.write(None) as answer:
+    serializer: Serializer | None = None
+    if session is not None and session.configuration is not None:
+        serializer = session.serializer
+    with target.write(serializer) as answer:
         answer.write_json(_REPORT, vars(report))
-        if session is not None and session.configuration is not None:
+        if serializer is not None:
             stream = io.BytesIO()
-            try:
-                session.serializer.serialize(error, stream)
-            except Exception:
-                return  # It arrives as text.
-            answer.write_bytes(_EXCEPTION, stream.getvalue())
+            # One that cannot be written arrives as text.
+            with contextlib.suppress(Exception):
+                serializer.serialize(error, stream)
+                answer.write_bytes(_EXCEPTION, stream.getvalue())
+        answer.sign()
 
 
 class _Report:
@@ -359,6 +362,9 @@ def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
         members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN, VERSIONS))
         if _REPORT in members:
             report = _Report.read(members[_REPORT])
+            # An interpreter that could not restore the session has no key.
+            if report.phase != RESTORING or _EXCEPTION in members:
+                answer.check_signature(session.serializer)
             return _failure(session, report, members.get(_EXCEPTION))
         session.receive_from(answer)
     except SerializationError as error:

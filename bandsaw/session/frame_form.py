@@ -15,6 +15,7 @@ from .saved_form import (
     EXECUTION,
     MODERATOR,
     SESSION,
+    SIGNATURE,
     TASK,
     SavedForm,
     SessionReader,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 # How many tasks are remembered.
 _TASKS_KEPT = 256
+
+# What a session says of itself, and its step.
+_HEAD = ("configuration", "advice_chain", "ids", "step")
 
 # A larger attachment is handed over as a file.
 _LARGE_ATTACHMENT = 1 << 16
@@ -90,6 +94,22 @@ class SessionFrames(SavedForm):
             for name in members
             if name in self.members
         }
+
+    def digests(self) -> list[list[str]]:
+        """Return the name and the SHA-256 of each member but the signature."""
+        from hashlib import sha256
+
+        # In the words of plain data, whatever a reader has made of it.
+        head = repr([(name, self.head.get(name)) for name in _HEAD])
+        digests = [[SESSION, sha256(head.encode("utf-8")).hexdigest()]]
+        for name, (content, apart) in self.members.items():
+            if name != SIGNATURE:
+                digest = sha256(content)
+                for buffer in apart:
+                    for block in blocks_of(buffer):
+                        digest.update(block)
+                digests.append([name, digest.hexdigest()])
+        return digests
 
     def pack(self) -> tuple[dict[str, Any], list[Content], list[Buffer]]:
         """Lay out the members for a frame.
@@ -175,7 +195,11 @@ def _remember(tasks: dict[Any, _PackedTask], key: Any, task: _PackedTask) -> Non
 class _Writer(SessionWriter):
     def __init__(self, form: SessionFrames, serializer: Serializer | None) -> None:
         super().__init__(serializer)
+        self._form = form
         self._head, self._members = form.head, form.members
+
+    def _digests(self) -> list[list[str]]:
+        return self._form.digests()
 
     def write_header(self, header: Mapping[str, Any]) -> None:
         self._head.update(header)

@@ -7,12 +7,14 @@ same; a form says where their bytes are, and which of them its reader can do wit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from io import BytesIO
 
 from ..exceptions import (
     BandsawError,
     InvalidSessionError,
     NotMovableError,
     SerializationError,
+    SignatureError,
 )
 from .attachments import DIRECTORY, Attachments, attachment_name
 
@@ -38,6 +40,11 @@ TRACEBACK = "traceback.txt"
 CHAIN = "chain.dat"
 # The versions of what the values are made of; only there.
 VERSIONS = "versions.json"
+# The names and digests of all other members; only where the serializer signs.
+SIGNATURE = "signature.dat"
+
+# What a serializer binds it to, so that no other value can take its place.
+_SIGNED = "the members of a session"
 
 _MEMBERS = frozenset(
     (
@@ -51,6 +58,7 @@ _MEMBERS = frozenset(
         TRACEBACK,
         CHAIN,
         VERSIONS,
+        SIGNATURE,
     )
 )
 
@@ -101,6 +109,38 @@ class SavedForm(ABC):
         Args:
             members: The names of the members, which need not be those of a session.
         """
+
+    @abstractmethod
+    def digests(self) -> list[list[str]]:
+        """Return the name and the SHA-256 of each member that a signature covers.
+
+        Returns:
+            Pairs in the order of the members.
+        """
+
+    def check_signature(self, serializer: Serializer) -> None:
+        """Refuse what was not signed as a whole, if a serializer signs.
+
+        Args:
+            serializer: What reads the members.
+
+        Raises:
+            SignatureError: If a member was changed, added, left out or moved.
+        """
+        if not serializer.signs:
+            return
+        signature = self.peek((SIGNATURE,)).get(SIGNATURE)
+        if signature is None:
+            raise SignatureError(
+                "The saved session is not signed. What was saved before its "
+                "configuration had a serializer that signs cannot be read any more."
+            )
+        signed = serializer.bound_to(_SIGNED).deserialize(BytesIO(signature))
+        if signed != self.digests():
+            raise SignatureError(
+                "The signature of the saved session does not fit: a member of it was "
+                "changed, added, left out or moved."
+            )
 
 
 class SessionWriter(ABC):
@@ -163,6 +203,18 @@ class SessionWriter(ABC):
     def write_task(self, task: Any) -> None:
         """Write the task."""
         self.write_value(TASK, task)
+
+    @abstractmethod
+    def _digests(self) -> list[list[str]]:
+        """Return the name and the SHA-256 of each member that was written."""
+
+    def sign(self) -> None:
+        """Write the signature of all members, if the serializer signs."""
+        serializer = self._serializer
+        if serializer is not None and serializer.signs:
+            stream = BytesIO()
+            serializer.bound_to(_SIGNED).serialize(self._digests(), stream)
+            self.write_bytes(SIGNATURE, stream.getvalue())
 
     def __enter__(self) -> SessionWriter:
         return self

@@ -276,6 +276,7 @@ def write(
             for name, attachment in session.attachments.items():
                 if attachments.get(name) is not attachment:
                     writer.write_attachment(name, attachment)
+        writer.sign()
 
 
 def _write_alone(value: Any, serializer: Serializer) -> BytesIO:
@@ -361,6 +362,7 @@ def _read(
             f"The saved session names the configuration {module_name!r}, but is read "
             f"by a session of {configuration.module_name!r}."
         )
+    form.check_signature(configuration.serializer)
     session = _begin(known, configuration, advice_chain, ids)
     # Only of a session that was saved before may more be left out.
     required = form.required if known.task is None else form.required_changes
@@ -408,6 +410,7 @@ def _read_answer(
     configuration = known.configuration
     assert configuration is not None
     module_name, advice_chain, ids = _read_header(reader)
+    form.check_signature(configuration.serializer)
     if not _names(configuration, module_name):
         raise _not_its_choice(f"the configuration {module_name!r}")
     if advice_chain != known.advice_chain:

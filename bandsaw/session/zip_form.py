@@ -10,7 +10,7 @@ import zipfile
 import zlib
 
 from ..exceptions import InvalidSessionError
-from .attachments import DIRECTORY, Attachments, store_attachment
+from .attachments import DIRECTORY, LARGE, Attachments, copy_attachment
 from .saved_form import (
     CONTEXT,
     EXECUTION,
@@ -18,6 +18,7 @@ from .saved_form import (
     RESULT,
     RUN,
     SESSION,
+    SIGNATURE,
     TASK,
     SavedForm,
     SessionReader,
@@ -84,6 +85,49 @@ class SessionFile(SavedForm):
         except _BROKEN:
             return {}  # Reading it says what is wrong.
 
+    def digests(self) -> list[list[str]]:
+        """Return the name and the SHA-256 of each member but the signature."""
+        import shutil
+
+        digests = []
+        try:
+            with zipfile.ZipFile(self._stream) as file:
+                for name in file.namelist():
+                    if name != SIGNATURE:
+                        with file.open(name) as source:
+                            digest = _Digest()
+                            shutil.copyfileobj(source, digest, 1 << 20)
+                            digests.append([name, digest.hexdigest()])
+        except _BROKEN as error:
+            raise InvalidSessionError(
+                f"The saved session is damaged: {error}"
+            ) from error
+        return digests
+
+
+class _Digest(io.RawIOBase):
+    """Computes the SHA-256 of what is written.
+
+    Args:
+        target: The stream that it goes on to, if there is one.
+    """
+
+    def __init__(self, target: IO[bytes] | None = None) -> None:
+        from hashlib import sha256
+
+        self._hash = sha256()
+        self._target = target
+        self.hexdigest = self._hash.hexdigest
+
+    def writable(self) -> bool:
+        """Say that it can be written to."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take bytes."""
+        self._hash.update(data)
+        return len(data) if self._target is None else self._target.write(data)
+
 
 @contextlib.contextmanager
 def seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
@@ -108,9 +152,27 @@ class _Writer(SessionWriter):
     def __init__(self, stream: IO[bytes], serializer: Serializer | None) -> None:
         super().__init__(serializer)
         self._zip_file = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)
+        # Only if the serializer signs: the stream cannot be read again.
+        self._written: list[list[str]] = []
+        self._signs = serializer is not None and serializer.signs
 
     def write_bytes(self, member: str, content: bytes) -> None:
-        self._zip_file.writestr(zipfile.ZipInfo(member), content)
+        with self._open(member) as target:
+            target.write(content)
+
+    @contextlib.contextmanager
+    def _open(self, member: str, force_zip64: bool = False) -> Iterator[IO[bytes]]:
+        info = zipfile.ZipInfo(member)
+        with self._zip_file.open(info, "w", force_zip64=force_zip64) as target:
+            if not self._signs:
+                yield target
+                return
+            digest = _Digest(target)
+            yield digest  # type: ignore[misc]
+            self._written.append([member, digest.hexdigest()])
+
+    def _digests(self) -> list[list[str]]:
+        return list(self._written)
 
     def write_header(self, header: Mapping[str, Any]) -> None:
         self.write_json(SESSION, header)
@@ -123,13 +185,13 @@ class _Writer(SessionWriter):
 
     def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
         # Its size is known only afterwards, and the stream may not be seekable.
-        with self._zip_file.open(
-            zipfile.ZipInfo(member), "w", force_zip64=True
-        ) as target:
+        with self._open(member, force_zip64=True) as target:
             serializer.serialize(value, target)
 
     def write_attachment(self, name: str, attachment: Attachment) -> None:
-        store_attachment(self._zip_file, name, attachment)
+        is_large = attachment.size >= LARGE
+        with self._open(DIRECTORY + name, is_large) as target:
+            copy_attachment(attachment, target)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         # After a failure nothing is worth finishing; closing a zip file whose member is

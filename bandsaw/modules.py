@@ -8,7 +8,7 @@ import os
 import sys
 from types import ModuleType
 
-from .exceptions import MainGuardError, NotMovableError
+from .exceptions import MainGuardError, NotMovableError, SerializationError
 from .runtime.fork import call_at_reset
 from .runtime.home import home_directory
 
@@ -25,6 +25,9 @@ _MAIN_NAMES = ("__main__", "__mp_main__")
 # The module names of the scripts that were started, by their paths.
 _names_of_scripts: dict[str, str] = {}
 
+_reading_data: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "bandsaw_reading_data", default=False
+)
 _imports_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "bandsaw_imports_allowed", default=False
 )
@@ -199,7 +202,11 @@ def import_object(object_name: str, module_name: str) -> Any:
     Raises:
         ImportError: If there is no such module.
         AttributeError: If the module has no such object.
+        SerializationError: If data names the object, and the module is not loaded; see
+            `reading_data`.
     """
+    if _reading_data.get() and not _imports_allowed.get():
+        return find_loaded_object(object_name, module_name)
     target: Any = import_module(module_name)
     for part in object_name.split("."):
         if part == "<locals>":
@@ -208,6 +215,33 @@ def import_object(object_name: str, module_name: str) -> Any:
                 "imported. Define it at the top level of its module."
             )
         target = getattr(target, part)
+    return target
+
+
+def find_loaded_object(object_name: str, module_name: str) -> Any:
+    """Return an object of a loaded module; nothing is imported, and nothing called.
+
+    Args:
+        object_name: The (dotted) name of the object inside of its module.
+        module_name: The name of the module.
+
+    Raises:
+        SerializationError: If the module is not loaded.
+        AttributeError: If the module has no such object.
+    """
+    adopt_script()
+    target: Any = sys.modules.get(module_name)
+    if target is None:
+        raise SerializationError(
+            f"The data needs {object_name} of the module {module_name}, which is not "
+            "loaded. Import it before: data does not import modules by itself."
+        )
+    for part in object_name.split("."):
+        # Not `getattr`: it would run the `__getattr__` of a module.
+        members = getattr(target, "__dict__", {})
+        if part not in members:
+            raise AttributeError(part)
+        target = members[part]
     return target
 
 
@@ -336,6 +370,20 @@ def imports_allowed() -> bool:
         `True` while a session is being restored, else `False`.
     """
     return _imports_allowed.get()
+
+
+@contextlib.contextmanager
+def reading_data() -> Iterator[None]:
+    """Import nothing inside of the block that `import_object` is asked for.
+
+    That is for code to which data gives names. Inside of `allow_imports` it makes no
+    difference.
+    """
+    token = _reading_data.set(True)
+    try:
+        yield
+    finally:
+        _reading_data.reset(token)
 
 
 @contextlib.contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from types import MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType
 
 from ..exceptions import NotMovableError, SerializationError
-from ..modules import adopt_script, import_object, imports_allowed, object_as_import
+from ..modules import (
+    find_loaded_object,
+    import_object,
+    imports_allowed,
+    object_as_import,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +96,7 @@ def find_class(name: str, module_name: str, base: type) -> type | None:
         if imports_allowed() or _VALUE_CLASSES.get(module_name) == name:
             found = import_object(name, module_name)
         else:
-            found = _find_loaded(name, module_name)
+            found = find_loaded_object(name, module_name)
     except (ImportError, AttributeError, NotMovableError):
         return None
     except SerializationError:
@@ -127,23 +131,6 @@ def require_class(name: str, module_name: str, base: type) -> type:
     if found is None:
         raise SerializationError(f"There is no class {module_name}.{name}.")
     return found
-
-
-def _find_loaded(name: str, module_name: str) -> Any:
-    adopt_script()
-    target: Any = sys.modules.get(module_name)
-    if target is None:
-        raise SerializationError(
-            f"The data needs {name} of the module {module_name}, which is not loaded. "
-            "Import it before: data does not import modules by itself."
-        )
-    for part in name.split("."):
-        # Not `getattr`: it would run the `__getattr__` of a module.
-        members = getattr(target, "__dict__", {})
-        if part not in members:
-            raise AttributeError(part)
-        target = members[part]
-    return target
 
 
 def attributes_of(value: object) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections import namedtuple
 from functools import lru_cache
 
 from ..exceptions import SerializationError
+from ..modules import reading_data
 from ._classes import (
     attributes_of,
     class_names,
@@ -161,7 +162,8 @@ class SerializableValueSerializer(ValueSerializer):
         )
         if "serialized" not in representation:
             raise SerializationError(f"There is no content for {cls.__qualname__}.")
-        return cls.deserialize(representation["serialized"])
+        with reading_data():
+            return cls.deserialize(representation["serialized"])
 
 
 class TupleSerializer(ValueSerializer):

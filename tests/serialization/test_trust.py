@@ -16,7 +16,7 @@ import bandsaw
 from bandsaw.advices.environment import EnvironmentAdvice
 from bandsaw.context import Context
 from bandsaw.environments import Environment
-from bandsaw.exceptions import SerializationError
+from bandsaw.exceptions import NotMovableError, SerializationError
 from bandsaw.execution import Execution
 from bandsaw.modules import allow_imports
 from bandsaw.result import Result
@@ -137,6 +137,40 @@ def test_it_is_decided_of_every_class_of_bandsaw_if_it_is_only_a_value() -> None
     assert classes - {"EnvironmentAdvice", "Task"} == {
         type(value).__name__ for value in OWN_VALUES
     }
+
+
+def read_task(module: str, name: str) -> Any:
+    values = {"name": name, "module": module, "advice_parameters": {}, "task_id": "t"}
+    return read(
+        "SerializableValueSerializer",
+        {"module": "bandsaw.tasks", "type": "Task", "serialized": values},
+    )
+
+
+def test_a_task_does_not_import_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "planted.py").write_text("def function(): pass")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with pytest.raises(SerializationError, match="planted, which is not loaded"):
+        read_task("planted", "function")
+    assert "planted" not in sys.modules
+
+    with allow_imports():
+        assert str(read_task("planted", "function")) == "planted.function"
+
+
+def test_a_task_of_a_loaded_module_is_found_without_calling_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(samples, "__getattr__", called.append, raising=False)
+
+    assert str(read_task(__name__, "read_task")) == f"{__name__}.read_task"
+    with pytest.raises(NotMovableError):
+        read_task(HERE, "missing")
+    assert called == []
 
 
 def test_a_named_tuple_of_a_module_that_is_not_loaded_is_made_anew(

@@ -587,3 +587,74 @@ def test_an_archive_continues_a_session_in_an_interpreter_that_has_nothing(
     options = ["--input", "session.zip", "--output", "answer.zip", "--run-id", "a run"]
     workflow.python("-I", "-S", "archive.pyz", *options)
     assert parent.communicate("\n")[0] == "3 True\n"
+
+
+SAVES_A_SESSION = """
+    import shutil
+    import sys
+    import bandsaw
+    import first, second
+    from bandsaw.distribution import DistributionArchive, get_distribution_archive
+    from bandsaw.execution import Execution
+    from bandsaw.session import Session
+    from bandsaw.tasks import Task
+
+    class Saving(bandsaw.Advice):
+        def before(self, session):
+            with open("session.zip", "wb") as stream:
+                session.save(stream)
+            session.conclude(bandsaw.result.Result(None))
+
+        def after(self, session):
+            pass
+
+    def double(x):
+        return 2 * x
+
+    for module in first, second:
+        module.configuration.add_advice_chain(Saving())
+
+    if __name__ == "__main__":
+        kind, name = sys.argv[1:]
+        if kind == "of-first":
+            archive = get_distribution_archive(bandsaw.get_configuration("first"))
+        else:
+            archive = DistributionArchive("by_hand.pyz", "bandsaw", *kind.split("+"))
+        shutil.copy(archive.path, "archive.pyz")
+        configuration = bandsaw.get_configuration(name)
+        task = Task.create_task(double)
+        Session(task, Execution("e", (21,)), configuration).initiate()
+"""
+
+
+@pytest.mark.parametrize(
+    ("archive", "configuration", "accepted"),
+    [
+        ("of-first", "first", True),
+        ("of-first", "second", False),
+        ("first+second", "second", True),
+        ("first", "second", False),
+    ],
+)
+def test_an_archive_continues_sessions_of_its_own_configuration_only(
+    workflow: Workflow, archive: str, configuration: str, accepted: bool
+) -> None:
+    text = "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
+    workflow.write(
+        {
+            "project/first.py": text,
+            "project/second.py": text,
+            "project/workflow.py": SAVES_A_SESSION,
+        },
+    )
+    workflow.python("project/workflow.py", archive, configuration)
+
+    options = ["--input", "session.zip", "--output", "answer.zip", "--run-id", "a run"]
+    workflow.python("-I", "archive.pyz", *options)
+
+    with zipfile.ZipFile(workflow.directory / "answer.zip") as answer:
+        names = answer.namelist()
+        report = b"" if accepted else answer.read("failure.json")
+    assert ("result.dat" in names) is accepted
+    assert accepted or b"InvalidSessionError" in report
+    assert accepted or b"get_configuration('second')" in report

@@ -7,18 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 
-from ..config import accept_configuration_of_archive, get_configuration
-from ..exceptions import InvalidSessionError, TaskMemoryError
-from ..modules import continue_script, import_module
-from ..reporting import forwarding
-from ..result import Result
-from ..run import Run, join_run
-from ..runtime.log_forwarding import relay_records
-from ..runtime.parent_watch import end_with_parent
-from ..runtime.temporary import open_private, set_parent_directory
-from ..session.exchange import RESTORING, answer_for, continue_session, write_report
+from ..config import accept_configuration_of_archive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -182,11 +182,15 @@ class Configuration:
             if self._directory is not None and parent is None:
                 return Path(_existing_directory(self._directory))
             made = self._made_directory
-            if made is None or self._process != os.getpid():
+            if (
+                made is None
                 # A forked child must not depend on what its parent may remove.
+                or self._process != os.getpid()
+                or not os.path.isdir(made.path)
+            ):
                 made = self._made_directory = TemporaryDirectory(parent)
                 self._process = os.getpid()
-            return Path(_existing_directory(made.path))
+            return Path(made.path)
 
     def set_temp_directory(self, directory: str | Path) -> Configuration:
         """Set the directory for temporary files.
@@ -196,7 +200,7 @@ class Configuration:
                 was there before stays when the process ends, with the user's files.
         """
         self._directory = os.path.abspath(os.fspath(directory))
-        temporary.add_user_directory(self._directory)
+        temporary.choose_directory(self._directory)
         return self
 
     def __eq__(self, other: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import stat
 import sys
 import threading
@@ -488,7 +489,7 @@ def test_the_temporary_directory_goes_with_its_configuration() -> None:
 
 def test_it_is_made_again_when_somebody_has_removed_it() -> None:
     configuration = Configuration()
-    configuration.temporary_directory.rmdir()
+    shutil.rmtree(configuration.temporary_directory)
 
     assert configuration.temporary_directory.is_dir()
 

@@ -9,7 +9,7 @@ from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
 from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
 from ..run import reserve_run_id
-from ..runtime.temporary import reserve_pool_directory
+from ..runtime.temporary import clean_up_at_exit
 from ..session import Session, advise
 from ..tasks import Task
 from .questions import add_questions
@@ -184,7 +184,7 @@ def _task_function(
         function = function.func
     task = Task.create_task(function, advice_parameters)
     reserve_run_id()
-    reserve_pool_directory()
+    clean_up_at_exit()
     environment = advice_parameters.get("environment")
     if environment is not None:
         from ..advices.environment import environment_step

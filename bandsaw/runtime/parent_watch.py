@@ -10,17 +10,19 @@ give it another one, so it takes it for a lifeline only after a greeting.
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 from _signal import SIGKILL  # type: ignore[import-not-found]
 from _thread import start_new_thread
-from time import sleep
+from time import monotonic, sleep
 
 from .fork import Lock, call_in_child
+from .temporary import left_directories, places_of_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Sequence
 
 # How often a child looks at who its parent is, in seconds.
 _INTERVAL = 0.5
@@ -28,8 +30,11 @@ _INTERVAL = 0.5
 # What nobody else writes into a standard input.
 _GREETING = b"bandsaw keeps this open\n"
 
-# Outlives the group, so that nothing writes into the directory any more.
-_END_AND_REMOVE = 'kill -s KILL -- "-$1"; exec rm -Rf -- "$2"'
+# Outlives the group, so that nothing writes into the directories any more.
+_END_AND_REMOVE = 'kill -s KILL -- "-$1"; shift; exec rm -Rf -- "$@"'
+
+# How long a parent takes at most that is about to be gone, in seconds.
+_TIME_TO_DIE = 1.0
 
 
 class Lifeline:
@@ -47,7 +52,11 @@ class Lifeline:
     @property
     def settings(self) -> dict[str, Any]:
         """What a child on this machine has to give to `end_with_parent`."""
-        return {"descriptor": self.descriptor, "parent": os.getpid()}
+        return {
+            "descriptor": self.descriptor,
+            "parent": os.getpid(),
+            "places": places_of_directories(),
+        }
 
     @staticmethod
     def far_settings(remove: str) -> dict[str, Any]:
@@ -94,6 +103,7 @@ def end_with_parent(
     parent: int | None = None,
     remove: str | None = None,
     greeted: bool = False,
+    places: Sequence[str] = (),
 ) -> None:
     """Let this process, and all of its process group, end when its parent does.
 
@@ -104,6 +114,7 @@ def end_with_parent(
             this process by way of another one.
         remove: A directory that nobody else can remove then.
         greeted: Whether the descriptor counts only when it begins with a greeting.
+        places: Where to remove the temporary directories that the parent leaves.
     """
     # The parent may have so many that `select` would not take the number.
     inherited, descriptor = descriptor, os.dup(descriptor)
@@ -115,11 +126,15 @@ def end_with_parent(
         os.close(inherited)
     if remove is not None:
         remove = os.path.abspath(remove)
-    start_new_thread(_watch, (descriptor, parent, remove, greeted))
+    start_new_thread(_watch, (descriptor, parent, remove, greeted, places))
 
 
 def _watch(
-    descriptor: int, parent: int | None, remove: str | None, greeted: bool
+    descriptor: int,
+    parent: int | None,
+    remove: str | None,
+    greeted: bool,
+    places: Sequence[str],
 ) -> None:
     if greeted and not _read_greeting(descriptor):
         return
@@ -136,9 +151,23 @@ def _watch(
                 return
             sleep(interval)
     group = os.getpgrp()
-    if remove is not None:
-        _end_and_remove(group, remove)
+    left = [] if remove is None else [remove]
+    if parent is not None and places and _is_gone(parent, is_child):
+        for place in places:
+            left.extend(left_directories(place, dead=parent))
+    if left:
+        _end_and_remove(group, left)
     os.killpg(group, SIGKILL)
+
+
+def _is_gone(parent: int, is_child: bool) -> bool:
+    """Tell if the parent ends that has closed its end of the pipe."""
+    deadline = monotonic() + _TIME_TO_DIE
+    while _is_there(parent, is_child):
+        if monotonic() > deadline:
+            return False
+        sleep(0.002)
+    return True
 
 
 def _is_there(parent: int, is_child: bool) -> bool:
@@ -158,17 +187,20 @@ def _read_greeting(descriptor: int) -> bool:
     return all(os.read(descriptor, 1) == bytes((expected,)) for expected in _GREETING)
 
 
-def _end_and_remove(group: int, directory: str) -> None:
-    import shutil
-    import subprocess
-
+def _end_and_remove(group: int, directories: list[str]) -> None:
+    words = ["/bin/sh", "-c", _END_AND_REMOVE, "sh", str(group), *directories]
+    streams = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
+    spawn: Any = functools.partial(
+        os.posix_spawn, words[0], words, os.environ, file_actions=streams
+    )
     try:
-        subprocess.Popen(
-            ["/bin/sh", "-c", _END_AND_REMOVE, "sh", str(group), directory],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ).wait()
-    except Exception:
-        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            process = spawn(setsid=True)
+        except NotImplementedError:  # macOS
+            process = spawn(setpgroup=0)
+        os.waitpid(process, 0)
+    except OSError:
+        import shutil
+
+        for directory in directories:
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,4 +1,10 @@
-"""Private directories that go away with their owner, at the latest with the process."""
+"""Private directories that go away with their owner, at the latest after the process.
+
+A process that is killed cannot clean up. So each directory that does not lie in another
+one holds a file that its process keeps locked, and what a dead process has left is
+removed by the next one that makes a directory at the same place, by a child that sees
+its parent die, or by the process that had started it for a pool.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +13,50 @@ import sys
 
 from .fork import call_at_exit, call_at_reset, call_in_child
 
-# The directories that this process has made and not removed yet.
-_directories: set[str] = set()
-_made_parents: list[str] = []
-# What a forked child removes is its own.
-call_in_child(_directories.clear)
-call_in_child(_made_parents.clear)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
 
-# Names the directory for everything of the processes of a pool.
-_POOL_DIRECTORY_ENV_VARIABLE = "BANDSAW_POOL_DIRECTORY"
+# How the names of directories with a lock begin, and what the file is called. It holds
+# the id of the process, which may lose its locks, but not its id, while it lives.
+_PREFIX = "bandsaw-"
+_LOCK = ".lock"
+
+
+class _State:
+    """What this process has made."""
+
+    def __init__(self) -> None:
+        # The directories that are not removed yet, with the descriptor of their lock
+        self.directories: dict[str, int | None] = {}
+        # What leads to them, the outermost directory first
+        self.parents: list[str] = []
+        # Where this process has made directories with a lock
+        self.places: set[str] = set()
+        # Where the user wants them, with what was not there when that was chosen
+        self.chosen: dict[str, list[str]] = {}
+        # Where they are made in a process that may be killed at any time
+        self.parent_directory: str | None = None
+
+    def forget(self) -> None:
+        """Leave what the parent of a forked process has made to the parent."""
+        for descriptor in self.directories.values():
+            if descriptor is not None:
+                os.close(descriptor)
+        self.directories.clear()
+        self.parents.clear()
+
+    def reset(self) -> None:
+        """Forget where directories are made, after removing what was left there."""
+        _remove_shared()
+        self.parent_directory = None
+        self.places.clear()
+        self.chosen.clear()
+
+
+_state = _State()
+call_in_child(_state.forget)
+call_at_reset(_state.reset)
 
 
 class TemporaryDirectory:
@@ -26,18 +67,26 @@ class TemporaryDirectory:
 
     Args:
         parent: The directory to make it in. The system's one, when left out.
-        prefix: How its name begins.
+        kind: What its name says that it is for.
 
     Attributes:
         path: Where it is.
     """
 
-    def __init__(self, parent: str | None = None, prefix: str = "bandsaw-") -> None:
-        from tempfile import mkdtemp
+    def __init__(self, parent: str | None = None, kind: str = "") -> None:
+        from tempfile import gettempdir, mkdtemp
 
-        self.path = mkdtemp(prefix=prefix, dir=parent)
+        parent = os.path.abspath(parent or gettempdir())
         self._process = os.getpid()
-        _directories.add(self.path)
+        if _is_removed_with_another(parent):
+            self.path = mkdtemp(prefix=kind or _PREFIX, dir=parent)
+            _state.directories[self.path] = None
+        else:
+            if parent not in _state.places:
+                _state.places.add(parent)
+                _remove_left(parent)
+            self.path = mkdtemp(prefix=_PREFIX + kind, dir=parent)
+            _state.directories[self.path] = _hold(self.path)
         call_at_exit(_remove_all, priority=-100)
 
     def remove(self) -> None:
@@ -52,118 +101,72 @@ def set_parent_directory(path: str | None) -> None:
     """Set where this process makes its temporary directories.
 
     Args:
-        path: The directory, which somebody else removes; `None` for the usual place.
+        path: The directory, which another process removes; `None` for the usual place.
     """
     # The program may change the working directory.
-    _pool.parent_directory = None if path is None else os.path.abspath(path)
-
-
-def reserve_pool_directory() -> None:
-    """Choose where processes make their directories that this one starts for a pool.
-
-    A pool ends its processes without a chance to clean up. This process does it for
-    them, at its end.
-    """
-    if _POOL_DIRECTORY_ENV_VARIABLE not in os.environ:
-        _pool.name = "bandsaw-pool-" + os.urandom(16).hex()
-        _pool.process = os.getpid()
-        os.environ[_POOL_DIRECTORY_ENV_VARIABLE] = _pool.name
-        call_at_exit(_remove_all, priority=-100)
+    _state.parent_directory = None if path is None else os.path.abspath(path)
 
 
 def parent_directory_for(directory: str | None) -> str | None:
-    """Say where this process has to make its directories.
+    """Return where this process has to make a directory of its own.
 
     Args:
         directory: The user's directory for temporary files, `None` for the system's.
 
     Returns:
-        A directory that somebody else removes; `None` if this process is its own.
+        A directory; `None` if the user's one, or one of the system's, is its own.
     """
-    if _pool.parent_directory is not None or not _is_of_a_pool():
-        return _pool.parent_directory
-    name = os.environ.get(_POOL_DIRECTORY_ENV_VARIABLE)
-    if not name or _pool.process == os.getpid():
+    if _state.parent_directory is not None:
+        return _state.parent_directory
+    if directory is None or not _is_of_a_pool():
         return None
-    from tempfile import gettempdir
-
-    path = os.path.join(directory or gettempdir(), os.path.basename(name))
-    try:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        status = os.lstat(path)
-        if status.st_uid != os.getuid() or status.st_mode & 0o170022 != 0o040000:
-            return None  # Somebody else has put it there.
-    return path
+    # The one that has started the pool removes it.
+    os.makedirs(directory, 0o700, exist_ok=True)
+    return directory
 
 
-def add_user_directory(path: str) -> None:
-    """Remember where the processes of a pool may have made their directory, too."""
-    _pool.user_directories[path] = _missing_directories(path)
+def choose_directory(path: str) -> None:
+    """Remember where the user wants temporary directories.
 
-
-def _missing_directories(path: str) -> list[str]:
+    Args:
+        path: The directory. Processes that this one starts for a pool may make it, too.
+    """
     missing: list[str] = []
+    _state.chosen[path] = missing
     while not os.path.isdir(path):
         missing.insert(0, path)
         path = os.path.dirname(path)
-    return missing
 
 
-def _is_of_a_pool() -> bool:
-    """Tell if `multiprocessing` has started this process, which ends with its parent.
+def clean_up_at_exit() -> None:
+    """Remove at the end what the processes of a pool leave that this one starts.
 
-    That is different for a process that was just forked: it must not depend on what its
-    parent may remove.
+    A pool ends its processes without a chance to clean up.
     """
-    process = sys.modules.get("multiprocessing.process")
-    return process is not None and process.parent_process() is not None
+    call_at_exit(_remove_all, priority=-100)
 
 
-class _PoolDirectory:
-    """The directory that this process has chosen for the processes of pools."""
-
-    def __init__(self) -> None:
-        self._begin()
-
-    def _begin(self) -> None:
-        # Where temporary directories are made in a process that may be killed any time
-        self.parent_directory: str | None = None
-        self.name: str | None = None
-        self.process: int | None = None
-        # With what was not there when they were chosen, the outermost directory first
-        self.user_directories: dict[str, list[str]] = {}
-
-    def reset(self) -> None:
-        """Forget what was chosen, and remove it."""
-        self.remove()
-        if self.name and os.environ.get(_POOL_DIRECTORY_ENV_VARIABLE) == self.name:
-            del os.environ[_POOL_DIRECTORY_ENV_VARIABLE]
-        self._begin()
-
-    def remove(self) -> None:
-        if self.name is None or self.process != os.getpid():
-            return
-        # Without these there is no process that could have made one.
-        if not {"multiprocessing", "subprocess"} & sys.modules.keys():
-            return
-        from shutil import rmtree
-        from tempfile import gettempdir
-
-        rmtree(os.path.join(gettempdir(), self.name), ignore_errors=True)
-        for directory, missing in self.user_directories.items():
-            path = os.path.join(directory, self.name)
-            if os.path.isdir(path):
-                rmtree(path, ignore_errors=True)
-                # The processes may also have made what leads there.
-                _made_parents.extend(
-                    name for name in missing if name not in _made_parents
-                )
+def places_of_directories() -> list[str]:
+    """Return where this process has made directories that a kill would leave."""
+    return sorted(_state.places)
 
 
-_pool = _PoolDirectory()
-call_at_reset(_pool.reset)
+def left_directories(place: str, dead: int | None = None) -> Iterator[str]:
+    """Yield the directories that dead processes of this user have left.
+
+    Args:
+        place: Where to look for them.
+        dead: The id of a process that is known to be dead.
+    """
+    try:
+        names = os.listdir(place)
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(place, name)
+        is_own = path in _state.directories
+        if name.startswith(_PREFIX) and not is_own and _is_left(path, dead):
+            yield path
 
 
 def make_directory(path: str) -> None:
@@ -172,7 +175,7 @@ def make_directory(path: str) -> None:
     When the process ends it is removed, unless there is something left in it.
 
     Args:
-        path: Where to make it; somebody else may do so at the same time.
+        path: Where to make it; another process may do so at the same time.
     """
     parent = os.path.dirname(path)
     if parent and not os.path.isdir(parent):
@@ -181,7 +184,7 @@ def make_directory(path: str) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return
-    _made_parents.append(path)
+    _state.parents.append(path)
     call_at_exit(_remove_all, priority=-100)
 
 
@@ -190,16 +193,92 @@ def open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _remove(path: str) -> None:
-    if path in _directories:
-        import shutil
+def _is_of_a_pool() -> bool:
+    """Tell if `multiprocessing` has started this process, which ends with its parent.
 
-        shutil.rmtree(path, ignore_errors=True)
-        _directories.discard(path)
+    That is different for a process that was just forked.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
+def _is_removed_with_another(parent: str) -> bool:
+    """Tell if what is made in a directory is removed with another one at the latest."""
+    others = [path for path, lock in _state.directories.items() if lock is not None]
+    if _state.parent_directory is not None:
+        others.append(_state.parent_directory)
+    return os.path.join(parent, "").startswith(
+        tuple(os.path.join(path, "") for path in others)
+    )
+
+
+def _hold(directory: str) -> int | None:
+    """Lock a directory as long as this process lives."""
+    import fcntl
+
+    path = os.path.join(directory, _LOCK)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    # It has its name when it is locked.
+    descriptor = os.open(f"{path}.new", flags, 0o600)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)  # There are no locks in this file system.
+        return None
+    os.write(descriptor, b"%d" % os.getpid())
+    os.rename(f"{path}.new", path)
+    return descriptor
+
+
+def _is_left(directory: str, dead: int | None) -> bool:
+    import fcntl
+
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        if os.lstat(directory).st_uid != os.getuid():
+            return False
+        descriptor = os.open(os.path.join(directory, _LOCK), flags)
+    except OSError:
+        return False  # It has none, or is just being removed.
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        process = int(os.read(descriptor, 32))
+    except (OSError, ValueError):
+        return False
+    finally:
+        os.close(descriptor)
+    return process == dead or not _is_alive(process)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, PermissionError):
+        return False  # Another user's process has got its id by now.
+    return True
+
+
+def _remove_left(place: str) -> None:
+    for path in left_directories(place):
+        _remove_tree(path)
+
+
+def _remove_tree(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(path: str) -> None:
+    if path in _state.directories:
+        _remove_tree(path)
+        descriptor = _state.directories.pop(path, None)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _remove_all() -> None:
-    for path in list(_directories):
+    for path in list(_state.directories):
         _remove(path)
     util = sys.modules.get("multiprocessing.util")
     if util is None or util.is_exiting():
@@ -211,9 +290,17 @@ def _remove_all() -> None:
 
 def _remove_shared() -> None:
     """Remove what processes of a pool may have used as well."""
-    _pool.remove()
-    while _made_parents:
+    if "multiprocessing" in sys.modules:
+        from tempfile import gettempdir
+
+        for place in {gettempdir(), *_state.chosen}:
+            _remove_left(place)
+        # These processes may also have made what leads there.
+        for missing in _state.chosen.values():
+            _state.parents.extend(missing)
+    for path in sorted(set(_state.parents), reverse=True):
         try:
-            os.rmdir(_made_parents.pop())
+            os.rmdir(path)
         except OSError:
-            pass  # The user has put something there, or somebody was faster.
+            pass  # The user has put something there, or another process was faster.
+    _state.parents.clear()

@@ -1,0 +1,229 @@
+"""Temporary directories, and what becomes of those of processes that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from bandsaw.runtime.temporary import TemporaryDirectory
+from tests.waiting import wait_until
+from tests.workflows import environment_of, run_python, write_files
+
+MAKES = """
+import os, sys
+from bandsaw.runtime.temporary import TemporaryDirectory
+
+directory = TemporaryDirectory(*sys.argv[1:])
+open(os.path.join(directory.path, "file"), "w").close()
+child = os.fork() if "fork" in sys.argv else 1
+if child:
+    print(directory.path, flush=True)
+sys.stdin.read()
+"""
+
+
+class Process:
+    """Another process that has made a directory."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", MAKES, *arguments],
+            env=environment_of(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        self.directory = Path(self._process.stdout.readline().decode().rstrip("\n"))
+
+    def kill(self) -> None:
+        """Kills it, but not what it has forked."""
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        """Let it end, and what it has forked."""
+        self._process.communicate()
+
+
+@pytest.fixture(name="other")
+def _other() -> Iterator[Process]:
+    process = Process()
+    yield process
+    process.end()
+
+
+def names_in(directory: Path) -> set[str]:
+    return set(os.listdir(str(directory)))
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next_one(
+    other: Process,
+) -> None:
+    other.kill()
+    assert (other.directory / "file").exists()
+
+    directory = TemporaryDirectory()
+
+    assert not other.directory.exists()
+    assert Path(directory.path).is_dir()
+
+
+def test_the_directory_of_a_process_that_lives_stays(other: Process) -> None:
+    TemporaryDirectory()
+
+    assert (other.directory / "file").exists()
+    other.end()
+    assert not other.directory.exists()
+
+
+def test_a_process_that_has_lost_its_locks_keeps_its_directories(
+    tmp_path: Path,
+) -> None:
+    directory = TemporaryDirectory(str(tmp_path))
+    # A lock is lost with any descriptor of its file that is closed.
+    (Path(directory.path) / ".lock").read_bytes()
+
+    run_python("-c", MAKES, str(tmp_path), directory=tmp_path)
+
+    assert names_in(tmp_path) == {Path(directory.path).name}
+
+
+def test_a_forked_child_does_not_keep_what_its_parent_has_left(tmp_path: Path) -> None:
+    parent = Process(str(tmp_path), "fork")
+    try:
+        parent.kill()
+
+        directory = TemporaryDirectory(str(tmp_path))
+
+        assert names_in(tmp_path) == {Path(directory.path).name}
+    finally:
+        parent.end()
+
+
+def test_only_what_holds_a_lock_is_removed(tmp_path: Path) -> None:
+    for name in "bandsaw-of-user", "other":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    (tmp_path / "bandsaw-file").touch()
+    (tmp_path / "bandsaw-link").symlink_to(tmp_path / "other")
+    (tmp_path / "bandsaw-pipe").mkdir()
+    os.mkfifo(str(tmp_path / "bandsaw-pipe" / ".lock"))
+    before = names_in(tmp_path)
+
+    TemporaryDirectory(str(tmp_path)).remove()
+
+    assert names_in(tmp_path) == before
+
+
+def test_a_directory_inside_of_another_one_needs_no_lock() -> None:
+    outer = TemporaryDirectory()
+    inner = TemporaryDirectory(outer.path, "session-")
+
+    assert names_in(Path(inner.path)) == set()
+    outer.remove()
+    assert not os.path.exists(inner.path)
+
+
+WORKFLOW = """
+import os, signal, sys
+import bandsaw
+
+@bandsaw.task
+def hang():
+    os.write(1, b"hanging\\n")
+    while True:
+        signal.pause()
+
+if __name__ == "__main__":
+    hang()
+"""
+
+CONFIG = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_a_child_removes_what_its_killed_parent_leaves(
+    tmp_path: Path, number: signal.Signals, is_chosen: bool
+) -> None:
+    temporary, config = Path(tempfile.gettempdir()), CONFIG
+    if is_chosen:
+        temporary = tmp_path / "chosen"
+        temporary.mkdir()
+        config += f"configuration.set_temp_directory({str(temporary)!r})\n"
+    write_files(
+        tmp_path,
+        {"workflow.py": WORKFLOW, "bandsaw_config.py": config},
+    )
+    process = subprocess.Popen(
+        [sys.executable, "workflow.py"],
+        cwd=str(tmp_path),
+        env=environment_of(),
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"hanging\n"
+    assert names_in(temporary) != set()
+
+    process.send_signal(number)
+    process.communicate()
+
+    wait_until(lambda: names_in(temporary) == set())
+
+
+POOL = """
+import multiprocessing
+import os
+import bandsaw
+
+@bandsaw.task(config="bandsaw_config")
+def nothing():
+    pass
+
+def work(connection):
+    directory = bandsaw.get_configuration().temporary_directory
+    (directory / "file").touch()
+    connection.send(str(directory))
+    connection.recv()
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context({method!r})
+    ours, theirs = context.Pipe()
+    process = context.Process(target=work, args=[theirs])
+    process.start()
+    found = ours.recv()
+    process.kill()
+    process.join()
+    print(os.path.exists(found))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_what_a_killed_process_of_a_pool_leaves_is_removed_at_the_end(
+    tmp_path: Path, method: str
+) -> None:
+    write_files(
+        tmp_path,
+        {
+            "workflow.py": POOL.format(method=method),
+            "bandsaw_config.py": "import bandsaw\n"
+            "configuration = bandsaw.Configuration()\n",
+        },
+    )
+
+    # conftest looks for what is left.
+    assert run_python("workflow.py", directory=tmp_path).stdout == "True\n"

@@ -8,7 +8,12 @@ import sys
 
 from .chain import AdviceChain, AdviceChains
 from .exceptions import ConfigurationError, InvalidSessionError
-from .modules import import_module, importable_module_name, source_directory
+from .modules import (
+    import_module,
+    importable_module_name,
+    source_directory,
+    working_directory,
+)
 from .run import add_environment_variables
 from .runtime import temporary
 from .runtime.fork import Lock, call_at_reset
@@ -167,7 +172,7 @@ class Configuration:
         """
         if self._source is None:
             self._source = source_directory(self.module_name)
-        return os.getcwd() if self._source is None else self._source
+        return (working_directory() or "") if self._source is None else self._source
 
     @property
     def temporary_directory(self) -> Path:
@@ -327,7 +332,7 @@ def directory_of_default_configuration() -> str:
 
     The module need not be loaded. Without a file, it is the working directory.
     """
-    return source_directory(_default_module_name()) or os.getcwd()
+    return source_directory(_default_module_name()) or working_directory() or ""
 
 
 def _default_module_name() -> str:

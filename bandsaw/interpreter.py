@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 
+from .modules import absolute_path, search_path, working_directory
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ class Interpreter(SerializableValue):
     @property
     def path(self) -> tuple[str, ...]:
         """The directories where the interpreter looks for modules first."""
-        return tuple(sys.path) if self._path is None else self._path
+        return search_path() if self._path is None else self._path
 
     @property
     def environment(self) -> dict[str, str]:
@@ -59,7 +60,7 @@ class Interpreter(SerializableValue):
         """Whether it is the very interpreter that runs this process."""
         if self.executable == sys.executable:
             return True
-        return _is_same_executable(self.executable, sys.executable, os.getcwd())
+        return _is_same_executable(self.executable, sys.executable, working_directory())
 
     @property
     def has_the_same_modules(self) -> bool:
@@ -76,7 +77,7 @@ class Interpreter(SerializableValue):
         if self._path is None and not self.is_this_python:
             # What is installed for this Python is of no use for another one, or worse.
             return own_source_directories(path)
-        return _absolute(path, os.getcwd())
+        return _absolute(path, working_directory())
 
     def process_environment(self) -> dict[str, str]:
         """Return the environment of a process of this interpreter on this machine."""
@@ -129,8 +130,11 @@ def own_source_directories(path: Iterable[str]) -> tuple[str, ...]:
     """
     return tuple(
         entry
-        for entry in map(os.path.abspath, path)
-        if is_own_source(entry) and is_own_source(os.path.realpath(entry))
+        for entry in map(absolute_path, path)
+        # A relative one leads nowhere when the working directory was removed.
+        if os.path.isabs(entry)
+        and is_own_source(entry)
+        and is_own_source(os.path.realpath(entry))
     )
 
 
@@ -149,14 +153,14 @@ def is_own_source(path: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def _absolute(path: tuple[str, ...], directory: str) -> tuple[str, ...]:
+def _absolute(path: tuple[str, ...], directory: str | None) -> tuple[str, ...]:
     """Return paths as absolute ones.
 
     Args:
         path: The paths.
         directory: The working directory, of which relative ones depend.
     """
-    return tuple(map(os.path.abspath, path))
+    return tuple(map(absolute_path, path))
 
 
 @functools.lru_cache(maxsize=1)
@@ -180,7 +184,7 @@ def _library_roots() -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=16)
-def _is_same_executable(executable: str, other: str, directory: str) -> bool:
+def _is_same_executable(executable: str, other: str, directory: str | None) -> bool:
     """Tell if two paths spell the same executable.
 
     Args:
@@ -193,4 +197,4 @@ def _is_same_executable(executable: str, other: str, directory: str) -> bool:
 
 def _spelled_out(executable: str) -> str:
     # Links are not resolved: a virtual environment's `python` is a link to another one.
-    return os.path.normcase(os.path.abspath(executable))
+    return os.path.normcase(absolute_path(executable))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import os
 import sys
 from types import ModuleType
@@ -11,6 +12,7 @@ from types import ModuleType
 from .exceptions import MainGuardError, NotMovableError, SerializationError
 from .runtime.fork import call_at_reset
 from .runtime.home import home_directory
+from .runtime.lazy import attribute_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +33,60 @@ _reading_data: contextvars.ContextVar[bool] = contextvars.ContextVar(
 _imports_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "bandsaw_imports_allowed", default=False
 )
+
+
+def working_directory() -> str | None:
+    """Return the working directory, or `None` if it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def absolute_path(path: str) -> str:
+    """Return a path as an absolute one, as far as there is a working directory."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path
+
+
+def search_path() -> tuple[str, ...]:
+    """Return the entries of `sys.path` that Python regards, as text."""
+    path: tuple[object, ...] = tuple(sys.path)
+    try:
+        return _text_of_path(path)
+    except TypeError:  # What is not hashable is not regarded either.
+        return _text_of_path(tuple(e for e in path if isinstance(e, (str, bytes))))
+
+
+@functools.lru_cache(maxsize=4)
+def _text_of_path(path: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple(os.fsdecode(e) for e in path if isinstance(e, (str, bytes)))
+
+
+def script_arguments() -> list[str]:
+    """Return `sys.argv` as text, which a script may have changed to anything."""
+    words: list[object] = [*sys.argv]
+    return [
+        os.fsdecode(word) if isinstance(word, (bytes, os.PathLike)) else str(word)
+        for word in words
+    ]
+
+
+def _path_of_script() -> tuple[str | None, str | None]:
+    """Return the path of the script as Python has it, and as an absolute one.
+
+    Before Python 3.9 it is relative, and leads elsewhere once the script has changed
+    its directory.
+    """
+    path = attribute_of(sys.modules.get("__main__"), "__file__")
+    if not isinstance(path, str):
+        return None, None
+    return path, absolute_path(path)
+
+
+_GIVEN_PATH_OF_SCRIPT, _PATH_OF_SCRIPT = _path_of_script()
 
 
 def object_as_import(obj: Any) -> tuple[str, str]:
@@ -74,23 +130,49 @@ def script_module_name() -> str | None:
 
     Returns:
         The name, or `None` if what was started is not a module's file: a prompt,
-        ``python -c``, a notebook, or a script whose name does not end with ``.py``.
+        ``python -c``, a notebook, or a script whose name does not end with ``.py``. One
+        that cannot be imported by the name that its file has gets a similar one.
     """
     if _script.name is not None:
         return _script.name
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        # Started with `python -m`, or already imported under its file's name. A
-        # directory or a zip file that was started has no name of its own.
-        return None if spec.name in _MAIN_NAMES else str(spec.name)
-    path = getattr(main, "__file__", None)
+    spec = attribute_of(sys.modules.get("__main__"), "__spec__")
+    if spec is not None and spec.name not in _MAIN_NAMES:
+        # Started with `python -m`, or already imported under its file's name
+        return str(spec.name)
+    path = script_path()
     if path is None:
         return None
-    name = _names_of_scripts.get(path) or get_module_name_by_path(path)
-    if name is not None:
-        # A relative path leads elsewhere once the script has changed its directory.
-        _names_of_scripts[path] = name
+    name = _names_of_scripts.get(path)
+    if name is None:
+        name = get_module_name_by_path(path) or _made_up_name(path)
+        if name is not None:
+            _names_of_scripts[path] = name
+    return name
+
+
+def script_path() -> str | None:
+    """Return the absolute path of the script that was started, `None` without one."""
+    path = attribute_of(sys.modules.get("__main__"), "__file__")
+    if not isinstance(path, str):
+        return None
+    return _PATH_OF_SCRIPT if path == _GIVEN_PATH_OF_SCRIPT else absolute_path(path)
+
+
+def _made_up_name(path: str) -> str | None:
+    """Return a module name for a script that cannot be imported by the one it has.
+
+    That is one with a dot, like ``my.script.py``, or the ``__main__.py`` of a directory
+    or a zip file.
+    """
+    directory, file_name = os.path.split(path)
+    stem, extension = os.path.splitext(file_name)
+    if extension != ".py" or not ("." in stem or stem == "__main__"):
+        return None
+    if stem == "__main__":
+        stem = os.path.basename(directory) + "_main"
+    name = stem.replace(".", "_")
+    while find_module(name) is not None:
+        name += "_"
     return name
 
 
@@ -105,21 +187,24 @@ def get_module_name_by_path(file_path: str) -> str | None:
         file, or `None` if there is none or the file is not importable by name.
     """
     # Python follows a link to a script before it puts its directory into `sys.path`.
-    return _name_of_path(os.path.abspath(file_path)) or _name_of_path(
-        os.path.realpath(file_path)
-    )
+    path = absolute_path(file_path)
+    if not os.path.isabs(path):
+        return None
+    return _name_of_path(path) or _name_of_path(os.path.realpath(path))
 
 
 def _name_of_path(path: str) -> str | None:
     stem, extension = os.path.splitext(path)
     if extension != ".py":
         return None
-    for entry in sorted(map(os.path.abspath, sys.path), key=len, reverse=True):
+    for entry in sorted(map(absolute_path, search_path()), key=len, reverse=True):
         prefix = os.path.join(entry, "")
         if stem.startswith(prefix):
             names = stem[len(prefix) :].split(os.sep)
             # More than identifiers: `train-model.py` is imported by its name, too.
-            if all(name and "." not in name for name in names):
+            if all(name and "." not in name for name in names) and (
+                names[-1] != "__main__" or len(names) > 1
+            ):
                 return ".".join(names)
     return None
 
@@ -135,8 +220,8 @@ def get_loaded_module_name_by_path(file_path: str) -> str | None:
     """
     wanted = os.path.realpath(file_path)
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if path is not None and os.path.realpath(path) == wanted:
+        path = attribute_of(module, "__file__")
+        if isinstance(path, str) and os.path.realpath(path) == wanted:
             return importable_module_name(name)
     return None
 
@@ -178,14 +263,36 @@ def source_directory(module_name: str) -> str | None:
         The absolute path, or `None` if there is no such file.
     """
     copies = os.path.join(home_directory(), "archives", "")
-    places = [path for path in sys.path if not os.path.abspath(path).startswith(copies)]
+    places = [p for p in search_path() if not absolute_path(p).startswith(copies)]
     name = importable_module_name(module_name)
-    for search_path in (places, None):
-        spec = find_module(name, search_path)
+    for looked_through in (places, None):
+        spec = find_module(name, looked_through)
         if spec is not None and spec.origin is not None and spec.has_location:
-            return os.path.dirname(os.path.abspath(spec.origin))
-    path = getattr(sys.modules.get(module_name), "__file__", None)
-    return None if path is None else os.path.dirname(os.path.abspath(path))
+            return _directory_of(spec.origin)
+    path = attribute_of(sys.modules.get(module_name), "__file__")
+    return _directory_of(path) if isinstance(path, str) else None
+
+
+def _directory_of(path: str) -> str:
+    """Return the directory of a file, or of the zip file that it is in."""
+    path = absolute_path(path)
+    return os.path.dirname(zip_file_of(path) or path)
+
+
+def zip_file_of(path: str) -> str | None:
+    """Return the zip file that a path leads into, `None` if there is none.
+
+    Args:
+        path: The absolute path that a module says to be its file.
+    """
+    inside = path
+    while path and not os.path.exists(path):
+        path = os.path.dirname(path)
+    if path == inside or not os.path.isfile(path):
+        return None
+    from zipfile import is_zipfile
+
+    return path if is_zipfile(path) else None
 
 
 def import_object(object_name: str, module_name: str) -> Any:
@@ -417,7 +524,7 @@ def explain_missing_module(error: BaseException | None) -> str:
     from importlib.machinery import EXTENSION_SUFFIXES
 
     directory, _, module = name.replace(".", os.sep).rpartition(os.sep)
-    for entry in sys.path:
+    for entry in search_path():
         try:
             files = os.listdir(os.path.join(entry, directory))
         except OSError:
@@ -454,7 +561,7 @@ def importable_modules() -> list[str]:
     Returns:
         The names, sorted. The same list as long as the search path is the same.
     """
-    path = tuple(sys.path)
+    path = search_path()
     known = _known.get(path)
     if known is None:
         names: set[str] = set(sys.builtin_module_names)

@@ -6,6 +6,7 @@ import contextvars
 import os
 import sys
 
+from .modules import script_arguments
 from .runtime.fork import Lock, call_at_reset
 from .user import get_current_username
 
@@ -238,4 +239,4 @@ def make_run_id() -> str:
 
 def _command_line() -> Iterable[str]:
     words = getattr(sys, "orig_argv", None)
-    return list(words) if words else [sys.executable, *sys.argv]
+    return list(words) if words else [sys.executable, *script_arguments()]

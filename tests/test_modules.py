@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,15 @@ def run(workflow: Workflow, *arguments: str, **options: Any) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["workflow.py", "train-model.py", "with space.py", "größe.py", "it's.py", "a:b.py"],
+    [
+        "workflow.py",
+        "train-model.py",
+        "with space.py",
+        "größe.py",
+        "it's.py",
+        "a:b.py",
+        "my.script.py",
+    ],
 )
 def test_the_tasks_of_a_script_run_here_and_in_a_child(
     workflow: Workflow, name: str
@@ -199,9 +208,141 @@ def test_a_package_that_is_started_with_m_is_found(workflow: Workflow) -> None:
     assert run(workflow, "-m", "package") == MOVED
 
 
+def test_a_directory_that_is_started_is_found(workflow: Workflow) -> None:
+    workflow.write({"job/bandsaw_config.py": MOVING, "job/__main__.py": GUARDED})
+    assert run(workflow, "job") == MOVED
+
+
+IN_ZIP_FILE = {
+    "__main__.py": GUARDED
+    + """
+from package import helper
+
+@bandsaw.task
+def both():
+    return helper.read(), own()
+
+def own():
+    return "main"
+
+print(helper.read_there(), both()) if __name__ == "__main__" else None
+""",
+    "bandsaw_config.py": MOVING,
+    "package/__init__.py": "",
+    "package/helper.py": """
+import pkgutil
+import bandsaw
+
+def read():
+    return pkgutil.get_data("package", "data.txt").decode()
+
+@bandsaw.task
+def read_there():
+    return read()
+""",
+    "package/data.txt": "of package",
+    "my_main.py": "raise RuntimeError('this is another module')",
+}
+
+
+def test_a_zip_file_that_is_started_is_found_with_what_is_in_it(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "my.pyz", "w") as archive:
+        for name, text in IN_ZIP_FILE.items():
+            archive.writestr(name, text)
+
+    assert run(workflow, "my.pyz") == MOVED + "of package ('of package', 'main')\n"
+
+
+def test_a_script_that_has_changed_its_directory_is_found(workflow: Workflow) -> None:
+    workflow.write(
+        {
+            "bandsaw_config.py": MOVING,
+            "elsewhere/file": "",
+            "workflow.py": "import os\n"
+            + GUARDED.replace("    main()", "    os.chdir('elsewhere')\n    main()"),
+        },
+    )
+    assert run(workflow, "workflow.py") == MOVED
+
+
+def test_a_script_works_in_a_directory_that_was_removed(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    workflow.write(
+        {
+            "bandsaw_config.py": MOVING,
+            "workflow.py": "import os\n"
+            + GUARDED.replace(
+                "    main()",
+                "    os.chdir('gone')\n    os.rmdir(os.getcwd())\n    main()",
+            ),
+        },
+    )
+    assert run(workflow, str(tmp_path / "workflow.py")) == MOVED
+
+
+def test_anything_may_be_in_the_search_path_and_among_the_arguments(
+    workflow: Workflow,
+) -> None:
+    script = """
+import pathlib
+import sys
+import bandsaw
+
+@bandsaw.task
+def arguments():
+    return sys.argv[1:]
+
+if __name__ == "__main__":
+    sys.path[1:1] = [None, b"of-bytes", pathlib.Path("a-path"), 7]
+    sys.argv[1:] = [None, b"bytes", pathlib.Path("a/path"), "text", 7]
+    print(arguments())
+"""
+    workflow.write({"bandsaw_config.py": MOVING, "workflow.py": script})
+
+    output = run(workflow, "workflow.py")
+
+    assert output == "['None', 'bytes', 'a/path', 'text', '7']\n"
+
+
+def test_no_module_is_made_to_load_itself(workflow: Workflow) -> None:
+    script = """
+import importlib.util
+import sys
+import types
+import bandsaw
+
+class Failing(types.ModuleType):
+    def __getattribute__(self, name):
+        raise ImportError("needs an extra")
+
+@bandsaw.task
+def work():
+    return 1
+
+if __name__ == "__main__":
+    sys.modules["failing"] = Failing("failing")
+    spec = importlib.util.find_spec("late")
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    late = sys.modules["late"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(late)
+    print(work())
+"""
+    workflow.write(
+        {
+            "bandsaw_config.py": MOVING,
+            "late.py": "print('loaded')\n",
+            "workflow.py": script,
+        },
+    )
+    assert run(workflow, "workflow.py") == "1\n"
+
+
 UNNAMED = {
     "a script without .py": ("workflow", GUARDED, ["workflow"], None),
-    "a directory": ("job/__main__.py", "import sys\n" + GUARDED, ["job"], None),
     "python -c": ("unused", "", ["-c", GUARDED], None),
     "standard input": ("unused", "", ["-"], GUARDED),
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from functools import partial
 
 from ..advice import Advice
 from ..exceptions import InterpreterError, NotMovableError, SerializationError
-from ..modules import importable_modules, script_module_name
+from ..modules import importable_modules, script_arguments, script_module_name
 from ..reporting import report
 from ..result import Result
 from ..runtime.fork import call_at_reset
@@ -85,7 +84,7 @@ class RemoteAdvice(Advice):
         Args:
             session: The session.
         """
-        return {"script": script_module_name(), "arguments": sys.argv[:]}
+        return {"script": script_module_name(), "arguments": script_arguments()}
 
     def timeout_for(self, session: Session) -> float | None:
         """Say how long a session may take there, in seconds; `None` for any time.

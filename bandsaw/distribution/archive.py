@@ -13,9 +13,18 @@ from pathlib import Path
 from ..config import ARCHIVE_CONTENTS, Configuration
 from ..exceptions import ConfigurationError
 from ..interpreter import is_own_source
-from ..modules import find_module, importable_module_name, script_module_name
+from ..modules import (
+    absolute_path,
+    find_module,
+    importable_module_name,
+    script_module_name,
+    script_path,
+    search_path,
+    zip_file_of,
+)
 from ..runtime import home
 from ..runtime.fork import Lock, call_at_reset, call_in_child
+from ..runtime.lazy import attribute_of
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
 
@@ -127,7 +136,9 @@ class DistributionArchive:
             places.add(_place_of_module(name, path))
         files: dict[str, str] = {}
         for name, path in sorted(places):
-            if os.path.isdir(path):
+            if not name:
+                files.update(_files_of_zip(path))
+            elif os.path.isdir(path):
                 files.update(_files_of_package(name, path))
             else:
                 files[name] = path
@@ -154,49 +165,59 @@ def _write(stream: IO[bytes], files: dict[str, str], texts: dict[str, str]) -> N
             entry = zipfile.ZipInfo(name)  # Always of the same date.
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o600 << 16
-            if name in texts:
-                content = texts[name].encode("utf-8")
-            else:
-                with open(files[name], "rb") as source:
-                    content = source.read()
+            text = texts.get(name)
+            content = _read(files[name]) if text is None else text.encode("utf-8")
             # The first call after each edit waits for it. Trying harder takes longer,
             # and saves a tenth of the size.
             archive.writestr(entry, content, compresslevel=1)
+
+
+def _read(path: str) -> bytes:
+    zip_file = zip_file_of(path)
+    if zip_file is None:
+        with open(path, "rb") as source:
+            return source.read()
+    from zipimport import zipimporter
+
+    return zipimporter(zip_file).get_data(path)
 
 
 def _own_modules() -> dict[str, str]:
     """Return the files of all imported modules of the user's own by module name."""
     found = {}
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
+        path = attribute_of(module, "__file__")
         if (
             isinstance(path, str)
             and name != _MAIN
             and not name.startswith("bandsaw.")
-            and os.path.isfile(path)
-            and is_own_source(os.path.abspath(path))
+            and is_own_source(path := absolute_path(path))
+            and (os.path.isfile(path) or zip_file_of(path) is not None)
             and _is_found_by_name(name, module)
         ):
-            found[name] = os.path.abspath(path)
-    script = script_module_name()
-    path = getattr(sys.modules[_MAIN], "__file__", None)
-    if script is not None and path is not None and is_own_source(os.path.abspath(path)):
-        found[script] = os.path.abspath(path)
+            found[name] = path
+    script, path = script_module_name(), script_path()
+    if script is not None and path is not None and is_own_source(path):
+        found[script] = path
     return found
 
 
 def _is_found_by_name(name: str, module: ModuleType) -> bool:
     # What was put into `sys.modules` by hand, or under another name, cannot be
     # imported.
-    spec = getattr(module, "__spec__", None)
+    spec = attribute_of(module, "__spec__")
     return spec is None or spec.name == name
 
 
 def _place_of_module(name: str, path: str) -> tuple[str, str]:
     """Return what has to travel for a module: its name in the archive, and its path.
 
-    That is the outermost regular package that the module belongs to, else its file.
+    That is the outermost regular package that the module belongs to, else its file. Of
+    a zip file it is what can be imported from it, which has no name.
     """
+    root = _root_in_zip_file(path)
+    if root is not None and path != os.path.join(root, "__main__.py"):
+        return "", root
     parts = name.split(".")
     file_name = os.path.basename(path)
     is_package = file_name.startswith("__init__.")
@@ -214,10 +235,38 @@ def _place_of_module(name: str, path: str) -> tuple[str, str]:
     return "/".join(parts) + suffix, path
 
 
+def _root_in_zip_file(path: str) -> str | None:
+    """Return the entry of the search path, in a zip file, that a module is below."""
+    zip_file = zip_file_of(path)
+    if zip_file is None:
+        return None
+    entries = [
+        entry
+        for entry in map(absolute_path, search_path())
+        if f"{entry}{os.sep}".startswith(f"{zip_file}{os.sep}")
+        and path.startswith(f"{entry}{os.sep}")
+    ]
+    return max(entries, key=len, default=zip_file)
+
+
+def _files_of_zip(root: str) -> dict[str, str]:
+    """Return the files below an entry of the search path that is in a zip file."""
+    path = os.path.join(root, "")
+    zip_file = zip_file_of(path) or root
+    beginning = path[len(zip_file) + 1 :].replace(os.sep, "/")
+    with zipfile.ZipFile(zip_file) as archive:
+        names = [name for name in archive.namelist() if name.startswith(beginning)]
+    return {
+        name[len(beginning) :]: os.path.join(zip_file, name)
+        for name in names
+        if not name.endswith(("/", ".pyc")) and name != f"{beginning}__main__.py"
+    }
+
+
 def _files_of_package(name: str, directory: str) -> dict[str, str]:
     files: dict[str, str] = {}
     left_out: list[str] = []
-    only_python = os.path.samefile(directory, _BANDSAW)
+    only_python = os.path.realpath(directory) == os.path.realpath(_BANDSAW)
     room = LARGEST_PACKAGE_DATA
     for relative in _visible_files(directory):
         path = os.path.join(directory, relative)
@@ -278,11 +327,11 @@ def _places_of_named_module(name: str) -> list[tuple[str, str]]:
     if name == _MAIN:
         return []  # A prompt or a notebook: there is no file.
     module = sys.modules.get(name)
-    path = getattr(module, "__file__", None)
+    path = attribute_of(module, "__file__")
     if path is None:
         path = _find_without_importing(name)
     if path is not None:
-        return [_place_of_module(name, os.path.abspath(path))]
+        return [_place_of_module(name, absolute_path(path))]
     directories = _search_path_of(name)
     if not directories:
         raise ConfigurationError(
@@ -355,7 +404,7 @@ class _TemporaryArchive(DistributionArchive):
 
 def _spec_of(name: str) -> object:
     """Return what a module was loaded by; a reload finds another one."""
-    return getattr(sys.modules.get(name), "__spec__", None)
+    return attribute_of(sys.modules.get(name), "__spec__")
 
 
 _archives: dict[str, _TemporaryArchive] = {}

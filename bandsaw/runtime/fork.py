@@ -15,6 +15,8 @@ from _weakrefset import WeakSet
 from itertools import count
 from time import monotonic, sleep
 
+from .lazy import attribute_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterator, TypeVar
@@ -246,20 +248,14 @@ def _abandon_imports() -> None:
                     sys.modules.pop(other, None)
 
 
-def _spec_of(name: str) -> Any:
-    # Not by `getattr`: a module may load itself when it is asked for an attribute.
-    try:
-        return object.__getattribute__(sys.modules.get(name), "__dict__")["__spec__"]
-    except (AttributeError, KeyError):
-        return None
-
-
 def _is_unfinished(name: str) -> bool:
-    return getattr(_spec_of(name), "_initializing", False)
+    return getattr(
+        attribute_of(sys.modules.get(name), "__spec__"), "_initializing", False
+    )
 
 
 def _is_compiled(name: str) -> bool:
-    loader = getattr(_spec_of(name), "loader", None)
+    loader = attribute_of(sys.modules.get(name), "__loader__")
     return type(loader).__name__ == "ExtensionFileLoader"
 
 

@@ -27,6 +27,7 @@ from ..interpreter import is_own_source
 from ..modules import allow_imports, explain_missing_module, importable_modules
 from ..result import Result
 from ..run import join_run
+from ..runtime.lazy import attribute_of
 from ..serialization.readers import Reader, current_reader, writing_for
 from .saved_form import CHAIN, TRACEBACK, VERSIONS
 from .session import Session
@@ -563,7 +564,10 @@ def versions_of(modules: Iterable[str]) -> Versions:
     found: Versions = {}
     for root in sorted({name.partition(".")[0] for name in list(modules)}):
         module = sys.modules.get(root)
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        places = [
+            attribute_of(module, "__file__"),
+            *(attribute_of(module, "__path__") or ()),
+        ]
         path = next((place for place in places if isinstance(place, str)), None)
         if path is None or "-packages" not in path or is_own_source(path):
             continue

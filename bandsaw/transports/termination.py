@@ -8,10 +8,6 @@ import subprocess
 
 from ..exceptions import InterpreterError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 #: How long a process that has to go may take for it, in seconds.
 GRACE = 0.5
 
@@ -122,6 +118,11 @@ def describe_end(status: int) -> str:
     Args:
         status: Its return code, as `subprocess` has it.
     """
+    if status == 0 and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        return (
+            "has ended without an answer. How is unknown, as this process ignores the "
+            "signal SIGCHLD."
+        )
     if status >= 0:
         return f"exited with status {status} without an answer."
     try:

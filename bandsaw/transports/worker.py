@@ -26,6 +26,7 @@ from ..exceptions import (
     InterpreterStartError,
     TaskTimeoutError,
 )
+from ..modules import working_directory
 from ..runtime.fork import Lock, call_at_exit, call_at_reset, call_in_child
 from ..runtime.log_forwarding import wanted_levels
 from ..runtime.parent_watch import Lifeline
@@ -78,7 +79,7 @@ class ProcessSpecification:
             # Another one was made when another module was imported.
             id(self.archive),
             self.piped,
-            _working_directory(),
+            working_directory(),
             self.settings,
             self.interpreter.executable,
             self.interpreter.environment,
@@ -92,13 +93,6 @@ class ProcessSpecification:
 
     def __hash__(self) -> int:
         return hash((id(self.archive), self.piped))
-
-
-def _working_directory() -> str | None:
-    try:
-        return os.getcwd()
-    except OSError:
-        return None  # It was removed.
 
 
 def _environment() -> dict[Any, Any]:

@@ -185,6 +185,27 @@ def test_a_failure_reaches_the_caller_and_the_next_call_works(
     assert lines[-1] == "next 1"
 
 
+def test_a_status_that_is_unknown_is_not_made_up(tmp_path: Path) -> None:
+    output = run(
+        tmp_path,
+        """
+import signal
+
+@bandsaw.task
+def die():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print(text_of(die))
+""",
+    )
+    assert output.endswith(
+        "has ended without an answer. How is unknown, as this process ignores the "
+        "signal SIGCHLD.\n"
+    )
+
+
 def test_an_argument_that_can_not_be_pickled_fails_the_call_and_starts_nothing(
     tmp_path: Path,
 ) -> None:

@@ -26,6 +26,7 @@ _MAIN_NAMES = ("__main__", "__mp_main__")
 
 # The module names of the scripts that were started, by their paths.
 _names_of_scripts: dict[str, str] = {}
+call_at_reset(_names_of_scripts.clear)
 
 _reading_data: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "bandsaw_reading_data", default=False

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Iterator
 
 # How the names of directories with a lock begin, and what the file is called. It holds
-# the id of the process, which may lose its locks, but not its id, while it lives.
+# the id of the process, which may lose its locks, but not its id, while it lives, and
+# the name of the machine, as not every file system knows the locks of other ones.
 _PREFIX = "bandsaw-"
 _LOCK = ".lock"
 
@@ -225,7 +226,7 @@ def _hold(directory: str) -> int | None:
     except OSError:
         os.close(descriptor)  # There are no locks in this file system.
         return None
-    os.write(descriptor, b"%d" % os.getpid())
+    os.write(descriptor, _content(os.getpid()))
     os.rename(f"{path}.new", path)
     return descriptor
 
@@ -242,12 +243,19 @@ def _is_left(directory: str, dead: int | None) -> bool:
         return False  # It has none, or is just being removed.
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        process = int(os.read(descriptor, 32))
-    except (OSError, ValueError):
+        content = os.read(descriptor, 1024)
+        process = int(content.split()[0])
+    except (IndexError, OSError, ValueError):
         return False
     finally:
         os.close(descriptor)
+    if content != _content(process):
+        return False  # It is of another machine.
     return process == dead or not _is_alive(process)
+
+
+def _content(process: int) -> bytes:
+    return f"{process} {os.uname().nodename}".encode()
 
 
 def _is_alive(process: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,18 @@ def test_a_process_that_has_lost_its_locks_keeps_its_directories(
     run_python("-c", MAKES, str(tmp_path), directory=tmp_path)
 
     assert names_in(tmp_path) == {Path(directory.path).name}
+
+
+def test_what_another_machine_has_made_stays(other: Process) -> None:
+    other.kill()
+    lock = other.directory / ".lock"
+    process, name = lock.read_text().split()
+    lock.write_text(f"{process} another-{name}")
+
+    TemporaryDirectory()
+
+    assert (other.directory / "file").exists()
+    shutil.rmtree(other.directory)
 
 
 def test_a_forked_child_does_not_keep_what_its_parent_has_left(tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
+# What newer Pythons call differently, by the name that every Python knows.
+_ALIASES = {
+    ("re", "PatternError"): "error",
+    ("signal", "itimer_error"): "ItimerError",
+}
+
 # The flag of classes that are made at run time.
 _HEAP_TYPE = 1 << 9
 
@@ -42,7 +48,7 @@ def class_names(cls: type) -> dict[str, str]:
         The entries ``module`` and ``type`` of a representation.
     """
     name, module = object_as_import(cls)
-    return {"module": module, "type": name}
+    return {"module": module, "type": _ALIASES.get((module, name), name)}
 
 
 def required_class_names(cls: type) -> dict[str, str]:

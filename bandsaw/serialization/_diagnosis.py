@@ -9,6 +9,8 @@ from __future__ import annotations
 import pickle
 from io import BytesIO
 
+from ._pythons import find_class
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import (
@@ -47,7 +49,7 @@ class _LenientUnpickler(_Unpickler):  # type: ignore[misc]
 
     def find_class(self, module_name: str, name: str) -> Any:
         try:
-            return super().find_class(module_name, name)
+            return find_class(super().find_class, module_name, name)
         except Exception:
             return _UnreadableClass()
 

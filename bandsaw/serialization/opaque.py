@@ -6,6 +6,7 @@ import sys
 
 from ..exceptions import OpaqueValueError
 from ..infos import text_of
+from ._pythons import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,8 +162,6 @@ def open_closed(content: bytes, facts: Facts) -> Any:
         content: The pickled value.
         facts: What is known of it.
     """
-    from ._renamed import loads
-
     try:
         return loads(content)
     except ModuleNotFoundError as error:

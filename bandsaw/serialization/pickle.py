@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from io import BytesIO
 
 from ..exceptions import BandsawError, SerializationError
@@ -13,80 +12,13 @@ from .serializer import Serializer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pickle import Pickler
-    from typing import (
-        IO,
-        Any,
-        Callable,
-        Sequence,
-    )
+    from typing import IO, Any, Sequence
 
-    from .readers import Reader
-
-
-@lru_cache(maxsize=None)
-def _pickler_class() -> type[Pickler]:
-    from _pickle import Pickler
-
-    from ._exceptions import reduce_exception
-
-    class ExceptionPickler(Pickler):
-        reader: Reader | None = None
-
-        def reducer_override(self, value: Any) -> Any:
-            if isinstance(value, BaseException):
-                return reduce_exception(value)
-            if self.reader is not None:
-                module = self.reader.lacks(value)
-                if module is not None:
-                    return _closed(value, module)
-            return NotImplemented
-
-    return ExceptionPickler
-
-
-def _is_renamed(error: ModuleNotFoundError) -> bool:
-    from ._renamed import is_renamed
-
-    return is_renamed(error)
-
-
-def _closed(value: Any, module: str) -> tuple[Any, ...]:
-    """Return what stands for a value whose reader lacks its module."""
-    from .opaque import Opaque, close
-
-    if isinstance(value, Opaque):
-        return value.__reduce__()
-    stream = BytesIO()
-    # What is in it is closed with it, however it was to be read.
-    _pickler_class()(stream, _PROTOCOL).dump(value)
-    return close(value, module, stream.getvalue())
-
-
-@lru_cache(maxsize=None)
-def _buffering_pickler_class() -> type[Pickler]:
-    from ._arrays import is_array, reduce_array
-
-    exception_pickler = _pickler_class()
-
-    class BufferingPickler(exception_pickler):  # type: ignore[misc,valid-type]
-        hand_over: Callable[[memoryview], Any]
-
-        def reducer_override(self, value: Any) -> Any:
-            if is_array(type(value)) and (
-                self.reader is None or self.reader.lacks(value) is None
-            ):
-                return reduce_array(value, self.hand_over)
-            return exception_pickler.reducer_override(self, value)
-
-    return BufferingPickler
-
-
-# Imported for the first value: an import statement each time takes as long as reading a
-# small one.
+# Importing pickle takes longer than all of bandsaw, and a script whose sessions never
+# leave the process does not pay for it. An import statement for each value would take
+# as long as reading a small one.
 _pickle: Any = LateModule("_pickle")
-
-# Every supported Python reads it, whichever wrote it.
-_PROTOCOL = 5
+_pickling: Any = LateModule("bandsaw.serialization._pickling")
 
 # Smaller buffers are copied: a mapping of a file costs more.
 _SMALLEST_BUFFER = 1 << 16
@@ -113,7 +45,7 @@ class PickleSerializer(Serializer):
         Raises:
             SerializationError: If the value, or something in it, cannot be pickled.
         """
-        pickler: Any = _pickler_class()(stream, _PROTOCOL)
+        pickler: Any = _pickling.ValuePickler(stream, _pickling.PROTOCOL)
         pickler.reader = current_reader()
         self._dump(pickler, value)
 
@@ -139,13 +71,11 @@ class PickleSerializer(Serializer):
         stand_ins: dict[int, tuple[bytearray, memoryview]] = {}
 
         def hand_over(buffer: memoryview) -> Any:
-            from _pickle import PickleBuffer
-
             if buffer.nbytes < _SMALLEST_BUFFER:
-                return PickleBuffer(bytearray(buffer.tobytes()))
+                return _pickle.PickleBuffer(bytearray(buffer.tobytes()))
             stand_in = bytearray(1)
             stand_ins[id(stand_in)] = stand_in, buffer
-            return PickleBuffer(stand_in)
+            return _pickle.PickleBuffer(stand_in)
 
         def keep_in_stream(buffer: Any) -> bool:
             content = buffer.raw()
@@ -156,8 +86,8 @@ class PickleSerializer(Serializer):
             buffers.append(content)
             return False
 
-        pickler: Any = _buffering_pickler_class()(
-            stream, _PROTOCOL, buffer_callback=keep_in_stream
+        pickler: Any = _pickling.BufferingPickler(
+            stream, _pickling.PROTOCOL, buffer_callback=keep_in_stream
         )
         pickler.hand_over = hand_over
         pickler.reader = current_reader()
@@ -166,10 +96,6 @@ class PickleSerializer(Serializer):
 
     @staticmethod
     def _dump(pickler: Pickler, value: Any) -> None:
-        # Importing pickle takes longer than all of bandsaw. A script whose sessions
-        # never leave the process does not pay for it.
-        from _pickle import PicklingError
-
         try:
             pickler.dump(value)
         except BandsawError:
@@ -178,9 +104,7 @@ class PickleSerializer(Serializer):
             raise SerializationError(
                 f"{type(value).__qualname__} is nested too deeply to be pickled."
             ) from error
-        except (PicklingError, AttributeError, TypeError) as error:
-            if isinstance(error, BandsawError):
-                raise  # It says more than the pickler can.
+        except (_pickle.PicklingError, AttributeError, TypeError) as error:
             raise SerializationError(
                 f"{type(value).__qualname__} cannot be pickled: {error}"
             ) from error
@@ -194,18 +118,14 @@ class PickleSerializer(Serializer):
         Returns:
             The value.
         """
-        from _pickle import load
-
         start = stream.tell() if stream.seekable() else None
         try:
-            return load(stream)
+            return _pickle.load(stream)
         except ModuleNotFoundError as error:
-            if start is None or not _is_renamed(error):
+            if start is None or not _pickling.is_renamed(error):
                 raise
-        from ._renamed import load_renamed
-
         stream.seek(start)
-        return load_renamed(stream)
+        return _pickling.load_renamed(stream)
 
     def deserialize_with_buffers(
         self, content: bytes | memoryview, buffers: Sequence[memoryview]
@@ -223,11 +143,9 @@ class PickleSerializer(Serializer):
         try:
             return loads(content, buffers=buffers) if buffers else loads(content)
         except ModuleNotFoundError as error:
-            if not _is_renamed(error):
+            if not _pickling.is_renamed(error):
                 raise
-        from ._renamed import load_renamed
-
-        return load_renamed(BytesIO(content), buffers)
+        return _pickling.load_renamed(BytesIO(content), buffers)
 
     def unreadable_part(
         self, content: bytes | memoryview, buffers: Sequence[memoryview]

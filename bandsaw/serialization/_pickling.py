@@ -1,0 +1,96 @@
+"""Pickle as `PickleSerializer` uses it: some values are written in their own way.
+
+It is loaded for the first value that is written, or cannot be read as it is.
+"""
+
+from __future__ import annotations
+
+from _pickle import Pickler
+from io import BytesIO
+
+from ._arrays import is_array, reduce_array
+from ._exceptions import reduce_exception
+from ._pythons import is_renamed, load_renamed, reducer
+
+__all__ = [
+    "PROTOCOL",
+    "BufferingPickler",
+    "ValuePickler",
+    "is_renamed",
+    "load_renamed",
+]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from .readers import Reader
+
+# Every supported Python reads it, whichever wrote it.
+PROTOCOL = 5
+
+# How many classes are remembered; a program may go on making new ones.
+_MOST_CLASSES = 1000
+
+
+class _Reducers(dict):  # type: ignore[type-arg]
+    """How the instances of each class are written, `None` if pickle knows."""
+
+    def __missing__(self, cls: type) -> Callable[[Any], Any] | None:
+        if len(self) >= _MOST_CLASSES:
+            self.clear()
+        found = reduce_exception if issubclass(cls, BaseException) else reducer(cls)
+        self[cls] = found
+        return found
+
+
+_reducers = _Reducers()
+
+
+class ValuePickler(Pickler):
+    """Writes exceptions and some other values in its own way.
+
+    Attributes:
+        reader: For whom it writes, `None` if that has all that this process has.
+    """
+
+    reader: Reader | None = None
+
+    def reducer_override(self, value: Any) -> Any:
+        reduce = _reducers[type(value)]
+        if reduce is not None:
+            return reduce(value)
+        if self.reader is not None:
+            module = self.reader.lacks(value)
+            if module is not None:
+                return _closed(value, module)
+        return NotImplemented
+
+
+def _closed(value: Any, module: str) -> tuple[Any, ...]:
+    """Return what stands for a value whose reader lacks its module."""
+    from .opaque import Opaque, close
+
+    if isinstance(value, Opaque):
+        return value.__reduce__()
+    stream = BytesIO()
+    # What is in it is closed with it, however it was to be read.
+    ValuePickler(stream, PROTOCOL).dump(value)
+    return close(value, module, stream.getvalue())
+
+
+class BufferingPickler(ValuePickler):
+    """Writes arrays in its own way, too.
+
+    Attributes:
+        hand_over: Takes a buffer, and returns what stands for it in the pickle.
+    """
+
+    hand_over: Callable[[memoryview], Any]
+
+    def reducer_override(self, value: Any) -> Any:
+        if is_array(type(value)) and (
+            self.reader is None or self.reader.lacks(value) is None
+        ):
+            return reduce_array(value, self.hand_over)
+        return super().reducer_override(value)

@@ -7,9 +7,8 @@ what only they need are loaded when they are asked for.
 from __future__ import annotations
 
 from ..runtime.lazy import load_on_access
-from ._serializable_value import SerializableValue
 from .pickle import PickleSerializer
-from .serializer import Serializer
+from .serializer import SerializableValue, Serializer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from ._exceptions import (
     is_initialised_by_python,
     make_exception,
 )
-from ._serializable_value import SerializableValue
+from .serializer import SerializableValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ def is_array(kind: type) -> bool:
 
 
 def reduce_array(array: Any, hand_over: Callable[[memoryview], Any]) -> Any:
-    """Say how an array is pickled.
+    """Return how an array is pickled.
 
     Args:
         array: A `numpy.ndarray`.

@@ -1,4 +1,4 @@
-"""Classes and objects as data names and describes them."""
+"""Names of classes and attributes of instances, as data represents them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def class_names(cls: type) -> dict[str, str]:
 
 
 def required_class_names(cls: type) -> dict[str, str]:
-    """Return how data names a class that must be found again by its name.
+    """Return how data names a class, which must be importable by its name.
 
     Args:
         cls: The class.

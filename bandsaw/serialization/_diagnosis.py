@@ -1,4 +1,4 @@
-"""Finds out where in a pickled value it is that cannot be read.
+"""The place in a pickled value that cannot be read.
 
 The value is read once more, by the unpickler that is written in Python, which can be
 made to go on after a failure. That takes long, and is done only to explain an error.
@@ -33,7 +33,7 @@ class _Unreadable:
 
 
 class _UnreadableClass:
-    """Stands for a class that is not there; what is made of it is unreadable."""
+    """Stands for a class that is missing; its instances are unreadable."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> _Unreadable:
         return _Unreadable(args, kwargs)

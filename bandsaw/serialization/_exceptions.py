@@ -1,4 +1,4 @@
-"""What exceptions are made of, and how they are made again.
+"""Exceptions as arguments and attributes, and their restoration.
 
 Calling the class with `args`, as pickle does, fails or gives another exception as soon
 as an ``__init__`` wants other arguments than it passes on.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def arguments_and_attributes(
     exception: BaseException,
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Take an exception to pieces.
+    """Return the arguments and the attributes of an exception.
 
     Args:
         exception: The exception.
@@ -52,18 +52,18 @@ def arguments_and_attributes(
     attributes.update(attributes_of(exception))
     attributes.pop("args", None)
     made = make_exception(cls, list(args))
-    # Not `==`: comparing what somebody put into an exception can do anything.
+    # Not `==`: comparing the user's values can do anything.
     if len(made.args) != len(exception.args) or any(
         value is not other for value, other in zip(made.args, exception.args)
     ):
-        # Somebody has changed them since it was made.
+        # They were changed since the exception was made.
         attributes["args"] = exception.args
     attributes.update(_native_attributes(exception, made))
     return list(args), attributes
 
 
 def _native_attributes(exception: BaseException, made: BaseException) -> dict[str, Any]:
-    """Return what somebody has set since in an exception, like the name of a file."""
+    """Return what was set after an exception was made, like the name of a file."""
     attributes: dict[str, Any] = {}
     for name, member in native_members(type(exception)):
         # Who caught an AttributeError needs no copy of the object that lacks it.
@@ -76,7 +76,7 @@ def _native_attributes(exception: BaseException, made: BaseException) -> dict[st
                 continue
             member.__set__(made, value)
         except (AttributeError, TypeError):
-            continue  # It has no value, or cannot be set, so nobody has set it.
+            continue  # It has no value, or cannot be set, so it was not set.
         attributes[name] = value
     return attributes
 
@@ -97,7 +97,7 @@ def is_initialised_by_python(cls: type[BaseException]) -> bool:
 
 
 def make_exception(cls: type[BaseException], args: list[Any]) -> BaseException:
-    """Make an exception without running the ``__init__`` that somebody wrote for it.
+    """Make an exception without running an ``__init__`` written in Python.
 
     Args:
         cls: The class.
@@ -183,13 +183,13 @@ def _nearest(bases: list[Any]) -> type[BaseException]:
                 field(names, "type", str), field(names, "module", str), BaseException
             )
         except SerializationError:
-            continue  # The one behind it is less special, and better than none.
+            continue  # The next one is more general, and better than none.
         if base is not None:
             return base
     return Exception
 
 
-# What was made once is used again, so that equal exceptions have the same type.
+# A class is made once, so that equal exceptions have the same type.
 @lru_cache(maxsize=256)
 def _make_class(
     name: str, module_name: str, base: type[BaseException]
@@ -198,14 +198,14 @@ def _make_class(
 
 
 def reduce_exception(exception: BaseException) -> Any:
-    """Say how pickle writes an exception.
+    """Return how pickle writes an exception.
 
     Args:
         exception: The exception.
 
     Returns:
-        What ``__reduce__`` would return; `NotImplemented` where that of the class does
-        well.
+        What ``__reduce__`` would return; `NotImplemented` if the class has one of its
+        own, or needs none.
     """
     cls = type(exception)
     native: Any = native_base(cls)
@@ -236,7 +236,7 @@ def reduce_exception(exception: BaseException) -> Any:
 def restore_exception(
     names: _Names, bases: list[_Names], args: list[Any]
 ) -> BaseException:
-    """Make an exception again that `reduce_exception` has taken to pieces.
+    """Restore an exception from what `reduce_exception` has returned.
 
     Args:
         names: The names of its class.

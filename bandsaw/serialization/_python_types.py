@@ -1,4 +1,4 @@
-"""How JSON holds what only Python knows: keys, enums, subclasses, odd numbers and text.
+"""JSON for what only Python has: keys, enums, subclasses, long numbers, odd text.
 
 These come last, after the value serializers of a `JsonSerializer`. Their names have a
 dot, so that no class of a user can have the same.
@@ -26,7 +26,7 @@ INT = "bandsaw.int"
 STR = "bandsaw.str"
 SUBCLASS = "bandsaw.subclass"
 
-# The types that a subclass may have been made of, the more special ones first.
+# The base types of subclasses, the more special ones first.
 _BASES: dict[str, type] = {
     cls.__name__: cls for cls in (OrderedDict, dict, list, tuple, str, int, float)
 }

@@ -1,8 +1,8 @@
 """Values that other versions of Python or numpy name or make differently.
 
-A name that has moved is looked up under its old one where a pickle is read. A class
-whose instances are made of something else in another Python is taken care of where one
-is written: what can be translated is, and anything else is refused by its reader.
+A reader looks up a module that has moved under its old name. A writer translates an
+instance that another Python would misread; what cannot be translated, the reader
+refuses by name.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _OLDER_MODULES = {
     "zipfile._path": "zipfile",
 }
 
-# The Pythons since which instances are made of something else, so that an older or
-# newer Python would not read them, or read something that is wrong.
+# The Pythons that have changed the content of instances, so that one from before would
+# be misread after the change, and the other way round.
 _CHANGED: dict[str, tuple[_Version, ...]] = {
     "dis.Instruction": ((3, 9), (3, 10), (3, 11), (3, 12), (3, 13)),
     "enum.auto": ((3, 11),),
@@ -62,8 +62,8 @@ def _attributes_of_config_parser(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# What some Python looks for in instances, and another one does not give them; made of
-# what they have.
+# Attributes that some Python requires and another one does not set, derived from the
+# attributes that an instance has.
 _ATTRIBUTES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "_frozen_importlib.ModuleSpec": lambda state: {"_uninitialized_submodules": []},
     "configparser.ConfigParser": _attributes_of_config_parser,
@@ -81,7 +81,7 @@ _ATTRIBUTES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 _HERE = sys.version_info[:2]
 
 
-def older_module(name: str | None) -> str | None:
+def older_module(name: object) -> str | None:
     """Return where a module is that older versions call differently.
 
     Args:
@@ -90,9 +90,10 @@ def older_module(name: str | None) -> str | None:
     Returns:
         The name of the module in older versions; `None` if it was not renamed.
     """
-    for newer, older in _OLDER_MODULES.items():
-        if name == newer or (name or "").startswith(f"{newer}."):
-            return older + (name or "")[len(newer) :]
+    if isinstance(name, str):
+        for newer, older in _OLDER_MODULES.items():
+            if name == newer or name.startswith(f"{newer}."):
+                return older + name[len(newer) :]
     return None
 
 
@@ -177,13 +178,20 @@ def _name(cls: type) -> str:
 
 
 def _reduce_changed(name: str, value: Any) -> tuple[Any, ...]:
-    registered = copyreg.dispatch_table.get(type(value))
-    if registered is None:
-        reduced: Any = value.__reduce_ex__(5)
-    else:
-        reduced = registered(value)
-    function, args, *state = reduced
+    function, args, *state = _reduced(value)
     return (make_unchanged, (name, _HERE, function, args), *state)
+
+
+def _reduce_with_attributes(
+    add: Callable[[dict[str, Any]], dict[str, Any]], value: Any
+) -> tuple[Any, ...]:
+    function, args, state, *items = _reduced(value)
+    return (function, args, {**add(state), **state}, *items)
+
+
+def _reduced(value: Any) -> Any:
+    reduce = copyreg.dispatch_table.get(type(value))
+    return value.__reduce_ex__(5) if reduce is None else reduce(value)
 
 
 def make_unchanged(
@@ -211,11 +219,3 @@ def make_unchanged(
             "Pass on what is needed of it in values of other types."
         )
     return function(*args)
-
-
-def _reduce_with_attributes(
-    add: Callable[[dict[str, Any]], dict[str, Any]], value: Any
-) -> tuple[Any, ...]:
-    reduced: Any = value.__reduce_ex__(5)
-    function, args, state, *items = reduced
-    return (function, args, {**add(state), **state}, *items)

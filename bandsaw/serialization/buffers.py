@@ -1,8 +1,8 @@
 """Large buffers that stand beside what a serializer has written.
 
-A buffer is a `memoryview`. Its content counts in the order of C. It need not be
+A buffer is a `memoryview`. Its content is taken in the order of C. It need not be
 contiguous in memory: that of every second column of an array is gathered block by block
-while it is written, so that nobody needs the memory for a copy. The content of a file
+while it is written, which needs no memory for a copy. The content of a file
 is not in memory at all.
 """
 

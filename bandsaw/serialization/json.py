@@ -259,7 +259,7 @@ class _Writer:
         return plain
 
     def _represent(self, value: Any) -> tuple[str, Any, str]:
-        """Return the name of a serializer, what it says, and how steps into it read."""
+        """Return the name of a serializer, its output, and how steps into it read."""
         cls = type(value)
         if cls is int:
             return python_types.INT, hex(value), _ITEM
@@ -299,7 +299,7 @@ class _Writer:
         if len(places) > _MOST_SHOWN_STEPS:
             half = _MOST_SHOWN_STEPS // 2
             places = [*places[:half], " ... ", *places[-half:]]
-        # What a value says of itself needs no name for the value in front.
+        # Attributes of the value itself need no name for the value in front.
         if places and places[0].startswith("."):
             places[0] = places[0][1:]
         else:
@@ -325,7 +325,7 @@ def _has_plain_keys(value: dict[Any, Any]) -> bool:
 
 def _entries_of(kind: str, key: str) -> str:
     """Return how steps to the entries of an entry read."""
-    # What a value says of itself reads like attributes of it.
+    # The content that a value returns of itself reads like its attributes.
     is_state = kind == _PART and key in ("attributes", "serialized")
     return _ATTRIBUTE if is_state else _ITEM
 

@@ -1,4 +1,4 @@
-"""Values of classes that are not installed here, kept until somebody has the class."""
+"""Values of classes that are not installed here, passed on to where they are."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Opaque:
         return open_closed, (self._content, self._facts)
 
     def __copy__(self) -> Opaque:
-        return self  # Nobody can change it.
+        return self  # It is immutable.
 
     def __deepcopy__(self, memo: object) -> Opaque:
         return self
@@ -101,7 +101,7 @@ class Opaque:
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
-            # Many ask every value for these, and do without.
+            # Many libraries look these up in every value, and do without them.
             raise AttributeError(name)
         raise self._error(f"has no {name} here")
 

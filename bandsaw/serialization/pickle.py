@@ -31,7 +31,7 @@ class PickleSerializer(Serializer):
     wants. One whose class cannot be imported where it is read comes back as one of a
     class of the same name that inherits its nearest base that can.
 
-    Read only what comes from somebody you trust: a pickle can run any code.
+    Read only what comes from a source that you trust: a pickle can run any code.
     """
 
     def serialize(self, value: Any, stream: IO[bytes]) -> None:
@@ -99,7 +99,7 @@ class PickleSerializer(Serializer):
         try:
             pickler.dump(value)
         except BandsawError:
-            raise  # It says more: a task that cannot be moved, for example.
+            raise  # It is more specific: a task that cannot be moved, for example.
         except RecursionError as error:
             raise SerializationError(
                 f"{type(value).__qualname__} is nested too deeply to be pickled."
@@ -150,7 +150,7 @@ class PickleSerializer(Serializer):
     def unreadable_part(
         self, content: bytes | memoryview, buffers: Sequence[memoryview]
     ) -> str:
-        """Say which part of a value it is that cannot be read, to explain an error.
+        """Return the path to the part of a value that cannot be read.
 
         Args:
             content: What was written.

@@ -85,7 +85,7 @@ class Serializer(ABC):
     def unreadable_part(
         self, content: bytes | memoryview, buffers: Sequence[memoryview]
     ) -> str:
-        """Say which part of a value it is that cannot be read, to explain an error.
+        """Return the path to the part of a value that cannot be read, for an error.
 
         Args:
             content: What `serialize_with_buffers` has written.
@@ -109,7 +109,7 @@ class Serializer(ABC):
 
 
 class SerializableValue(ABC):
-    """A value that says what is written of it, and can be made from that again.
+    """A value that returns what is written of it, and can be restored from that.
 
     The class must be importable: data names it, and never contains it::
 

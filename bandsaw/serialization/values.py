@@ -1,4 +1,4 @@
-"""How values that a format lacks are represented by values that it has."""
+"""Representations of values that a format lacks by values that it has."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ValueSerializer(ABC):
             def deserialize_value(self, representation):
                 return datetime.date.fromisoformat(representation)
 
-    The name of the class is written beside the representation, and leads to the
+    The name of the class is written beside the representation, and identifies the
     serializer that reads it.
     """
 
@@ -140,7 +140,7 @@ class ExceptionSerializer(ValueSerializer):
 
 
 class SerializableValueSerializer(ValueSerializer):
-    """Represents a `SerializableValue` by what its own methods say."""
+    """Represents a `SerializableValue` by what its own methods return."""
 
     def can_serialize_value(self, value: Any) -> bool:
         """Accept instances of subclasses of `SerializableValue`."""
@@ -227,7 +227,7 @@ def _is_named_tuple_class(cls: type) -> bool:
         and isinstance(fields, tuple)
         and all(isinstance(name, str) for name in fields)
         and hasattr(cls, "_make")
-        # An enum may be made of named tuples; its members are no tuples to build.
+        # An enum may inherit a named tuple; its members are no tuples to make.
         and not hasattr(cls, "__members__")
     )
 

@@ -6,7 +6,7 @@ import pickletools
 import subprocess
 import sys
 import threading
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -180,3 +180,31 @@ def test_what_can_not_be_pickled_is_refused_with_the_reason(value: Any) -> None:
 def test_what_is_no_pickle_is_an_error_of_pickle() -> None:
     with pytest.raises((pickle.UnpicklingError, EOFError)):
         PickleSerializer().deserialize(io.BytesIO(b""))
+
+
+class Unreadable:
+    def __reduce__(self) -> Any:
+        return fail, ()
+
+
+def fail() -> None:
+    raise LookupError("unreadable")
+
+
+def of_python_3_13(value: Any) -> bytes:
+    """Pickle a value by names that older Pythons do not have."""
+    return pickle.dumps(value, 0).replace(b"cpathlib\n", b"cpathlib._local\n")
+
+
+def test_a_path_of_a_newer_python_is_read_with_buffers_too() -> None:
+    path = PurePosixPath("/a")
+
+    back = PickleSerializer().deserialize_with_buffers(of_python_3_13(path), ())
+
+    assert description(back) == description(path)
+
+
+def test_a_path_of_a_newer_python_is_not_the_unreadable_part() -> None:
+    content = of_python_3_13([PurePosixPath("/a"), {"b": Unreadable()}])
+
+    assert PickleSerializer().unreadable_part(content, ()) == "[1]['b']"

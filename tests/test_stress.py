@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.advices.scripts import run
 from tests.test_chain import KINDS, Model, walk
+from tests.workflows import Workflow, read_script
 
 pytestmark = pytest.mark.stress
 
@@ -25,73 +24,15 @@ def test_every_chain_of_three_advices_goes_as_the_rules_say() -> None:
 
 
 def test_children_that_are_killed_lose_no_call_and_leave_nothing(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
-import random
-import signal
-import time
-from concurrent.futures import ThreadPoolExecutor
-
-from bandsaw.exceptions import InterpreterDiedError
-
-@bandsaw.task
-def survive(number, seed):
-    chance = random.Random(seed)
-    if chance.random() < 0.3:
-        os.kill(os.getpid(), chance.choice([signal.SIGKILL, signal.SIGSEGV]))
-    return number * 2
-
-def work(number):
-    for attempt in range(50):
-        try:
-            return survive(number, seed=number * 100 + attempt)
-        except InterpreterDiedError:
-            pass
-
-if __name__ == "__main__":
-    def left():
-        directory = bandsaw.get_configuration().temporary_directory
-        return list(directory.glob("session-*")), len(os.listdir("/dev/fd"))
-
-    work(0)
-    before = left()
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(work, range(400)))
-    # Processes end beside the calls that they have answered.
-    deadline = time.monotonic() + 60
-    while left() != before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    print(results == [2 * number for number in range(400)], left() == before)
-""",
-    )
+    output = workflow.output(read_script("killed_children.py"))
     assert output == "True True\n"
 
 
-def test_very_many_tracked_calls_need_no_more_memory(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
-import gc
-import resource
-
-@bandsaw.task
-def add(a, b):
-    return a + b
-
-def call(numbers):
-    for number in numbers:
-        add(number, b=1)
-    gc.collect()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-if __name__ == "__main__":
-    # What is remembered of the most recent calls is full then.
-    before = call(range(20_000))
-    print(call(range(20_000, 120_000)) - before)
-""",
+def test_very_many_tracked_calls_need_no_more_memory(workflow: Workflow) -> None:
+    output = workflow.output(
+        read_script("very_many_calls.py"),
         config="""
 import bandsaw
 from bandsaw.timestamps import TimestampsExtension

@@ -36,6 +36,14 @@ configuration = bandsaw.Configuration().add_advice_chain(
 )
 """
 
+# What most scripts begin with
+HEAD = """
+import os
+import sys
+import bandsaw
+from text_of import text_of
+"""
+
 # No script of a test takes nearly as long, not even on a busy machine.
 SECONDS = 120
 
@@ -88,8 +96,14 @@ class Workflow:
         write_files(self.directory, files)
 
     def write_script(self, script: str, config: str | None = None) -> None:
-        """Write `workflow.py` and its configuration."""
-        self.write({"bandsaw_config.py": config or self.config, "workflow.py": script})
+        """Write `workflow.py`, its configuration, and the function `text_of`."""
+        self.write(
+            {
+                "bandsaw_config.py": config or self.config,
+                "text_of.py": read_script("text_of.py"),
+                "workflow.py": script,
+            }
+        )
 
     def run(
         self, script: str, *arguments: str, config: str | None = None, **options: Any

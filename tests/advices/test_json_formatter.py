@@ -8,17 +8,14 @@ import json
 import logging
 import os
 import pickle
-import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bandsaw.advices.log import JsonFormatter
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.workflows import Workflow
 
 ALWAYS = [
     "timestamp",
@@ -226,7 +223,7 @@ def test_the_name_of_the_module_in_release_0_1_leads_to_the_same_classes() -> No
     assert old.LoggingAdvice is log.LoggingAdvice
 
 
-def test_importing_the_module_changes_nothing_about_logging() -> None:
+def test_importing_the_module_changes_nothing_about_logging(workflow: Workflow) -> None:
     script = (
         "import logging, threading\n"
         "before = [vars(c).copy() for c in (logging.Logger, threading.Thread)]\n"
@@ -236,4 +233,4 @@ def test_importing_the_module_changes_nothing_about_logging() -> None:
         "assert not logging.getLogger().handlers\n"
     )
 
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)
+    workflow.python("-c", script)

@@ -30,7 +30,7 @@ from tests.advices import far_tasks
 from tests.interpreters import SUPPORTED, python
 from tests.sshd import Sshd, free_port, start_sshd
 from tests.waiting import wait_until
-from tests.workflows import environment_of, write_files
+from tests.workflows import Workflow, write_files
 
 # What a shell would take apart, expand or execute
 AWKWARD = "a  b'c\"d$HOME`id`;e&f|g*h(i)~ü€\\j"
@@ -413,72 +413,70 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def waiting(far: Far, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def waiting(far: Far, workflow: Workflow) -> tuple[subprocess.Popen[str], int]:
     """A workflow, and the pid of the process over there that it waits for."""
-    directory = tmp_path / "workflow"
-    files = {"workflow.py": WORKFLOW, "bandsaw_config.py": far.configuration()}
-    write_files(directory, files)
-    started = tmp_path / "started"
-    process = subprocess.Popen(
-        [sys.executable, str(directory / "workflow.py"), str(started)],
-        env=environment_of(TMPDIR=str(directory)),
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        try:
-            wait_until(lambda: started.exists() or process.poll() is not None)
-            pid = int(started.read_text())
-            assert is_running(pid)
-            yield process, pid
-        finally:
-            process.kill()
+    started = workflow.directory / "started"
+    process = start(workflow, far, WORKFLOW, started)
+    wait_until(lambda: started.exists() or process.poll() is not None)
+    pid = int(started.read_text())
+    assert is_running(pid)
+    return process, pid
+
+
+def start(
+    workflow: Workflow, far: Far, script: str, *arguments: Path
+) -> subprocess.Popen[str]:
+    """Start a script that may leave its temporary files, as it is killed."""
+    directory = workflow.directory / "temporary"
+    directory.mkdir()
+    workflow.write_script(script, far.configuration())
+    environment = {"TMPDIR": str(directory), "PYTHONWARNINGS": "ignore"}
+    return workflow.start("workflow.py", *arguments, environment=environment)
 
 
 def test_an_interrupt_ends_the_process_over_there(
-    far: Far, waiting: tuple[subprocess.Popen[bytes], int]
+    far: Far, waiting: tuple[subprocess.Popen[str], int]
 ) -> None:
-    workflow, pid = waiting
+    process, pid = waiting
 
-    workflow.send_signal(signal.SIGINT)
-    _, said = workflow.communicate()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
 
-    assert workflow.returncode == -signal.SIGINT
-    assert said.strip().endswith(b"KeyboardInterrupt")
+    assert process.returncode == -signal.SIGINT
+    assert said.strip().endswith("KeyboardInterrupt")
     assert far.is_clean()
     wait_until(lambda: not is_running(pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_process_over_there_does_not_outlive_the_workflow(
-    far: Far, waiting: tuple[subprocess.Popen[bytes], int], number: signal.Signals
+    far: Far, waiting: tuple[subprocess.Popen[str], int], number: signal.Signals
 ) -> None:
-    workflow, pid = waiting
+    process, pid = waiting
 
-    workflow.send_signal(number)
-    workflow.communicate()
+    process.send_signal(number)
+    process.communicate()
 
     wait_until(lambda: not is_running(pid))
     wait_until(far.is_clean)
 
 
 def test_the_process_over_there_does_not_outlive_a_lost_connection(
-    far: Far, waiting: tuple[subprocess.Popen[bytes], int]
+    far: Far, waiting: tuple[subprocess.Popen[str], int]
 ) -> None:
-    workflow, pid = waiting
-    (children,) = Path(f"/proc/{workflow.pid}/task").glob("*/children")
+    process, pid = waiting
+    (children,) = Path(f"/proc/{process.pid}/task").glob("*/children")
 
     os.kill(int(children.read_text()), signal.SIGKILL)
-    _, said = workflow.communicate()
+    _, said = process.communicate()
 
-    assert b"UnreachableError" in said
+    assert "UnreachableError" in said
     wait_until(lambda: not is_running(pid))
 
 
 def test_a_forked_process_does_not_keep_the_one_over_there(
-    far: Far, tmp_path: Path
+    far: Far, workflow: Workflow
 ) -> None:
-    directory = tmp_path / "workflow"
     forking = """
         import os
         import signal
@@ -499,25 +497,18 @@ def test_a_forked_process_does_not_keep_the_one_over_there(
                 print(child, flush=True)
             signal.pause()
     """
-    files = {"workflow.py": forking, "bandsaw_config.py": far.configuration()}
-    write_files(directory, files)
-    started = tmp_path / "started"
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(directory / "workflow.py"), str(started)],
-        env=environment_of(TMPDIR=str(directory)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-    ) as workflow:
-        assert workflow.stdout is not None
-        child = int(workflow.stdout.readline())
-        pid = int(started.read_text())
-        workflow.kill()
-        try:
-            wait_until(lambda: not is_running(pid))
-            wait_until(far.is_clean)
-            assert is_running(child)
-        finally:
-            os.kill(child, signal.SIGKILL)
+    started = workflow.directory / "started"
+    process = start(workflow, far, forking, started)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    pid = int(started.read_text())
+    process.kill()
+    try:
+        wait_until(lambda: not is_running(pid))
+        wait_until(far.is_clean)
+        assert is_running(child)
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_cancelled_call_ends_the_process_over_there(far: Far, tmp_path: Path) -> None:

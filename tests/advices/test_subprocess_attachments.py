@@ -4,53 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.advices.scripts import run
 from tests.interpreters import with_the_newest_python_only
+from tests.workflows import HEAD, Workflow, read_script
 
-ATTACHING = """
-import bandsaw
-from bandsaw.advices.subprocess import SubprocessAdvice
-from bandsaw.tracking.filesystem import FileSystemBackend
-from bandsaw.tracking.tracker import TrackerExtension
-
-class Attach(bandsaw.Advice):
-    def __init__(self, name):
-        self.name = name
-
-    def add(self, session, when):
-        for name, attachment in session.attachments.items():
-            with attachment.open() as stream:
-                content = stream.read().decode()
-            assert content == "content of " + name, content
-            assert attachment.size == len(content)
-        name = f"{when} {self.name}.txt"
-        path = session.temp_dir / name
-        path.write_text("content of " + name)
-        session.attachments[name] = path
-
-    def before(self, session):
-        self.add(session, "before")
-        session.proceed()
-
-    def after(self, session):
-        self.add(session, "after")
-        session.proceed()
-
-configuration = (
-    bandsaw.Configuration()
-    .add_advice_chain(
-        Attach("here"), SubprocessAdvice(), Attach("there"), SubprocessAdvice(),
-        Attach("farther"),
-    )
-    .add_extension(TrackerExtension(FileSystemBackend("tracked")))
-)
-"""
+ATTACHING = read_script("attaching_config.py")
 
 
-def test_attachments_survive_every_combination(tmp_path: Path) -> None:
-    run(
-        tmp_path,
-        """
+def test_attachments_survive_every_combination(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def add(a, b):
     return a + b
@@ -76,9 +41,9 @@ def test_an_attachment_needs_no_memory(tmp_path: Path) -> None:
     # In a child, attached to what comes back as well as to what is sent.
     peaks = {}
     for size in (1, 300 * 1024 * 1024):
-        output = run(
-            tmp_path / str(size),
-            """
+        output = Workflow(tmp_path / str(size)).output(
+            HEAD
+            + """
 import resource
 from bandsaw.transports import worker
 

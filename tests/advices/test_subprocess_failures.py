@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.advices.scripts import run
+from tests.workflows import HEAD, Workflow, read_script
 
 
-def test_an_exception_says_where_in_the_child_it_was_raised(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
-import traceback
-
-def deep_inside():
-    return {}["missing"]
-
-@bandsaw.task
-def fail():
-    return deep_inside()
-
-@bandsaw.task
-def fail_in_a_grandchild():
-    return fail()
-
-if __name__ == "__main__":
-    for task in fail, fail_in_a_grandchild:
-        try:
-            task()
-        except KeyError as error:
-            text = traceback.format_exc()
-            print(error.args, "deep_inside" in text, "direct cause" in text)
-            print(type(error.__cause__).__name__)
-""",
-    )
+def test_an_exception_says_where_in_the_child_it_was_raised(workflow: Workflow) -> None:
+    output = workflow.output(read_script("failing_deep_inside.py"))
     assert output == 2 * "('missing',) True True\nRemoteTraceback\n"
 
 
-def test_an_exception_keeps_its_notes_and_attributes(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_an_exception_keeps_its_notes_and_attributes(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def fail():
     error = OSError(2, "not there", "a file")
@@ -54,15 +27,15 @@ if __name__ == "__main__":
         fail()
     except FileNotFoundError as error:
         print(error.errno, error.strerror, error.filename, error.hint)
-""",
+"""
     )
     assert output == "2 not there a file look elsewhere\n"
 
 
-def test_a_falsy_exception_is_raised_all_the_same(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_falsy_exception_is_raised_all_the_same(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 class Empty(Exception):
     def __len__(self):
         return 0
@@ -73,7 +46,7 @@ def fail():
 
 if __name__ == "__main__":
     print(text_of(fail))
-""",
+"""
     )
     assert output == "Empty: nothing\n"
 
@@ -172,11 +145,11 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_reaches_the_caller_and_the_next_call_works(
-    tmp_path: Path, failure: str
+    workflow: Workflow, failure: str
 ) -> None:
     body, name, message = FAILURES[failure]
 
-    output = run(tmp_path, FAILING.replace("BODY", body))
+    output = workflow.output(HEAD + FAILING.replace("BODY", body))
 
     lines = output.splitlines()
     assert lines[0] == name
@@ -207,11 +180,11 @@ if __name__ == "__main__":
 
 
 def test_an_argument_that_can_not_be_pickled_fails_the_call_and_starts_nothing(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 import threading
 
 @bandsaw.task
@@ -224,52 +197,13 @@ if __name__ == "__main__":
     except TypeError as error:
         print(type(error).__name__, "lock" in str(error))
     take(1)
-""",
+"""
     )
     assert output == "SerializationError True\ncalled\n"
 
 
-def test_what_can_not_be_moved_says_so_and_why(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
-from bandsaw.exceptions import NotMovableError
-
-@bandsaw.task
-def generate():
-    yield 1
-
-square = bandsaw.task(lambda x: x * x)
-
-def make():
-    @bandsaw.task
-    def local():
-        return 1
-    return local
-
-@bandsaw.task
-def replaced():
-    return 1
-
-kept = replaced
-
-@bandsaw.task
-def replaced():
-    return 2
-
-space = {"__name__": "__main__", "bandsaw": bandsaw}
-exec("@bandsaw.task\\ndef executed(): return 1", space)
-
-if __name__ == "__main__":
-    for task in generate, square, make(), kept, space["executed"]:
-        args = (3,) if task is square else ()
-        try:
-            task(*args)
-        except NotMovableError as error:
-            print(error)
-    print(replaced())
-""",
-    )
+def test_what_can_not_be_moved_says_so_and_why(workflow: Workflow) -> None:
+    output = workflow.output(read_script("not_movable.py"))
     lines = output.splitlines()
     for line, name, reason in zip(
         lines,
@@ -281,73 +215,25 @@ if __name__ == "__main__":
     assert lines[5:] == ["2"]
 
 
-def test_a_task_that_exists_behind_the_main_guard_only_says_so(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_task_that_exists_behind_the_main_guard_only_says_so(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 if __name__ == "__main__":
     @bandsaw.task
     def guarded():
         return 1
 
     print(text_of(guarded))
-""",
+"""
     )
     assert output.startswith("NotMovableError: Task workflow.guarded cannot be moved")
     assert "not behind \"if __name__ == '__main__':\"" in output
 
 
-FORGETFUL = """
-import bandsaw
-from bandsaw.advices.subprocess import SubprocessAdvice
-
-class Forgets(bandsaw.Advice):
-    def before(self, session):
-        if session.task.advice_parameters["step"] != "before":
-            session.proceed()
-
-    def after(self, session):
-        if session.task.advice_parameters["step"] != "after":
-            session.proceed()
-
-class Raises(bandsaw.Advice):
-    def before(self, session):
-        if session.task.advice_parameters["step"] == "before":
-            raise Broken("an advice")
-        session.proceed()
-
-    def after(self, session):
-        if session.task.advice_parameters["step"] == "after":
-            raise Broken("an advice")
-        session.proceed()
-
-class Concludes(bandsaw.Advice):
-    def before(self, session):
-        if session.task.advice_parameters["step"] == "before":
-            session.conclude(bandsaw.result.Result("concluded"))
-        else:
-            session.proceed()
-
-    def after(self, session):
-        if session.task.advice_parameters["step"] == "after":
-            session.conclude(bandsaw.result.Result("concluded"))
-        else:
-            session.proceed()
-
-class Seen(bandsaw.Advice):
-    def after(self, session):
-        print("seen", session.result.value, flush=True)
-        session.proceed()
-
-class Broken(Exception):
-    pass
-
-configuration = bandsaw.Configuration()
-for kind in Forgets, Raises, Concludes:
-    configuration.add_advice_chain(
-        Seen(), SubprocessAdvice(), bandsaw.Advice(), kind(), name=kind.__name__
-    )
-"""
+FORGETFUL = read_script("forgetful_config.py")
 
 MISBEHAVING = """
 @bandsaw.task(chain=CHAIN, step=STEP)
@@ -380,12 +266,10 @@ if __name__ == "__main__":
     ],
 )
 def test_what_an_advice_does_in_the_child_counts_here(
-    tmp_path: Path, chain: str, step: str, lines: list[str]
+    workflow: Workflow, chain: str, step: str, lines: list[str]
 ) -> None:
-    output = run(
-        tmp_path,
-        f"CHAIN, STEP = {chain!r}, {step!r}\n" + MISBEHAVING,
-        config=FORGETFUL,
+    output = workflow.output(
+        HEAD + f"CHAIN, STEP = {chain!r}, {step!r}\n" + MISBEHAVING, config=FORGETFUL
     )
     written = output.splitlines()
     assert len(written) == len(lines)
@@ -397,11 +281,11 @@ def test_what_an_advice_does_in_the_child_counts_here(
 
 
 def test_a_failing_child_concludes_the_session_so_that_earlier_advices_see_it(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def die():
     os._exit(1)
@@ -429,39 +313,10 @@ configuration = bandsaw.Configuration().add_advice_chain(Replaces(), SubprocessA
 
 
 def test_a_full_disk_is_the_result_of_the_call_and_nothing_is_left(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
-import resource
-
-import pickle
-
-# Hands its bytes over to pickle as a buffer, as an array does.
-class Data:
-    def __init__(self, content):
-        self.content = content
-
-    def __reduce_ex__(self, protocol):
-        return Data, (pickle.PickleBuffer(self.content),)
-
-@bandsaw.task
-def size(data):
-    return len(data.content)
-
-if __name__ == "__main__":
-    print(size(Data(b"fits")))
-    # Files that grow beyond this fail to be written, as on a full disk.
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, limits[1]))
-    try:
-        size(Data(bytes(10_000_000)))
-    except OSError as error:
-        print("refused", error.errno is not None)
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    print(size(Data(bytes(10_000_000))))
-""",
+    output = workflow.output(
+        read_script("full_disk.py"),
         config="""
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice

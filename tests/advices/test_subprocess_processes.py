@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.advices.scripts import run
-from tests.workflows import MOVING, run_python, write_files
+from tests.workflows import HEAD, MOVING, Workflow, read_script
 
 NESTED = """
 @bandsaw.task
@@ -26,15 +23,14 @@ if __name__ == "__main__":
 """
 
 
-def test_a_task_in_a_child_has_children_of_its_own(tmp_path: Path) -> None:
-    assert run(tmp_path, NESTED) == "4\nLookupError: at the bottom\n"
+def test_a_task_in_a_child_has_children_of_its_own(workflow: Workflow) -> None:
+    assert workflow.output(HEAD + NESTED) == "4\nLookupError: at the bottom\n"
 
 
 def test_a_task_of_a_module_has_children_when_nothing_is_a_script(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    write_files(
-        tmp_path,
+    workflow.write(
         {
             "bandsaw_config.py": MOVING,
             "tasks.py": """
@@ -44,59 +40,20 @@ def test_a_task_of_a_module_has_children_when_nothing_is_a_script(
             def depth(n):
                 return [n] + (depth(n - 1) if n else [])
             """,
-        },
+        }
     )
-    completed = run_python(
-        "-c", "import tasks; print(tasks.depth(2))", directory=tmp_path
-    )
+    completed = workflow.python("-c", "import tasks; print(tasks.depth(2))")
     assert completed.stdout == "[2, 1, 0]\n"
     assert completed.stderr == ""
 
 
-TWO_MOVES = """
-import os
-import bandsaw
-from bandsaw.advices.subprocess import SubprocessAdvice
-
-class Recorder(bandsaw.Advice):
-    def __init__(self, name):
-        self.name = name
-
-    def before(self, session):
-        session.context["pids"][f"before {self.name}"] = os.getpid()
-        session.proceed()
-
-    def after(self, session):
-        session.context["pids"][f"after {self.name}"] = os.getpid()
-        session.proceed()
-
-class Printer(bandsaw.Advice):
-    def before(self, session):
-        session.proceed()
-
-    def after(self, session):
-        pids = dict(session.context["pids"].attributes)
-        order = {pid: i for i, pid in reversed(list(enumerate(pids.values())))}
-        print(os.getpid() == min(order, key=order.get))
-        for name, pid in pids.items():
-            print(name, order[pid])
-        session.proceed()
-
-configuration = bandsaw.Configuration().add_advice_chain(
-    Printer(),
-    Recorder("first"),
-    SubprocessAdvice(),
-    Recorder("second"),
-    SubprocessAdvice(),
-    Recorder("third"),
-)
-"""
+TWO_MOVES = read_script("two_moves_config.py")
 
 
-def test_two_advices_of_one_chain_move_the_session_in_turn(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_two_advices_of_one_chain_move_the_session_in_turn(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def add(a, b):
     return a + b
@@ -118,10 +75,10 @@ if __name__ == "__main__":
     ]
 
 
-def test_eight_threads_call_at_once_with_the_same_arguments(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_eight_threads_call_at_once_with_the_same_arguments(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 from concurrent.futures import ThreadPoolExecutor
 
 @bandsaw.task
@@ -132,52 +89,22 @@ if __name__ == "__main__":
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(process, [1] * 8))
     print(len(dict(results)), {x for _, x in results})
-""",
+"""
     )
     assert output == "8 {1}\n"
 
 
-def test_calls_leave_no_file_and_no_descriptor(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
-from pathlib import Path
-import tempfile
-import time
-from bandsaw.transports import worker
-
-@bandsaw.task
-def work(fails):
-    if fails:
-        os._exit(1)
-
-def state():
-    worker.end_all()
-    files = {p for p in Path(tempfile.gettempdir()).rglob("*") if p.is_file()}
-    return files, os.listdir("/dev/fd")
-
-def settled_state():
-    last, now = None, state()
-    while now != last:
-        time.sleep(0.1)
-        last, now = now, state()
-    return now
-
-if __name__ == "__main__":
-    work(False)
-    before = settled_state()
-    for fails in False, True:
-        text_of(work, fails)
-    print(settled_state() == before)
-""",
-    )
+def test_calls_leave_no_file_and_no_descriptor(workflow: Workflow) -> None:
+    output = workflow.output(read_script("files_and_descriptors.py"))
     assert output == "True\n"
 
 
-def test_temporary_files_lie_in_the_directory_and_are_removed(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_temporary_files_lie_in_the_directory_and_are_removed(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 from pathlib import Path
 from bandsaw.transports import worker
 
@@ -221,11 +148,11 @@ def work(x):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_of_a_pool_call_tasks_and_leave_nothing(
-    tmp_path: Path, method: str
+    workflow: Workflow, method: str
 ) -> None:
-    output = run(
-        tmp_path,
-        FORKING
+    output = workflow.output(
+        HEAD
+        + FORKING
         + f"""
 if __name__ == "__main__":
     import multiprocessing
@@ -242,17 +169,17 @@ if __name__ == "__main__":
     worker.start()
     worker.join()
     print(worker.exitcode, work(1)[2])
-""",
+"""
     )
     assert output == "[1, 2, 3] 3\n3\n0 2\n"
 
 
 def test_a_forked_child_calls_tasks_and_does_not_touch_its_parents_files(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        FORKING
+    output = workflow.output(
+        HEAD
+        + FORKING
         + """
 if __name__ == "__main__":
     work(0)
@@ -272,7 +199,6 @@ if __name__ == "__main__":
     print((directory / "of the parent").is_dir())
     print(work(1)[2])
 """,
-        # Python does not like forks while a thread starts the next process.
         environment={"PYTHONWARNINGS": "ignore::DeprecationWarning"},
     )
     assert output == "0\nTrue\n2\n"
@@ -287,10 +213,9 @@ if __name__ == "__main__":
     ],
 )
 def test_what_a_task_has_forked_does_not_answer_in_its_place(
-    tmp_path: Path, ending: str, status: int
+    workflow: Workflow, ending: str, status: int
 ) -> None:
-    write_files(
-        tmp_path,
+    workflow.write(
         {
             "bandsaw_config.py": MOVING,
             "tasks.py": f"""
@@ -304,19 +229,19 @@ def test_what_a_task_has_forked_does_not_answer_in_its_place(
                     {ending}
                 return os.WEXITSTATUS(os.waitpid(pid, 0)[1])
             """,
-        },
+        }
     )
-    completed = run_python(
-        "-W", "ignore", "-c", "import tasks; print(tasks.fork())", directory=tmp_path
+    completed = workflow.python(
+        "-W", "ignore", "-c", "import tasks; print(tasks.fork())"
     )
     assert completed.stdout == f"{status}\n"
     assert ("ZeroDivisionError" in completed.stderr) == (status == 1)
 
 
-def test_the_run_is_the_same_in_every_process(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_the_run_is_the_same_in_every_process(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 from bandsaw.run import get_run
 
 @bandsaw.task
@@ -329,6 +254,6 @@ if __name__ == "__main__":
     bandsaw.set_run_id("a run/of $(mine)_1")
     found = run_of.__wrapped__(2)
     print(len(found), len(set(found)), found[0][0])
-""",
+"""
     )
     assert output == "3 1 a run/of $(mine)_1\n"

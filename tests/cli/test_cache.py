@@ -208,7 +208,7 @@ def test_what_cannot_be_explained_is_named(
 def test_the_commands_are_given_to_an_interpreter(
     workflow: Workflow, project: Path
 ) -> None:
-    words = ("cache", "list", str(project / "cache"))
+    words = ("cache", "list", str(project / "cache"), "--json")
 
     assert workflow.python("-m", "bandsaw", *words).stdout == bandsaw(*words)
 

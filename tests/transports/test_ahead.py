@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.advices.scripts import run
-from tests.workflows import MOVING_WITHOUT_SPARE
+from tests.workflows import HEAD, MOVING_WITHOUT_SPARE, Workflow
 
 # Waits until the process that was started ahead has imported the script.
-HEAD = """
+AHEAD = (
+    HEAD
+    + """
 import time
 from bandsaw.transports import worker
 
@@ -30,19 +31,21 @@ def wait_for_imports(count):
     while len(pids_that_import()) < count and time.monotonic() < deadline:
         time.sleep(0.01)
 """
+)
 
 
-def test_the_next_call_has_the_process_that_was_started_ahead(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        HEAD
+def test_the_next_call_has_the_process_that_was_started_ahead(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        AHEAD
         + """
 if __name__ == "__main__":
     first = pid()
     wait_for_imports(3)
     second = pid()
     print(pids_that_import()[:3] == [os.getpid(), first, second])
-""",
+"""
     )
     assert output == "True\n"
 
@@ -52,11 +55,10 @@ if __name__ == "__main__":
     ['os.environ["NEW"] = "value"', 'os.chdir("/tmp")', "sys.path.append('/nothing')"],
 )
 def test_it_is_thrown_away_when_something_has_changed(
-    tmp_path: Path, change: str
+    workflow: Workflow, tmp_path: Path, change: str
 ) -> None:
-    output = run(
-        tmp_path,
-        HEAD.replace('"imports.txt"', repr(str(tmp_path / "imports.txt")))
+    output = workflow.output(
+        AHEAD.replace('"imports.txt"', repr(str(tmp_path / "imports.txt")))
         + f"""
 @bandsaw.task
 def state():
@@ -68,15 +70,15 @@ if __name__ == "__main__":
     {change}
     second = state()
     print(second[0] != pids_that_import()[2], first[1:] != second[1:])
-""",
+"""
     )
     assert output == "True True\n"
 
 
-def test_it_is_thrown_away_when_another_module_was_imported(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        HEAD
+def test_it_is_thrown_away_when_another_module_was_imported(workflow: Workflow) -> None:
+    workflow.write({"other.py": "VALUE = 42"})
+    output = workflow.output(
+        AHEAD
         + """
 @bandsaw.task
 def value():
@@ -88,16 +90,15 @@ if __name__ == "__main__":
     wait_for_imports(3)
     import other
     print(value()[0], value()[1] != pids_that_import()[2])
-""",
-        files={"other.py": "VALUE = 42"},
+"""
     )
     assert output == "42 True\n"
 
 
-def test_it_is_thrown_away_when_a_module_was_reloaded(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        HEAD
+def test_it_is_thrown_away_when_a_module_was_reloaded(workflow: Workflow) -> None:
+    workflow.write({"other.py": "VALUE = 42"})
+    output = workflow.output(
+        AHEAD
         + """
 import importlib
 import other
@@ -113,16 +114,14 @@ if __name__ == "__main__":
         file.write("VALUE = 'another one'")
     importlib.reload(other)
     print(value())
-""",
-        files={"other.py": "VALUE = 42"},
+"""
     )
     assert output == "42\nanother one\n"
 
 
-def test_it_can_be_switched_off(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        HEAD
+def test_it_can_be_switched_off(workflow: Workflow) -> None:
+    output = workflow.output(
+        AHEAD
         + """
 if __name__ == "__main__":
     pid()
@@ -135,10 +134,9 @@ if __name__ == "__main__":
     assert output == "True\n2\n"
 
 
-def test_one_that_was_killed_is_not_missed(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        HEAD
+def test_one_that_was_killed_is_not_missed(workflow: Workflow) -> None:
+    output = workflow.output(
+        AHEAD
         + """
 if __name__ == "__main__":
     pid()
@@ -146,15 +144,14 @@ if __name__ == "__main__":
     spare = pids_that_import()[2]
     os.kill(spare, 9)
     print(pid() != spare)
-""",
+"""
     )
     assert output == "True\n"
 
 
-def test_one_that_has_closed_its_channel_is_not_missed(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        HEAD
+def test_one_that_has_closed_its_channel_is_not_missed(workflow: Workflow) -> None:
+    output = workflow.output(
+        AHEAD
         + """
 import stat
 
@@ -176,6 +173,6 @@ if __name__ == "__main__":
         time.sleep(0.01)
     spare = pids_that_import()[2]
     print(pid() not in (spare, os.getpid()))
-""",
+"""
     )
     assert output == "True\n"

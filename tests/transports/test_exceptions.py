@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.advices.scripts import run
 from tests.interpreters import installed_pythons
-from tests.workflows import run_workflow
+from tests.workflows import HEAD, Workflow
 
 CONFIG = """
 import bandsaw
@@ -28,10 +27,10 @@ CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
 
 
 @CHAINS
-def test_causes_and_contexts_are_kept(tmp_path: Path, chain: str) -> None:
-    output = run(
-        tmp_path,
-        f"""
+def test_causes_and_contexts_are_kept(workflow: Workflow, chain: str) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
 import threading
 
 class Unwritable(Exception):
@@ -82,11 +81,11 @@ if __name__ == "__main__":
 
 @CHAINS
 def test_the_cause_of_an_exception_is_behind_its_traceback(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 @bandsaw.task(chain="{chain}")
 def fail():
     raise ValueError("it") from KeyError("why")
@@ -104,10 +103,10 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="groups are new in Python 3.11")
 @CHAINS
-def test_notes_and_groups_are_kept(tmp_path: Path, chain: str) -> None:
-    output = run(
-        tmp_path,
-        f"""
+def test_notes_and_groups_are_kept(workflow: Workflow, chain: str) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
 @bandsaw.task(chain="{chain}")
 def fail():
     error = ValueError("one")
@@ -131,10 +130,12 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="groups are new in Python 3.11")
 @CHAINS
-def test_what_led_to_the_members_of_a_group_is_kept(tmp_path: Path, chain: str) -> None:
-    output = run(
-        tmp_path,
-        f"""
+def test_what_led_to_the_members_of_a_group_is_kept(
+    workflow: Workflow, chain: str
+) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
 def raised(number):
     try:
         try:
@@ -170,10 +171,9 @@ if __name__ == "__main__":
 
 @CHAINS
 def test_an_uncaught_exception_shows_where_it_was_raised(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    completed = run_workflow(
-        tmp_path,
+    completed = workflow.run(
         f"""
         import bandsaw
 
@@ -198,8 +198,7 @@ def test_a_task_that_exits_does_what_it_does_here(
 ) -> None:
     ends = []
     for name in chain, "here":
-        completed = run_workflow(
-            tmp_path / name,
+        completed = Workflow(tmp_path / name).run(
             f"""
             import sys
             import bandsaw
@@ -222,11 +221,11 @@ def test_a_task_that_exits_does_what_it_does_here(
 
 @CHAINS
 def test_the_argument_that_can_not_be_written_is_named(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 import threading
 
 @bandsaw.task(chain="{chain}")
@@ -260,7 +259,9 @@ PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&definition); }
 """
 
 
-def test_a_module_that_is_compiled_for_another_python_is_named(tmp_path: Path) -> None:
+def test_a_module_that_is_compiled_for_another_python_is_named(
+    workflow: Workflow, tmp_path: Path
+) -> None:
     compiler = shutil.which("cc")
     header = Path(sysconfig.get_path("include")) / "Python.h"
     if compiler is None or not header.exists():
@@ -284,9 +285,9 @@ def test_a_module_that_is_compiled_for_another_python_is_named(tmp_path: Path) -
         cwd=str(tmp_path),
         check=True,
     )
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 import fast
 
 @bandsaw.task

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.advices.scripts import run
 from tests.interpreters import is_one_of
+from tests.workflows import Workflow, read_script
 
 pytestmark = pytest.mark.skipif(
     not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
@@ -21,89 +20,6 @@ from bandsaw.advices.subprocess import SubprocessAdvice
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
-"""
-
-SCRIPT = """
-import signal
-
-CHAIN = sys.argv[1]
-PARENT = int(os.environ.setdefault("PARENT", str(os.getpid())))
-
-def descriptors():
-    return [int(name) for name in os.listdir("/dev/fd") if int(name) > 2]
-
-def explode(failure):
-    if failure == "error":
-        raise LookupError("boom")
-    if failure.startswith("exit"):
-        os._exit(int(failure[4:]))
-    if failure == "close":
-        for descriptor in descriptors():
-            try:
-                os.close(descriptor)
-            except OSError:
-                pass
-    elif failure == "garbage":
-        for descriptor in descriptors():
-            try:
-                os.write(descriptor, b"garbage " * 100)
-            except OSError:
-                pass
-    else:
-        os.kill(os.getpid(), getattr(signal, failure))
-    return failure
-
-class ExplodesWhenWritten:
-    def __init__(self, failure):
-        self.failure = failure
-
-    def __reduce__(self):
-        explode(self.failure)
-        return explode, ("error",)
-
-class ExplodesWhenRead(ExplodesWhenWritten):
-    def __reduce__(self):
-        return explode, (self.failure,)
-
-@bandsaw.task(chain=CHAIN, subprocess={"timeout": 2})
-def work(phase, failure, value=None):
-    if phase == "runs":
-        explode(failure)
-    if phase == "result written":
-        return ExplodesWhenWritten(failure)
-    if phase == "result read":
-        return ExplodesWhenRead(failure)
-    return 42
-
-FAILURES = [
-    *("error", "exit0", "exit3", "SIGSEGV", "SIGKILL", "SIGSTOP", "close", "garbage")
-]
-
-if __name__ == "__main__":
-    cases = [("argument written", "error"), ("result read", "error")]
-    for phase in "argument read", "runs", "result written":
-        cases += [(phase, failure) for failure in FAILURES]
-    values = {
-        "argument written": ExplodesWhenWritten,
-        "argument read": ExplodesWhenRead,
-    }
-    for phase, failure in cases:
-        value = values[phase](failure) if phase in values else None
-        text = text_of(work, phase, failure, value).splitlines()[0]
-        print(f"{phase}, {failure}: {text}")
-        assert work("nothing", "") == 42
-    from bandsaw.transports import worker
-    worker.end_all()
-    directory = bandsaw.get_configuration().temporary_directory
-    names = [path.name for path in directory.iterdir()]
-    print("left:", [name for name in names if not name.startswith("distribution-")])
-    print("shared:", [n for n in os.listdir("/dev/shm") if n.startswith("bandsaw-")]
-        if os.path.isdir("/dev/shm") else [])
-    try:
-        os.waitpid(-1, os.WNOHANG)
-        print("a child is left")
-    except ChildProcessError:
-        print("no child is left")
 """
 
 EXPECTED = """\
@@ -133,9 +49,9 @@ written into a descriptor that it did not open.
 
 @pytest.mark.parametrize("chain", ["fresh", "pool"])
 def test_every_failure_in_every_phase_has_its_error_and_leaves_nothing(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(tmp_path, SCRIPT, chain, config=CONFIG)
+    output = workflow.output(read_script("every_failure.py"), chain, config=CONFIG)
 
     lines = output.splitlines()
     expected = EXPECTED.splitlines()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.advices.scripts import run
+from tests.workflows import HEAD, Workflow
 
 CONFIG = """
 import bandsaw
@@ -24,11 +23,11 @@ CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
 
 @CHAINS
 def test_a_call_that_takes_too_long_ends_with_all_that_it_has_started(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 import signal
 import subprocess
 import time
@@ -86,11 +85,12 @@ time.sleep(600)
 )
 @CHAINS
 def test_what_has_a_session_of_its_own_ends_with_the_process_that_is_ended(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    workflow.write({"stubborn.py": STUBBORN})
+    output = workflow.output(
+        HEAD
+        + f"""
 import select
 import subprocess
 import time
@@ -122,15 +122,14 @@ if __name__ == "__main__":
         print(select.select([gate], [], [], 60)[0] == [gate], os.read(gate, 100))
 """,
         config=CONFIG,
-        files={"stubborn.py": STUBBORN},
     )
     assert output == "ended.\nTrue b'all are there'\nTrue b''\n"
 
 
-def test_the_advice_has_a_timeout_for_tasks_without_one(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_the_advice_has_a_timeout_for_tasks_without_one(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 import time
 
 @bandsaw.task(chain="short")
@@ -151,11 +150,11 @@ if __name__ == "__main__":
 
 
 def test_a_call_that_took_too_long_is_the_result_of_its_session(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 import time
 
 @bandsaw.task
@@ -187,11 +186,11 @@ configuration.add_advice_chain(AskAgain(), SubprocessAdvice(timeout=0.3))
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits memory")
 @CHAINS
 def test_a_task_that_takes_too_much_memory_gets_an_error(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 MEGABYTE = 1 << 20
 
 @bandsaw.task(chain="{chain}", subprocess={{"memory_limit": 64 * MEGABYTE}})
@@ -221,11 +220,11 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits memory")
-def test_the_arguments_do_not_count_as_memory_of_the_task(tmp_path: Path) -> None:
+def test_the_arguments_do_not_count_as_memory_of_the_task(workflow: Workflow) -> None:
     pytest.importorskip("numpy")
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 import numpy
 
 @bandsaw.task(chain="pool", subprocess={"memory_limit": 32 << 20})
@@ -244,10 +243,12 @@ if __name__ == "__main__":
     "parameter",
     ["3", '{"timeout": 0}', '{"memory_limit": "much"}', '{"deadline": 3}'],
 )
-def test_a_bad_parameter_of_a_task_is_refused(tmp_path: Path, parameter: str) -> None:
-    output = run(
-        tmp_path,
-        f"""
+def test_a_bad_parameter_of_a_task_is_refused(
+    workflow: Workflow, parameter: str
+) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
 @bandsaw.task(chain="pool", subprocess={parameter})
 def work():
     return 1

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.advices.scripts import run
-from tests.workflows import run_workflow
+from tests.workflows import HEAD, Workflow, read_script
 
 CONFIG = """
 import bandsaw
@@ -41,10 +38,10 @@ configuration.add_advice_chain(
 CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
 
 
-def test_what_is_captured_is_attached_and_not_shown(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_what_is_captured_is_attached_and_not_shown(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 from bandsaw_config import Keep
 
 @bandsaw.task(chain="captured")
@@ -69,10 +66,10 @@ if __name__ == "__main__":
     )
 
 
-def test_a_function_takes_what_is_written(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_function_takes_what_is_written(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 from bandsaw_config import lines
 
 @bandsaw.task(chain="taken")
@@ -94,11 +91,11 @@ if __name__ == "__main__":
 @CHAINS
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_line_arrives_when_it_is_printed(
-    tmp_path: Path, chain: str, stream: str
+    workflow: Workflow, chain: str, stream: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 import io
 
 @bandsaw.task(chain="{chain}")
@@ -127,10 +124,9 @@ if __name__ == "__main__":
 
 @CHAINS
 def test_what_a_dying_child_has_printed_arrives_where_it_is_inherited(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    completed = run_workflow(
-        tmp_path,
+    completed = workflow.run(
         f"""
         import os
         import sys
@@ -155,10 +151,10 @@ def test_what_a_dying_child_has_printed_arrives_where_it_is_inherited(
 
 
 @CHAINS
-def test_lines_of_several_children_do_not_mix(tmp_path: Path, chain: str) -> None:
-    output = run(
-        tmp_path,
-        f"""
+def test_lines_of_several_children_do_not_mix(workflow: Workflow, chain: str) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
 import io
 from concurrent.futures import ThreadPoolExecutor
 
@@ -183,11 +179,11 @@ if __name__ == "__main__":
 
 @CHAINS
 def test_what_a_dying_child_has_written_last_is_in_the_error(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 import io
 
 @bandsaw.task(chain="{chain}")
@@ -212,11 +208,11 @@ if __name__ == "__main__":
 
 @CHAINS
 def test_a_grandchild_that_keeps_the_streams_open_delays_nothing(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 import io
 import subprocess
 import time
@@ -239,37 +235,6 @@ if __name__ == "__main__":
     assert output == "'said\\n' True\n"
 
 
-LOGGING = """
-import logging
-import warnings
-
-@bandsaw.task(chain=CHAIN)
-def work(depth=0):
-    log = logging.getLogger("project.work")
-    log.debug("not wanted")
-    log.info("%s of %s", "one", 2, extra={"number": 3})
-    logging.getLogger("quiet.one").warning("not wanted either")
-    try:
-        raise LookupError("lost")
-    except LookupError:
-        log.exception("it failed")
-    if depth:
-        work(depth - 1)
-
-class Lines(logging.Handler):
-    def emit(self, record):
-        text = self.format(record)
-        print(record.name, record.levelname, record.getMessage(), record.funcName)
-        print(record.process != os.getpid(), record.session.ids.task_id == TASK_ID)
-        if record.exc_text:
-            print(text.splitlines()[-1])
-
-if __name__ == "__main__":
-    TASK_ID = work.bandsaw_task.task_id
-    logging.basicConfig(level=logging.INFO, handlers=[Lines()])
-    logging.getLogger("quiet").setLevel(logging.ERROR)
-"""
-
 LOGGED = """\
 project.work INFO one of 2 work
 True True
@@ -282,23 +247,20 @@ LookupError: lost
 @CHAINS
 @pytest.mark.parametrize("depth", [0, 1])
 def test_records_are_handled_where_the_task_was_called(
-    tmp_path: Path, chain: str, depth: int
+    workflow: Workflow, chain: str, depth: int
 ) -> None:
-    output = run(
-        tmp_path,
-        LOGGING.replace("CHAIN", repr(chain)) + f"    work({depth})\n",
-        config=CONFIG,
-    )
+    script = read_script("logging_far_away.py")
+    output = workflow.output(script, chain, str(depth), config=CONFIG)
     assert output == LOGGED * (depth + 1)
 
 
 @CHAINS
 def test_a_level_that_changes_counts_for_the_next_call(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 import logging
 
 @bandsaw.task(chain="{chain}")
@@ -324,9 +286,8 @@ if __name__ == "__main__":
     assert output == "said INFO\nsaid INFO\n"
 
 
-def test_what_nobody_here_wants_the_handlers_there_get(tmp_path: Path) -> None:
-    completed = run_workflow(
-        tmp_path,
+def test_what_nobody_here_wants_the_handlers_there_get(workflow: Workflow) -> None:
+    completed = workflow.run(
         """
         import bandsaw
 
@@ -348,23 +309,6 @@ def test_what_nobody_here_wants_the_handlers_there_get(tmp_path: Path) -> None:
     assert completed.stderr == "there: a detail\n"
 
 
-PROGRESS = """
-@bandsaw.task(chain=CHAIN)
-def work(depth=0):
-    if depth:
-        return work(depth - 1)
-    for step in range(3):
-        bandsaw.progress(step + 1, 3, message=f"step {step}")
-    bandsaw.progress(0.5)
-
-if __name__ == "__main__":
-    from bandsaw_config import told
-    work(DEPTH)
-    for progress in told:
-        print(progress.task, progress.done, progress.total, progress.message)
-    print(progress.session.task is work.bandsaw_task)
-"""
-
 TOLD = """\
 work 1 3 step 0
 work 2 3 step 1
@@ -377,11 +321,11 @@ True
 @pytest.mark.parametrize("chain", ["fresh", "pool", "here"])
 @pytest.mark.parametrize("depth", [0, 1])
 def test_progress_is_told_where_the_task_was_called(
-    tmp_path: Path, chain: str, depth: int
+    workflow: Workflow, chain: str, depth: int
 ) -> None:
-    output = run(
-        tmp_path,
-        PROGRESS.replace("CHAIN", repr(chain)).replace("DEPTH", str(depth)),
+    output = workflow.output(
+        read_script("telling_progress.py"),
+        *(chain, str(depth)),
         config=CONFIG
         + """
 from bandsaw.reporting import ProgressExtension
@@ -394,10 +338,10 @@ configuration.add_advice_chain(name="here")
     assert output == TOLD
 
 
-def test_progress_that_nobody_wants_to_know_is_no_error(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_progress_that_nobody_wants_to_know_is_no_error(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task(chain="pool")
 def work():
     bandsaw.progress(1, 2)
@@ -414,10 +358,9 @@ if __name__ == "__main__":
 
 @CHAINS
 def test_a_log_call_that_fails_is_reported_and_the_task_goes_on(
-    tmp_path: Path, chain: str
+    workflow: Workflow, chain: str
 ) -> None:
-    completed = run_workflow(
-        tmp_path,
+    completed = workflow.run(
         f"""
         import logging
 
@@ -455,43 +398,9 @@ def test_a_log_call_that_fails_is_reported_and_the_task_goes_on(
 
 
 def test_a_process_of_a_pool_logs_as_python_does_between_the_calls(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
-import logging, sys
-
-@bandsaw.task(chain="pool")
-def work():
-    logging.getLogger("project").warning("said")
-    return [
-        method.__module__
-        for method in (logging.Logger.isEnabledFor, logging.Logger.callHandlers)
-        if hasattr(method, "__wrapped__")
-    ]
-
-@bandsaw.task(chain="pool")
-def leave():
-    import atexit
-
-    @atexit.register
-    def tell():
-        methods = logging.Logger.isEnabledFor, logging.Logger.callHandlers
-        with open("left", "w") as file:
-            print([hasattr(method, "__wrapped__") for method in methods], file=file)
-            print(type(sys.meta_path[0]).__module__.startswith("bandsaw"), file=file)
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    print(work(), work())
-    leave()
-    from bandsaw.transports import worker
-    worker.end_all()
-    print(open("left").read())
-""",
-        config=CONFIG,
-    )
+    output = workflow.output(read_script("logging_between_calls.py"), config=CONFIG)
 
     assert output == (
         "said\nsaid\n['logging', 'logging'] ['logging', 'logging']\n"

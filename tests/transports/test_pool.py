@@ -9,8 +9,7 @@ import pytest
 
 from bandsaw.advices.subprocess import SubprocessAdvice
 from bandsaw.exceptions import ConfigurationError
-from tests.advices.scripts import run
-from tests.workflows import run_workflow
+from tests.workflows import HEAD, Workflow, read_script
 
 CONFIG = """
 import bandsaw
@@ -32,10 +31,10 @@ def pid(*ignored):
 """
 
 
-def test_one_process_continues_one_session_after_the_other(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        PID
+def test_one_process_continues_one_session_after_the_other(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + PID
         + """
 if __name__ == "__main__":
     print(len({pid(n) for n in range(10)}), pid() != os.getpid())
@@ -46,10 +45,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8, 32])
-def test_threads_share_the_processes(tmp_path: Path, threads: int) -> None:
-    output = run(
-        tmp_path,
-        f"""
+def test_threads_share_the_processes(workflow: Workflow, threads: int) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
 from concurrent.futures import ThreadPoolExecutor
 
 @bandsaw.task
@@ -67,10 +66,10 @@ if __name__ == "__main__":
     assert output == "True\nTrue\n"
 
 
-def test_a_process_ends_after_so_many_sessions(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        PID
+def test_a_process_ends_after_so_many_sessions(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + PID
         + """
 if __name__ == "__main__":
     pids = [pid() for _ in range(7)]
@@ -82,11 +81,11 @@ if __name__ == "__main__":
 
 
 def test_a_process_that_is_idle_ends_and_the_next_call_has_another(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        PID
+    output = workflow.output(
+        HEAD
+        + PID
         + """
 import time
 
@@ -104,10 +103,12 @@ if __name__ == "__main__":
     assert output == "True\n"
 
 
-def test_calls_work_while_processes_go_because_they_are_idle(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        PID
+def test_calls_work_while_processes_go_because_they_are_idle(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + PID
         + """
 import random
 import time
@@ -124,10 +125,10 @@ if __name__ == "__main__":
     assert output == "all answered\n"
 
 
-def test_a_process_that_was_killed_is_replaced(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        PID
+def test_a_process_that_was_killed_is_replaced(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + PID
         + """
 import signal
 
@@ -152,11 +153,11 @@ if __name__ == "__main__":
     ],
 )
 def test_what_this_process_changes_a_new_process_finds(
-    tmp_path: Path, change: str
+    workflow: Workflow, change: str
 ) -> None:
-    output = run(
-        tmp_path,
-        f"""
+    output = workflow.output(
+        HEAD
+        + f"""
 @bandsaw.task
 def state():
     found = os.environ.get("NEW"), os.getcwd(), "/there/is/nothing" in sys.path
@@ -173,49 +174,19 @@ if __name__ == "__main__":
     assert output == "True True True\n"
 
 
-def test_the_hundredth_session_finds_what_the_first_has_found(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
-import logging
-import random
-import signal
-import threading
-
-@bandsaw.task
-def state(n):
-    signals = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    return (
-        os.getpid(),
-        dict(os.environ),
-        os.getcwd(),
-        list(sys.path),
-        list(map(str, signals)),
-        logging.getLogger().level,
-        len(logging.getLogger().handlers),
-        random.getstate(),
-        threading.active_count(),
-        len(os.listdir("/dev/fd")),
-        sorted(sys.modules),
-    )
-
-if __name__ == "__main__":
-    second = [state(n) for n in (1, 2)][-1]
-    for n in range(3, 100):
-        state(n)
-    print(state(100) == second)
-""",
-        config=config(),
-    )
+def test_the_hundredth_session_finds_what_the_first_has_found(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(read_script("hundredth_session.py"), config=config())
     assert output == "True\n"
 
 
 def test_a_task_that_changes_its_process_changes_it_for_the_next(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def count():
     os.environ["COUNT"] = str(int(os.environ.get("COUNT", 0)) + 1)
@@ -229,10 +200,10 @@ if __name__ == "__main__":
     assert output == "1 2 None\n"
 
 
-def test_tasks_choose_an_interpreter_by_its_name(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_tasks_choose_an_interpreter_by_its_name(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def default():
     return os.environ.get("WHICH"), os.getpid()
@@ -263,10 +234,10 @@ advice.add_interpreter(interpreter, "other")
     )
 
 
-def test_a_forked_process_has_processes_of_its_own(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        PID
+def test_a_forked_process_has_processes_of_its_own(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + PID
         + """
 if __name__ == "__main__":
     mine = pid()
@@ -282,46 +253,12 @@ if __name__ == "__main__":
 
 
 def test_a_forked_process_that_goes_on_does_not_keep_a_process_alive(
+    workflow: Workflow,
     tmp_path: Path,
 ) -> None:
-    output = run(
-        tmp_path,
-        PID
-        + """
-import signal
-import time
-
-def is_there(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-if __name__ == "__main__":
-    reader, writer = os.pipe()
-    gate, kept_shut = os.pipe()
-    script = os.fork()
-    if not script:
-        worker = pid()
-        if os.fork():
-            # The child that has just been forked goes on.
-            os.write(writer, str(worker).encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-        os.close(1)
-        os.close(2)
-        os.close(kept_shut)
-        os.read(gate, 1)
-        os._exit(0)
-    os.waitpid(script, 0)
-    worker = int(os.read(reader, 100))
-    deadline = time.monotonic() + 60
-    while is_there(worker) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    print("alive" if is_there(worker) else "ended")
-""",
+    output = workflow.output(
+        read_script("forked_beside_a_pool.py"),
         config=config(),
-        # A script that is killed leaves its files.
         environment={"TMPDIR": str(tmp_path)},
     )
     assert output == "ended\n"
@@ -339,10 +276,11 @@ if __name__ == "__main__":
         "raise LookupError",
     ],
 )
-def test_no_process_outlives_the_script(tmp_path: Path, end: str) -> None:
+def test_no_process_outlives_the_script(
+    workflow: Workflow, tmp_path: Path, end: str
+) -> None:
     # That nothing is left is asserted after every test.
-    completed = run_workflow(
-        tmp_path,
+    completed = workflow.run(
         f"""
         import os
         import signal
@@ -366,91 +304,27 @@ def test_no_process_outlives_the_script(tmp_path: Path, end: str) -> None:
 configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 """,
         status=None,
-        # A script that is killed leaves its files.
         environment={"TMPDIR": str(tmp_path)},
     )
     assert completed.stdout == "True\n"
 
 
-KILLING = """
-import random
-import signal
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from bandsaw.exceptions import InterpreterDiedError
-
-@bandsaw.task
-def work(number, pause):
-    time.sleep(pause)
-    return os.getpid(), number, bytes([number % 256]) * 2000
-
-def call(number):
-    pid, same, content = work(number, 0.001 * (number % 3))
-    assert same == number and content == bytes([number % 256]) * 2000
-    pids.add(pid)
-
-def call_until_it_works(number):
-    failures = 0
-    while True:
-        try:
-            call(number)
-            return failures
-        except InterpreterDiedError as error:
-            assert "SIGKILL" in str(error), error
-            failures += 1
-
-def kill(ended):
-    chance = random.Random(0)
-    while not ended.wait(chance.uniform(0, 0.1)):
-        for pid in chance.sample(sorted(pids), min(1, len(pids))):
-            pids.discard(pid)
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-
-def descriptors():
-    return len(os.listdir("/dev/fd"))
-
-if __name__ == "__main__":
-    pids = set()
-    call(0)
-    before = descriptors()
-    ended = threading.Event()
-    killer = threading.Thread(target=kill, args=(ended,))
-    killer.start()
-    with ThreadPoolExecutor(8) as pool:
-        failures = []
-        # Until the killer has met a process that was working
-        while sum(failures) == 0:
-            failures += pool.map(call_until_it_works, range(CALLS))
-    ended.set()
-    killer.join()
-    print(len(failures) % CALLS)
-    from bandsaw.transports import worker
-    worker.end_all()
-    print(descriptors() - before <= 0)
-"""
-
-
 @pytest.mark.parametrize("calls", [300, pytest.param(10_000, marks=pytest.mark.stress)])
 def test_no_call_is_lost_or_wrong_when_processes_are_killed(
-    tmp_path: Path, calls: int
+    workflow: Workflow, calls: int
 ) -> None:
-    output = run(
-        tmp_path, KILLING.replace("CALLS", str(calls)), config=config(4), timeout=1200
-    )
+    script = read_script("killing_a_pool.py")
+    output = workflow.output(script, str(calls), config=config(4), timeout=1200)
     assert output == "0\nTrue\n"
 
 
 @pytest.mark.parametrize(
     "calls", [1000, pytest.param(10_000, marks=pytest.mark.stress)]
 )
-def test_neither_end_grows(tmp_path: Path, calls: int) -> None:
-    output = run(
-        tmp_path,
-        f"""
+def test_neither_end_grows(workflow: Workflow, calls: int) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
 import resource
 
 def peak():

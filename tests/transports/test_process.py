@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.advices.scripts import run
-from tests.workflows import run_workflow
+from tests.workflows import HEAD, Workflow, read_script
 
 # Everything that a path may hold on Linux and macOS and that some tool minds.
 AWKWARD = 'it\'s a "näme": $(x) 100%'
 
 
-def test_a_child_finds_the_environment_of_its_parent(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_child_finds_the_environment_of_its_parent(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def environment():
     return dict(os.environ)
@@ -37,11 +36,11 @@ if __name__ == "__main__":
 
 
 def test_the_settings_of_the_interpreter_are_added_to_the_environment(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def variables():
     return os.environ["ADDED"], os.environ["KEPT"], os.environ["REPLACED"]
@@ -63,11 +62,13 @@ configuration = bandsaw.Configuration().add_advice_chain(
     assert output == "('added', 'kept', 'yes') False\n"
 
 
-def test_a_child_works_in_the_directory_of_its_parent(tmp_path: Path) -> None:
+def test_a_child_works_in_the_directory_of_its_parent(
+    workflow: Workflow, tmp_path: Path
+) -> None:
     (tmp_path / "below").mkdir()
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def directory():
     return os.getcwd()
@@ -76,15 +77,15 @@ if __name__ == "__main__":
     print(directory() == os.getcwd())
     os.chdir("below")
     print(directory() == os.getcwd(), os.path.basename(directory()))
-""",
+"""
     )
     assert output == "True\nTrue below\n"
 
 
-def test_the_standard_input_of_a_child_is_empty(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_the_standard_input_of_a_child_is_empty(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def read():
     return sys.stdin.read()
@@ -108,39 +109,17 @@ if __name__ == "__main__":
     ids=["as usual", "warnings as errors", "development mode", "both"],
 )
 def test_a_quiet_task_adds_not_one_line_to_the_output(
-    tmp_path: Path, environment: dict[str, str]
+    workflow: Workflow, environment: dict[str, str]
 ) -> None:
-    completed = run_workflow(
-        tmp_path,
-        """
-        import bandsaw
-        import bandsaw_config
-
-        @bandsaw.task
-        def quiet(depth):
-            return depth and quiet(depth - 1)
-
-        @bandsaw.task
-        def fails():
-            raise ValueError
-
-        if __name__ == "__main__":
-            quiet(1)
-            try:
-                fails()
-            except ValueError:
-                pass
-        """,
-        environment=environment,
-    )
+    completed = workflow.run(read_script("quiet_task.py"), environment=environment)
     assert (completed.stdout, completed.stderr) == ("", "")
 
 
-def test_what_a_killed_child_has_started_ends_with_it(tmp_path: Path) -> None:
+def test_what_a_killed_child_has_started_ends_with_it(workflow: Workflow) -> None:
     # Its end is awaited: it has the standard output of the script.
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 import subprocess
 
 @bandsaw.task
@@ -150,27 +129,15 @@ def die():
 
 if __name__ == "__main__":
     print(text_of(die).partition(":")[0])
-""",
+"""
     )
     assert output == "InterpreterDiedError\n"
 
 
 def test_paths_may_hold_every_character(tmp_path: Path) -> None:
     project = tmp_path / AWKWARD
-    output = run(
-        project,
-        """
-import package.tasks
-
-@bandsaw.task
-def here():
-    return os.path.basename(os.getcwd())
-
-if __name__ == "__main__":
-    print(here())
-    print(package.tasks.double(4))
-""",
-        files={
+    Workflow(project).write(
+        {
             "package/__init__.py": "",
             "package/tasks.py": """
             import bandsaw
@@ -182,7 +149,21 @@ if __name__ == "__main__":
             """,
             "package/numbers.py": "TWO = 2",
             "home/tmp/.keep": "",
-        },
+        }
+    )
+    output = Workflow(project).output(
+        HEAD
+        + """
+import package.tasks
+
+@bandsaw.task
+def here():
+    return os.path.basename(os.getcwd())
+
+if __name__ == "__main__":
+    print(here())
+    print(package.tasks.double(4))
+""",
         environment={
             "BANDSAW_HOME": str(project / "home"),
             "TMPDIR": str(project / "home" / "tmp"),
@@ -199,11 +180,11 @@ if __name__ == "__main__":
     ],
 )
 def test_an_interpreter_that_can_not_be_started_is_named(
-    tmp_path: Path, executable: str, reason: str
+    workflow: Workflow, executable: str, reason: str
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def task():
     return 1
@@ -219,10 +200,10 @@ if __name__ == "__main__":
     assert reason in output
 
 
-def test_a_program_that_is_no_interpreter_gives_no_answer(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_program_that_is_no_interpreter_gives_no_answer(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def task():
     return 1
@@ -251,16 +232,16 @@ configuration = bandsaw.Configuration().add_advice_chain(
 
 @pytest.mark.parametrize("exec", ["", "exec "], ids=["waits", "is replaced"])
 def test_the_executable_may_be_a_script_that_starts_an_interpreter(
-    tmp_path: Path, exec: str
+    workflow: Workflow, tmp_path: Path, exec: str
 ) -> None:
     wrapper = tmp_path / "python in here"
     wrapper.write_text(
         f'#!/bin/sh\nWRAPPED=yes\nexport WRAPPED\n{exec}"$PYTHON" "$@"\n'
     )
     wrapper.chmod(0o700)
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def is_wrapped():
     return os.environ["WRAPPED"], os.getppid()
@@ -275,10 +256,10 @@ if __name__ == "__main__":
     assert output == f"yes {bool(exec)}\n"
 
 
-def test_a_parent_may_have_many_open_files(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_parent_may_have_many_open_files(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 import resource
 
 @bandsaw.task
@@ -290,17 +271,17 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     files = [open(os.devnull) for _ in range(1500)]
     print(add(1, 2))
-""",
+"""
     )
     assert output == "3\n"
 
 
 def test_a_child_may_change_its_standard_streams_and_its_directory(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task
 def rummage():
     os.chdir("/")
@@ -311,15 +292,15 @@ def rummage():
 
 if __name__ == "__main__":
     print(rummage())
-""",
+"""
     )
     assert output == "answer\n"
 
 
-def test_a_task_sees_the_arguments_of_the_script(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_task_sees_the_arguments_of_the_script(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 import argparse
 
 parser = argparse.ArgumentParser()

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tests.advices.scripts import run
-from tests.workflows import run_workflow
+from tests.workflows import HEAD, Workflow, read_script
 
 
-def test_what_the_task_prints_arrives_in_its_place(tmp_path: Path) -> None:
-    completed = run_workflow(
-        tmp_path,
-        """
-        import os
-        import subprocess
-        import sys
-        import bandsaw
-
-        @bandsaw.task
-        def talk():
-            print("ä task")
-            sys.stdout.flush()
-            os.write(1, b"a descriptor\\n")
-            subprocess.run(["echo", "a program"])
-            print("an error", file=sys.stderr)
-
-        if __name__ == "__main__":
-            print("before")
-            talk()
-            print("after")
-        """,
-    )
+def test_what_the_task_prints_arrives_in_its_place(workflow: Workflow) -> None:
+    completed = workflow.run(read_script("printing.py"))
     assert completed.stdout == "before\nä task\na descriptor\na program\nafter\n"
     assert completed.stderr == "an error\n"
 
@@ -55,59 +31,37 @@ class OnlyWrite:
 
 
 def test_what_the_task_prints_arrives_where_the_standard_output_leads(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        TALKING
-        + """
-if __name__ == "__main__":
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        talk("ä")
-        talk("large", 1_000_000)
-    print(out.getvalue() == "ä\\nlarge" + "x" * 1_000_000 + "\\n")
-    print(err.getvalue() == 2 * "complained\\n")
-
-    with open("file.txt", "w") as file, contextlib.redirect_stderr(file):
-        talk()
-        print("from here", file=sys.stderr)
-    print(open("file.txt").read().split())
-
-    only = OnlyWrite()
-    with contextlib.redirect_stderr(only):
-        talk()
-    print(repr(only.text))
-""",
-    )
+    output = workflow.output(read_script("redirecting.py"))
     assert output == (
         "True\nTrue\nsaid\n['complained', 'from', 'here']\nsaid\n'complained\\n'\n"
     )
 
 
 def test_the_task_runs_to_its_end_where_there_is_no_standard_output(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        TALKING
+    output = workflow.output(
+        HEAD
+        + TALKING
         + """
 if __name__ == "__main__":
     stdout, sys.stdout, sys.stderr = sys.stdout, None, None
     talk("a", 1_000_000)
     sys.stdout, sys.stderr = stdout, sys.__stderr__
     print("done")
-""",
+"""
     )
     assert output == "done\n"
 
 
 def test_output_is_read_in_the_encoding_that_the_child_has_chosen(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    output = run(
-        tmp_path,
-        TALKING
+    output = workflow.output(
+        HEAD
+        + TALKING
         + """
 if __name__ == "__main__":
     out = io.StringIO()
@@ -120,10 +74,10 @@ if __name__ == "__main__":
     assert output == "'gr\\xf6\\xdfer\\n'\n"
 
 
-def test_a_program_that_goes_on_does_not_hold_up_the_call(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        TALKING
+def test_a_program_that_goes_on_does_not_hold_up_the_call(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + TALKING
         + """
 @bandsaw.task
 def leave_a_program():
@@ -136,49 +90,11 @@ if __name__ == "__main__":
         pid = leave_a_program()
     print(out.getvalue().strip())
     os.kill(pid, 9)
-""",
+"""
     )
     assert output == "started\n"
 
 
-def test_a_forked_process_does_not_hold_up_the_call(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        TALKING
-        + """
-import signal
-import threading
-import warnings
-
-# Python minds a fork beside threads.
-warnings.simplefilter("ignore")
-
-@bandsaw.task
-def wait():
-    print("started", flush=True)
-    open("gate").read()
-    print("ended")
-
-class Announces(io.StringIO):
-    def write(self, text):
-        super().write(text)
-        started.set()
-
-if __name__ == "__main__":
-    os.mkfifo("gate")
-    started = threading.Event()
-    with contextlib.redirect_stdout(Announces()) as out:
-        thread = threading.Thread(target=wait)
-        thread.start()
-        started.wait()
-        pid = os.fork()
-        if not pid:
-            signal.pause()
-        open("gate", "w").close()
-        thread.join()
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    print(out.getvalue().split())
-""",
-    )
+def test_a_forked_process_does_not_hold_up_the_call(workflow: Workflow) -> None:
+    output = workflow.output(read_script("forked_while_printing.py"))
     assert output == "['started', 'ended']\n"

@@ -23,7 +23,7 @@ from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.session import Session
 from tests.configurations import loadable_configuration
-from tests.workflows import run_python, write_files
+from tests.workflows import Workflow
 
 
 class Caching:
@@ -528,38 +528,27 @@ configuration = bandsaw.Configuration().add_advice_chain(CachingAdvice("../cache
 def test_a_second_run_is_answered_with_the_scripts_own_classes(
     tmp_path: Path,
 ) -> None:
+    workflow = Workflow(tmp_path / "a")
     script = SCRIPT.replace("FACTOR", "1")
-    write_files(tmp_path, {"a/workflow.py": script, "a/bandsaw_config.py": CONFIG})
 
-    def run() -> str:
-        return run_python("workflow.py", directory=tmp_path / "a").stdout
-
-    assert run() == "computed\nTrue 2\n"
-    assert run() == "True 2\n"
+    assert workflow.output(script, config=CONFIG) == "computed\nTrue 2\n"
+    assert workflow.output(script, config=CONFIG) == "True 2\n"
 
 
 def test_scripts_of_the_same_name_do_not_share_results(tmp_path: Path) -> None:
-    for number, project in enumerate("ab"):
-        write_files(
-            tmp_path / project,
-            {
-                "workflow.py": SCRIPT.replace("FACTOR", str(number + 1)),
-                "bandsaw_config.py": CONFIG,
-            },
-        )
+    def run(project: str, factor: str) -> str:
+        script = SCRIPT.replace("FACTOR", factor)
+        return Workflow(tmp_path / project).output(script, config=CONFIG)
 
-    def run(project: str) -> str:
-        return run_python("workflow.py", directory=tmp_path / project).stdout
-
-    assert [run("a"), run("b")] == ["computed\nTrue 2\n", "computed\nTrue 4\n"]
-    assert run("b") == "True 4\n"
+    assert run("a", "1") == "computed\nTrue 2\n"
+    assert run("b", "2") == "computed\nTrue 4\n"
+    assert run("b", "2") == "True 4\n"
 
 
 def test_a_changed_function_is_computed_again(tmp_path: Path) -> None:
     for factor in "12":
         script = SCRIPT.replace("FACTOR", factor)
-        write_files(tmp_path, {"a/workflow.py": script, "a/bandsaw_config.py": CONFIG})
-        output = run_python("workflow.py", directory=tmp_path / "a").stdout
+        output = Workflow(tmp_path / "a").output(script, config=CONFIG)
         assert output == f"computed\nTrue {2 * int(factor)}\n"
 
 
@@ -573,23 +562,18 @@ MOVED = CONFIG.replace(
 
 
 def test_a_cache_behind_a_move_is_asked_in_the_child(tmp_path: Path) -> None:
-    write_files(
-        tmp_path,
-        {
-            "a/workflow.py": SCRIPT.replace("FACTOR", "1")
-            + """
-    import threading
+    workflow = Workflow(tmp_path / "a")
+    script = (
+        SCRIPT.replace("FACTOR", "1")
+        + """
     try:
         make(object())
     except TypeError as error:
         print(type(error).__name__)
-""",
-            "a/bandsaw_config.py": MOVED,
-        },
+"""
     )
 
-    def run() -> str:
-        return run_python("workflow.py", directory=tmp_path / "a").stdout
-
-    assert run() == "computed\nTrue 2\nUnstableValueError\n"
-    assert run() == "True 2\nUnstableValueError\n"
+    first = workflow.output(script, config=MOVED)
+    assert first == "computed\nTrue 2\nUnstableValueError\n"
+    second = workflow.output(script, config=MOVED)
+    assert second == "True 2\nUnstableValueError\n"

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -30,7 +26,7 @@ from bandsaw.session import Session
 from bandsaw.stores import LocalStore, MemoryStore
 from bandsaw.stores.entries import Entry, pack
 from tests.configurations import loadable_configuration
-from tests.workflows import environment_of, run_python, write_files
+from tests.workflows import Workflow
 
 # What the tasks of these tests have computed.
 computed: list[Any] = []
@@ -260,15 +256,14 @@ PASSED = """
 """
 
 
-def test_the_code_of_functions_that_are_arguments_counts(tmp_path: Path) -> None:
+def test_the_code_of_functions_that_are_arguments_counts(workflow: Workflow) -> None:
     def apply_all() -> list[str]:
-        completed = run_python("-m", "applying", directory=tmp_path)
-        return completed.stdout.splitlines()
+        return workflow.python("-m", "applying").stdout.splitlines()
 
-    write_files(tmp_path, {"applying.py": APPLYING, "passed.py": PASSED})
+    workflow.write({"applying.py": APPLYING, "passed.py": PASSED})
     assert apply_all() == ["False 11"] * 5
     assert apply_all() == ["True 11"] * 5
-    write_files(tmp_path, {"passed.py": PASSED.replace("+ 10", "+ 100")})
+    workflow.write({"passed.py": PASSED.replace("+ 10", "+ 100")})
     assert apply_all() == ["False 101"] * 5
 
 
@@ -361,11 +356,13 @@ CHANGING = {
 }
 
 
-def test_a_change_of_a_helper_in_another_module_is_seen(tmp_path: Path) -> None:
-    write_files(tmp_path, CHANGING)
+def test_a_change_of_a_helper_in_another_module_is_seen(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.write(CHANGING)
 
     def run() -> str:
-        return run_python("workflow.py", directory=tmp_path).stdout
+        return workflow.python("workflow.py").stdout
 
     assert run() == "computed\n8\n"
     assert run() == "8\n"
@@ -665,7 +662,7 @@ def test_a_nested_task_that_is_being_computed_is_waited_for(make: Any) -> None:
 
 @pytest.mark.parametrize("advice", ["", ", SubprocessAdvice()"])
 def test_processes_whose_nested_tasks_are_in_opposite_order_end(
-    tmp_path: Path, advice: str
+    workflow: Workflow, advice: str
 ) -> None:
     config = """
 import bandsaw
@@ -674,13 +671,10 @@ from bandsaw.advices.subprocess import SubprocessAdvice
 
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(CachingAdvice("cache")"""
-    write_files(
-        tmp_path,
-        {"bandsaw_config.py": f"{config}{advice})", "workflow.py": OPPOSITE},
-    )
+    workflow.write_script(OPPOSITE, f"{config}{advice})")
 
     def run(order: str) -> str:
-        return run_python("workflow.py", order, directory=tmp_path).stdout
+        return workflow.python("workflow.py", order).stdout
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(run, ["ab", "ba"])) == ["1\n", "1\n"]
@@ -724,21 +718,15 @@ if __name__ == "__main__":
 """
 
 
-def test_processes_take_over_from_one_that_dies(tmp_path: Path) -> None:
-    write_files(tmp_path, {**CHANGING, "workflow.py": SINGLE})
-    command = [sys.executable, "workflow.py"]
-    options: Any = {
-        "cwd": str(tmp_path),
-        "env": environment_of(),
-        "stdout": subprocess.PIPE,
-        "encoding": "utf-8",
-    }
-    with subprocess.Popen([*command, "die"], **options) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "inside\n"
-        others = [subprocess.Popen(command, **options) for _ in range(3)]
-        os.kill(first.pid, signal.SIGKILL)
-        outputs = [other.communicate(timeout=120)[0] for other in others]
+def test_processes_take_over_from_one_that_dies(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    workflow.write({**CHANGING, "workflow.py": SINGLE})
+    first = workflow.start("workflow.py", "die")
+    assert first.stdout is not None
+    assert first.stdout.readline() == "inside\n"
+    others = [workflow.start("workflow.py") for _ in range(3)]
+    first.kill()
 
-    assert outputs == ["2\n"] * 3
+    assert [other.communicate()[0] for other in others] == ["2\n"] * 3
     assert (tmp_path / "computed").read_text() == "xx"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from bandsaw.advices.log import LoggingAdvice
 from bandsaw.result import Result
 from tests.advices.calls import PLAIN, Call, Failing, Recorder
+from tests.workflows import Workflow
 
 pytestmark = pytest.mark.usefixtures("logging_is_as_before")
 
@@ -189,8 +188,6 @@ def test_who_replaced_a_method_in_the_meantime_keeps_it(
     assert [m for m in heard if "with context" not in m] == ["text", "afterwards"]
 
 
-ROOT = Path(__file__).parent.parent.parent
-
 # Run by interpreters that nothing else uses.
 SCRIPT = """
 import logging, sys
@@ -210,23 +207,13 @@ def call(function, *advices):
 """
 
 
-def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT + script, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-
-
 @pytest.mark.parametrize(
     "advice",
     ["", "LoggingAdvice()", "LoggingAdvice('DEBUG'), LoggingAdvice()"],
 )
-def test_python_prints_what_it_prints_without_any_handler(advice: str) -> None:
+def test_python_prints_what_it_prints_without_any_handler(
+    workflow: Workflow, advice: str
+) -> None:
     script = f"""
 def work():
     logging.getLogger("a").info("quiet")
@@ -236,13 +223,13 @@ def work():
 
 call(work, {advice})
 """
-    done = run_script(script)
+    done = workflow.python("-c", SCRIPT + script)
 
     assert done.stdout == ""
     assert done.stderr == "shown 1\nnot formattable %s\nshown 2\n"
 
 
-def test_a_later_basic_config_works() -> None:
+def test_a_later_basic_config_works(workflow: Workflow) -> None:
     script = """
 logs = call(lambda: logging.getLogger("a").warning("before"), LoggingAdvice("DEBUG"))
 assert logging.getLogger().handlers == []
@@ -250,7 +237,7 @@ logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 logging.getLogger("a").info("after")
 call(lambda: logging.getLogger("a").info("within"), LoggingAdvice("DEBUG"))
 """
-    lines = run_script(script).stderr.splitlines()
+    lines = workflow.python("-c", SCRIPT + script).stderr.splitlines()
 
     assert lines[:2] == ["before", "INFO after"]
     assert lines[2].startswith("INFO BEFORE ")
@@ -259,7 +246,7 @@ call(lambda: logging.getLogger("a").info("within"), LoggingAdvice("DEBUG"))
     assert len(lines) == 5
 
 
-def test_basic_config_within_the_task_works() -> None:
+def test_basic_config_within_the_task_works(workflow: Workflow) -> None:
     script = """
 def work():
     logging.basicConfig(format="%(levelname)s %(message)s")
@@ -269,14 +256,14 @@ def work():
 log, = call(work, LoggingAdvice("DEBUG", logging.Formatter("%(message)s")))
 print(*log.splitlines()[1:-1])
 """
-    done = run_script(script)
+    done = workflow.python("-c", SCRIPT + script)
 
     assert done.stderr == "WARNING text\n"
     assert done.stdout == "text kept\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system cannot fork.")
-def test_a_forked_child_leaves_the_log_to_its_parent() -> None:
+def test_a_forked_child_leaves_the_log_to_its_parent(workflow: Workflow) -> None:
     script = """
 import os, threading
 from bandsaw.runtime import temporary as _temporary
@@ -304,10 +291,10 @@ advice = LoggingAdvice("DEBUG", logging.Formatter("%(message)s"))
 log, = call(work, advice)
 print(*log.splitlines()[1:-1])
 """
-    assert run_script(script).stdout == "one two\n"
+    assert workflow.python("-c", SCRIPT + script).stdout == "one two\n"
 
 
-def test_a_record_can_still_be_sent_elsewhere() -> None:
+def test_a_record_can_still_be_sent_elsewhere(workflow: Workflow) -> None:
     script = """
 import logging.handlers, socketserver, threading
 
@@ -327,4 +314,4 @@ with socketserver.TCPServer(("127.0.0.1", 0), Receiver) as server:
     thread.join()
 assert b"text" in received[0], received
 """
-    assert run_script(script).stderr == ""
+    assert workflow.python("-c", SCRIPT + script).stderr == ""

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Callable
 
 import pytest
 
-from tests.workflows import MOVING, SECONDS, environment_of, write_files
+from tests.workflows import SECONDS, Workflow
 
 HANGING = """
 import os
@@ -40,53 +40,46 @@ if __name__ == "__main__":
 )
 
 
-class Workflow:
-    """A script that runs while the test does something to it."""
+Start = Callable[..., "subprocess.Popen[str]"]
 
-    def __init__(self, directory: Path, script: str, *arguments: str, **files: str):
-        temporary = directory / "temporary"
-        temporary.mkdir()
-        write_files(
-            directory, {"bandsaw_config.py": MOVING, "workflow.py": script, **files}
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, str(directory / "workflow.py"), *arguments],
-            cwd=str(directory),
-            # What a killed process leaves is not looked for there.
-            env=environment_of(TMPDIR=str(temporary)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+
+@pytest.fixture(name="start")
+def _start(workflow: Workflow) -> Start:
+    """Start scripts that run while the test does something to them."""
+    # What a killed process leaves is not looked for there.
+    workflow.write({"temporary/.keep": ""})
+    temporary = str(workflow.directory / "temporary")
+
+    def start(
+        script: str, *arguments: str, config: str | None = None
+    ) -> subprocess.Popen[str]:
+        workflow.write_script(script, config)
+        return workflow.start(
+            "workflow.py",
+            *arguments,
+            environment={"TMPDIR": temporary},
             stderr=subprocess.STDOUT,
             # As at a terminal, where a Ctrl-C is for all of it.
             start_new_session=True,
         )
 
-    def read_line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().decode()
-
-    def write_line(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
-
-    def read_to_the_end(self) -> str:
-        """Read until every process has ended that has this standard output."""
-        return self.process.communicate(timeout=SECONDS)[0].decode()
+    return start
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Any]:
-    started = []
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
 
-    def start(*arguments: str, **files: str) -> Workflow:
-        started.append(Workflow(tmp_path, *arguments, **files))
-        return started[-1]
 
-    yield start
-    for workflow in started:
-        workflow.process.kill()
-        workflow.process.communicate()
+def write_line(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def read_to_the_end(process: subprocess.Popen[str]) -> str:
+    """Read until every process has ended that has this standard output."""
+    return process.communicate(timeout=SECONDS)[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -94,32 +87,34 @@ def start(tmp_path: Path) -> Iterator[Any]:
     "arguments", ["()", "(0, True)", "(2, True)"], ids=["plain", "stubborn", "nested"]
 )
 def test_a_child_ends_when_a_signal_ends_its_parent(
-    start: Any, number: signal.Signals, arguments: str
+    start: Start, number: signal.Signals, arguments: str
 ) -> None:
-    workflow = start(HANGS, arguments)
-    assert workflow.read_line() == "hanging\n"
+    process = start(HANGS, arguments)
+    assert read_line(process) == "hanging\n"
 
-    workflow.process.send_signal(number)
+    process.send_signal(number)
 
-    output = workflow.read_to_the_end()
-    assert workflow.process.returncode == -number
+    output = read_to_the_end(process)
+    assert process.returncode == -number
     if number == signal.SIGINT:
         assert output.rstrip().endswith("KeyboardInterrupt")
     else:
         assert output == ""
 
 
-def test_ctrl_c_at_a_terminal_ends_everything_with_one_traceback(start: Any) -> None:
-    workflow = start(HANGS, "(1,)")
-    assert workflow.read_line() == "hanging\n"
+def test_ctrl_c_at_a_terminal_ends_everything_with_one_traceback(start: Start) -> None:
+    process = start(HANGS, "(1,)")
+    assert read_line(process) == "hanging\n"
 
-    os.killpg(workflow.process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
 
-    assert workflow.read_to_the_end().count("KeyboardInterrupt") == 1
+    assert read_to_the_end(process).count("KeyboardInterrupt") == 1
 
 
-def test_an_interrupted_call_leaves_nothing_and_the_next_one_works(start: Any) -> None:
-    workflow = start(
+def test_an_interrupted_call_leaves_nothing_and_the_next_one_works(
+    start: Start,
+) -> None:
+    process = start(
         HANGING
         + """
 from pathlib import Path
@@ -146,12 +141,12 @@ if __name__ == "__main__":
     print(add(1, 2))
 """
     )
-    assert workflow.read_line() == "hanging\n"
+    assert read_line(process) == "hanging\n"
 
-    workflow.process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
 
-    assert workflow.read_to_the_end() == "interrupted\nTrue\n3\n"
-    assert workflow.process.returncode == 0
+    assert read_to_the_end(process) == "interrupted\nTrue\n3\n"
+    assert process.returncode == 0
 
 
 SIBLING = (
@@ -181,24 +176,23 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("fork", ["os.fork", "fork_without_telling_python"])
 def test_a_child_ends_also_when_a_forked_sibling_lives_on(
-    start: Any, fork: str
+    start: Start, fork: str
 ) -> None:
-    workflow = start(SIBLING.replace("FORK", fork))
-    assert workflow.read_line() == "hanging\n"
-    workflow.write_line("")
-    assert workflow.read_line() == "forked\n"
+    process = start(SIBLING.replace("FORK", fork))
+    assert read_line(process) == "hanging\n"
+    write_line(process)
+    assert read_line(process) == "forked\n"
 
-    workflow.process.kill()
+    process.kill()
 
     # The sibling has closed it; only the child can keep it open.
-    assert workflow.process.stdout.read() == b""
-    assert workflow.process.wait() == -signal.SIGKILL
-    workflow.process.stdin.close()  # Lets the sibling end.
-    workflow.process.stdin = None
+    assert process.stdout.read() == ""
+    assert process.wait() == -signal.SIGKILL
+    process.stdin.close()  # Lets the sibling end.
 
 
-def test_what_a_child_has_started_ends_with_it(start: Any) -> None:
-    workflow = start(
+def test_what_a_child_has_started_ends_with_it(start: Start) -> None:
+    process = start(
         HANGING
         + """
 import multiprocessing
@@ -216,22 +210,21 @@ if __name__ == "__main__":
     start()
 """
     )
-    assert workflow.read_line() == "working\n"
-    workflow.process.kill()
-    assert workflow.read_to_the_end() == ""
+    assert read_line(process) == "working\n"
+    process.kill()
+    assert read_to_the_end(process) == ""
 
 
 def test_a_child_behind_a_wrapper_ends_with_the_parent_too(
-    start: Any, tmp_path: Path
+    start: Start, tmp_path: Path
 ) -> None:
     wrapper = tmp_path / "wrapper"
     wrapper.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\n')
     wrapper.chmod(0o700)
-    workflow = start(
+    process = start(
         HANGS.replace("os.write(1", "os.write(2"),
         "()",
-        **{
-            "bandsaw_config.py": f"""
+        config=f"""
             import bandsaw
             from bandsaw.advices.subprocess import SubprocessAdvice
 
@@ -239,16 +232,15 @@ def test_a_child_behind_a_wrapper_ends_with_the_parent_too(
             configuration = bandsaw.Configuration().add_advice_chain(
                 SubprocessAdvice(interpreter=interpreter)
             )
-            """
-        },
+            """,
     )
-    assert workflow.read_line() == "hanging\n"
-    workflow.process.kill()
-    assert workflow.read_to_the_end() == ""
+    assert read_line(process) == "hanging\n"
+    process.kill()
+    assert read_to_the_end(process) == ""
 
 
-def test_a_cancelled_coroutine_ends_its_child(start: Any) -> None:
-    workflow = start(
+def test_a_cancelled_coroutine_ends_its_child(start: Start) -> None:
+    process = start(
         HANGING
         + """
 import asyncio
@@ -272,7 +264,7 @@ if __name__ == "__main__":
     asyncio.run(main())
 """
     )
-    assert workflow.read_line() == "hanging\n"
-    workflow.write_line("")
-    assert workflow.read_to_the_end() == "cancelled\n"
-    assert workflow.process.returncode == 0
+    assert read_line(process) == "hanging\n"
+    write_line(process)
+    assert read_to_the_end(process) == "cancelled\n"
+    assert process.returncode == 0

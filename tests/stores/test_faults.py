@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,67 +10,18 @@ import pytest
 from bandsaw.stores import LocalStore
 from bandsaw.stores.entries import Entry
 from tests.interpreters import is_one_of
-from tests.workflows import environment_of, run_python, write_files
+from tests.workflows import SCRIPTS, Workflow, read_script
 
 # It takes long, and what is tested hardly depends on the Python.
 pytestmark = pytest.mark.skipif(
     not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
 )
 
-# Writes in a process whose n-th call of the operating system fails.
-WRITER = """
-import errno, os, signal, sys
-
-directory, size, number, kind = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4]
-from bandsaw.stores import LocalStore
-store = LocalStore(directory)
-with store.alone("task/a", 0):
-    pass
-calls = 0
-
-def failing(function):
-    def call(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == number:
-            if kind == "SIGKILL":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if function is write:
-                # A full disk takes a part of it.
-                write(args[0], args[1][: len(args[1]) // 2])
-            raise OSError(getattr(errno, kind), "injected")
-        return function(*args, **kwargs)
-    return call
-
-write = os.write
-for name in ("open", "write", "close", "replace", "mkdir", "unlink", "fstat", "lstat"):
-    setattr(os, name, failing(getattr(os, name)))
-try:
-    store.write("task/a", [b"new" * size, b"!"])
-except OSError as error:
-    status = 3 if error.args[1:] == ("injected",) else 4
-else:
-    status = 0
-# Nothing fails any more, as others may write something when a process ends.
-number = 0
-os._exit(status)
-"""
-
-
-def write_failing(directory: Path, size: int, number: int, kind: str) -> int:
-    """Runs the writer, and returns how it ended."""
-    return subprocess.run(
-        [sys.executable, "-c", WRITER, str(directory), str(size), str(number), kind],
-        env=environment_of(),
-        stdout=subprocess.DEVNULL,
-        timeout=120,
-    ).returncode
-
 
 @pytest.mark.parametrize("kind", ["ENOSPC", "EIO", "SIGKILL"])
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_an_entry_is_whole_or_absent_whatever_fails(
-    tmp_path: Path, kind: str, old: object
+    workflow: Workflow, tmp_path: Path, kind: str, old: object
 ) -> None:
     size = 100_000
     new = b"new" * size + b"!"
@@ -82,7 +31,9 @@ def test_an_entry_is_whole_or_absent_whatever_fails(
         store = LocalStore(directory)
         if isinstance(old, bytes):
             store.write("task/a", [old])
-        ending = write_failing(directory, size, number, kind)
+        words = directory, str(size), str(number), kind
+        writer = workflow.python(SCRIPTS / "failing_writer.py", *words, status=None)
+        ending = writer.returncode
         endings.add(ending)
         content = store.read("task/a")
         found = None if content is None else bytes(content)
@@ -101,41 +52,6 @@ def test_an_entry_is_whole_or_absent_whatever_fails(
     assert len(endings) == 2, "No call failed, or every one did."
 
 
-# Calls a task twice with a cache in which the n-th call of the operating system fails.
-CALLER = """
-import errno, os, sys, warnings
-
-number, kind = int(sys.argv[1]), sys.argv[2]
-import bandsaw
-import helper
-
-@bandsaw.task
-def work(x):
-    return helper.helped(x)
-
-if __name__ == "__main__":
-    warnings.simplefilter("error", ResourceWarning)
-    calls = 0
-
-    def failing(function):
-        def call(*args, **kwargs):
-            global calls
-            calls += 1
-            if calls == number:
-                raise OSError(getattr(errno, kind), "injected")
-            return function(*args, **kwargs)
-        return call
-
-    names = ("open", "write", "replace", "mkdir", "unlink")
-    originals = {name: getattr(os, name) for name in names}
-    for name, function in originals.items():
-        setattr(os, name, failing(function))
-    first = work(20)
-    for name, function in originals.items():
-        setattr(os, name, function)
-    print(first, work(20), "all" if calls < number else "")
-"""
-
 CACHED = {
     "bandsaw_config.py": """
         import bandsaw
@@ -145,21 +61,19 @@ CACHED = {
         )
         """,
     "helper.py": "def helped(x):\n    return x + 1\n",
-    "workflow.py": CALLER,
+    "workflow.py": read_script("failing_caller.py"),
 }
 
 
 @pytest.mark.parametrize("kind", ["ENOSPC", "EIO"])
-def test_a_call_returns_its_result_whatever_fails(tmp_path: Path, kind: str) -> None:
-    write_files(tmp_path, CACHED)
+def test_a_call_returns_its_result_whatever_fails(
+    workflow: Workflow, tmp_path: Path, kind: str
+) -> None:
+    workflow.write(CACHED)
+    environment = {"BANDSAW_HOME": str(tmp_path / "home")}
     for number in range(1, 60):
-        completed = run_python(
-            "workflow.py",
-            str(number),
-            kind,
-            directory=tmp_path,
-            environment={"BANDSAW_HOME": str(tmp_path / "home")},
-        )
+        words = "workflow.py", str(number), kind
+        completed = workflow.python(*words, environment=environment)
         assert completed.stdout.startswith("21 21"), f"call {number} failed"
         assert completed.stderr.count("Warning:") <= 1
         store = LocalStore(tmp_path / "cache")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 
 from bandsaw.exceptions import UntrustedDirectoryError
 from bandsaw.stores import LocalStore
-from tests.workflows import environment_of
+from tests.workflows import Workflow
 
 LARGE = bytes(range(256)) * 4096
 
@@ -165,7 +163,9 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "task").iterdir()) == ["a", "b"]
 
 
-def test_uses_are_written_when_the_process_ends(tmp_path: Path) -> None:
+def test_uses_are_written_when_the_process_ends(
+    workflow: Workflow, tmp_path: Path
+) -> None:
     script = (
         "import sys\n"
         "from bandsaw.stores import LocalStore\n"
@@ -174,12 +174,7 @@ def test_uses_are_written_when_the_process_ends(tmp_path: Path) -> None:
         "for _ in range(3): store.note_use('task/a')\n"
     )
     for _ in range(2):
-        subprocess.run(
-            [sys.executable, "-c", script, str(tmp_path)],
-            env=environment_of(),
-            check=True,
-            timeout=120,
-        )
+        workflow.python("-c", script, tmp_path)
     (item,) = LocalStore(tmp_path).items()
 
     assert item.hits == 6

@@ -6,16 +6,16 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
 from bandsaw.stores import LocalStore, locks
 from tests.waiting import wait_until
-from tests.workflows import environment_of, run_python
+from tests.workflows import Workflow
 
 HOLDER = """
 import sys
@@ -32,20 +32,20 @@ with store.alone(name, 0) as is_alone:
 """
 
 
-def start_holder(
-    directory: Path, name: str = "task/a", *wanted: str
-) -> subprocess.Popen[str]:
-    """Starts a process that holds a name, and waits for others."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(directory), name, *wanted],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment_of(),
-        encoding="utf-8",
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "True\n"
-    return process
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(name="start_holder")
+def _start_holder(workflow: Workflow) -> Start:
+    """Start processes that hold a name, and wait for others."""
+
+    def start(name: str = "task/a", *wanted: str) -> subprocess.Popen[str]:
+        process = workflow.start("-c", HOLDER, workflow.directory, name, *wanted)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        return process
+
+    return start
 
 
 def can_be_held(store: LocalStore) -> bool:
@@ -53,24 +53,26 @@ def can_be_held(store: LocalStore) -> bool:
         return is_alone
 
 
-def test_a_name_is_held_by_one_process(tmp_path: Path) -> None:
+def test_a_name_is_held_by_one_process(start_holder: Start, tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    with start_holder(tmp_path) as holder:
-        assert not can_be_held(store)
-        with store.alone("task/b", 0) as is_alone:
-            assert is_alone
-        assert holder.stdin is not None
-        holder.stdin.close()
-        with store.alone("task/a", 60) as is_alone:
-            assert is_alone
+    holder = start_holder()
+    assert not can_be_held(store)
+    with store.alone("task/b", 0) as is_alone:
+        assert is_alone
+    assert holder.stdin is not None
+    holder.stdin.close()
+    with store.alone("task/a", 60) as is_alone:
+        assert is_alone
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_lock_dies_with_its_holder(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_lock_dies_with_its_holder(
+    start_holder: Start, tmp_path: Path, number: signal.Signals
+) -> None:
     store = LocalStore(tmp_path)
-    with start_holder(tmp_path) as holder:
-        os.kill(holder.pid, number)
-        wait_until(lambda: can_be_held(store))
+    holder = start_holder()
+    holder.send_signal(number)
+    wait_until(lambda: can_be_held(store))
 
 
 def test_two_stores_of_one_directory_in_one_process_share_what_they_hold(
@@ -84,9 +86,12 @@ def test_two_stores_of_one_directory_in_one_process_share_what_they_hold(
 # Somebody who holds something waits for something else
 
 
-def test_against_the_order_somebody_waits_who_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_against_the_order_somebody_waits_who_is_in_nobodys_way(
+    start_holder: Start, tmp_path: Path
+) -> None:
     store = LocalStore(tmp_path)
-    with start_holder(tmp_path) as holder, store.alone("task/b", 0):
+    holder = start_holder()
+    with store.alone("task/b", 0):
         end = threading.Timer(0.2, holder.communicate)
         end.start()
         with store.alone("task/a", 60) as is_alone:
@@ -94,10 +99,12 @@ def test_against_the_order_somebody_waits_who_is_in_nobodys_way(tmp_path: Path) 
         end.join()
 
 
-def test_nobody_waits_for_a_process_that_waits_for_him(tmp_path: Path) -> None:
+def test_nobody_waits_for_a_process_that_waits_for_him(
+    start_holder: Start, tmp_path: Path
+) -> None:
     store = LocalStore(tmp_path)
     with store.alone("task/b", 0):
-        holder = start_holder(tmp_path, "task/a", "task/b")
+        holder = start_holder("task/a", "task/b")
         with store.alone("task/a", 60) as is_alone:
             assert not is_alone
     assert holder.communicate(timeout=60)[0] == "True\n"
@@ -136,13 +143,15 @@ with holding([(sys.argv[2], "task/b")]):
 
 
 def test_a_process_knows_what_is_held_by_the_one_that_has_sent_it(
+    workflow: Workflow,
+    start_holder: Start,
     tmp_path: Path,
 ) -> None:
     store = LocalStore(tmp_path)
     with store.alone("task/a", 0), store.alone("task/b", 0):
         path = locks.held()[0][0]
-        waiting = start_holder(tmp_path, "task/c", "task/b")
-        completed = run_python("-c", SENT, tmp_path, path, directory=tmp_path)
+        waiting = start_holder("task/c", "task/b")
+        completed = workflow.python("-c", SENT, tmp_path, path)
         assert completed.stdout == "False\n"
     assert waiting.communicate(timeout=60)[0] == "True\n"
 

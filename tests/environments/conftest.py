@@ -14,6 +14,7 @@ import pytest
 from bandsaw.environments import Environment
 from tests.environments.wheels import PackageIndex, make_wheel, package_index
 from tests.interpreters import is_one_of
+from tests.workflows import Workflow
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +99,17 @@ def make(index: PackageIndex, project: Path) -> Callable[..., Environment]:
         return Environment(python, requirements, **options).at(str(project))
 
     return make
+
+
+@pytest.fixture(name="workflow")
+def _workflow(
+    project: Path, index: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workflow]:
+    """Scripts of the project, which find the index in their environment."""
+    monkeypatch.setenv("INDEX_OF_THE_TEST", index.url())
+    made = Workflow(project)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +13,7 @@ import pytest
 
 from bandsaw.environments import installations
 from tests.environments.conftest import left_over
-from tests.environments.wheels import PackageIndex
-from tests.workflows import environment_of
+from tests.workflows import Workflow
 
 USE = """
 import logging, sys
@@ -29,20 +26,11 @@ print("executable", environment.at(sys.argv[2]).interpreter().executable)
 
 
 def use_in_processes(
-    index: PackageIndex, project: Path, names: list[str], requirement: str = "alpha"
+    workflow: Workflow, names: list[str], requirement: str = "alpha"
 ) -> list[str]:
     """Lets one process for each name use that environment, and returns what they say"""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", USE, index.url(), str(project), requirement, name],
-            cwd=str(project),
-            env=environment_of(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in names
-    ]
+    words = os.environ["INDEX_OF_THE_TEST"], workflow.directory, requirement
+    processes = [workflow.start("-c", USE, *words, name) for name in names]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -53,9 +41,9 @@ def use_in_processes(
 
 
 def test_eight_processes_choose_and_make_once(
-    maker: str, index: PackageIndex, project: Path
+    maker: str, workflow: Workflow, project: Path
 ) -> None:
-    outputs = use_in_processes(index, project, ["mine"] * 8)
+    outputs = use_in_processes(workflow, ["mine"] * 8)
 
     lines = [line for output in outputs for line in output.splitlines()]
     assert len({line for line in lines if line.startswith("executable")}) == 1
@@ -68,10 +56,10 @@ def test_eight_processes_choose_and_make_once(
 
 
 def test_processes_that_lock_different_environments_lose_no_section(
-    index: PackageIndex, project: Path
+    workflow: Workflow, project: Path
 ) -> None:
     names = [f"number {number}" for number in range(4)]
-    use_in_processes(index, project, names)
+    use_in_processes(workflow, names)
 
     locked = json.loads((project / "bandsaw.lock").read_text())
     assert sorted(locked["environments"]) == names

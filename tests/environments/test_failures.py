@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -20,7 +19,7 @@ from bandsaw.runtime import fork
 from tests.environments.conftest import left_over, python_in
 from tests.environments.wheels import PackageIndex, make_project
 from tests.waiting import wait_until
-from tests.workflows import environment_of, run_python
+from tests.workflows import Workflow
 
 
 def home() -> Path:
@@ -166,7 +165,7 @@ try:
 except BandsawError as error:
     print(type(error).__name__)
 """
-    answer = run_python("-c", script, directory=project)
+    answer = Workflow(project).python("-c", script)
     assert answer.stdout == "EnvironmentBuildError\n"
     assert left_over(home()) == []
     assert not list(project.glob("bandsaw.lock*"))
@@ -251,16 +250,9 @@ threading.Event().wait()
 """
 
 
-def start_build(
-    url: str, project: Path, stage: str = "nowhere"
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", BUILD, url, str(project), stage],
-        cwd=str(project),
-        env=environment_of(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def start_build(workflow: Workflow, stage: str = "nowhere") -> subprocess.Popen[str]:
+    url = os.environ["INDEX_OF_THE_TEST"]
+    return workflow.start("-c", BUILD, url, workflow.directory, stage)
 
 
 def running_in(project: Path) -> list[str]:
@@ -278,12 +270,12 @@ def running_in(project: Path) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_commands_end_with_the_process_that_builds(
-    maker: str, index: PackageIndex, project: Path, number: signal.Signals
+    maker: str, workflow: Workflow, project: Path, number: signal.Signals
 ) -> None:
     library = make_project(project / "lib", "lib")
     backend = (library / "backend.py").read_text()
     (library / "backend.py").write_text(ENDLESS)
-    with start_build(index.url(), project) as process:
+    with start_build(workflow) as process:
         wait_until((library / "building").exists)
         process.send_signal(number)
         assert process.stdout is not None
@@ -294,7 +286,7 @@ def test_commands_end_with_the_process_that_builds(
         assert left_over(home()) == []
 
     (library / "backend.py").write_text(backend)
-    with start_build(index.url(), project) as process:
+    with start_build(workflow) as process:
         output = process.communicate()[0]
     assert process.returncode == 0
     assert Path(output.splitlines()[-1]).is_file()
@@ -306,17 +298,17 @@ def test_commands_end_with_the_process_that_builds(
     "stage", ["building", "choosing", "has its packages", "making", "installing"]
 )
 def test_a_build_that_was_killed_is_begun_anew(
-    maker: str, index: PackageIndex, project: Path, stage: str
+    maker: str, workflow: Workflow, project: Path, stage: str
 ) -> None:
     make_project(project / "lib", "lib")
-    with start_build(index.url(), project, stage) as process:
+    with start_build(workflow, stage) as process:
         assert process.stdout is not None
         while process.stdout.readline() not in ("here\n", ""):
             pass
         process.kill()
     wait_until(lambda: not running_in(home()))
 
-    with start_build(index.url(), project) as process:
+    with start_build(workflow) as process:
         output = process.communicate()[0]
     assert process.returncode == 0
     assert Path(output.splitlines()[-1]).is_file()
@@ -362,7 +354,7 @@ def test_left_overs_are_removed_but_not_what_is_being_made(make: Any) -> None:
     )
 
     with installations.alone(f"environment/{busy}"):
-        answer = run_python("-c", script, directory=home())
+        answer = Workflow(home()).python("-c", script)
 
     assert answer.stdout == "2\n"
     assert left_over(home()) == [f"{busy}-12345678-scratch", f"{busy}-link-12345678"]
@@ -370,11 +362,11 @@ def test_left_overs_are_removed_but_not_what_is_being_made(make: Any) -> None:
 
 
 def test_packages_are_chosen_where_nobody_tidies_up(
-    index: PackageIndex, project: Path
+    workflow: Workflow, project: Path
 ) -> None:
     library = make_project(project / "lib", "lib")
     (library / "backend.py").write_text(ENDLESS)
-    with start_build(index.url(), project) as process:
+    with start_build(workflow) as process:
         wait_until((library / "building").exists)
         try:
             before = left_over(home())

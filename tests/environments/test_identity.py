@@ -13,7 +13,7 @@ import pytest
 
 from tests.environments.test_tasks import HEAD
 from tests.environments.wheels import PackageIndex, make_project
-from tests.workflows import run_workflow
+from tests.workflows import Workflow
 
 CONFIG = """
 import bandsaw
@@ -47,11 +47,14 @@ if __name__ == "__main__":
 )
 
 
-def run(project: Path, index: PackageIndex, script: str = SCRIPT) -> list[str]:
-    environment = {"INDEX_OF_THE_TEST": index.url()}
-    completed = run_workflow(project, script, config=CONFIG, environment=environment)
-    assert completed.stderr == ""
-    return completed.stdout.splitlines()
+@pytest.fixture(name="workflow")
+def _workflow(workflow: Workflow) -> Workflow:
+    workflow.config = CONFIG
+    return workflow
+
+
+def run(workflow: Workflow, script: str = SCRIPT) -> list[str]:
+    return workflow.output(script).splitlines()
 
 
 @pytest.fixture
@@ -71,43 +74,40 @@ def downgrade(project: Path, packages: Path) -> None:
 
 
 def test_a_changed_lock_computes_anew_and_says_so(
-    index: PackageIndex, project: Path, packages: Path, library: Path
+    workflow: Workflow, project: Path, packages: Path, library: Path
 ) -> None:
-    assert run(project, index)[:2] == ["computed", "2.0"]
-    assert run(project, index)[0] == "2.0"
+    assert run(workflow)[:2] == ["computed", "2.0"]
+    assert run(workflow)[0] == "2.0"
 
     downgrade(project, packages)
 
-    lines = run(project, index, SCRIPT.replace("    print(version())\n", ""))
+    lines = run(workflow, SCRIPT.replace("    print(version())\n", ""))
     assert lines[-1].endswith("the task runs has changed from alpha==2.0 to alpha==1.0")
-    assert run(project, index)[:2] == ["computed", "1.0"]
+    assert run(workflow)[:2] == ["computed", "1.0"]
 
 
-def test_a_changed_project_computes_anew(
-    index: PackageIndex, project: Path, library: Path
-) -> None:
-    assert run(project, index)[0] == "computed"
-    assert run(project, index)[0] == "2.0"
+def test_a_changed_project_computes_anew(workflow: Workflow, library: Path) -> None:
+    assert run(workflow)[0] == "computed"
+    assert run(workflow)[0] == "2.0"
     (library / "lib.py").write_text("version = 'changed'")
-    assert run(project, index)[0] == "computed"
+    assert run(workflow)[0] == "computed"
 
 
 def test_what_is_locked_counts_also_behind_another_interpreter(
-    index: PackageIndex, project: Path, packages: Path, library: Path
+    workflow: Workflow, project: Path, packages: Path, library: Path
 ) -> None:
     script = SCRIPT.replace("@bandsaw.task(", '@bandsaw.task(chain="moving", ')
-    assert run(project, index, script)[0] == "computed"
-    assert run(project, index, script)[0] == "2.0"
+    assert run(workflow, script)[0] == "computed"
+    assert run(workflow, script)[0] == "2.0"
     downgrade(project, packages)
-    assert run(project, index, script)[:2] == ["computed", "1.0"]
+    assert run(workflow, script)[:2] == ["computed", "1.0"]
 
 
 def test_a_lock_that_changes_while_a_process_runs_counts(
-    index: PackageIndex, project: Path, packages: Path, library: Path
+    workflow: Workflow, packages: Path, library: Path
 ) -> None:
     output = run(
-        project,
-        index,
+        workflow,
         SCRIPT
         + f"""
     import pathlib
@@ -133,7 +133,7 @@ def results(project: Path) -> dict[str, Any]:
 
 
 def test_tracking_names_the_environments_that_a_session_has_gone_through(
-    index: PackageIndex, project: Path, library: Path
+    workflow: Workflow, project: Path, library: Path
 ) -> None:
     script = (
         HEAD
@@ -159,7 +159,7 @@ if __name__ == "__main__":
         pass
 """
     )
-    run(project, index, script)
+    run(workflow, script)
     records = results(project)
     (facts,) = records["inside"]["environments"]
     assert facts["name"] == "mine"
@@ -170,20 +170,20 @@ if __name__ == "__main__":
         assert "environments" not in records[name]
 
     shutil.rmtree(project / "tracking")
-    run(project, index, script)
+    run(workflow, script)
     # This time, the result came from the cache.
     assert "environments" not in results(project)["inside"]
 
 
 def test_neither_the_cache_nor_tracking_writes_credentials(
-    index: PackageIndex, project: Path, library: Path
+    workflow: Workflow, index: PackageIndex, project: Path, library: Path
 ) -> None:
     secret = "tell-nobody-123"
     url = index.url(f"ada:{secret}@")
     wheel = url.replace("simple/", f"files/alpha-1.0-py3-none-any.whl?t={secret}")
     script = SCRIPT.replace('"alpha"', 'os.environ["WHEEL_OF_THE_TEST"]')
     environment = {"INDEX_OF_THE_TEST": url, "WHEEL_OF_THE_TEST": f"alpha @ {wheel}"}
-    completed = run_workflow(project, script, config=CONFIG, environment=environment)
+    completed = workflow.run(script, environment=environment)
     assert "1.0" in completed.stdout
     assert secret not in completed.stdout + completed.stderr
 

@@ -14,7 +14,7 @@ from bandsaw.exceptions import ConfigurationError, MissingExtraError
 from tests.environments.test_tasks import HEAD
 from tests.environments.wheels import PackageIndex
 from tests.interpreters import python, with_the_newest_python_only
-from tests.workflows import run_workflow
+from tests.workflows import Workflow
 
 SCRIPT = """
 # /// script
@@ -145,11 +145,10 @@ def test_a_file_is_read_on_first_use_only(tmp_path: Path) -> None:
         _ = inline.environment
 
 
-def workflow(directory: Path, index: PackageIndex, head: str = "") -> str:
+def run(workflow: Workflow, index: PackageIndex) -> str:
     script = (
         SCRIPT.replace("INDEX", index.url())
         + HEAD
-        + head
         + """
 import other
 
@@ -171,10 +170,9 @@ if __name__ == "__main__":
         + "import bandsaw\n@bandsaw.task(environment='inline')\ndef version():\n"
         "    import alpha\n    return alpha.version\n"
     )
-    completed = run_workflow(
-        directory,
+    workflow.write({"other.py": other})
+    return workflow.output(
         script,
-        files={"other.py": other},
         config="""
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
@@ -182,16 +180,13 @@ from bandsaw.advices.subprocess import SubprocessAdvice
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(start_ahead=False), name="moving")
 """,
-        environment={"INDEX_OF_THE_TEST": index.url()},
     )
-    assert completed.stderr == ""
-    return completed.stdout
 
 
 def test_a_script_and_a_module_have_environments_of_their_own(
-    read: Any, index: PackageIndex, project: Path
+    read: Any, workflow: Workflow, index: PackageIndex, project: Path
 ) -> None:
-    assert workflow(project, index) == "1.0 True 2.0\n"
+    assert run(workflow, index) == "1.0 True 2.0\n"
     lock = (project / "bandsaw.lock").read_text()
     assert '"workflow": {' in lock
     assert '"other": {' in lock
@@ -199,14 +194,13 @@ def test_a_script_and_a_module_have_environments_of_their_own(
 
 @with_the_newest_python_only
 def test_the_far_end_needs_no_reader_of_toml(
-    read: Any, index: PackageIndex, project: Path
+    read: Any, workflow: Workflow, index: PackageIndex
 ) -> None:
     python("3.8")  # It has none.
     script = SCRIPT.replace("INDEX", index.url()).replace(
         "# [tool", '# requires-python = "==3.8.*"\n# [tool'
     )
-    completed = run_workflow(
-        project,
+    completed = workflow.run(
         script
         + """
 import sys

@@ -13,8 +13,8 @@ from bandsaw.advices.environment import EnvironmentAdvice
 from bandsaw.environments import Environment
 from bandsaw.exceptions import ConfigurationError
 from tests.configurations import loadable_configuration
-from tests.environments.wheels import PackageIndex, make_project
-from tests.workflows import run_python, write_files
+from tests.environments.wheels import make_project
+from tests.workflows import Workflow, read_script
 
 HEAD = """
 import os, sys
@@ -47,32 +47,16 @@ configuration.add_advice_chain(SubprocessAdvice(workers=1), name="resident")
 """
 
 
-def run(
-    project: Path,
-    index: PackageIndex,
-    script: str,
-    config: str = CONFIG,
-    place: Any = None,
-) -> str:
-    """Runs a script in a place, and returns what it prints."""
-    files = {"workflow.py": HEAD + script, "bandsaw_config.py": config}
-    write_files(project, files)
-    completed = run_python(
-        project / "workflow.py",
-        directory=place or project,
-        environment={"INDEX_OF_THE_TEST": index.url()},
-    )
-    assert completed.stderr == ""
-    return completed.stdout
+@pytest.fixture(name="workflow")
+def _workflow(workflow: Workflow) -> Workflow:
+    workflow.config = CONFIG
+    return workflow
 
 
-def test_two_versions_of_a_package_in_one_script(
-    index: PackageIndex, project: Path
-) -> None:
-    output = run(
-        project,
-        index,
-        """
+def test_two_versions_of_a_package_in_one_script(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task(environment=holding("alpha<2"))
 def old():
     import alpha
@@ -92,102 +76,26 @@ if __name__ == "__main__":
 
 
 def test_the_step_is_the_innermost_one_of_any_chain(
-    index: PackageIndex, project: Path
+    workflow: Workflow, project: Path
 ) -> None:
-    output = run(
-        project,
-        index,
-        """
-ENVIRONMENT = holding("alpha<2", name="alpha")
-
-def of(chain):
-    def decorate(function):
-        return bandsaw.task(function, chain=chain, environment=ENVIRONMENT)
-    return decorate
-
-def version():
-    import alpha
-    return alpha.version, "environments" in sys.executable
-
-@of("default")
-def default():
-    return version()
-
-@of("moving")
-def moving():
-    return version()
-
-@of("cached")
-def cached():
-    return version()
-
-@of("all")
-def everything():
-    return version()
-
-@of("resident")
-def resident():
-    return version()
-
-if __name__ == "__main__":
-    for task in (default, moving, cached, cached, everything, everything, resident):
-        print(*task())
-    print(cached.is_cached(), everything.is_cached())
-""",
-    )
+    output = workflow.output(read_script("environment_in_any_chain.py"))
     assert output == "1.0 True\n" * 7 + "True True\n"
     locked = json.loads((project / "bandsaw.lock").read_text())
     assert list(locked["environments"]) == ["alpha"]
 
 
-def test_methods_and_coroutines_run_in_environments(
-    index: PackageIndex, project: Path
-) -> None:
-    output = run(
-        project,
-        index,
-        """
-import asyncio
-
-class Model:
-    def __init__(self, name):
-        self.name = name
-
-    @bandsaw.task(environment=holding("alpha<2"))
-    def fit(self):
-        import alpha
-        return self.name, alpha.version
-
-    @classmethod
-    @bandsaw.task(environment=holding("alpha<2"))
-    def make(cls):
-        import alpha
-        return cls(alpha.version)
-
-@bandsaw.task(environment=holding("alpha<2"))
-async def wait(x):
-    import alpha
-    await asyncio.sleep(0)
-    return x, alpha.version
-
-async def both():
-    return await asyncio.gather(wait(1), wait(2))
-
-if __name__ == "__main__":
-    print(Model("mine").fit(), Model.make().name, asyncio.run(both()))
-""",
-    )
+def test_methods_and_coroutines_run_in_environments(workflow: Workflow) -> None:
+    output = workflow.output(read_script("environment_of_methods.py"))
     assert output == "('mine', '1.0') 1.0 [(1, '1.0'), (2, '1.0')]\n"
 
 
 def test_a_task_in_a_child_asks_for_another_environment(
-    index: PackageIndex, project: Path, tmp_path: Path
+    workflow: Workflow, project: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
-    output = run(
-        project,
-        index,
-        """
+    workflow.write_script(
+        HEAD
+        + """
 @bandsaw.task(environment=holding("alpha<2", name="inner"))
 def inner():
     import alpha
@@ -202,8 +110,9 @@ def outer():
 if __name__ == "__main__":
     print(outer())
 """,
-        place=tmp_path / "elsewhere",
     )
+    elsewhere = Workflow(tmp_path / "elsewhere")
+    output = elsewhere.python(project / "workflow.py").stdout
     assert output == "('1.0', '1.0')\n"
     # Both processes have locked it beside the user's configuration.
     locked = json.loads((project / "bandsaw.lock").read_text())
@@ -212,11 +121,10 @@ if __name__ == "__main__":
 
 
 def test_a_configuration_in_a_package_has_its_lock_and_its_projects_beside_it(
-    index: PackageIndex, project: Path
+    workflow: Workflow, project: Path
 ) -> None:
     make_project(project / "mine" / "lib", "lib")
-    write_files(
-        project,
+    workflow.write(
         {
             "mine/__init__.py": "",
             "mine/config.py": "import bandsaw\n"
@@ -233,21 +141,15 @@ if __name__ == "__main__":
 """,
         },
     )
-    environment = {"INDEX_OF_THE_TEST": index.url()}
-    answer = run_python(
-        project / "workflow.py", directory=Path("/"), environment=environment
-    )
+    answer = Workflow(Path("/")).python(project / "workflow.py")
     assert answer.stdout == "('1.0', '1.0')\n"
     assert (project / "mine" / "bandsaw.lock").is_file()
 
 
-def test_a_resident_worker_does_not_grow_with_each_session(
-    index: PackageIndex, project: Path
-) -> None:
-    output = run(
-        project,
-        index,
-        """
+def test_a_resident_worker_does_not_grow_with_each_session(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task(chain="resident", environment=holding("alpha<2", name="alpha"))
 def first(x):
     return x
@@ -269,7 +171,7 @@ if __name__ == "__main__":
 
 
 def test_an_environment_is_given_to_an_advice_in_place_of_an_interpreter(
-    index: PackageIndex, project: Path
+    workflow: Workflow,
 ) -> None:
     config = (
         HEAD
@@ -284,48 +186,19 @@ for name, options in (("default", {}), ("pool", {"workers": 1})):
     configuration.add_advice_chain(CachingAdvice("cache"), advice, name=name)
 """
     )
-    output = run(
-        project,
-        index,
-        """
-def version():
-    import alpha
-    return alpha.version
-
-@bandsaw.task
-def old():
-    return version()
-
-@bandsaw.task(subprocess={"interpreter": "new"})
-def new():
-    return version()
-
-@bandsaw.task(chain="pool")
-def in_pool():
-    return version()
-
-@bandsaw.task(chain="pool", subprocess={"interpreter": "new"})
-def new_in_pool():
-    return version()
-
-if __name__ == "__main__":
-    print(old(), new(), in_pool(), new_in_pool(), in_pool())
-    print("old" in str(old.explain()), old.is_cached())
-""",
+    output = workflow.output(
+        read_script("environment_of_an_advice.py"),
         config=config,
     )
     assert output.startswith("1.0 2.0 1.0 2.0 1.0\n")
     assert output.endswith("True\n")
 
 
-def test_sessions_in_environments_travel_as_json(
-    index: PackageIndex, project: Path
-) -> None:
+def test_sessions_in_environments_travel_as_json(workflow: Workflow) -> None:
     config = CONFIG + "configuration.set_serializer(bandsaw.JsonSerializer())\n"
-    output = run(
-        project,
-        index,
-        """
+    output = workflow.output(
+        HEAD
+        + """
 @bandsaw.task(chain="moving", environment=holding("alpha<2"))
 def version(x):
     import alpha
@@ -339,9 +212,7 @@ if __name__ == "__main__":
     assert output == "[1, '1.0']\n"
 
 
-def test_a_failed_build_is_the_result_of_the_session(
-    index: PackageIndex, project: Path
-) -> None:
+def test_a_failed_build_is_the_result_of_the_session(workflow: Workflow) -> None:
     config = """
 import bandsaw
 from bandsaw.advices.cache import CachingAdvice
@@ -365,29 +236,8 @@ configuration = bandsaw.Configuration().add_extension(Told())
 configuration.add_advice_chain(Watching())
 configuration.add_advice_chain(Watching(), CachingAdvice("cache"), name="cached")
 """
-    output = run(
-        project,
-        index,
-        """
-from bandsaw.exceptions import EnvironmentBuildError
-import bandsaw_config
-
-@bandsaw.task(environment=holding("no-such-package"))
-def plain():
-    pass
-
-@bandsaw.task(environment=holding("no-such-package"), chain="cached")
-def cached():
-    pass
-
-if __name__ == "__main__":
-    for task in (plain, cached):
-        try:
-            task()
-        except EnvironmentBuildError as error:
-            print("no-such-package" in str(error), bandsaw_config.told)
-        bandsaw_config.told.clear()
-""",
+    output = workflow.output(
+        read_script("failed_builds.py"),
         config=config,
     )
     line = "True ['before', 'EnvironmentBuildError', 'finished']\n"

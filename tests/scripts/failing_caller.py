@@ -1,4 +1,5 @@
-# Calls a task twice with a cache in which the n-th call of the operating system fails.
+# For each number, calls a task twice in a process of its own, with a cache in which the
+# call of the operating system with that number fails.
 import errno
 import os
 import sys
@@ -8,8 +9,6 @@ import helper
 
 import bandsaw
 
-number, kind = int(sys.argv[1]), sys.argv[2]
-
 
 @bandsaw.task
 def work(x):
@@ -17,6 +16,19 @@ def work(x):
 
 
 if __name__ == "__main__":
+    kind = sys.argv[1]
+    for line in sys.stdin:
+        number = int(line)
+        child = os.fork()
+        if not child:
+            break
+        print(os.waitpid(child, 0)[1], flush=True)
+    else:
+        sys.exit()
+
+    errors = os.open("errors", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(errors, 2)
+    os.close(errors)
     warnings.simplefilter("error", ResourceWarning)
     calls = 0
 

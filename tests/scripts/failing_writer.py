@@ -1,4 +1,5 @@
-# Writes in a process whose n-th call of the operating system fails.
+# For each number, writes in a process whose call of the operating system with that
+# number fails, and says how that has ended.
 import errno
 import os
 import signal
@@ -6,9 +7,18 @@ import sys
 
 from bandsaw.stores import LocalStore
 
-directory, size, number, kind = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4]
+kind, size = sys.argv[1], int(sys.argv[2])
+for line in sys.stdin:
+    number = int(line)
+    child = os.fork()
+    if not child:
+        break
+    status = os.waitpid(child, 0)[1]
+    print(os.WEXITSTATUS(status) - os.WTERMSIG(status), flush=True)
+else:
+    sys.exit()
 
-store = LocalStore(directory)
+store = LocalStore(str(number))
 with store.alone("task/a", 0):
     pass
 calls = 0

@@ -6,7 +6,10 @@ import contextlib
 import io
 import os
 import sys
+import warnings
+from _thread import start_new_thread
 from functools import partial
+from time import sleep
 
 from ..config import get_configuration
 from ..exceptions import InvalidSessionError, ProtocolError, TaskMemoryError
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 # How long a process waits for the first job, in seconds.
 _TIME_TO_BEGIN = 60.0
 
+# How long the threads that tasks have left may go on, in seconds.
+_TIME_FOR_THREADS = 2.0
+
 # Where Linux says how much memory a process has.
 _STATUS = "/proc/self/status"
 
@@ -50,6 +56,7 @@ def serve(descriptor: int) -> None:
     """
     # What the task starts must not keep it open.
     os.set_inheritable(descriptor, False)
+    process = os.getpid()
     channel = Channel(descriptor)
     try:
         parent = Handshake.receive(channel, "The process that has started this one")
@@ -61,6 +68,33 @@ def serve(descriptor: int) -> None:
         pass  # The parent is gone.
     finally:
         channel.close()
+        if os.getpid() == process:  # The task has forked no other one.
+            start_new_thread(_end_in_spite_of_threads, ())
+
+
+def _end_in_spite_of_threads() -> None:
+    """End the process when threads that tasks have left keep it for too long.
+
+    Python waits for all threads but daemons before it ends.
+    """
+    sleep(_TIME_FOR_THREADS)
+    threading: Any = sys.modules.get("threading")
+    if threading is None:
+        return
+    main = threading.main_thread()
+    left = [t.name for t in threading.enumerate() if not t.daemon and t is not main]
+    if not left:
+        return  # It takes its time for something else.
+    try:
+        warnings.warn(
+            f"A task has left threads that go on: {', '.join(left)}. They are ended "
+            "with their process. Wait for them in the task, or make them daemons.",
+            RuntimeWarning,
+            stacklevel=1,
+        )
+        _flush_output()
+    finally:
+        os._exit(0)
 
 
 def _run_of(parent: Handshake) -> Run:

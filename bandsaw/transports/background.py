@@ -1,4 +1,4 @@
-"""Threads that do something beside the calls, for whose start nobody waits."""
+"""Threads that do something beside the calls, and are not waited for."""
 
 from __future__ import annotations
 

@@ -208,24 +208,35 @@ class Channel:
         ancillary: Any = ()
         if descriptor is not None:
             ancillary = _ancillary(descriptor)
-        with self._sending:
-            while waiting:
-                try:
-                    written = self._socket.sendmsg(waiting[:_MOST_PIECES], ancillary)
-                except BlockingIOError:
+        # Another thread may be sending, to an end that does not read.
+        patience = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+        if not self._sending.acquire(True, patience):
+            raise TimeoutError
+        try:
+            self._send_all(waiting, ancillary, deadline)
+        finally:
+            self._sending.release()
+
+    def _send_all(
+        self, waiting: list[Any], ancillary: Any, deadline: float | None
+    ) -> None:
+        while waiting:
+            try:
+                written = self._socket.sendmsg(waiting[:_MOST_PIECES], ancillary)
+            except BlockingIOError:
+                self._wait(select.POLLOUT, deadline)
+                continue
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:  # macOS, when its memory is full
                     self._wait(select.POLLOUT, deadline)
                     continue
-                except OSError as error:
-                    if error.errno == errno.ENOBUFS:  # macOS, when its memory is full
-                        self._wait(select.POLLOUT, deadline)
-                        continue
-                    raise EOFError("the other end is gone") from error
-                ancillary = ()
-                while waiting and written >= len(waiting[0]):
-                    written -= len(waiting[0])
-                    del waiting[0]
-                if written:
-                    waiting[0] = memoryview(waiting[0])[written:]
+                raise EOFError("the other end is gone") from error
+            ancillary = ()
+            while waiting and written >= len(waiting[0]):
+                written -= len(waiting[0])
+                del waiting[0]
+            if written:
+                waiting[0] = memoryview(waiting[0])[written:]
 
     def receive(self, deadline: float | None = None) -> Frame:
         """Wait for the next frame.

@@ -199,7 +199,7 @@ def _call(words: list[str], timeout: float | None = None, **how: Any) -> None:
         subprocess.CalledProcessError: If the command ends with another status than 0.
         subprocess.TimeoutExpired: If it takes too long.
     """
-    # Without a terminal there is nobody to ask for a password, and a Ctrl-C is for
+    # Without a terminal no user can be asked for a password, and a Ctrl-C is for
     # this process alone, which then still has something to clean up over there.
     how.update(
         start_new_session=True, env={"SSH_ASKPASS_REQUIRE": "never", **os.environ}

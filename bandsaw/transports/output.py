@@ -37,7 +37,7 @@ call_in_child(_active.clear)
 
 
 class ChildStream:
-    """A standard stream of a child, pumped by whoever waits for the child.
+    """A standard stream of a child, pumped by the thread that waits for the child.
 
     Args:
         name: `stdout` or `stderr`.
@@ -52,7 +52,8 @@ class ChildStream:
         os.set_blocking(self._source, False)
         encoding = _encoding_of(1 if name == "stdout" else 2)
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._line = ""
+        # The pieces of a line that has not ended
+        self._line: list[str] = []
         self._write: Callable[[str], object] | None = None
         self._flush: Callable[[], object] | None = None
         self._channel: Channel | None = None
@@ -70,7 +71,7 @@ class ChildStream:
             os.close(target)
 
     def watch(self, channel: Channel) -> None:
-        """Be pumped whenever somebody waits for a channel."""
+        """Be pumped whenever a thread waits for a channel."""
         self._channel = channel
         channel.watch(self._source, self._pump)
 
@@ -98,8 +99,7 @@ class ChildStream:
             pass
         with _writing:
             _active.discard(self)
-            text, self._line = self._line, ""
-            self._emit(text)
+            self._emit_line("")
 
     def wait(self, seconds: float) -> None:
         """Pump what is written within a time.
@@ -107,8 +107,12 @@ class ChildStream:
         Args:
             seconds: The time.
         """
-        if self._source >= 0 and select.select([self._source], [], [], seconds)[0]:
-            self._pump()
+        if self._source >= 0:
+            # Not `select`, which takes no descriptor above 1023
+            readable = select.poll()
+            readable.register(self._source, select.POLLIN)
+            if readable.poll(1000 * seconds):
+                self._pump()
 
     def _pump(self) -> bool:
         """Read once, and tell if there may be more."""
@@ -123,17 +127,23 @@ class ChildStream:
             self._stop()
         self._last_text = (self._last_text + text)[-_CHARACTERS_KEPT:]
         with _writing:
-            self._line += text
             is_alone = not any(
                 other._name == self._name for other in _active if other is not self
             )
             # A progress bar ends its lines with a carriage return.
-            end = 1 + max(self._line.rfind("\n"), self._line.rfind("\r"))
+            end = 1 + max(text.rfind("\n"), text.rfind("\r"))
             if is_alone:
-                end = len(self._line)
-            text, self._line = self._line[:end], self._line[end:]
-            self._emit(text)
+                end = len(text)
+            if end or is_alone:
+                self._emit_line(text[:end])
+            if text[end:]:
+                self._line.append(text[end:])
         return bool(piece)
+
+    def _emit_line(self, text: str) -> None:
+        """Write a text, and the pieces of the line before it."""
+        pieces, self._line = self._line, []
+        self._emit("".join(pieces) + text)
 
     def _emit(self, text: str) -> None:
         if not text or self._write is None:
@@ -153,7 +163,7 @@ class ChildStream:
             os.close(source)
 
     def close(self) -> None:
-        """Close both ends; again does no harm."""
+        """Close both ends; idempotent."""
         self.close_target()
         self._stop()
         with _writing:

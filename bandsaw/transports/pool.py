@@ -9,14 +9,14 @@ from ..runtime.fork import call_in_child
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
 from .frames import Parcel
-from .termination import HasLeft
+from .termination import ProcessExited
 from .worker import ProcessSpecification, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     pass
 
-# How often somebody who waits for a process looks if the job was cancelled, in seconds.
+# How often a job that waits for a process checks if it was cancelled, in seconds.
 _INTERVAL = 0.1
 
 
@@ -57,12 +57,17 @@ class PoolTransport(Transport):
                 worker = self._take(job, specification)
                 is_new = not worker.jobs
                 try:
+                    worker.claim(job)
+                except InterpreterError:
+                    self._put_back(worker)
+                    raise
+                try:
                     answer = worker.run(job, parcel)
-                except HasLeft as left:
+                except ProcessExited as left:
                     self._give_up_place()
                     if is_new:
                         raise left.death from None
-                    continue  # Nobody has begun with the job.
+                    continue  # No process has begun with the job.
                 except BaseException:
                     self._give_up_place()
                     raise
@@ -72,6 +77,8 @@ class PoolTransport(Transport):
     def _take(self, job: Job, specification: ProcessSpecification) -> Worker:
         with self._changed:
             while True:
+                if job.cancellation.is_requested:
+                    raise InterpreterError("The call was cancelled.")
                 worker = self._take_idle(specification)
                 if worker is not None:
                     return worker
@@ -82,8 +89,6 @@ class PoolTransport(Transport):
                 if self._count < self._workers:
                     self._count += 1
                     break
-                if job.cancellation.is_requested:
-                    raise InterpreterError("The call was cancelled.")
                 self._changed.wait(_INTERVAL)
         try:
             return Worker(specification, job.parent_directory, self._idle_timeout)

@@ -6,13 +6,13 @@ one is started. It imports what that will need, and waits.
 
 from __future__ import annotations
 
-from ..exceptions import InterpreterStartError
+from ..exceptions import InterpreterError, InterpreterStartError
 from ..runtime.fork import Lock, call_in_child
 from ..session.frame_form import SessionFrames
 from .background import run_beside
 from .base import Job, Transport
 from .frames import Parcel
-from .termination import HasLeft
+from .termination import ProcessExited
 from .worker import ProcessSpecification, Worker
 
 TYPE_CHECKING = False
@@ -49,13 +49,13 @@ class ProcessTransport(Transport):
             if spare is not None:
                 try:
                     return self._run(spare, job, parcel, specification)
-                except HasLeft:
-                    pass  # Nobody has begun with the job.
+                except ProcessExited:
+                    pass  # No process has begun with the job.
             try:
                 return self._run(
                     self._start(job, specification), job, parcel, specification
                 )
-            except HasLeft as left:
+            except ProcessExited as left:
                 raise left.death from None
 
     def _run(
@@ -65,6 +65,11 @@ class ProcessTransport(Transport):
         parcel: Parcel,
         specification: ProcessSpecification,
     ) -> SessionFrames:
+        try:
+            worker.claim(job)
+        except InterpreterError:
+            worker.kill()
+            raise
         if not self._starts_ahead:
             answer = worker.run(job, parcel)
             worker.retire()

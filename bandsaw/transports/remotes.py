@@ -85,7 +85,7 @@ class SshBackend(ABC):
         """
 
     def make_private(self, remote: Remote, remote_path: Path) -> None:
-        """Let nobody but the user enter a directory that was just created.
+        """Restrict a directory that was just created to the user.
 
         Does nothing when it is not overridden, for the case that `create_dir` makes
         private directories.

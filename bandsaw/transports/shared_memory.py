@@ -2,7 +2,7 @@
 
 They are written into a file on shared memory that is unlinked before anything is in it.
 The reader gets its descriptor and maps it copy-on-write, so changing what is read
-changes nothing elsewhere. When nobody holds it any more, it is gone.
+changes nothing elsewhere. When no process holds it any more, it is gone.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buff
 
 
 class _SharedFile:
-    """Keeps a file without a name open as long as somebody may read it."""
+    """Keeps a file without a name open as long as it may be read."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

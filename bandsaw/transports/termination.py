@@ -1,4 +1,4 @@
-"""How a process ends, and how it is made to."""
+"""The exit of a process, and how it is brought about."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..exceptions import InterpreterError
 GRACE = 0.5
 
 
-class HasLeft(Exception):
-    """A process has ended before it took the job; another one can.
+class ProcessExited(Exception):
+    """A process has exited before it took the job; another one can.
 
     Args:
         death: How it has ended.
@@ -28,14 +28,14 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a process, everything in its process group, and what these have started.
 
     On Linux that includes what has left the group for a session of its own. A daemon,
-    whose parent has ended, is nobody's.
+    whose parent has ended, is not ended.
 
     Args:
         process: The process, the leader of the group.
     """
     if process.poll() is not None:
         return
-    # When it has ended, nobody knows any more what it has started.
+    # When it has ended, what it has started has another parent.
     outside = _descendants_outside(process.pid)
     signal_group(process.pid, signal.SIGTERM)
     _signal_all(outside, signal.SIGTERM)
@@ -48,6 +48,50 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     _signal_all(outside, signal.SIGKILL)
 
 
+#: The environment variable by which what a dead process has started is found. It holds
+#: the marks of all the processes that a process was started below.
+MARK_VARIABLE = "BANDSAW_PROCESSES"
+
+
+def end_left(mark: str) -> None:
+    """End what a process has started in sessions of their own, when it has died.
+
+    On Linux only. A daemon, which has left the one that started its session behind, is
+    not ended.
+
+    Args:
+        mark: The mark of the process in the variable `MARK_VARIABLE`.
+    """
+    left = {}
+    for pid in _all_processes():
+        facts = _facts_of(pid)
+        if facts is None or not _has_mark(pid, mark):
+            continue
+        if facts.session == pid or _facts_of(facts.session) is not None:
+            left[pid] = facts.start
+    _signal_all(left, signal.SIGKILL)
+
+
+def _has_mark(pid: int, mark: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            variables = file.read().split(b"\0")
+    except OSError:
+        return False  # It is another user's, or gone.
+    prefix = f"{MARK_VARIABLE}=".encode("ascii")
+    return any(
+        variable.startswith(prefix) and mark.encode("ascii") in variable
+        for variable in variables
+    )
+
+
+def _all_processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
 def _descendants_outside(pid: int) -> dict[int, str]:
     """Find the descendants of the leader of a process group that are not in the group.
 
@@ -58,15 +102,11 @@ def _descendants_outside(pid: int) -> dict[int, str]:
         When they were started, by their process ids.
     """
     children: dict[int, list[tuple[int, int, str]]] = {}
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return {}
-    for other in map(int, filter(str.isdigit, names)):
+    for other in _all_processes():
         facts = _facts_of(other)
         if facts is not None:
-            parent, group, start = facts
-            children.setdefault(parent, []).append((other, group, start))
+            found_one = (other, facts.group, facts.start)
+            children.setdefault(facts.parent, []).append(found_one)
     found: dict[int, str] = {}
     parents = [pid]
     for parent in parents:
@@ -77,22 +117,37 @@ def _descendants_outside(pid: int) -> dict[int, str]:
     return found
 
 
-def _facts_of(pid: int) -> tuple[int, int, str] | None:
-    """Return the parent of a process, its group, and when it was started."""
+class _Facts:
+    """The parent of a process, its group, its session, and when it was started."""
+
+    __slots__ = ("group", "parent", "session", "start")
+
+    def __init__(self, parent: int, group: int, session: int, start: str) -> None:
+        self.parent = parent
+        self.group = group
+        self.session = session
+        self.start = start
+
+
+def _facts_of(pid: int) -> _Facts | None:
+    """Return the facts of a process, `None` if it has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The name of the program, in parentheses before that, may hold anything.
             words = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return int(words[1]), int(words[2]), words[19].decode("ascii")
+    if words[0] == b"Z":
+        return None  # Its parent has not noticed yet.
+    parent, group, session = map(int, words[1:4])
+    return _Facts(parent, group, session, words[19].decode("ascii"))
 
 
 def _signal_all(starts: dict[int, str], number: int) -> None:
     for pid, start in starts.items():
         facts = _facts_of(pid)
         # Another one may have got its id meanwhile.
-        if facts is not None and facts[2] == start:
+        if facts is not None and facts.start == start:
             try:
                 os.kill(pid, number)
             except (PermissionError, ProcessLookupError):
@@ -109,11 +164,11 @@ def signal_group(pid: int, number: int) -> None:
     try:
         os.killpg(pid, number)
     except (PermissionError, ProcessLookupError):
-        pass  # Nobody, or only somebody who has become another user, is left there.
+        pass  # No process is left there, or only one of another user.
 
 
-def describe_end(status: int) -> str:
-    """Say how a process has ended that should have given an answer.
+def describe_exit(status: int) -> str:
+    """Describe the exit of a process that should have given an answer.
 
     Args:
         status: Its return code, as `subprocess` has it.

@@ -36,7 +36,15 @@ from . import frames
 from .background import run_beside, wait_for_all_beside
 from .frames import Channel, Handshake, Prepare, SavedSession, SentSession
 from .output import ChildStream
-from .termination import GRACE, HasLeft, describe_end, end_group, signal_group
+from .termination import (
+    GRACE,
+    MARK_VARIABLE,
+    ProcessExited,
+    describe_exit,
+    end_group,
+    end_left,
+    signal_group,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +57,7 @@ if TYPE_CHECKING:
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0
 
-# How often somebody who waits for the end of a process looks around, in seconds.
+# How often the exit of a process is checked while it is awaited, in seconds.
 _INTERVAL = 0.05
 
 # How long the end of the program waits for processes that end by themselves.
@@ -118,6 +126,18 @@ def is_inherited(stream: TextIO | None, descriptor: int) -> bool:
         return False
 
 
+def _occupy_standard_descriptors() -> None:
+    """Open those of the descriptors 0 to 2 that are closed.
+
+    What this process opens next would become one of them, and a standard stream of a
+    child.
+    """
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+
+
 class Worker:
     """An interpreter process.
 
@@ -151,28 +171,18 @@ class Worker:
         self._levels: dict[str, int] | None = None
         os.makedirs(parent_directory, exist_ok=True)
         self._directory = TemporaryDirectory(parent_directory, "worker-")
-        self._streams = [
-            ChildStream(name) if is_piped else None
-            for name, is_piped in zip(("stdout", "stderr"), specification.piped)
-        ]
-        self._pumped = [stream for stream in self._streams if stream is not None]
-        self._lifeline = Lifeline()
-        own, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        try:
-            self._process = self._start(theirs.fileno())
-        except BaseException as error:
-            own.close()
-            self._lifeline.__exit__(None, None, None)
-            for stream in self._pumped:
-                stream.close()
-            self._directory.remove()
-            if isinstance(error, OSError):
+        self._streams: list[ChildStream | None] = []
+        self._mark = os.urandom(8).hex()
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(self._directory.remove)
+            try:
+                own = self._start(undoing)
+            except OSError as error:
                 raise InterpreterStartError(
                     f"Interpreter {self._executable} cannot be started: {error}"
                 ) from error
-            raise
-        finally:
-            theirs.close()
+            undoing.pop_all()
+        self._pumped = [stream for stream in self._streams if stream is not None]
         self._channel = Channel(own.detach(), self.is_alive)
         _workers.add(self)
         # What was registered last is called first. So the processes have ended when
@@ -201,23 +211,48 @@ class Worker:
         with contextlib.suppress(EOFError):
             self._channel.send(frames.HANDSHAKE, handshake.encode())
 
-    def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
+    def _start(self, undoing: contextlib.ExitStack) -> _socket.socket:
+        """Start the process and return this end of its channel.
+
+        Args:
+            undoing: Undoes what was done when something fails, also later.
+        """
+        _occupy_standard_descriptors()
+        for name, is_piped in zip(("stdout", "stderr"), self.specification.piped):
+            stream = ChildStream(name) if is_piped else None
+            self._streams.append(stream)
+            if stream is not None:
+                undoing.callback(stream.close)
+        self._lifeline = Lifeline()
+        undoing.callback(self._lifeline.__exit__, None, None, None)
+        own, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        undoing.callback(own.close)
+        try:
+            self._process = self._start_process(theirs.fileno())
+        finally:
+            theirs.close()
+        for stream in self._streams:
+            if stream is not None:
+                stream.close_target()
+        return own
+
+    def _start_process(self, descriptor: int) -> subprocess.Popen[bytes]:
         main = os.path.join(self.specification.archive.directory, "__main__.py")
         stdout, stderr = (
             None if stream is None else stream.target for stream in self._streams
         )
-        process = subprocess.Popen(
+        environment = self.specification.interpreter.process_environment()
+        marks = environment.get(MARK_VARIABLE, "")
+        environment[MARK_VARIABLE] = f"{marks}:{self._mark}"
+        return subprocess.Popen(
             [self._executable, main, "--channel", str(descriptor)],
-            env=self.specification.interpreter.process_environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             pass_fds=[descriptor, self._lifeline.descriptor],
             start_new_session=True,  # A Ctrl-C is for this process, which ends it.
         )
-        for stream in self._pumped:
-            stream.close_target()
-        return process
 
     def is_alive(self) -> bool:
         """Tell if the process has not ended."""
@@ -234,6 +269,21 @@ class Worker:
             message = Prepare(configuration=configuration, modules=modules)
             self._channel.send(frames.PREPARE, message.encode())
 
+    def claim(self, job: Job) -> None:
+        """Reserve the process for a job; cancelling that ends the process from now on.
+
+        Args:
+            job: The job, which is run next.
+
+        Raises:
+            InterpreterError: If it is cancelled. The process is as it was.
+        """
+        with self._lock:
+            if job.cancellation.is_requested:
+                raise InterpreterError("The call was cancelled.")
+            self._job = job
+        self.jobs += 1
+
     def run(
         self,
         job: Job,
@@ -243,7 +293,7 @@ class Worker:
         """Have a job done.
 
         Args:
-            job: The job.
+            job: The job, for which the process was claimed.
             parcel: The session of the job.
             meanwhile: Is called once, should the answer take its time.
 
@@ -251,15 +301,12 @@ class Worker:
             The answer.
 
         Raises:
-            HasLeft: If the process has ended before it took the job.
+            ProcessExited: If the process has ended before it took the job.
             InterpreterError: If there is no answer. The process is gone then.
         """
         for stream, original in zip(self._streams, (sys.stdout, sys.stderr)):
             if stream is not None:
                 stream.lead_to(original, job.output_to)
-        self.jobs += 1
-        with self._lock:
-            self._job = job
         cancel = partial(self._cancel, job)
         job.cancellation.call(cancel)
         try:
@@ -278,10 +325,10 @@ class Worker:
                 self._job = None
 
     def _cancel(self, job: Job) -> None:
+        # Until the process has ended, the thread of the job does not let it go.
         with self._lock:
-            is_mine = self._job is job
-        if is_mine:
-            end_group(self._process)
+            if self._job is job:
+                end_group(self._process)
 
     def _await_handshake(self) -> None:
         if self._is_ready:
@@ -290,7 +337,7 @@ class Worker:
         try:
             Handshake.receive(self._channel, name, time.monotonic() + _TIME_TO_START)
         except EOFError:
-            raise HasLeft(self._death()) from None
+            raise ProcessExited(self._death()) from None
         except TimeoutError:
             raise InterpreterStartError(
                 f"{name} has not started within {_TIME_TO_START:g} seconds."
@@ -311,7 +358,7 @@ class Worker:
             message.memory_limit = job.memory_limit
         is_sent = False
         try:
-            with contextlib.suppress(EOFError):  # Perhaps it has said farewell before.
+            with contextlib.suppress(EOFError):  # It may have exited before.
                 self._channel.send(
                     frames.JOB,
                     message.encode(),
@@ -326,7 +373,7 @@ class Worker:
             death = self._death(job)
             if is_sent and not isinstance(error, frames.Unread):
                 raise death from None
-            raise HasLeft(death) from None
+            raise ProcessExited(death) from None
         except TimeoutError:
             raise TaskTimeoutError(
                 f"The call took longer than its timeout of {timeout:g} seconds in "
@@ -359,7 +406,7 @@ class Worker:
             )
         for stream in self._pumped:
             stream.drain()
-        text = f"Interpreter {self._executable} {describe_end(process.returncode)}"
+        text = f"Interpreter {self._executable} {describe_exit(process.returncode)}"
         if job is not None and job.memory_limit is not None:
             text += f" Its memory was limited to {job.memory_limit} bytes."
         stderr = self._streams[1]
@@ -369,6 +416,8 @@ class Worker:
 
     def end(self) -> None:
         """End the process and everything that it has started."""
+        if not self.is_alive():
+            end_left(self._mark)
         end_group(self._process)
         # Whatever the process has started there cannot be told any more to end.
         signal_group(self._process.pid, signal.SIGKILL)
@@ -382,18 +431,18 @@ class Worker:
 
     def retire(self) -> None:
         """Let the process end by itself, and do not wait for it."""
-        self.say_farewell()
-        run_beside(self.see_off)
+        self.request_exit()
+        run_beside(self.await_exit)
 
-    def say_farewell(self) -> None:
-        """Tell the process to end when its job is done; again does no harm."""
+    def request_exit(self) -> None:
+        """Tell the process to exit when its job is done; idempotent."""
         if self._is_leaving:
             return
         self._is_leaving = True
         with contextlib.suppress(EOFError, TimeoutError):
             self._channel.send(frames.EXIT, deadline=time.monotonic() + GRACE)
 
-    def see_off(self, deadline: float | None = None) -> None:
+    def await_exit(self, deadline: float | None = None) -> None:
         """Wait until the process has ended by itself.
 
         Args:
@@ -442,12 +491,12 @@ def end_all() -> None:
     deadline = time.monotonic() + _TIME_TO_LEAVE
     for worker in list(_workers):
         if worker.jobs:
-            worker.say_farewell()
-    # Those that are seen off already, and what is just being started
+            worker.request_exit()
+    # Those whose exit is awaited already, and what is just being started
     wait_for_all_beside(_TIME_TO_LEAVE)
     for worker in list(_workers):
         if worker.jobs:
-            worker.see_off(deadline)
+            worker.await_exit(deadline)
         else:
             worker.kill()
 

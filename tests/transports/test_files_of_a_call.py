@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tests.workflows import run_workflow
+from tests.workflows import Workflow
 
 # The files that call a function from the beginning of `before` to the job's way into
 # the socket, and from its way out of the socket to the task.
@@ -51,9 +49,9 @@ configuration.add_advice_chain(Counting(workers=1))
 """
 
 
-def test_few_files_take_part_in_a_warm_call_that_moves(tmp_path: Path) -> None:
-    completed = run_workflow(
-        tmp_path,
+def test_few_files_take_part_in_a_warm_call_that_moves(workflow: Workflow) -> None:
+    workflow.write({"counting_config.py": COUNTING})
+    completed = workflow.run(
         """
         import bandsaw
         import counting_config
@@ -72,7 +70,6 @@ def test_few_files_take_part_in_a_warm_call_that_moves(tmp_path: Path) -> None:
             print(len(here), *here)
             print(len(there), *there)
         """,
-        files={"counting_config.py": COUNTING},
     )
     here, there = completed.stdout.splitlines()
 

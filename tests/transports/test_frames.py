@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import socket
@@ -27,6 +28,7 @@ from bandsaw.transports.frames import (
     SentSession,
     Settings,
 )
+from tests.waiting import wait_until
 
 Ends = Tuple[Channel, Channel]
 
@@ -173,6 +175,25 @@ def test_a_deadline_ends_a_wait(ends: Ends, direction: str) -> None:
         else:
             here.send(frames.JOB, {}, [bytes(10_000_000)], deadline=start + 0.2)
     assert time.monotonic() - start >= 0.2
+
+
+def test_a_deadline_ends_the_wait_for_another_thread_that_sends() -> None:
+    here, there = make_ends()
+
+    def send_much() -> None:
+        with contextlib.suppress(EOFError):
+            here.send(frames.JOB, {}, [bytes(1 << 24)])
+
+    sending = threading.Thread(target=send_much)
+    sending.start()
+    wait_until(lambda: there._ready.poll(0))
+
+    with pytest.raises(TimeoutError):
+        here.send(frames.EXIT, deadline=time.monotonic() + 0.1)
+
+    there.close()
+    sending.join()
+    here.close()
 
 
 def test_the_end_that_is_asked_waits_only_so_long(ends: Ends) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
+from bandsaw.transports.output import ChildStream
 from tests.workflows import HEAD, Workflow, read_script
 
 CONFIG = """
@@ -406,3 +410,30 @@ def test_a_process_of_a_pool_logs_as_python_does_between_the_calls(
         "said\nsaid\n['logging', 'logging'] ['logging', 'logging']\n"
         "[False, False]\nFalse\n\n"
     )
+
+
+def pumped_beside_another(size: int) -> float:
+    """The seconds that a line of a size takes while another child runs."""
+    taken: list[str] = []
+    stream, other = ChildStream("stdout"), ChildStream("stdout")
+    try:
+        for one in stream, other:
+            one.lead_to(None, lambda name, text: taken.append(text))
+        start = time.process_time()
+        for _ in range(size):
+            os.write(stream.target, b"x" * (1 << 16))
+            stream._pump()
+        stream.drain()
+        seconds = time.process_time() - start
+    finally:
+        stream.close()
+        other.close()
+    assert sum(map(len, taken)) == size << 16
+    return seconds
+
+
+def test_a_line_without_end_beside_another_child_takes_linear_time() -> None:
+    short = min(pumped_beside_another(50) for _ in range(3))
+    long = min(pumped_beside_another(800) for _ in range(2))
+
+    assert long < 60 * short

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from bandsaw import Interpreter
+from bandsaw.advices.ssh import Remote, SshCommandLineBackend
 from tests.workflows import HEAD, Workflow, read_script
 
 
@@ -98,3 +109,31 @@ if __name__ == "__main__":
 def test_a_forked_process_does_not_hold_up_the_call(workflow: Workflow) -> None:
     output = workflow.output(read_script("forked_while_printing.py"))
     assert output == "['started', 'ended']\n"
+
+
+def test_the_output_of_a_command_of_ssh_arrives_where_this_process_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "ssh"
+    # What goes on behind it holds its output open.
+    command.write_text(
+        "#!/bin/sh\nsleep 600 &\necho $! > pid\nprintf 'ä said\\nand said'\n"
+        "echo complained >&2\n",
+        encoding="utf-8",
+    )
+    command.chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(sys, "__stdout__", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    remote = Remote("host", interpreter=Interpreter())
+    printed, complained = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(
+            complained
+        ):
+            SshCommandLineBackend().execute_remote(remote, "python")
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+    assert printed.getvalue() == "ä said\nand said"
+    assert complained.getvalue() == "complained\n"

@@ -1,0 +1,134 @@
+"""A call that is cancelled ends its own process, and never that of another call."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.transports.test_pool import config
+from tests.workflows import HEAD, MOVING, Workflow
+
+SESSIONS = """
+import threading
+
+from bandsaw.execution import Execution
+from bandsaw.session import Session
+from bandsaw.transports import worker
+
+@bandsaw.task
+def pid(path=None):
+    if path is not None:
+        open("begun", "w").close()
+        while not os.path.exists(path):
+            threading.Event().wait(0.001)
+    return os.getpid()
+
+def session_of(*args):
+    return Session(pid.bandsaw_task, Execution(None, args), pid.bandsaw_configuration)
+"""
+
+
+def test_a_call_that_is_cancelled_before_it_begins_ends_no_process(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + SESSIONS
+        + """
+if __name__ == "__main__":
+    first = pid()
+    session = session_of()
+    session.cancellation.request()
+    print(text_of(session.initiate))
+    print(pid() == first)
+""",
+        config=config(),
+    )
+    assert output == "CancelledError: \nTrue\n"
+
+
+def test_a_fresh_process_is_not_left_by_a_call_that_is_cancelled_before_it_begins(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + SESSIONS
+        + """
+if __name__ == "__main__":
+    session = session_of()
+    session.cancellation.request()
+    print(text_of(session.initiate))
+    print(len(worker._workers), pid() != os.getpid())
+""",
+        config=MOVING,
+    )
+    assert output == "CancelledError: \n0 True\n"
+
+
+def test_a_process_that_is_being_ended_does_not_get_another_call(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + SESSIONS
+        + """
+end_group = worker.end_group
+has_returned = threading.Event()
+seen = []
+
+def end_late(process):
+    # Just now the task returns.
+    open("go", "w").close()
+    seen.append(has_returned.wait(1))
+    end_group(process)
+
+def call(session):
+    text_of(session.initiate)
+    has_returned.set()
+
+if __name__ == "__main__":
+    first = pid()
+    worker.end_group = end_late
+    session = session_of("go")
+    thread = threading.Thread(target=call, args=(session,))
+    thread.start()
+    while not os.path.exists("begun"):
+        threading.Event().wait(0.001)
+    session.cancellation.request()
+    thread.join()
+    print(seen, pid() != first)
+""",
+        config=config(),
+    )
+    assert output == "[False] True\n"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_call_fails_because_another_one_is_cancelled(
+    workflow: Workflow, workers: int
+) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+import asyncio
+
+@bandsaw.task
+async def identity(number):
+    return number
+
+async def main():
+    lost = []
+    for round in range(12):
+        calls = [asyncio.ensure_future(identity(n)) for n in range(8)]
+        await calls[round % 3]
+        for call in calls[1::2]:
+            call.cancel()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        lost += [r for n, r in enumerate(results) if n % 2 == 0 and r != n]
+    print(lost)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+""",
+        config=config(workers),
+    )
+    assert output == "[]\n"

@@ -1,0 +1,102 @@
+"""Calls where descriptors are many, run out, or were closed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from bandsaw.transports.output import ChildStream
+from tests.workflows import HEAD, MOVING, MOVING_WITHOUT_SPARE, Workflow
+
+
+def test_output_is_pumped_whatever_the_number_of_its_descriptor() -> None:
+    fcntl = pytest.importorskip("fcntl")
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] != resource.RLIM_INFINITY and limits[1] < 2000:
+        pytest.skip("No process may have so many descriptors here.")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, limits[1]))
+    taken: list[str] = []
+    stream = ChildStream("stdout")
+    try:
+        low, stream._source = (
+            stream._source,
+            fcntl.fcntl(stream._source, fcntl.F_DUPFD_CLOEXEC, 1500),
+        )
+        os.close(low)
+        stream.lead_to(None, lambda name, text: taken.append(text))
+        os.write(stream.target, b"said")
+        stream.wait(60)
+    finally:
+        stream.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert taken == ["said"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_that_cannot_be_started_takes_no_descriptor(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+import gc
+import resource
+from bandsaw.transports import background
+
+@bandsaw.task
+def identity(x):
+    return x
+
+def descriptors():
+    background.wait_for_all_beside(60)
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+if __name__ == "__main__":
+    identity(0)
+    before = descriptors()
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before + 50, limit[1]))
+    said = set()
+    for room in range(20):
+        held = []
+        try:
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass
+        while len(held) and room:
+            os.close(held.pop())
+            room -= 1
+        said.add(text_of(identity, 7)[:22])
+        for descriptor in held:
+            os.close(descriptor)
+    print(descriptors() == before, "7" in said, identity(8))
+""",
+        config=MOVING_WITHOUT_SPARE.replace(
+            "start_ahead=False", "start_ahead=False, output=lambda name, text: None"
+        ),
+    )
+    assert output == "True True 8\n"
+
+
+@pytest.mark.parametrize("config", [MOVING, MOVING.replace("e()", "e(workers=1)")])
+def test_a_closed_standard_input_ends_no_child(workflow: Workflow, config: str) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+@bandsaw.task
+def read():
+    return sys.stdin.read()
+
+if __name__ == "__main__":
+    os.close(0)
+    print(text_of(read), text_of(read))
+""",
+        config=config,
+    )
+    assert output == "'' ''\n"

@@ -158,10 +158,10 @@ def test_a_failure_reaches_the_caller_and_the_next_call_works(
     assert lines[-1] == "next 1"
 
 
-def test_a_status_that_is_unknown_is_not_made_up(tmp_path: Path) -> None:
-    output = run(
-        tmp_path,
-        """
+def test_a_status_that_is_unknown_is_not_made_up(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
 import signal
 
 @bandsaw.task

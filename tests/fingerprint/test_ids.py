@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from bandsaw.fingerprint import argument_tokens, fingerprint_of_tokens, is_immutable
+from tests.workflows import Workflow
 
 
 def digits_of(**arguments: Any) -> str:
@@ -47,15 +46,12 @@ def test_what_may_change_is_not_immutable(value: Any) -> None:
     assert not is_immutable(value)
 
 
-def test_no_library_is_imported_that_the_user_does_not_use() -> None:
+def test_no_library_is_imported_that_the_user_does_not_use(workflow: Workflow) -> None:
     code = (
         "import sys, bandsaw.fingerprint as f;"
         "f.fingerprint([1, {'a': object}, ValueError('x')]);"
         "libraries = {'numpy', 'pandas', 'polars', 'torch', 'scipy'};"
         "print(sorted(libraries & set(sys.modules)))"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True
-    )
 
-    assert answer.stdout.decode().strip() == "[]"
+    assert workflow.python("-c", code).stdout == "[]\n"

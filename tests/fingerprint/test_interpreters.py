@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -12,25 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.interpreters import SUPPORTED, python, with_the_newest_python_only
+from tests.workflows import Workflow
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 # Under its own name: what is defined in a script has another one.
 PRINT_FINGERPRINTS = "import portable_values; portable_values.main()"
 
 
 @lru_cache(maxsize=None)
 def fingerprints(executable: str, seed: str) -> dict[str, str]:
-    environment = {
-        **os.environ,
-        "PYTHONHASHSEED": seed,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
-    }
-    answer = subprocess.run(
-        [executable, "-W", "error", "-c", PRINT_FINGERPRINTS],
-        env=environment,
-        stdout=subprocess.PIPE,
-        check=True,
+    answer = Workflow(HERE).python(
+        *("-W", "error", "-c", PRINT_FINGERPRINTS),
+        python=executable,
+        environment={"PYTHONHASHSEED": seed},
     )
     result: dict[str, str] = json.loads(answer.stdout)
     return result
@@ -68,14 +60,11 @@ print(fingerprint(make({"k", "l", "m"})).hex())
 """
 
 
-def test_code_that_has_no_name_is_the_same_under_every_hash_seed() -> None:
+def test_code_that_has_no_name_is_the_same_under_every_hash_seed(
+    workflow: Workflow,
+) -> None:
     found = {
-        subprocess.run(
-            [sys.executable, "-c", LOCAL_CODE],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
+        workflow.python("-c", LOCAL_CODE, environment={"PYTHONHASHSEED": seed}).stdout
         for seed in "012"
     }
 

@@ -6,14 +6,13 @@ import dataclasses
 import enum
 import functools
 from collections import namedtuple
-from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from bandsaw.exceptions import UnstableValueError
 from bandsaw.fingerprint import fingerprint, register_fingerprint
-from tests.workflows import run_python, write_files
+from tests.workflows import Workflow
 
 
 class Plain:
@@ -206,11 +205,10 @@ def test_partial_functions_differ_by_function_and_arguments() -> None:
 
 @pytest.mark.parametrize("first", ["folded", "plain"])
 def test_equal_code_from_other_words_does_not_share_an_identity(
-    tmp_path: Path, first: str
+    workflow: Workflow, first: str
 ) -> None:
     # Compiled to the same instructions, on the same line.
-    write_files(
-        tmp_path,
+    workflow.write(
         {
             "folded.py": "def make():\n    return lambda: 1 + 1\n",
             "plain.py": "def make():\n    return lambda: 2\n",
@@ -224,7 +222,7 @@ from bandsaw.fingerprint.code.source import form_of
 form_of(sys.modules[sys.argv[1]].make())
 print(form_of(folded.make()) == form_of(plain.make()))
 """
-    assert run_python("-c", code, first, directory=tmp_path).stdout == "False\n"
+    assert workflow.python("-c", code, first).stdout == "False\n"
 
 
 def test_bound_methods_differ_by_their_object() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any, Callable
@@ -14,6 +12,7 @@ import pytest
 
 from bandsaw.runtime import fork
 from tests.modules import MODULES
+from tests.workflows import Workflow
 
 # A child that hangs fails its test soon.
 SECONDS = 5
@@ -178,13 +177,8 @@ def run_in(directory: Path, program: str) -> str:
     text = "import os\nparent = os.getpid()\n" + IMPORTS.format(
         directory=str(directory)
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", text + program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=60,
-    )
-    return done.stdout.decode()
+    done = Workflow(directory).python("-W", "ignore", "-c", text + program, status=None)
+    return done.stdout + done.stderr
 
 
 def test_a_fork_waits_until_another_thread_has_imported(slow: Path) -> None:

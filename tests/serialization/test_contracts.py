@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 import bandsaw.serialization
@@ -15,6 +11,7 @@ from bandsaw.serialization.values import (
     ValueSerializer,
 )
 from tests.serialization.samples import Place, Point
+from tests.workflows import Workflow
 
 
 @pytest.mark.parametrize("contract", [Serializer, SerializableValue, ValueSerializer])
@@ -56,15 +53,11 @@ def test_dir_shows_what_is_loaded_later() -> None:
 
 
 @pytest.mark.parametrize("name", ["JsonSerializer", "json.JsonSerializer", "values"])
-def test_what_is_loaded_later_can_be_reached(name: str) -> None:
-    program = f"import bandsaw.serialization as s; s.{name}"
-
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2]
-    )
+def test_what_is_loaded_later_can_be_reached(workflow: Workflow, name: str) -> None:
+    workflow.python("-c", f"import bandsaw.serialization as s; s.{name}")
 
 
-def test_pickle_and_json_are_loaded_on_first_use() -> None:
+def test_pickle_and_json_are_loaded_on_first_use(workflow: Workflow) -> None:
     program = (
         "import sys; before = set(sys.modules);"
         "from bandsaw.serialization import PickleSerializer; PickleSerializer();"
@@ -72,8 +65,4 @@ def test_pickle_and_json_are_loaded_on_first_use() -> None:
         "print(sorted(loaded & {'pickle', 'json', 'typing', 'inspect', 'hashlib'}))"
     )
 
-    output = subprocess.check_output(
-        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], text=True
-    )
-
-    assert output == "[]\n"
+    assert workflow.python("-c", program).stdout == "[]\n"

@@ -3,8 +3,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -133,12 +131,12 @@ def test_numbers_stay_apart_in_a_stream_that_does_not_know_its_position() -> Non
 
 
 def test_a_value_is_read_from_a_pipe() -> None:
-    command = "print('[1, 2]', end='')"
-    with subprocess.Popen(
-        [sys.executable, "-c", command], stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert JsonSerializer().deserialize(process.stdout) == [1, 2]
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as source:
+        with os.fdopen(write_end, "wb") as target:
+            target.write(b"[1, 2]")
+
+        assert JsonSerializer().deserialize(source) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-import subprocess
 import sys
 import threading
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from bandsaw.serialization import PickleSerializer
 from tests.serialization import samples
 from tests.serialization.samples import CodeError, description, nested, with_attributes
 from tests.strategies import SERIALIZED_VALUES, VALUES
+from tests.workflows import Workflow
 
 
 def round_trip(value: Any) -> Any:
@@ -96,25 +96,24 @@ def test_an_exception_of_a_class_that_can_not_be_imported_has_its_nearest_base()
 
 
 def test_an_exception_of_a_module_that_is_missing_here_has_its_nearest_base(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
-    (tmp_path / "far_away.py").write_text(
-        "class FarError(KeyError):\n"
-        "    def __init__(self, a, b):\n"
-        "        super().__init__(a)\n"
-        "        self.b = b\n"
-    )
+    far_away = """
+    class FarError(KeyError):
+        def __init__(self, a, b):
+            super().__init__(a)
+            self.b = b
+    """
+    workflow.write({"far_away.py": far_away})
     program = (
-        "import sys, far_away; from bandsaw import PickleSerializer;"
-        "PickleSerializer().serialize(far_away.FarError(1, 2), sys.stdout.buffer)"
+        "import far_away; from bandsaw import PickleSerializer;"
+        "stream = open('error', 'wb');"
+        "PickleSerializer().serialize(far_away.FarError(1, 2), stream)"
     )
-    data = subprocess.check_output(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}", "PATH": ""},
-    )
+    workflow.python("-c", program)
 
-    back = PickleSerializer().deserialize(io.BytesIO(data))
+    with (workflow.directory / "error").open("rb") as stream:
+        back = PickleSerializer().deserialize(stream)
 
     assert isinstance(back, KeyError)
     assert type(back).__name__ == "FarError"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from bandsaw.result import Result
 from bandsaw.serialization import JsonSerializer
 from tests.modules import MODULES
 from tests.serialization import samples
+from tests.workflows import Workflow
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,7 +96,9 @@ OWN_VALUES = (
 )
 
 
-def test_only_values_of_bandsaw_are_read_where_their_modules_are_not_loaded() -> None:
+def test_only_values_of_bandsaw_are_read_where_their_modules_are_not_loaded(
+    workflow: Workflow,
+) -> None:
     program = """
 import io, sys
 from bandsaw import JsonSerializer
@@ -113,15 +115,10 @@ for line in sys.stdin.buffer.read().splitlines():
     # It starts processes, so it is for sessions only.
     values = (EnvironmentAdvice(Environment("3.8")), *OWN_VALUES)
 
-    read_there = subprocess.run(
-        [sys.executable, "-c", program],
-        input=b"\n".join(map(written, values)),
-        stdout=subprocess.PIPE,
-        check=True,
-        cwd=str(ROOT),
-    ).stdout
+    sent = b"\n".join(map(written, values)).decode()
+    read_there = workflow.python("-c", program, input=sent).stdout
 
-    assert read_there.decode().split() == [type(value).__name__ for value in OWN_VALUES]
+    assert read_there.split() == [type(value).__name__ for value in OWN_VALUES]
 
 
 def test_it_is_decided_of_every_class_of_bandsaw_if_it_is_only_a_value() -> None:
@@ -386,26 +383,25 @@ def test_a_value_that_is_missing_is_a_named_error() -> None:
         JsonSerializer().deserialize(io.BytesIO(b'{"_serializer":"TupleSerializer"}'))
 
 
-def test_classes_of_the_running_script_come_from_the_script(tmp_path: Path) -> None:
-    script = tmp_path / "workflow.py"
-    script.write_text(
-        "import io, sys\n"
-        "print('body')\n"
-        "from bandsaw import JsonSerializer, SerializableValue\n"
-        "class V(SerializableValue):\n"
-        "    def serialized(self): return 1\n"
-        "    @classmethod\n"
-        "    def deserialize(cls, values): return cls()\n"
-        "stream = io.BytesIO()\n"
-        "JsonSerializer().serialize(V(), stream)\n"
-        'assert b\'"module":"workflow"\' in stream.getvalue(), stream.getvalue()\n'
-        "stream.seek(0)\n"
-        "assert type(JsonSerializer().deserialize(stream)) is V\n"
-    )
+def test_classes_of_the_running_script_come_from_the_script(workflow: Workflow) -> None:
+    script = """
+    import io
+    print("body")
+    from bandsaw import JsonSerializer, SerializableValue
 
-    output = subprocess.check_output(
-        [sys.executable, str(script)],
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-    )
+    class Value(SerializableValue):
+        def serialized(self):
+            return 1
 
-    assert output == b"body\n"
+        @classmethod
+        def deserialize(cls, values):
+            return cls()
+
+    stream = io.BytesIO()
+    JsonSerializer().serialize(Value(), stream)
+    assert b'"module":"workflow"' in stream.getvalue(), stream.getvalue()
+    stream.seek(0)
+    assert type(JsonSerializer().deserialize(stream)) is Value
+    """
+
+    assert workflow.output(script) == "body\n"

@@ -6,8 +6,6 @@ import io
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 from base64 import b64decode
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -23,6 +21,7 @@ from bandsaw.modules import allow_imports
 from bandsaw.serialization import PickleSerializer
 from bandsaw.session import Session
 from bandsaw.stores.entries import Entry
+from tests.workflows import Workflow
 
 from . import tasks, values
 from .calls import Refusing, session_of_call
@@ -222,7 +221,7 @@ def test_a_call_is_answered_from_a_stored_entry(
     parameters(case[:2] for case in CACHES if case[-1] == "small"),
 )
 def test_a_stored_entry_is_read_where_nothing_else_was_imported(
-    form: str, serializer: str, tmp_path: Path
+    form: str, serializer: str, workflow: Workflow, tmp_path: Path
 ) -> None:
     # JSON imports no modules, so those that it names have to be there.
     cache = copy_of_cache(form, serializer, "small", tmp_path)
@@ -233,7 +232,7 @@ def test_a_stored_entry_is_read_where_nothing_else_was_imported(
         "assert session.initiate().value == tasks.small(3)\n"
     )
 
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+    workflow.python("-c", script)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
-from tests.workflows import environment_of, write_files
+from tests.workflows import SCRIPTS, Workflow, write_files
 
 Edit = Tuple[str, str, str]
 
@@ -318,31 +316,6 @@ PROJECT: dict[str, str] = {
         """,
 }
 
-# Prints the digest of a task's code in each of some projects, one process for all.
-READER = """
-import importlib, json, os, sys
-
-from bandsaw.fingerprint import code
-from bandsaw.runtime import fork
-
-digests = []
-for directory in json.loads(sys.stdin.read()):
-    sys.path.insert(0, directory)
-    before = set(sys.modules)
-    work = importlib.import_module("work")
-    loaded = set(sys.modules)
-    digests.append(code.reachable_code(work.task).digest.hex())
-    new = set(sys.modules) - loaded
-    assert not any(name.startswith("lazy") for name in new), new
-    for name in loaded - before:
-        if getattr(sys.modules[name], "__file__", "").startswith(directory):
-            del sys.modules[name]
-    importlib.invalidate_caches()
-    sys.path.remove(directory)
-    fork.reset()
-print(json.dumps(digests))
-"""
-
 
 def write_project(directory: Path, *edits: Edit) -> Path:
     """Writes the project with some edits: the file, the old and the new text."""
@@ -360,19 +333,13 @@ def write_project(directory: Path, *edits: Edit) -> Path:
 
 
 def digests_of(
-    directories: Sequence[Path],
-    python: str | Path | None = None,
-    environment: Mapping[str, str] | None = None,
+    workflow: Workflow, directories: Sequence[Path], **options: Any
 ) -> list[str]:
     """The digests of the task's code in some projects, read by a real interpreter."""
-    completed = subprocess.run(
-        [str(python or sys.executable), "-c", READER],
+    completed = workflow.python(
+        *("-B", SCRIPTS / "digests.py"),
         input=json.dumps([str(directory) for directory in directories]),
-        env=environment_of(PYTHONDONTWRITEBYTECODE="1", **(environment or {})),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
+        **options,
     )
-    assert completed.returncode == 0, completed.stderr
     digests: Any = json.loads(completed.stdout.splitlines()[-1])
     return list(digests)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fingerprint.code.projects import Edit, digests_of, write_project
 from tests.interpreters import SUPPORTED, python
+from tests.workflows import Workflow
 
 FOR_LIST = "@dispatched.register\ndef _(x: list):\n    return 801\n"
 FOR_TUPLE = "@dispatched.register(tuple)\ndef _(x):\n    return 802\n"
@@ -149,29 +150,32 @@ MUST_NOT_CHANGE: dict[str, Edit] = {
 }
 
 
-def digests_after(directory: Path, edits: list[Edit]) -> list[str]:
+def digests_after(workflow: Workflow, edits: list[Edit]) -> list[str]:
+    directory = workflow.directory
     projects = [write_project(directory / "0")]
     for number, edit in enumerate(edits, 1):
         projects.append(write_project(directory / str(number), edit))
-    return digests_of(projects)
+    return digests_of(workflow, projects)
 
 
-def test_edits_that_change_what_is_done_change_the_code(tmp_path: Path) -> None:
-    first, *others = digests_after(tmp_path, list(MUST_CHANGE.values()))
+def test_edits_that_change_what_is_done_change_the_code(workflow: Workflow) -> None:
+    first, *others = digests_after(workflow, list(MUST_CHANGE.values()))
 
     unseen = [name for name, digest in zip(MUST_CHANGE, others) if digest == first]
     assert unseen == []
     assert len(set(others)) == len(others)
 
 
-def test_edits_that_change_nothing_do_not_change_the_code(tmp_path: Path) -> None:
-    first, *others = digests_after(tmp_path, list(MUST_NOT_CHANGE.values()))
+def test_edits_that_change_nothing_do_not_change_the_code(workflow: Workflow) -> None:
+    first, *others = digests_after(workflow, list(MUST_NOT_CHANGE.values()))
 
     wrong = [name for name, digest in zip(MUST_NOT_CHANGE, others) if digest != first]
     assert wrong == []
 
 
-def test_the_code_is_the_same_on_every_python_and_hash_seed(tmp_path: Path) -> None:
+def test_the_code_is_the_same_on_every_python_and_hash_seed(
+    workflow: Workflow, tmp_path: Path
+) -> None:
     project = write_project(tmp_path)
     found = {}
     for number, version in enumerate(SUPPORTED):
@@ -180,23 +184,25 @@ def test_the_code_is_the_same_on_every_python_and_hash_seed(tmp_path: Path) -> N
         except pytest.skip.Exception:
             continue
         environment = {"PYTHONHASHSEED": str(number)}
-        found[version] = digests_of([project], executable, environment)[0]
+        found[version] = digests_of(
+            workflow, [project], python=executable, environment=environment
+        )[0]
 
     assert len(found) > 1
     assert len(set(found.values())) == 1, found
 
 
-def test_what_is_remembered_says_the_same(tmp_path: Path) -> None:
+def test_what_is_remembered_says_the_same(workflow: Workflow, tmp_path: Path) -> None:
     project = write_project(tmp_path / "project")
     home = {"BANDSAW_HOME": str(tmp_path / "home")}
     for path in project.rglob("*.py"):
         # What was changed just now is not remembered.
         os.utime(path, (1_000_000, 1_000_000))
-    first = digests_of([project], environment=home)
+    first = digests_of(workflow, [project], environment=home)
     remembered = list((tmp_path / "home" / "remembered").rglob("*.json"))
 
     assert len(remembered) > 5
-    assert digests_of([project], environment=home) == first
+    assert digests_of(workflow, [project], environment=home) == first
     for path in remembered:
         path.write_text("[[1, 2], []]")
-    assert digests_of([project], environment=home) == first
+    assert digests_of(workflow, [project], environment=home) == first

@@ -19,7 +19,7 @@ import bandsaw
 from bandsaw.fingerprint import code
 from bandsaw.runtime import fork
 from tests.interpreters import with_the_newest_python_only
-from tests.workflows import run_python, write_files
+from tests.workflows import Workflow
 
 configuration = bandsaw.Configuration()
 
@@ -341,13 +341,12 @@ print(code.reachable_code(edited.task).digest.hex())
 """
 
 
-def test_source_that_was_edited_is_not_believed(tmp_path: Path) -> None:
+def test_source_that_was_edited_is_not_believed(workflow: Workflow) -> None:
     source = "def task(x):\n    return x + {}\n"
-    write_files(tmp_path, {"edited.py": source.format(1), "workflow.py": EDITED})
+    workflow.write({"edited.py": source.format(1), "workflow.py": EDITED})
 
     def digests(*arguments: str) -> list[str]:
-        script = ("workflow.py", *arguments)
-        return run_python(*script, directory=tmp_path).stdout.split()
+        return workflow.python("workflow.py", *arguments).stdout.split()
 
     # Python itself takes a file of the same size and second for the same.
     one, edited = digests(source.format(22))
@@ -358,9 +357,8 @@ def test_source_that_was_edited_is_not_believed(tmp_path: Path) -> None:
     assert one != two
 
 
-def test_a_script_and_its_module_have_the_same_code(tmp_path: Path) -> None:
-    write_files(
-        tmp_path,
+def test_a_script_and_its_module_have_the_same_code(workflow: Workflow) -> None:
+    workflow.write(
         {
             "work.py": """
             def helped(x):
@@ -380,9 +378,7 @@ def test_a_script_and_its_module_have_the_same_code(tmp_path: Path) -> None:
             """,
         },
     )
-    outputs = {
-        run_python(name, directory=tmp_path).stdout for name in ("work.py", "other.py")
-    }
+    outputs = {workflow.python(name).stdout for name in ("work.py", "other.py")}
 
     assert len(outputs) == 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
 import sys
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from bandsaw.fingerprint.code.source import outline_of_text
 from bandsaw.fingerprint.code.source.syntax import form_of_nodes
 from tests.interpreters import SUPPORTED, python
-from tests.workflows import environment_of
+from tests.workflows import Workflow
 
 SAME = [
     ("x = 1", "x: int = 1"),
@@ -97,7 +96,7 @@ print(json.dumps([form_of_nodes(tree.body) for tree in trees]))
 """
 
 
-def test_a_form_is_the_same_on_every_python() -> None:
+def test_a_form_is_the_same_on_every_python(workflow: Workflow) -> None:
     sources = sorted({text for pair in SAME + OTHER for text in pair})
     found: set[str] = set()
     for version in SUPPORTED:
@@ -106,14 +105,8 @@ def test_a_form_is_the_same_on_every_python() -> None:
         except pytest.skip.Exception:
             continue
         found.add(
-            subprocess.run(
-                [str(executable), "-c", READER],
-                input=json.dumps(sources),
-                env=environment_of(),
-                capture_output=True,
-                check=True,
-                encoding="utf-8",
-                timeout=120,
+            workflow.python(
+                "-c", READER, python=executable, input=json.dumps(sources)
             ).stdout
         )
 

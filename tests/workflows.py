@@ -187,25 +187,3 @@ class Workflow:
         for process in self._started:
             with process:
                 process.kill()
-
-
-def run_python(
-    *arguments: str | Path, directory: Path, **options: Any
-) -> subprocess.CompletedProcess[str]:
-    return Workflow(directory).python(*arguments, **options)
-
-
-def run_workflow(
-    directory: Path,
-    script: str,
-    *arguments: str,
-    files: Mapping[str, str] | None = None,
-    config: str = MOVING,
-    **options: Any,
-) -> subprocess.CompletedProcess[str]:
-    workflow = Workflow(directory)
-    workflow.write(files or {})
-    place = options.pop("directory", directory)
-    workflow.write_script(script, config)
-    workflow.directory = place
-    return workflow.python(directory / "workflow.py", *arguments, **options)

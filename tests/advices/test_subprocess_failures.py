@@ -171,7 +171,7 @@ def die():
 if __name__ == "__main__":
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print(text_of(die))
-""",
+"""
     )
     assert output.endswith(
         "has ended without an answer. How is unknown, as this process ignores the "

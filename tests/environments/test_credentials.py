@@ -33,6 +33,7 @@ from tests.environments.wheels import (
     make_source_archive,
     package_index,
 )
+from tests.workflows import Workflow
 
 SECRET = "tell-nobody-123"
 
@@ -248,11 +249,9 @@ def test_the_index_sees_passwords_on_command_lines(
     guarded: PackageIndex, project: Path
 ) -> None:
     # Else the tests above would say nothing.
-    from tests.workflows import run_python
-
     code = f"from tests.environments.wheels import command_lines_with as f; \
 print(len(f('{SECRET}')))"
-    assert run_python("-c", code, directory=project).stdout.strip() != "0"
+    assert Workflow(project).python("-c", code).stdout.strip() != "0"
     assert command_lines_with(SECRET) == set()
 
 

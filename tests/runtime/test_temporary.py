@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Iterator
@@ -15,7 +13,7 @@ import pytest
 
 from bandsaw.runtime.temporary import TemporaryDirectory
 from tests.waiting import wait_until
-from tests.workflows import environment_of, run_python, write_files
+from tests.workflows import MOVING, Workflow, read_script
 
 MAKES = """
 import os, sys
@@ -33,15 +31,10 @@ sys.stdin.read()
 class Process:
     """Another process that has made a directory."""
 
-    def __init__(self, *arguments: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", MAKES, *arguments],
-            env=environment_of(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+    def __init__(self, workflow: Workflow, *arguments: str) -> None:
+        self._process = workflow.start("-c", MAKES, *arguments)
         assert self._process.stdout is not None
-        self.directory = Path(self._process.stdout.readline().decode().rstrip("\n"))
+        self.directory = Path(self._process.stdout.readline().rstrip("\n"))
 
     def kill(self) -> None:
         """Kills it, but not what it has forked."""
@@ -54,8 +47,8 @@ class Process:
 
 
 @pytest.fixture(name="other")
-def _other() -> Iterator[Process]:
-    process = Process()
+def _other(workflow: Workflow) -> Iterator[Process]:
+    process = Process(workflow)
     yield process
     process.end()
 
@@ -85,13 +78,13 @@ def test_the_directory_of_a_process_that_lives_stays(other: Process) -> None:
 
 
 def test_a_process_that_has_lost_its_locks_keeps_its_directories(
-    tmp_path: Path,
+    workflow: Workflow, tmp_path: Path
 ) -> None:
     directory = TemporaryDirectory(str(tmp_path))
     # A lock is lost with any descriptor of its file that is closed.
     (Path(directory.path) / ".lock").read_bytes()
 
-    run_python("-c", MAKES, str(tmp_path), directory=tmp_path)
+    workflow.python("-c", MAKES, tmp_path)
 
     assert names_in(tmp_path) == {Path(directory.path).name}
 
@@ -108,8 +101,10 @@ def test_what_another_machine_has_made_stays(other: Process) -> None:
     shutil.rmtree(other.directory)
 
 
-def test_a_forked_child_does_not_keep_what_its_parent_has_left(tmp_path: Path) -> None:
-    parent = Process(str(tmp_path), "fork")
+def test_a_forked_child_does_not_keep_what_its_parent_has_left(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    parent = Process(workflow, str(tmp_path), "fork")
     try:
         parent.kill()
 
@@ -158,38 +153,21 @@ if __name__ == "__main__":
     hang()
 """
 
-CONFIG = """
-import bandsaw
-from bandsaw.advices.subprocess import SubprocessAdvice
-
-configuration = bandsaw.Configuration()
-configuration.add_advice_chain(SubprocessAdvice())
-"""
-
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("is_chosen", [False, True])
 def test_a_child_removes_what_its_killed_parent_leaves(
-    tmp_path: Path, number: signal.Signals, is_chosen: bool
+    workflow: Workflow, tmp_path: Path, number: signal.Signals, is_chosen: bool
 ) -> None:
-    temporary, config = Path(tempfile.gettempdir()), CONFIG
+    temporary, config = Path(tempfile.gettempdir()), MOVING
     if is_chosen:
         temporary = tmp_path / "chosen"
         temporary.mkdir()
         config += f"configuration.set_temp_directory({str(temporary)!r})\n"
-    write_files(
-        tmp_path,
-        {"workflow.py": WORKFLOW, "bandsaw_config.py": config},
-    )
-    process = subprocess.Popen(
-        [sys.executable, "workflow.py"],
-        cwd=str(tmp_path),
-        env=environment_of(),
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    workflow.write_script(WORKFLOW, config)
+    process = workflow.start("workflow.py", start_new_session=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == b"hanging\n"
+    assert process.stdout.readline() == "hanging\n"
     assert names_in(temporary) != set()
 
     process.send_signal(number)
@@ -198,45 +176,11 @@ def test_a_child_removes_what_its_killed_parent_leaves(
     wait_until(lambda: names_in(temporary) == set())
 
 
-POOL = """
-import multiprocessing
-import os
-import bandsaw
-
-@bandsaw.task(config="bandsaw_config")
-def nothing():
-    pass
-
-def work(connection):
-    directory = bandsaw.get_configuration().temporary_directory
-    (directory / "file").touch()
-    connection.send(str(directory))
-    connection.recv()
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context({method!r})
-    ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=[theirs])
-    process.start()
-    found = ours.recv()
-    process.kill()
-    process.join()
-    print(os.path.exists(found))
-"""
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_what_a_killed_process_of_a_pool_leaves_is_removed_at_the_end(
-    tmp_path: Path, method: str
+    workflow: Workflow, method: str
 ) -> None:
-    write_files(
-        tmp_path,
-        {
-            "workflow.py": POOL.format(method=method),
-            "bandsaw_config.py": "import bandsaw\n"
-            "configuration = bandsaw.Configuration()\n",
-        },
-    )
+    script = read_script("killed_in_a_pool.py")
 
     # conftest looks for what is left.
-    assert run_python("workflow.py", directory=tmp_path).stdout == "True\n"
+    assert workflow.run(script, method).stdout == "True\n"

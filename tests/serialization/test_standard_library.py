@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.interpreters import installed_pythons, with_the_newest_python_only
+from tests.workflows import Workflow
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("standard_library.py")
 
 # What another Python makes of something else, by the text of the error
@@ -37,7 +35,7 @@ GIVEN_UP = {
 }
 
 
-def outcomes(directory: Path) -> dict[tuple[str, str, str], str]:
+def outcomes(workflow: Workflow) -> dict[tuple[str, str, str], str]:
     """Let each Python read what all Pythons write.
 
     Returns:
@@ -45,15 +43,13 @@ def outcomes(directory: Path) -> dict[tuple[str, str, str], str]:
         that is not the same was read.
     """
     pythons = installed_pythons()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TZ": "UTC"}
 
-    def run_all(*arguments: str, own: bool = False) -> dict[str, bytes]:
+    def run_all(*arguments: str, own: bool = False) -> dict[str, str]:
         running = {
-            version: subprocess.Popen(
-                [str(python), str(SCRIPT), *arguments, *([version] if own else [])],
-                cwd=str(directory),
-                env=environment,
-                stdout=subprocess.PIPE,
+            version: workflow.start(
+                *(SCRIPT, *arguments, *([version] if own else [])),
+                python=python,
+                environment={"TZ": "UTC"},
             )
             for version, python in pythons.items()
         }
@@ -72,11 +68,11 @@ def outcomes(directory: Path) -> dict[tuple[str, str, str], str]:
 
 @with_the_newest_python_only
 def test_values_of_the_standard_library_cross_between_all_pythons(
-    tmp_path: Path,
+    workflow: Workflow,
 ) -> None:
     wrong: dict[str, Any] = {}
     met = set()
-    for (writer, reader, name), outcome in outcomes(tmp_path).items():
+    for (writer, reader, name), outcome in outcomes(workflow).items():
         for pattern, text in {**REFUSED, **GIVEN_UP}.items():
             if pattern == name or (pattern in GIVEN_UP and re.fullmatch(pattern, name)):
                 met.add(pattern)

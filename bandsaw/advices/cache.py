@@ -64,6 +64,9 @@ class CachingAdvice(Advice):
         compare_python: Whether results of another version of Python do not count.
         wait: How long a call waits, in seconds, while the same call is being computed
             by another thread or process of this machine. 0 for not at all.
+        verify: Whether large buffers are compared with their checksums when a process
+            uses a result for the first time, and not only when the time or the size of
+            its file has changed.
 
     Attributes:
         directory: Where the files are; only there if it was given.
@@ -86,6 +89,7 @@ class CachingAdvice(Advice):
         code: str = "reachable",
         compare_python: bool = False,
         wait: float = 600.0,
+        verify: bool = False,
     ) -> None:
         if (directory is None) == (store is None):
             raise ConfigurationError(
@@ -101,8 +105,8 @@ class CachingAdvice(Advice):
             store = LocalStore(directory)
         assert store is not None
         self.store = store
-        self._results = ResultStore(store, max_size, max_age)
-        self._signed_results = ResultStore(store.signed(), max_size, max_age)
+        self._results = ResultStore(store, max_size, max_age, verify)
+        self._signed_results = ResultStore(store.signed(), max_size, max_age, verify)
         self._code = code
         self._compare_python = compare_python
         self._wait = wait

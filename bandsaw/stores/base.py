@@ -73,6 +73,40 @@ class Store(ABC):
             OSError: If they cannot be written. What was there before is still there.
         """
 
+    def write_dated(self, name: str, pieces: Sequence[Content], written: float) -> None:
+        """Keep bytes under a name, and the time that shows later if they were changed.
+
+        Args:
+            name: The name.
+            pieces: The bytes, one piece after the other.
+            written: A time in seconds since the epoch, as exact as milliseconds.
+
+        Raises:
+            OSError: If they cannot be written. What was there before is still there.
+        """
+        self.write(name, pieces)
+
+    def is_unchanged(self, content: Content, written: float) -> bool:
+        """Tell, without comparing them, if bytes that were read are as written.
+
+        Args:
+            content: What `read` has returned.
+            written: The time that was given when they were written.
+
+        Returns:
+            Whether they are; also `False` if that cannot be told.
+        """
+        return False
+
+    def note_compared(self, name: str, content: Content, written: float) -> None:
+        """Remember that bytes which were read have been compared, and are as written.
+
+        Args:
+            name: The name.
+            content: What `read` has returned.
+            written: The time that was given when they were written.
+        """
+
     @abstractmethod
     def remove(self, name: str) -> bool:
         """Remove what is kept under a name; what is being read stays readable.

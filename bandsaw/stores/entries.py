@@ -63,21 +63,21 @@ class Entry:
             self.value = content[: int(footer[_VALUE_SIZE:_RECORD_SIZE], 16)]
         except ValueError:
             raise DamagedEntryError("its last line is damaged") from None
-        has_buffers = footer[_BUFFERS : _CHECKSUM - 1] == _WITH_BUFFERS
-        if has_buffers:
+        if self.has_buffers:
             checksum = sha256(content[: self._record_end])
             checksum.update(footer[:_CHECKSUM])
         else:
             checksum = sha256(content[: _CHECKSUM - _FOOTER_SIZE])
         if footer[_CHECKSUM:] != f"{checksum.hexdigest()}\n".encode():
             raise DamagedEntryError("its checksum does not fit")
-        if has_buffers:
+        if self.has_buffers:
             offset, length, _ = self.record["buffers"][-1]
             if offset + length != len(content) - _FOOTER_SIZE:
                 raise DamagedEntryError("it is not as long as it was")
 
     @property
-    def _has_buffers(self) -> bool:
+    def has_buffers(self) -> bool:
+        """Whether there are bytes that `verify` alone checks."""
         return self._footer[_BUFFERS : _CHECKSUM - 1] == _WITH_BUFFERS
 
     @property
@@ -87,6 +87,11 @@ class Entry:
         except ValueError:
             raise DamagedEntryError("its last line is damaged") from None
         return len(self.value) + size
+
+    @property
+    def checksum(self) -> str:
+        """The checksum of all but the buffers, whose own it covers, in hex digits."""
+        return self._footer[_CHECKSUM:-1].decode("ascii")
 
     @property
     def arguments(self) -> str:
@@ -115,7 +120,7 @@ class Entry:
     @property
     def buffers(self) -> Sequence[memoryview]:
         """What the serializer left out. These bytes are checked by `verify` only."""
-        if self._footer[_BUFFERS] != _WITH_BUFFERS[0]:
+        if not self.has_buffers:
             return ()
         view = memoryview(self.content)
         table = self.record["buffers"]
@@ -127,7 +132,7 @@ class Entry:
         Raises:
             DamagedEntryError: If it was changed.
         """
-        if not self._has_buffers:
+        if not self.has_buffers:
             return
         view = memoryview(self.content)
         for offset, size, digest in self.record["buffers"]:

@@ -7,9 +7,10 @@ import os
 import re
 from hashlib import sha256
 
-from ..exceptions import MissingExtraError
+from ..exceptions import DamagedEntryError, MissingExtraError
 from ..runtime.home import home_directory
 from .base import Item, Store, check_name
+from .entries import Entry, has_footer
 from .local import LocalStore
 
 TYPE_CHECKING = False
@@ -56,7 +57,10 @@ class FsspecStore(Store):
         self._copy = LocalStore(copy)
 
     def read(self, name: str) -> Content | None:
-        """Return what is kept under a name, from the copy if it is there."""
+        """Return what is kept under a name, from the copy if it is there.
+
+        What is received is compared with its checksums before it is kept.
+        """
         content = self._copy.read(name)
         if content is not None:
             return content
@@ -65,13 +69,44 @@ class FsspecStore(Store):
                 far: bytes = self._files.cat_file(self._path(name))
             except (FileNotFoundError, NotADirectoryError):
                 return None
+            has_checksums = has_footer(far)
+            is_part = not has_checksums and len(far) != self._files.size(
+                self._path(name)
+            )
+        if is_part:
+            raise DamagedEntryError("only a part of it was received")
+        entry = Entry(far) if has_checksums else None
+        if entry is not None:
+            entry.verify()
         with contextlib.suppress(OSError):
-            self._copy.write(name, [far])
+            if entry is not None and entry.has_buffers:
+                self._copy.write_dated(name, [far], entry.created)
+            else:
+                self._copy.write(name, [far])
             return self._copy.read(name)
         return far
 
     def write(self, name: str, pieces: Sequence[Content]) -> None:
         """Write the bytes at the URL, and into the copy."""
+        self._write_far(name, pieces)
+        with contextlib.suppress(OSError):
+            self._copy.write(name, pieces)
+
+    def write_dated(self, name: str, pieces: Sequence[Content], written: float) -> None:
+        """Write the bytes at the URL, and give the file of the copy the time."""
+        self._write_far(name, pieces)
+        with contextlib.suppress(OSError):
+            self._copy.write_dated(name, pieces, written)
+
+    def is_unchanged(self, content: Content, written: float) -> bool:
+        """Tell if a file of the copy has the time that it was given."""
+        return self._copy.is_unchanged(content, written)
+
+    def note_compared(self, name: str, content: Content, written: float) -> None:
+        """Give a file of the copy its time again, or remember it in this process."""
+        self._copy.note_compared(name, content, written)
+
+    def _write_far(self, name: str, pieces: Sequence[Content]) -> None:
         path = self._path(check_name(name))
         # An object store shows an object when it is whole. A file system has to be
         # told to.
@@ -87,8 +122,6 @@ class FsspecStore(Store):
                 with contextlib.suppress(Exception):
                     self._files.rm_file(beside)
                 raise
-        with contextlib.suppress(OSError):
-            self._copy.write(name, pieces)
 
     def remove(self, name: str) -> bool:
         """Remove the bytes at the URL, and from the copy."""

@@ -39,6 +39,12 @@ _MOST_NAMES = 10_000
 # A longer file is mapped.
 _LONGEST_READ = 1 << 16
 
+# So many files are remembered whose bytes were compared.
+_MOST_COMPARED = 10_000
+
+# A file that was changed just now may be changed again without a change of its time.
+_YOUNG_NS = 2 * 10**9
+
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -64,6 +70,8 @@ class LocalStore(Store):
         self._checked_parents: set[str] = set()
         self._locks: Locks | None = None
         self._uses = _Uses(self._root)
+        # What identifies files whose bytes were compared, and that have another time.
+        self._compared: set[tuple[int, ...]] = set()
         self._are_rights_significant = True
         self._signed: LocalStore | None = None
 
@@ -93,12 +101,53 @@ class LocalStore(Store):
             if len(content) < _LONGEST_READ:
                 return content
             # Copy-on-write: changes are not seen elsewhere.
-            return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+            mapping = _Mapping(descriptor, 0, access=mmap.ACCESS_COPY)
+            mapping.status = os.fstat(descriptor)
+            return memoryview(mapping)
         finally:
             os.close(descriptor)
 
     def write(self, name: str, pieces: Sequence[Content]) -> None:
         """Write the bytes into a file beside and rename it."""
+        self._write(name, pieces, None)
+
+    def write_dated(self, name: str, pieces: Sequence[Content], written: float) -> None:
+        """Write the bytes, and give the file the time."""
+        self._write(name, pieces, _nanoseconds(written))
+
+    def is_unchanged(self, content: Content, written: float) -> bool:
+        """Tell if a mapped file has the time that it was given, or was compared."""
+        mapping = getattr(content, "obj", None)
+        if not isinstance(mapping, _Mapping):
+            return False
+        status = mapping.status
+        if status.st_mtime_ns == _nanoseconds(written):
+            return True
+        return _identity(status) in self._compared
+
+    def note_compared(self, name: str, content: Content, written: float) -> None:
+        """Give a mapped file its time again, or remember it in this process."""
+        mapping = getattr(content, "obj", None)
+        if not isinstance(mapping, _Mapping):
+            return
+        status = mapping.status
+        with contextlib.suppress(OSError):
+            descriptor = os.open(f"{self._root}/{name}", _READ_FLAGS)
+            try:
+                # It may be another file by now, or have been changed.
+                if _identity(os.fstat(descriptor)) != _identity(status):
+                    return
+                _set_time(descriptor, _nanoseconds(written))
+                status = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        is_young = abs(time.time_ns() - status.st_mtime_ns) < _YOUNG_NS
+        if status.st_mtime_ns != _nanoseconds(written) and not is_young:
+            if len(self._compared) >= _MOST_COMPARED:
+                self._compared.clear()
+            self._compared.add(_identity(status))
+
+    def _write(self, name: str, pieces: Sequence[Content], when: int | None) -> None:
         parent = name[: name.rfind("/")]
         if parent not in self._checked_parents:
             self._check(name)
@@ -113,6 +162,10 @@ class LocalStore(Store):
         try:
             try:
                 _write_all(descriptor, pieces)
+                if when is not None:
+                    _set_time(descriptor, when)
+                    # What is not compared has to be on the disk before its name is.
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             os.replace(temporary, path)
@@ -233,6 +286,27 @@ class LocalStore(Store):
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.directory)!r})"
+
+
+class _Mapping(mmap.mmap):
+    """A mapped file, with its status when it was opened."""
+
+    status: os.stat_result
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _nanoseconds(seconds: float) -> int:
+    """Return a time that is as exact as milliseconds."""
+    return round(seconds * 1000) * 10**6
+
+
+def _set_time(descriptor: int, nanoseconds: int) -> None:
+    # Where that is not allowed, the bytes are compared when they are read.
+    with contextlib.suppress(OSError):
+        os.utime(descriptor, ns=(nanoseconds, nanoseconds))
 
 
 def _mend(mode: str, path: str) -> str:

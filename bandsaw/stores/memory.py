@@ -28,6 +28,10 @@ class MemoryStore(Store):
         """Return what is kept under a name."""
         return self._contents.get(check_name(name))
 
+    def is_unchanged(self, content: Content, written: float) -> bool:
+        """Trust the memory."""
+        return True
+
     def write(self, name: str, pieces: Sequence[Content]) -> None:
         """Keep the bytes."""
         content = b"".join(pieces)

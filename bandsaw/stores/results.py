@@ -15,6 +15,7 @@ from io import BytesIO
 from ..exceptions import DamagedEntryError, UntrustedDirectoryError
 from ..fingerprint import is_immutable
 from ..result import Result
+from ..runtime.fork import call_in_child
 from ..serialization import PickleSerializer
 from ..serialization.buffers import contiguous
 from .entries import Entry, has_footer, pack
@@ -104,6 +105,8 @@ class ResultStore:
         store: Where the entries are.
         max_size: How much the store may hold, in bytes or as text like ``"10 GB"``.
         max_age: How old a result may be, in seconds or as text like ``"30 days"``.
+        verify: Whether large buffers are compared when this process uses a result for
+            the first time, and not only when its file seems to have been changed.
 
     Raises:
         ConfigurationError: If a text makes no sense.
@@ -114,6 +117,7 @@ class ResultStore:
         store: Store,
         max_size: float | str | None = None,
         max_age: float | str | None = None,
+        verify: bool = False,
     ) -> None:
         self._store = store
         self._bounds = Bounds(store, max_size, max_age)
@@ -121,6 +125,12 @@ class ResultStore:
         # kept if it cannot be changed.
         self._checked: dict[str, tuple[bytes, CacheKey, Entry, tuple[Any, ...]]] = {}
         self._documents: set[str | None] = set()
+        self._verify = verify
+        self._begin_anew()
+        call_in_child(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._verified: set[tuple[str, str]] = set()
 
     def get(self, key: CacheKey, serializer: Serializer) -> Result | Miss:
         """Return a result for use, which decides what is removed first.
@@ -208,6 +218,8 @@ class ResultStore:
                 reason = self._reason_against(entry, key)
                 if reason is not None:
                     return Miss(name, reason)
+                if entry.has_buffers:
+                    self._compare_buffers(name, entry)
                 reader = _bound(serializer, key, entry.created)
                 value = reader.deserialize_with_buffers(entry.value, entry.buffers)
                 self._remember(name, entry, key, _constant_of(value, serializer))
@@ -223,6 +235,20 @@ class ResultStore:
         if entry.arguments != key.arguments or entry.code != key.code:
             return OTHER_CODE
         return TOO_OLD if self._bounds.is_over(entry.created) else None
+
+    def _compare_buffers(self, name: str, entry: Entry) -> None:
+        """Compare the buffers of an entry with their checksums, if that is necessary.
+
+        Raises:
+            DamagedEntryError: If they were changed.
+        """
+        version = name, entry.checksum
+        is_due = self._verify and version not in self._verified
+        if not is_due and self._store.is_unchanged(entry.content, entry.created):
+            return
+        entry.verify()
+        self._store.note_compared(name, entry.content, entry.created)
+        self._verified.add(version)
 
     def _remember(
         self, name: str, entry: Entry, key: CacheKey, constant: tuple[Any, ...]
@@ -257,8 +283,8 @@ class ResultStore:
             SerializationError: If the result cannot be written.
         """
         stream = BytesIO()
-        # As exactly as the entry says it
-        created = round(time.time(), 3)
+        # As exactly as the entry says it, and not later than now.
+        created = int(time.time() * 1000) / 1000
         writer = _bound(serializer, key, created)
         buffers = writer.serialize_with_buffers(result, stream)
         pieces = pack(
@@ -271,7 +297,10 @@ class ResultStore:
         )
         if description.record["document"] not in self._documents:
             self._put_document(description)
-        self._store.write(miss.name, pieces)
+        if buffers:
+            self._store.write_dated(miss.name, pieces, created)
+        else:
+            self._store.write(miss.name, pieces)
         self._bounds.added(sum(map(len, pieces)))
 
     def _put_document(self, description: Description) -> None:

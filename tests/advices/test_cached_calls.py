@@ -21,6 +21,7 @@ from bandsaw.exceptions import (
     UntrustedDirectoryError,
 )
 from bandsaw.execution import Execution
+from bandsaw.result import Result
 from bandsaw.serialization import SignedSerializer
 from bandsaw.session import Session
 from bandsaw.stores import LocalStore, MemoryStore
@@ -403,6 +404,102 @@ def test_dates_come_back_mapped(make: Any) -> None:
 
     assert numpy.array_equal(task(), dates)
     assert task().dtype == dates.dtype
+
+
+LARGE = bytes(range(256)) * 1000
+
+
+class Buffers(PickleSerializer):
+    """Leaves bytes out, as it leaves out the buffers of arrays."""
+
+    def serialize_with_buffers(self, value: Any, stream: Any) -> Any:
+        super().serialize_with_buffers(Result(None), stream)
+        return [memoryview(value.value)]
+
+    def deserialize_with_buffers(self, content: Any, buffers: Any) -> Any:
+        return Result(bytes(buffers[0]))
+
+
+@pytest.fixture(name="entry_with_buffers")
+def _entry_with_buffers(
+    make: Any, configuration: Configuration, tmp_path: Path
+) -> tuple[Any, Path]:
+    """A task whose result is large, and the entry of a call of it."""
+    configuration.set_serializer(Buffers())
+    task = make(give)
+    task(LARGE)
+    (path,) = entries(tmp_path)
+    return task, path
+
+
+def damage(path: Path) -> None:
+    """Overwrites a byte in the middle, and changes no more than that."""
+    with open(path, "r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        old = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([old[0] ^ 1]))
+
+
+def test_damage_inside_of_a_large_buffer_is_a_warning_and_a_miss(
+    entry_with_buffers: tuple[Any, Path],
+) -> None:
+    task, path = entry_with_buffers
+    damage(path)
+
+    with pytest.warns(RuntimeWarning, match=r"256000 bytes at \d+ were changed"):
+        assert task(LARGE) == LARGE
+    assert task(LARGE) == LARGE
+    assert computed == [LARGE, LARGE]
+
+
+def test_a_large_result_whose_file_has_another_time_is_compared_once(
+    entry_with_buffers: tuple[Any, Path],
+) -> None:
+    task, path = entry_with_buffers
+    written = path.stat().st_mtime_ns
+    os.utime(path, (1, 1))
+
+    assert task(LARGE) == LARGE
+    assert computed == [LARGE]
+    assert path.stat().st_mtime_ns == written
+
+
+def test_the_first_use_of_a_process_compares_a_large_result_when_asked_to(
+    entry_with_buffers: tuple[Any, Path], make: Any
+) -> None:
+    task, path = entry_with_buffers
+    written = path.stat().st_mtime_ns
+    damage(path)
+    os.utime(path, ns=(written, written))
+    assert task(LARGE) != LARGE
+
+    verifying = make(give, verify=True)
+    with pytest.warns(RuntimeWarning, match="were changed"):
+        assert verifying(LARGE) == LARGE
+    assert verifying(LARGE) == LARGE
+    assert computed == [LARGE, LARGE]
+
+
+def test_a_forked_process_compares_a_large_result_itself_when_asked_to(
+    entry_with_buffers: tuple[Any, Path], make: Any
+) -> None:
+    _, path = entry_with_buffers
+    task = make(give, verify=True)
+    assert task(LARGE) == LARGE
+    written = path.stat().st_mtime_ns
+    damage(path)
+    os.utime(path, ns=(written, written))
+
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            with pytest.warns(RuntimeWarning, match="were changed"):
+                status = 0 if task(LARGE) == LARGE else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_result_that_is_too_old_is_computed_again(make: Any) -> None:

@@ -41,10 +41,11 @@ def failing(function):
 
 
 write = os.write
-for name in ("open", "write", "close", "replace", "mkdir", "unlink", "fstat", "lstat"):
+names = "open write close replace mkdir unlink fstat lstat fsync".split()
+for name in names:
     setattr(os, name, failing(getattr(os, name)))
 try:
-    store.write("task/a", [b"new" * size, b"!"])
+    store.write_dated("task/a", [b"new" * size, b"!"], 1234.5)
 except OSError as error:
     status = 3 if error.args[1:] == ("injected",) else 4
 else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +142,81 @@ def test_a_large_file_is_mapped_and_written_by_nobody_else(tmp_path: Path) -> No
     assert not content.readonly
     content[:3] = b"new"
     assert (tmp_path / "task" / "a").read_bytes() == LARGE
+
+
+def test_a_dated_file_is_unchanged_as_long_as_it_has_its_time(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.write_dated("task/a", [LARGE], 1234.567)
+    content = store.read("task/a")
+    assert content is not None
+    assert store.is_unchanged(content, 1234.567)
+    assert not store.is_unchanged(content, 1234.568)
+    (tmp_path / "task" / "a").write_bytes(LARGE)
+    content = store.read("task/a")
+    assert content is not None
+    assert not store.is_unchanged(content, 1234.567)
+
+    store.note_compared("task/a", content, 1234.567)
+
+    assert (tmp_path / "task" / "a").stat().st_mtime_ns == 1234_567_000_000
+    content = store.read("task/a")
+    assert content is not None
+    assert store.is_unchanged(content, 1234.567)
+
+
+def test_a_file_that_was_changed_while_it_was_compared_is_compared_again(
+    tmp_path: Path,
+) -> None:
+    store = LocalStore(tmp_path)
+    store.write("task/a", [LARGE])
+    content = store.read("task/a")
+    assert content is not None
+    os.utime(tmp_path / "task" / "a", (1, 1))
+
+    store.note_compared("task/a", content, 1234.567)
+
+    assert (tmp_path / "task" / "a").stat().st_mtime == 1
+
+
+def test_a_file_that_cannot_be_dated_is_remembered_in_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    store = LocalStore(tmp_path)
+    store.write("task/a", [LARGE])
+    os.utime(tmp_path / "task" / "a", (1, 1))
+    content = store.read("task/a")
+    assert content is not None
+    # Root may give any file another time.
+    monkeypatch.setattr(os, "utime", refuse)
+
+    store.note_compared("task/a", content, 1234.567)
+
+    content = store.read("task/a")
+    assert content is not None
+    assert store.is_unchanged(content, 1234.567)
+    assert not LocalStore(tmp_path).is_unchanged(content, 1234.567)
+    (tmp_path / "task" / "a").write_bytes(LARGE)
+    content = store.read("task/a")
+    assert content is not None
+    assert not store.is_unchanged(content, 1234.567)
+
+
+def test_a_dated_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synchronized: list[list[str]] = []
+
+    def note(descriptor: int) -> None:
+        synchronized.append(os.listdir(tmp_path / "task"))
+
+    # What a crash of the machine leaves cannot be seen otherwise.
+    monkeypatch.setattr(os, "fsync", note)
+    LocalStore(tmp_path).write_dated("task/a", [LARGE], 1234.567)
+
+    assert [name.startswith(".writing-") for (name,) in synchronized] == [True]
 
 
 def test_a_store_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:

@@ -41,7 +41,17 @@ def failing(function):
 
 
 write = os.write
-names = "open write close replace mkdir unlink fstat lstat fsync".split()
+names = [
+    "open",
+    "write",
+    "close",
+    "replace",
+    "mkdir",
+    "unlink",
+    "fstat",
+    "lstat",
+    "fsync",
+]
 for name in names:
     setattr(os, name, failing(getattr(os, name)))
 try:

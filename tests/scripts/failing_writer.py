@@ -41,18 +41,8 @@ def failing(function):
 
 
 write = os.write
-names = [
-    "open",
-    "write",
-    "close",
-    "replace",
-    "mkdir",
-    "unlink",
-    "fstat",
-    "lstat",
-    "fsync",
-]
-for name in names:
+file_calls = ["open", "write", "close", "replace", "mkdir", "unlink"]
+for name in [*file_calls, "fstat", "lstat", "fsync"]:
     setattr(os, name, failing(getattr(os, name)))
 try:
     store.write_dated("task/a", [b"new" * size, b"!"], 1234.5)

@@ -63,10 +63,13 @@ SESSIONS = [
     for serializer, name, moment in [file.stem.split("-")]
 ]
 # The form, the serializer and the name of the call
-CACHES = [
+KEPT = [
     (cache.parent.parent.parent.name, cache.parent.name, cache.name)
     for cache in sorted(FORMS.glob("*/caches/*/*"))
 ]
+# Their signatures do not cover the time of writing.
+REFUSED = [case for case in KEPT if case[0] == "1" and case[1].startswith("signed")]
+CACHES = [case for case in KEPT if case not in REFUSED]
 
 
 # Values
@@ -216,6 +219,23 @@ def test_a_call_is_answered_from_a_stored_entry(
     assert described(result.value) == described(expected)
 
 
+@pytest.mark.parametrize(("form", "serializer", "name"), parameters(REFUSED))
+def test_an_entry_with_a_signature_of_an_earlier_kind_is_a_miss_with_a_warning(
+    form: str, serializer: str, name: str, tmp_path: Path
+) -> None:
+    kept = values.KEPT[name]
+    expected = kept.function(kept.value())
+    cache = copy_of_cache(form, serializer, name, tmp_path)
+    session = session_of_call(
+        cache, serializer, kept.function, kept.value(), kept.cache
+    )
+
+    with pytest.warns(RuntimeWarning, match="is not signed"):
+        result = session.initiate()
+
+    assert described(result.value) == described(expected)
+
+
 @pytest.mark.parametrize(
     ("form", "serializer"),
     parameters(case[:2] for case in CACHES if case[-1] == "small"),
@@ -273,7 +293,7 @@ def test_all_that_is_expected_is_stored_in_some_form() -> None:
         for name, call in values.SESSIONS.items()
         for moment in call.moments
     }
-    assert {(name, serializer) for _, serializer, name in CACHES} == {
+    assert {(name, serializer) for _, serializer, name in KEPT} == {
         (name, serializer)
         for name, kept in values.KEPT.items()
         for serializer in kept.serializers

@@ -20,13 +20,14 @@ from _thread import _local
 from _weakref import ref
 
 from .fork import Lock, call_at_reset, call_in_child
+from .inheritance import Inherited, ReplacedMethods
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from logging import Logger, LogRecord
     from types import ModuleType
-    from typing import Any, Callable, Iterator, Protocol
+    from typing import Any, Callable, ContextManager, Iterator, Protocol
 
     Method = Callable[..., Any]
 
@@ -63,9 +64,6 @@ _of_context: contextvars.ContextVar[tuple[Observer, ...]] = contextvars.ContextV
     "bandsaw_log_observers"
 )
 
-# Attribute of a thread: weak references to the observers of the context that started it
-_INHERITED = "_bandsaw_log_observers"
-
 
 class _Forced(_local):
     """The logger and level that were last enabled only for the sake of observers."""
@@ -82,7 +80,7 @@ class _Capture:
         self.observers: list[Observer] = []
         self.forwarding: Forwarding | None = None
         self.forced = _Forced()
-        self._methods: dict[tuple[type, str], _Replaced] = {}
+        self._methods = ReplacedMethods()
         self._finder = _LoggingFinder()
 
     def change(self) -> None:
@@ -99,28 +97,18 @@ class _Capture:
     def _replace_methods(self) -> None:
         from logging import Logger
 
-        self._replace(Logger, "isEnabledFor", _enabled_for_observers_too)
-        self._replace(Logger, "callHandlers", _shown_to_observers)
+        self._methods.replace(Logger, "isEnabledFor", _enabled_for_observers_too)
+        self._methods.replace(Logger, "callHandlers", _shown_to_observers)
         if self.observers:
-            from concurrent.futures import ThreadPoolExecutor
-            from threading import Thread
-
-            self._replace(Thread, "start", _starting_with_observers)
-            self._replace(ThreadPoolExecutor, "submit", _submitting_with_observers)
-
-    def _replace(
-        self, owner: type, name: str, wrap: Callable[[Method], Method]
-    ) -> None:
-        replaced = self._methods.get((owner, name))
-        if replaced is None or not replaced.put_in():
-            replaced = self._methods[owner, name] = _Replaced(owner, name, wrap)
-            replaced.put_in()
+            # Work for a pool may come from several sessions, also for its first time.
+            import concurrent.futures.thread  # noqa: F401
+        _inherited.switch(bool(self.observers))
 
     def put_back(self) -> None:
         """Leave nothing behind."""
         self._stop_waiting()
-        for replaced in self._methods.values():
-            replaced.put_back()
+        self._methods.put_back()
+        _inherited.switch(False)
 
     def _stop_waiting(self) -> None:
         with contextlib.suppress(ValueError):
@@ -135,49 +123,6 @@ class _Capture:
         """Take no records."""
         self.forwarding = None
         self.forget_observers()
-
-
-class _Replaced:
-    """A method of a class that is replaced by one that does more.
-
-    Args:
-        owner: The class.
-        name: The name of the method.
-        wrap: Makes the new one of the old one.
-    """
-
-    def __init__(
-        self, owner: type, name: str, wrap: Callable[[Method], Method]
-    ) -> None:
-        from functools import wraps
-
-        self._owner = owner
-        self._name = name
-        self._original: Method = getattr(owner, name)
-        self._in_use = False
-        wrapped = wrap(self._original)
-
-        @wraps(self._original)
-        def replacement(*args: Any, **kwargs: Any) -> Any:
-            # What has replaced the method in the meantime may call this one for ever.
-            return (wrapped if self._in_use else self._original)(*args, **kwargs)
-
-        self._replacement = replacement
-
-    def put_in(self) -> bool:
-        """Replace the method, or tell that it is another one by now."""
-        if not self._in_use:
-            if getattr(self._owner, self._name) is not self._original:
-                return False
-            self._in_use = True
-            setattr(self._owner, self._name, self._replacement)
-        return True
-
-    def put_back(self) -> None:
-        """Put the method back, unless something else has replaced it, too."""
-        self._in_use = False
-        if getattr(self._owner, self._name) is self._replacement:
-            setattr(self._owner, self._name, self._original)
 
 
 class _LoggingFinder:
@@ -204,6 +149,17 @@ class _LoggingFinder:
         return spec
 
 
+def _references() -> tuple[ref[Observer], ...]:
+    return tuple(map(ref, current_observers()))
+
+
+def _within(references: tuple[ref[Observer], ...]) -> ContextManager[None]:
+    observers = (reference() for reference in references)
+    return only_observed_by(tuple(o for o in observers if o is not None))
+
+
+# Weak references, so that a thread which goes on does not keep observers alive.
+_inherited = Inherited(_references, _within)
 _capture = _Capture()
 call_in_child(_capture.forget_observers)
 call_at_reset(_capture.reset)
@@ -263,10 +219,7 @@ def current_observers() -> tuple[Observer, ...]:
     try:
         observers: tuple[Observer | None, ...] = _of_context.get()
     except LookupError:
-        threading = sys.modules.get("threading")
-        if threading is None:
-            return ()
-        references = getattr(threading.current_thread(), _INHERITED, ())
+        references = _inherited.of_thread() or ()
         observers = tuple(reference() for reference in references)
     return tuple(o for o in observers if o is not None and o.is_open)
 
@@ -321,37 +274,3 @@ def _shown_to_observers(original: Method) -> Method:
             original(logger, record)
 
     return call_handlers
-
-
-def _references() -> tuple[ref[Observer], ...]:
-    return tuple(map(ref, current_observers()))
-
-
-def _starting_with_observers(original: Method) -> Method:
-    def start(thread: Any, *args: Any, **kwargs: Any) -> Any:
-        setattr(thread, _INHERITED, _references())
-        return original(thread, *args, **kwargs)
-
-    return start
-
-
-def _submitting_with_observers(original: Method) -> Method:
-    # The threads of a pool outlive the context that happened to start them, and work
-    # for all. So what is submitted carries the observers of where it is submitted.
-    def submit(executor: Any, *args: Any, **kwargs: Any) -> Any:
-        if not args:
-            return original(executor, **kwargs)
-        return original(executor, _call_with_observers, _references(), args, kwargs)
-
-    return submit
-
-
-def _call_with_observers(
-    references: tuple[ref[Observer], ...],
-    call: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    function, *args = call
-    observers = (reference() for reference in references)
-    with only_observed_by(tuple(o for o in observers if o is not None)):
-        return function(*args, **kwargs)

@@ -19,7 +19,8 @@ import time
 from contextvars import ContextVar
 from zlib import crc32
 
-from ..runtime.fork import Lock, call_at_reset
+from ..runtime.fork import Lock, call_at_reset, call_in_child
+from ..runtime.inheritance import Inherited
 from ..runtime.registries import held_locks
 
 TYPE_CHECKING = False
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    Held = tuple["Locks", str]
 
 try:
     import fcntl
@@ -49,10 +49,12 @@ _HELD_ELSEWHERE = (errno.EACCES, errno.EAGAIN)
 # From the byte of a name to the one that marks it as wanted.
 _WANTED = 1 << 32
 
-# What is held by those on whose behalf something runs: its thread, the one that awaits
-# it, and the process that has sent it here.
-_held: ContextVar[tuple[Held, ...]] = ContextVar("held", default=())
+# The locks of those on whose behalf something runs: its thread, the one that awaits it,
+# and the process that has sent it here. Not set: those of what has started the thread.
+_held: ContextVar[tuple[_Lock, ...]] = ContextVar("held")
 
+# The locks that this process holds.
+_acquired: set[_Lock] = set()
 
 # By the real path of the lock file: two stores of one directory are one. They stay,
 # because a descriptor of a lock file must never be closed.
@@ -94,15 +96,15 @@ class Locks:
         """Lock a name on this machine; see `Store.alone`."""
         return _Lock(self, name, wait)
 
-    def _acquire(self, name: str, wait: float, held: Sequence[Held]) -> bool:
+    def _acquire(self, name: str, wait: float, held: Sequence[_Lock]) -> bool:
         self._begin_anew_in_forked_process()
         if self._try(name):
             return True
         if wait <= 0:
             return False
-        is_in_order = all(name > other for _, other in held)
-        for locks, _ in held:
-            locks._begin_anew_in_forked_process()
+        is_in_order = all(name > other.name for other in held)
+        for other in held:
+            other.locks._begin_anew_in_forked_process()
         deadline = time.monotonic() + wait
         pause = _SHORTEST_PAUSE
         self._want(name, 1)
@@ -111,7 +113,7 @@ class Locks:
                 if time.monotonic() >= deadline:
                     return False
                 if not is_in_order and any(
-                    locks._is_wanted(other) for locks, other in held
+                    other.locks._is_wanted(other.name) for other in held
                 ):
                     return False
                 time.sleep(pause)
@@ -195,32 +197,79 @@ class Locks:
 
 
 class _Lock:
-    """The lock of a name, held while it is entered."""
+    """The lock of a name, held while it is entered.
 
-    __slots__ = ("_locks", "_name", "_token", "_wait")
+    Attributes:
+        locks: The locks of its store.
+        name: The name.
+        is_held: Whether it is held.
+    """
+
+    __slots__ = ("_token", "_wait", "is_held", "locks", "name")
 
     def __init__(self, locks: Locks, name: str, wait: float) -> None:
-        self._locks = locks
-        self._name = name
+        self.locks = locks
+        self.name = name
+        self.is_held = False
         self._wait = wait
-        self._token: Token[tuple[Held, ...]] | None = None
+        self._token: Token[tuple[_Lock, ...]] | None = None
 
     def __enter__(self) -> bool:
-        held = _held.get()
-        is_alone = self._locks._acquire(self._name, self._wait, held)
-        if is_alone:
-            self._token = _held.set((*held, (self._locks, self._name)))
-        return is_alone
+        held = _current()
+        self.is_held = self.locks._acquire(self.name, self._wait, held)
+        if self.is_held:
+            self._token = _held.set((*held, self))
+            with _all_locks_guard:
+                _acquired.add(self)
+                _inherited.switch(True)
+        return self.is_held
 
     def __exit__(self, *error: object) -> None:
         if self._token is not None:
             _held.reset(self._token)
-            self._locks._release(self._name)
+            self.is_held = False
+            self.locks._release(self.name)
+            with _all_locks_guard:
+                _acquired.discard(self)
+                _inherited.switch(bool(_acquired))
+
+
+def _current() -> tuple[_Lock, ...]:
+    """Return the locks that are held on behalf of the current context."""
+    try:
+        held = _held.get()
+    except LookupError:
+        held = _inherited.of_thread() or ()
+    # A thread may go on after what has started it.
+    return tuple(lock for lock in held if lock.is_held)
+
+
+@contextlib.contextmanager
+def _on_behalf_of(held: tuple[_Lock, ...]) -> Iterator[None]:
+    token = _held.set(held)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+_inherited = Inherited(_current, _on_behalf_of)
+
+
+@call_in_child
+@call_at_reset
+def _forget_acquired() -> None:
+    _acquired.clear()
+    _inherited.switch(False)
 
 
 def held() -> list[tuple[str, str]]:
     """Return what is held on behalf of the caller, for another process to know."""
-    return [(o._path, name) for o, name in _held.get() if o._path is not None]
+    return [
+        (lock.locks._path, lock.name)
+        for lock in _current()
+        if lock.locks._path is not None
+    ]
 
 
 held_locks.register(held)
@@ -233,11 +282,15 @@ def holding(names: Iterable[tuple[str, str]]) -> Iterator[None]:
     Args:
         names: What `held` has returned there.
     """
-    token = _held.set(tuple((locks_of(path), name) for path, name in names))
+    locks = tuple(_Lock(locks_of(path), name, 0) for path, name in names)
+    for lock in locks:
+        lock.is_held = True
     try:
-        yield
+        with _on_behalf_of(locks):
+            yield
     finally:
-        _held.reset(token)
+        for lock in locks:
+            lock.is_held = False
 
 
 def _open(path: str) -> int:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 
@@ -46,6 +46,10 @@ def _start_holder(workflow: Workflow) -> Start:
         return process
 
     return start
+
+
+def locks_of(store: LocalStore) -> locks.Locks:
+    return locks.locks_of(str(store.directory / ".locks"))
 
 
 def can_be_held(store: LocalStore) -> bool:
@@ -129,6 +133,97 @@ def test_nobody_waits_for_himself(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     with store.alone("task/a", 0), store.alone("task/a", 60) as is_alone:
         assert not is_alone
+
+
+def in_thread(call: Callable[[], bool]) -> bool:
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(call()))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def in_new_pool(call: Callable[[], bool]) -> bool:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+@pytest.fixture(name="through", params=["thread", "new pool", "pool"])
+def _through(request: pytest.FixtureRequest) -> Iterator[Callable[..., bool]]:
+    """Calls something in another thread, and waits for it."""
+    if request.param == "thread":
+        yield in_thread
+    elif request.param == "new pool":
+        yield in_new_pool
+    else:
+        with ThreadPoolExecutor(4) as pool:
+            # Its threads are started by a context that holds nothing.
+            ready = threading.Barrier(4)
+            list(pool.map(lambda _: ready.wait(60), range(4)))
+            yield lambda call: pool.submit(call).result()
+
+
+def can_get(store: LocalStore, name: str) -> bool:
+    with store.alone(name, 60) as is_alone:
+        return is_alone
+
+
+def test_a_thread_does_not_wait_for_what_its_starter_holds(
+    tmp_path: Path, through: Callable[..., bool]
+) -> None:
+    store = LocalStore(tmp_path)
+    with store.alone("task/a", 0):
+        assert not through(lambda: through(lambda: can_get(store, "task/a")))
+    assert through(lambda: can_get(store, "task/a"))
+
+
+def test_of_those_who_wait_in_a_circle_by_way_of_threads_one_gives_up(
+    tmp_path: Path, through: Callable[..., bool]
+) -> None:
+    store = LocalStore(tmp_path)
+    meet = threading.Barrier(2)
+
+    def hold_and_want(names: tuple[str, str]) -> bool:
+        with store.alone(names[0], 0):
+            meet.wait(60)
+            return through(lambda: can_get(store, names[1]))
+
+    both = ("task/a", "task/b"), ("task/b", "task/a")
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(hold_and_want, both)) == [True, False]
+
+
+def test_a_thread_that_goes_on_holds_nothing_any_more(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    is_released, answers = threading.Event(), []
+
+    def ask() -> None:
+        is_released.wait(60)
+        answers.append(can_get(store, "task/a"))
+
+    with store.alone("task/a", 0):
+        thread = threading.Thread(target=ask)
+        thread.start()
+    with store.alone("task/a", 0):
+        is_released.set()
+        # It waits, and does not give up, as it is no part of a circle.
+        wait_until(lambda: "task/a" in locks_of(store)._wanted or bool(answers))
+    thread.join()
+
+    assert answers == [True]
+
+
+def test_the_standard_library_is_as_before_when_nothing_is_held(
+    tmp_path: Path,
+) -> None:
+    methods = threading.Thread.start, ThreadPoolExecutor.submit
+    store = LocalStore(tmp_path)
+    with store.alone("task/b", 0):
+        with store.alone("task/c", 0):
+            pass
+        assert threading.Thread.start is not methods[0]
+
+    assert (threading.Thread.start, ThreadPoolExecutor.submit) == methods
 
 
 SENT = """

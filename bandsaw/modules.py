@@ -12,7 +12,6 @@ from types import ModuleType
 from .exceptions import MainGuardError, NotMovableError, SerializationError
 from .runtime.fork import call_at_reset
 from .runtime.home import home_directory
-from .runtime.lazy import attribute_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +33,27 @@ _reading_data: contextvars.ContextVar[bool] = contextvars.ContextVar(
 _imports_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "bandsaw_imports_allowed", default=False
 )
+
+
+def attribute_of(module: object, name: str) -> Any:
+    """Return an attribute that a module has by now; it is not made to load itself.
+
+    Modules of some libraries, and those of `importlib.util.LazyLoader`, do so when they
+    are asked for anything, and may fail.
+
+    Args:
+        module: What is in `sys.modules`.
+        name: The name of the attribute.
+
+    Returns:
+        The attribute, or `None`.
+    """
+    if type(module) is ModuleType:
+        return module.__dict__.get(name)  # Most are plain, and this is faster.
+    try:
+        return object.__getattribute__(module, "__dict__").get(name)
+    except AttributeError:
+        return None
 
 
 def working_directory() -> str | None:
@@ -68,11 +88,11 @@ def _text_of_path(path: tuple[object, ...]) -> tuple[str, ...]:
 
 def script_arguments() -> list[str]:
     """Return `sys.argv` as text, which a script may have changed to anything."""
-    words: list[object] = [*sys.argv]
-    return [
-        os.fsdecode(word) if isinstance(word, (bytes, os.PathLike)) else str(word)
-        for word in words
-    ]
+    return [word if type(word) is str else _as_text(word) for word in sys.argv]
+
+
+def _as_text(word: object) -> str:
+    return os.fsdecode(word) if isinstance(word, (bytes, os.PathLike)) else str(word)
 
 
 def _path_of_script() -> tuple[str | None, str | None]:

@@ -15,6 +15,7 @@ from ..exceptions import ConfigurationError
 from ..interpreter import is_own_source
 from ..modules import (
     absolute_path,
+    attribute_of,
     find_module,
     importable_module_name,
     script_module_name,
@@ -24,7 +25,6 @@ from ..modules import (
 )
 from ..runtime import home
 from ..runtime.fork import Lock, call_at_reset, call_in_child
-from ..runtime.lazy import attribute_of
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
 

@@ -14,8 +14,7 @@ from _weakref import ref
 from _weakrefset import WeakSet
 from itertools import count
 from time import monotonic, sleep
-
-from .lazy import attribute_of
+from types import ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,14 +248,20 @@ def _abandon_imports() -> None:
 
 
 def _is_unfinished(name: str) -> bool:
-    return getattr(
-        attribute_of(sys.modules.get(name), "__spec__"), "_initializing", False
-    )
+    return getattr(_facts_of(name).get("__spec__"), "_initializing", False)
 
 
 def _is_compiled(name: str) -> bool:
-    loader = attribute_of(sys.modules.get(name), "__loader__")
-    return type(loader).__name__ == "ExtensionFileLoader"
+    return type(_facts_of(name).get("__loader__")).__name__ == "ExtensionFileLoader"
+
+
+def _facts_of(name: str) -> dict[str, Any]:
+    # Not by `vars`: a module may load itself when it is asked for anything.
+    module = sys.modules.get(name)
+    if not issubclass(type(module), ModuleType):
+        return {}
+    facts: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    return facts
 
 
 if hasattr(os, "register_at_fork"):

@@ -31,25 +31,6 @@ class LateModule:
         return member
 
 
-def attribute_of(module: object, name: str) -> Any:
-    """Return an attribute that a module has by now; it is not made to load itself.
-
-    Modules of some libraries, and those of `importlib.util.LazyLoader`, do so when they
-    are asked for anything, and may fail.
-
-    Args:
-        module: What is in `sys.modules`.
-        name: The name of the attribute.
-
-    Returns:
-        The attribute, or `None`.
-    """
-    try:
-        return object.__getattribute__(module, "__dict__").get(name)
-    except AttributeError:
-        return None
-
-
 def load_on_access(
     package: str, *modules: str, **members: str
 ) -> tuple[Callable[[str], Any], Callable[[], Any]]:

@@ -111,7 +111,7 @@ class _Capture:
         _inherited.switch(False)
 
     def _stop_waiting(self) -> None:
-        with contextlib.suppress(ValueError):
+        if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
 
     def forget_observers(self) -> None:

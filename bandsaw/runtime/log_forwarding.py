@@ -32,8 +32,7 @@ class _Forwarding:
 
     Attributes:
         levels: From which level on records are wanted, by the name of the logger. The
-            root logger's name is empty.
-            They are the same for the next session, unless it tells others.
+            root logger's name is empty. They stay until a session comes with others.
         send: Takes the facts of a record, `None` while no session is continued.
     """
 
@@ -48,8 +47,8 @@ class _Forwarding:
 
     def wants(self, logger: Logger, level: int) -> bool:
         """Tell if a record is wanted there."""
-        levels = self.levels or {}
-        if level <= levels.get(_DISABLED, 0):
+        levels = self.levels
+        if self.send is None or levels is None or level <= levels.get(_DISABLED, 0):
             return False
         name = "" if logger.parent is None else logger.name
         while name:
@@ -60,6 +59,9 @@ class _Forwarding:
 
     def forward(self, logger: Logger, record: LogRecord) -> bool:
         """Send a record that is wanted there."""
+        send = self.send
+        if send is None:
+            return False
         if not self.wants(logger, record.levelno):
             # Without handlers, Python would print what is not wanted there.
             return not logger.hasHandlers()
@@ -69,9 +71,7 @@ class _Forwarding:
             _report_error(record)
             return True
         try:
-            if self.send is None:
-                return False  # The session has just ended.
-            self.send(facts)
+            send(facts)
         except (EOFError, OSError):
             return False  # The other end is gone.
         return True
@@ -98,12 +98,12 @@ def relay_records(
         levels: What is wanted there, as `wanted_levels` has told; `None` if that is as
             it was told before, or nothing is logged there.
     """
-    was_going_on = _forwarding.is_going_on
     _forwarding.send = send
     if levels is not None:
         _forwarding.levels = levels
-    if was_going_on or _forwarding.is_going_on:
-        forward_records(_forwarding if _forwarding.is_going_on else None)
+        # It stays there between the sessions: to come and go would take as long as a
+        # tenth of a short one.
+        forward_records(_forwarding)
 
 
 def wanted_levels() -> Levels | None:

@@ -24,10 +24,14 @@ from ..exceptions import (
     SerializationError,
 )
 from ..interpreter import is_own_source
-from ..modules import allow_imports, explain_missing_module, importable_modules
+from ..modules import (
+    allow_imports,
+    attribute_of,
+    explain_missing_module,
+    importable_modules,
+)
 from ..result import Result
 from ..run import join_run
-from ..runtime.lazy import attribute_of
 from ..serialization.readers import Reader, current_reader, writing_for
 from .saved_form import CHAIN, TRACEBACK, VERSIONS
 from .session import Session

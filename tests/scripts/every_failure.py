@@ -82,7 +82,7 @@ if __name__ == "__main__":
 
     worker.end_all()
     directory = bandsaw.get_configuration().temporary_directory
-    names = [path.name for path in directory.iterdir()]
+    names = [path.name for path in directory.iterdir() if path.name != ".lock"]
     print("left:", [name for name in names if not name.startswith("distribution-")])
     print(
         "shared:",

@@ -401,15 +401,34 @@ def test_a_log_call_that_fails_is_reported_and_the_task_goes_on(
     assert "ValueError: no text" in completed.stderr
 
 
-def test_a_process_of_a_pool_logs_as_python_does_between_the_calls(
+def test_what_a_process_of_a_pool_logs_after_its_calls_it_handles_itself(
     workflow: Workflow,
 ) -> None:
-    output = workflow.output(read_script("logging_between_calls.py"), config=CONFIG)
+    completed = workflow.run(
+        """
+        import atexit
+        import logging
+        import sys
 
-    assert output == (
-        "said\nsaid\n['logging', 'logging'] ['logging', 'logging']\n"
-        "[False, False]\nFalse\n\n"
+        import bandsaw
+
+        def say(text):
+            logging.getLogger("project").warning(text)
+
+        @bandsaw.task(chain="pool")
+        def work():
+            say("in the task")
+            atexit.register(say, "at its end")
+
+        if __name__ == "__main__":
+            logging.basicConfig(format="here: %(message)s", stream=sys.stdout)
+            work()
+        """,
+        config=CONFIG,
     )
+
+    assert completed.stdout == "here: in the task\n"
+    assert completed.stderr == "at its end\n"
 
 
 def pumped_beside_another(size: int) -> float:

@@ -311,20 +311,25 @@ def configuration_of_session(name: str) -> Configuration:
     )
 
 
-def accept_configuration_of_archive(directory: str) -> None:
+def accept_configuration_of_archive(directory: str) -> bool:
     """Let saved sessions name the configuration that a distribution archive is for.
 
     Args:
         directory: The directory in which the archive is unpacked. One that is for no
             configuration lets them name all modules that it lists.
+
+    Returns:
+        Whether the directory is that of an archive, as this process may have been
+        started otherwise.
     """
     try:
         path = os.path.join(directory, ARCHIVE_CONTENTS)
         with open(path, encoding="utf-8") as file:
             configuration, *modules = file.read().split("\n")
     except FileNotFoundError:
-        return  # This process was not started from an archive.
+        return False
     _state.accepted = frozenset([configuration] if configuration else modules)
+    return True
 
 
 def directory_of_default_configuration() -> str:

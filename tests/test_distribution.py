@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import os
@@ -337,6 +338,49 @@ def test_a_directory_that_was_removed_is_unpacked_again(tmp_path: Path) -> None:
     archive = build(tmp_path, "bandsaw")
     shutil.rmtree(archive.directory)
     assert os.path.isfile(os.path.join(archive.directory, "__main__.py"))
+
+
+@pytest.mark.parametrize("lost", ["__main__.py", "bandsaw/runner/__init__.py", "all"])
+def test_files_that_were_lost_from_an_unpacked_archive_are_put_back(
+    tmp_path: Path, lost: str
+) -> None:
+    archive = build(tmp_path, "bandsaw")
+    directory = Path(archive.directory)
+    files = names_of(archive)
+    for name in [lost] if lost != "all" else files:
+        (directory / name).unlink()
+
+    assert build(tmp_path, "bandsaw").directory == str(directory)
+
+    assert [name for name in files if not (directory / name).is_file()] == []
+
+
+def test_an_archive_that_a_process_uses_is_not_removed(
+    tmp_path: Path, workflow: Workflow
+) -> None:
+    directory = build(tmp_path, "bandsaw").directory
+    holder = workflow.start(
+        "-c",
+        "import sys\n"
+        "from bandsaw.runtime.home import Hold\n"
+        "hold = Hold(sys.argv[1])\n"
+        "print('held', flush=True)\n"
+        "input()\n",
+        directory,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+
+    assert directory not in pruned()
+    holder.communicate("\n")
+
+    assert directory in pruned()
+
+
+def pruned() -> list[str]:
+    """Removes all archives that no process uses, and returns their paths."""
+    gc.collect()
+    return [removed.path for removed in _bootstrap.prune_archives(kept=-1, in_use=-1)]
 
 
 def test_what_nobody_has_used_for_long_is_removed(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from ..modules import (
 )
 from ..runtime import home
 from ..runtime.fork import Lock, call_at_reset, call_in_child
+from ..runtime.home import Hold
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
 
@@ -68,6 +69,8 @@ class DistributionArchive:
         self._archive_id: str | None = None
         self._directory: str | None = None
         self._noted = 0.0
+        # While this process may start interpreters from it, nothing may remove it.
+        self._hold: Hold | None = None
         self._lock = Lock()
 
     @property
@@ -90,6 +93,7 @@ class DistributionArchive:
                 self.build()
                 directory = bootstrap.unpack(str(self._path), self._archive_id)
                 self._directory, self._noted = directory, time.monotonic()
+                self._hold = Hold(directory)
             elif time.monotonic() - self._noted > _NOTE_USE_AFTER:
                 # Pruning must not take it for one that is not used any more.
                 bootstrap.note_use(directory)

@@ -15,12 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import zipfile
 
-    from ..runtime.home import home_directory
+    from ..runtime.home import home_directory, is_held
 elif __package__:
-    from ..runtime.home import home_directory
+    from ..runtime.home import home_directory, is_held
 else:
     # Beside an archive's main module
-    from _bandsaw_home import home_directory
+    from _bandsaw_home import home_directory, is_held
 
 # How long an unused archive is kept, in seconds, and how many bytes all of them may
 # have.
@@ -60,6 +60,7 @@ def unpack(archive: str, digest: str | None = None) -> str:
         and _is_trusted(_shared_by(directory) or directory)
     ):
         note_use(directory)
+        _restore(archive, directory)
         return directory
     import zipfile
 
@@ -116,6 +117,40 @@ def _extract(
         # Another process may have been faster.
         if not isinstance(error, OSError) or not _is_trusted(directory):
             raise
+
+
+def _restore(archive: str, directory: str) -> None:
+    """Put files back that were lost from an unpacked archive.
+
+    Programs that clean up remove old files and leave directories.
+
+    Args:
+        archive: The path of the zip file.
+        directory: The directory that holds its content.
+    """
+    import zipfile
+
+    with zipfile.ZipFile(archive) as zip_file:
+        lost = [
+            entry
+            for entry in zip_file.infolist()
+            if not os.path.isfile(os.path.join(directory, entry.filename))
+        ]
+        if not lost:
+            return
+        import shutil
+        import tempfile
+
+        parent = os.path.dirname(directory)
+        beside = tempfile.mkdtemp(prefix=".unpacking-", dir=parent)
+        try:
+            zip_file.extractall(beside, lost)
+            for entry in lost:
+                target = os.path.join(directory, entry.filename)
+                os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+                os.replace(os.path.join(beside, entry.filename), target)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def is_whole(directory: str) -> bool:
@@ -237,7 +272,7 @@ def prune_archives(
             beyond that goes, the least recently used ones first.
         kept: How long an unused one may stay, in seconds.
         in_use: How long one stays after its last use in any case, in seconds, because
-            a process may still run from it.
+            a process may still run from it. One that is locked stays longer.
         parent: Their directory; by default the one in the home directory.
 
     Returns:
@@ -255,7 +290,7 @@ def prune_archives(
         is_left_over = os.path.basename(archive.path).startswith(".")
         is_too_much = size > (_LARGEST if largest is None else largest)
         is_needed = any(other.shares == archive.path for other in left)
-        if is_needed or age <= in_use:
+        if is_needed or age <= in_use or is_held(archive.path):
             continue
         if age > kept or is_too_much or is_left_over:
             size -= archive.size

@@ -9,6 +9,7 @@ import os
 import sys
 
 from ..config import accept_configuration_of_archive
+from ..runtime.home import Hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     words = sys.argv[1:] if args is None else args
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    accept_configuration_of_archive(os.path.dirname(package))
+    archive = os.path.dirname(package)
+    hold = None
+    if accept_configuration_of_archive(archive):
+        # A process may run for longer than an unused archive is kept.
+        hold = Hold(archive)
     # What the one needs, the other has no use for.
     if words[:1] == ["--channel"]:
         from .resident import serve
@@ -33,3 +38,5 @@ def main(args: Sequence[str] | None = None) -> None:
         from .one_shot import continue_file
 
         continue_file(words)
+    if hold is not None:
+        hold.release()

@@ -24,3 +24,78 @@ def home_directory() -> str:
     else:
         caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(caches, "bandsaw")
+
+
+class Hold:
+    """A shared lock on a directory that other processes remove when it is unused.
+
+    It ends with the object, at the latest with the process. A forked child does not
+    have it.
+
+    Args:
+        directory: The directory. On a file system without locks it stays unlocked.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        process, descriptor, count = _held.get(directory, (0, -1, 0))
+        if process != os.getpid():
+            descriptor, count = _lock(directory, exclusively=False), 0
+        _held[directory] = (os.getpid(), descriptor, count + 1)
+
+    def release(self) -> None:
+        """End the hold; releasing it again has no effect."""
+        directory, self.directory = self.directory, ""
+        process, descriptor, count = _held.get(directory, (0, -1, 0))
+        if process != os.getpid():
+            return
+        if count > 1:
+            _held[directory] = (process, descriptor, count - 1)
+            return
+        del _held[directory]
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    __del__ = release
+
+
+def is_held(directory: str) -> bool:
+    """Tell if a process of this machine holds a directory.
+
+    Args:
+        directory: The directory.
+    """
+    if _held.get(directory, (0,))[0] == os.getpid():
+        return True
+    descriptor = _lock(directory, exclusively=True)
+    if descriptor >= 0:
+        os.close(descriptor)
+    return descriptor == _LOCKED
+
+
+# By directory, the process, its one descriptor and how many holds share that: closing
+# another descriptor of the same file would end the lock of the process.
+_held: dict[str, tuple[int, int, int]] = {}
+
+# Of a descriptor that is none: the file cannot be locked, or others have locked it.
+_NO_LOCK, _LOCKED = -1, -2
+
+
+def _lock(directory: str, exclusively: bool) -> int:
+    try:
+        import fcntl
+
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(os.path.join(directory, ".lock"), flags, 0o600)
+    except (ImportError, OSError):
+        return _NO_LOCK
+    kind = fcntl.LOCK_EX if exclusively else fcntl.LOCK_SH
+    try:
+        fcntl.lockf(descriptor, kind | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        os.close(descriptor)
+        return _LOCKED
+    except OSError:
+        os.close(descriptor)
+        return _NO_LOCK
+    return descriptor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import mmap
 import os
 import stat
@@ -13,7 +14,8 @@ import weakref
 from pathlib import Path
 
 from ..exceptions import UntrustedDirectoryError
-from ..runtime.fork import Lock, call_in_child
+from ..runtime.fork import Lock, call_at_reset, call_in_child
+from ..runtime.path_trust import weaknesses_above
 from .base import Item, Store, check_name
 from .locks import locks_of
 
@@ -45,8 +47,17 @@ _MOST_COMPARED = 10_000
 # A file that was changed just now may be changed again without a change of its time.
 _YOUNG_NS = 2 * 10**9
 
+# Whether or not a directory can be listed, files below it can be opened.
+_DIRECTORY_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# There is no file, no directory, or no open one.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EBADF)
+
+# Of what this process was warned.
+_warned_of: set[str] = set()
+call_at_reset(_warned_of.clear)
 
 # A write that takes longer has ended: its writer was killed. In seconds.
 _LONGEST_WRITING = 3600.0
@@ -66,12 +77,13 @@ class LocalStore(Store):
         self.directory = Path(directory)
         self._location = os.fspath(self.directory)
         self._root = os.path.abspath(directory)
-        self._is_checked = False
+        self._opened: _Directory | None = None
         self._checked_parents: set[str] = set()
         self._locks: Locks | None = None
         self._uses = _Uses(self._root)
         # What identifies files whose bytes were compared, and that have another time.
         self._compared: set[tuple[int, ...]] = set()
+        call_in_child(self._close)
         self._are_rights_significant = True
         self._signed: LocalStore | None = None
 
@@ -85,17 +97,26 @@ class LocalStore(Store):
             # Beside this one, which still looks who may write what has no signature.
             self._signed = copy(self)
             self._signed._are_rights_significant = False
-            self._signed._checked_parents = set()
+            self._signed._close()
+            call_in_child(self._signed._close)
         return self._signed
 
     def read(self, name: str) -> Content | None:
         """Return what is kept under a name; a large file is mapped."""
         if name[: name.rfind("/")] not in self._checked_parents:
             self._check(name)
+        directory = self._opened
         try:
-            descriptor = os.open(f"{self._root}/{name}", _READ_FLAGS)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            if directory is None:
+                directory = self._open()
+            descriptor = os.open(name, _READ_FLAGS, dir_fd=directory.descriptor)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+            if directory is None or directory.is_at(self._root):
+                return None
+            self._close()
+            return self.read(name)
         try:
             content = os.read(descriptor, _LONGEST_READ)
             if len(content) < _LONGEST_READ:
@@ -132,7 +153,8 @@ class LocalStore(Store):
             return
         status = mapping.status
         with contextlib.suppress(OSError):
-            descriptor = os.open(f"{self._root}/{name}", _READ_FLAGS)
+            directory = self._open()
+            descriptor = os.open(name, _READ_FLAGS, dir_fd=directory.descriptor)
             try:
                 # It may be another file by now, or have been changed.
                 if _identity(os.fstat(descriptor)) != _identity(status):
@@ -148,17 +170,18 @@ class LocalStore(Store):
             self._compared.add(_identity(status))
 
     def _write(self, name: str, pieces: Sequence[Content], when: int | None) -> None:
-        parent = name[: name.rfind("/")]
-        if parent not in self._checked_parents:
+        check_name(name)
+        parent = name[: name.rfind("/") + 1]
+        directory = self._open(make=True)
+        if parent[:-1] not in self._checked_parents:
             self._check(name)
-        path = f"{self._root}/{name}"
-        temporary = f"{self._root}/{parent}/{_WRITING}{os.urandom(8).hex()}"
+        below = directory.descriptor
+        temporary = f"{parent}{_WRITING}{os.urandom(8).hex()}"
         try:
-            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600)
+            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=below)
         except FileNotFoundError:
-            os.makedirs(self._root, 0o700, exist_ok=True)
-            _make_below(self._root, parent)
-            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600)
+            _make_below(directory, parent)
+            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=below)
         try:
             try:
                 _write_all(descriptor, pieces)
@@ -168,10 +191,10 @@ class LocalStore(Store):
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.replace(temporary, path)
+            os.replace(temporary, name, src_dir_fd=below, dst_dir_fd=below)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                os.unlink(temporary, dir_fd=below)
             raise
 
     def remove(self, name: str) -> bool:
@@ -236,31 +259,66 @@ class LocalStore(Store):
     def _check(self, name: str) -> None:
         """Check, once for each task, that no other user can write there."""
         check_name(name)
-        if not self._is_checked:
-            self._check_directory()
         parent = os.path.dirname(name)
-        path = f"{self._root}/{parent}"
         try:
-            status = os.lstat(path)
-        except OSError:
+            directory = self._opened or self._open()
+            status = os.stat(
+                parent or ".", dir_fd=directory.descriptor, follow_symlinks=False
+            )
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
             return  # It is not there yet.
         if parent:
+            path = f"{self._root}/{parent}"
             if stat.S_ISLNK(status.st_mode):
                 raise UntrustedDirectoryError(
                     f"{path} in a cache is a symbolic link, which is not followed. "
                     "Remove it."
                 )
             self._check_rights(path, status)
-        if self._is_checked:
-            self._checked_parents.add(parent)
+        self._checked_parents.add(parent)
 
-    def _check_directory(self) -> None:
-        try:
-            status = os.stat(self._root)
-        except OSError:
-            return  # It will be made, for the user alone.
+    def _open(self, make: bool = False) -> _Directory:
+        """Return the directory, opened once it is known that nobody else can change it.
+
+        Args:
+            make: Whether to make it, for the user alone, when it is absent.
+
+        Raises:
+            UntrustedDirectoryError: If another user could have written there.
+            OSError: If it cannot be opened.
+        """
+        directory = self._opened
+        if directory is not None and directory.is_at(self._root):
+            return directory
+        self._close()
+        if make:
+            os.makedirs(self._root, 0o700, exist_ok=True)
+        status = os.stat(self._root)
+        self._check_path()
         self._check_rights(self._root, status)
-        self._is_checked = True
+        self._opened = directory = _Directory(self._root)
+        return directory
+
+    def _close(self) -> None:
+        """Open and check the directory anew before it is used again."""
+        self._opened = None
+        self._checked_parents = set()
+
+    def _check_path(self) -> None:
+        if not self._are_rights_significant:
+            return
+        for weakness in weaknesses_above(self._root):
+            problem = (
+                f"{weakness.who} the directory {weakness.path}, which is above the "
+                f"cache {self._root}. {_mend(weakness.right, weakness.path)}"
+            )
+            if weakness.is_open:
+                raise UntrustedDirectoryError(problem)
+            if problem not in _warned_of:
+                _warned_of.add(problem)
+                warnings.warn(problem, RuntimeWarning, stacklevel=2)
 
     def _check_rights(self, path: str, status: os.stat_result) -> None:
         if not self._are_rights_significant:
@@ -309,20 +367,68 @@ def _set_time(descriptor: int, nanoseconds: int) -> None:
         os.utime(descriptor, ns=(nanoseconds, nanoseconds))
 
 
-def _mend(mode: str, path: str) -> str:
+class _Directory:
+    """An open directory, below which files are opened whatever becomes of its path.
+
+    Args:
+        path: Its path.
+
+    Attributes:
+        descriptor: Its descriptor.
+    """
+
+    __slots__ = ("_identity", "descriptor")
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, _DIRECTORY_FLAGS)
+        status = os.fstat(self.descriptor)
+        self._identity = status.st_dev, status.st_ino
+
+    def is_at(self, path: str) -> bool:
+        """Tell if a path still leads to this directory, and the descriptor, too.
+
+        Args:
+            path: The path.
+        """
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity and self._is_open()
+
+    def _is_open(self) -> bool:
+        # A program may close all descriptors, as a daemon does, and open others.
+        try:
+            status = os.fstat(self.descriptor)
+            is_open = (status.st_dev, status.st_ino) == self._identity
+        except OSError:
+            is_open = False
+        if not is_open:
+            self.descriptor = -1  # The number may soon be that of its successor.
+        return is_open
+
+    def __del__(self) -> None:
+        if hasattr(self, "_identity") and self._is_open():
+            os.close(self.descriptor)
+
+
+def _mend(mode: str | None, path: str) -> str:
+    right = "Take that right away"
+    how = f"{right} with 'chmod {mode} {path}'" if mode else "Keep the cache elsewhere"
     return (
         "A user who can write there can run code here, because reading a pickle can. "
-        f"Take that right away with 'chmod {mode} {path}', or sign what is kept, with "
+        f"{how}, or sign what is kept, with "
         "configuration.set_serializer(SignedSerializer(PickleSerializer(), key))."
     )
 
 
-def _make_below(root: str, directory: str) -> None:
+def _make_below(directory: _Directory, parent: str) -> None:
     # The mode of `os.makedirs` is that of the last directory only.
-    for part in directory.split("/"):
-        root = f"{root}/{part}"
+    made = ""
+    for part in parent.rstrip("/").split("/"):
+        made = f"{made}{part}/"
         with contextlib.suppress(FileExistsError):
-            os.mkdir(root, 0o700)
+            os.mkdir(made, 0o700, dir_fd=directory.descriptor)
 
 
 def _write_all(descriptor: int, pieces: Sequence[Content]) -> None:

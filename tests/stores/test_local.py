@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import stat
 import warnings
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 from bandsaw.exceptions import UntrustedDirectoryError
 from bandsaw.stores import LocalStore
 from tests.workflows import Workflow
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")
 
 LARGE = bytes(range(256)) * 4096
 
@@ -75,6 +79,167 @@ def test_a_directory_that_a_group_may_write_warns_once(tmp_path: Path) -> None:
     assert store.read("task/a") == b"x"
 
 
+# Above the directory
+
+
+def test_a_directory_above_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    (above / "a" / "cache").mkdir(parents=True)
+    above.chmod(0o777)
+    store = LocalStore(above / "a" / "cache")
+
+    for _ in range(2):
+        with pytest.raises(
+            UntrustedDirectoryError, match=r"above the cache.*chmod o-w"
+        ):
+            store.read("task/a")
+        with pytest.raises(UntrustedDirectoryError, match="Everybody may write"):
+            store.write("task/a", [b"x"])
+    # There only the owner of a directory may replace it.
+    above.chmod(0o1777)
+    store.write("task/a", [b"x"])
+    assert store.read("task/a") == b"x"
+
+
+def test_where_a_link_leads_is_checked(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    (above / "cache").mkdir(parents=True)
+    above.chmod(0o777)
+    (tmp_path / "absolute").symlink_to(above / "cache")
+    (tmp_path / "relative").symlink_to("absolute/../cache")
+
+    for name in ("absolute", "relative"):
+        with pytest.raises(UntrustedDirectoryError, match=re.escape(str(above))):
+            LocalStore(tmp_path / name).read("task/a")
+
+
+@needs_root
+def test_a_link_of_another_user_where_everybody_may_write_is_refused(
+    tmp_path: Path,
+) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    above.chmod(0o1777)
+    (tmp_path / "cache").mkdir()
+    (above / "link").symlink_to(tmp_path / "cache")
+    os.chown(above / "link", 12345, -1, follow_symlinks=False)
+
+    with pytest.raises(UntrustedDirectoryError, match="put a link into"):
+        LocalStore(above / "link").read("task/a")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "message"),
+    [
+        (0o775, 0, 12345, r"A group may write .* above the cache .*chmod g-w"),
+        (0o755, 12345, 0, r"Another user \(with the id 12345\) owns .* above"),
+    ],
+)
+def test_what_others_may_change_above_warns_once(
+    tmp_path: Path, mode: int, owner: int, group: int, message: str
+) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    os.chown(above, owner, group)
+    above.chmod(mode)
+    with pytest.warns(RuntimeWarning, match=message):
+        LocalStore(above / "cache").write("task/a", [b"x"])
+
+    # Warnings are errors here.
+    assert LocalStore(above / "cache").read("task/a") == b"x"
+
+
+def test_a_later_change_above_has_no_effect_on_what_is_read(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "cache")
+    store.write("task/a", [b"x"])
+    (tmp_path / "cache").rename(tmp_path / "moved")
+    (tmp_path / "cache" / "task").mkdir(parents=True)
+    (tmp_path / "cache" / "task" / "a").write_bytes(b"planted")
+
+    assert store.read("task/a") == b"x"
+
+
+def test_what_was_put_in_the_place_of_a_directory_is_checked(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "cache")
+    store.write("task/a", [b"x"])
+    (tmp_path / "cache").rename(tmp_path / "moved")
+    (tmp_path / "cache" / "task").mkdir(parents=True)
+    (tmp_path / "cache").chmod(0o777)
+
+    with pytest.raises(UntrustedDirectoryError, match="Everybody may write"):
+        store.read("task/b")
+    with pytest.raises(UntrustedDirectoryError, match="Everybody may write"):
+        store.write("task/a", [b"new"])
+
+
+@pytest.mark.parametrize("is_first_written", [False, True])
+def test_a_directory_that_was_removed_is_made_anew(
+    tmp_path: Path, is_first_written: bool
+) -> None:
+    store = LocalStore(tmp_path / "cache")
+    store.write("task/a", [b"x"])
+    shutil.rmtree(tmp_path / "cache")
+
+    if not is_first_written:
+        assert store.read("task/a") is None
+    store.write("task/a", [b"new"])
+    assert (tmp_path / "cache" / "task" / "a").read_bytes() == b"new"
+    assert store.read("task/a") == b"new"
+
+
+DAEMON = """
+import os, sys
+from bandsaw.stores import LocalStore
+
+store = LocalStore("cache")
+store.write("task/a", [b"x"])
+os.closerange(3, 100)
+if len(sys.argv) > 1:
+    for _ in range(50):
+        os.open(sys.argv[1], os.O_RDONLY)
+print(store.read("task/a"), store.read("task/b"))
+store.write("task/b", [b"y"])
+print(store.read("task/b"))
+"""
+
+
+@pytest.mark.parametrize("others", [(), ("/",), ("/dev/null",)])
+def test_a_program_that_closes_all_descriptors_goes_on(
+    workflow: Workflow, others: Any
+) -> None:
+    completed = workflow.python("-c", DAEMON, *others)
+
+    assert completed.stdout == "b'x' None\nb'y'\n"
+
+
+def test_a_forked_process_opens_the_directory_itself(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "cache")
+    store.write("task/a", [b"x"])
+    (tmp_path / "cache").rename(tmp_path / "moved")
+    LocalStore(tmp_path / "cache").write("task/a", [b"new"])
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            status = 0 if store.read("task/a") == b"new" else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.read("task/a") == b"x"
+
+
+def test_a_store_that_is_gone_leaves_no_descriptor(tmp_path: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
+    for number in range(5):
+        store = LocalStore(tmp_path / str(number))
+        store.write("task/a", [b"x"])
+        store.signed().write("task/a", [b"x"])
+    del store
+
+    assert len(os.listdir("/dev/fd")) == before
+
+
 def test_who_signs_may_use_any_directory(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     store = LocalStore(tmp_path)
@@ -87,7 +252,7 @@ def test_who_signs_may_use_any_directory(tmp_path: Path) -> None:
         store.read("task/a")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")
+@needs_root
 def test_the_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, -1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from .definitions import module_with, name_token
 from .digests import BLOCK_SIZE, digest_blocks
 from .form import Deferred, Form, Refused
 from .leaves import text
@@ -149,7 +150,7 @@ def _cleaner(dtype: Any) -> Any:
             missing = numpy.isnan(block)
             if missing.any():
                 block = block.copy()
-                block[missing] = numpy.nan
+                numpy.copyto(block, numpy.nan, where=missing)
         if padded:
             bits = block.view(numpy.uint8).reshape(-1, 16)
             block = bits[:, :_EXTENDED_PRECISION_BYTES].reshape(-1)
@@ -189,7 +190,13 @@ def _expand_dtype(value: Any) -> bytes:
 
 
 def _expand_ufunc(value: Any) -> bytes:
-    return b"ufunc " + text(value.__name__)
+    name = value.__name__
+    if getattr(sys.modules["numpy"], name, None) is value:
+        return b"ufunc " + text(name)
+    module = module_with(value, name)
+    if module is None:
+        raise Refused(value, f"its name {name!r} does not refer to it")
+    return name_token(module, name)
 
 
 NUMPY: dict[str, Callable[[Any], bytes | Form]] = {

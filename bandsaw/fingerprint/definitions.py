@@ -7,7 +7,7 @@ import types
 
 from ..methods import BoundTask, TaskClassMethod, TaskMethod
 from ..modules import importable_module_name
-from .form import Form, shorten
+from .form import Form, Refused, shorten
 from .leaves import packed_texts, text
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ def named(value: Any) -> bytes | None:
     if type(module) is not str:
         # Functions and methods in C of the built-in module.
         module = "builtins"
-    if _lookup(module, name) is not value:
+    if lookup(module, name) is not value:
         return None
     return name_token(_public_module(module, name, value), name)
 
@@ -76,7 +76,13 @@ def name_token(module: str, name: str) -> bytes:
     return shorten(b"name " + text(module) + text(name))
 
 
-def _lookup(module: str, name: str) -> object:
+def lookup(module: str, name: str) -> object:
+    """Return what a module has under a dotted name, `None` if it has no such name.
+
+    Args:
+        module: The name of the module.
+        name: The name in it.
+    """
     target: object = sys.modules.get(module)
     try:
         for part in name.split("."):
@@ -87,11 +93,31 @@ def _lookup(module: str, name: str) -> object:
     return target
 
 
+def module_with(value: object, name: str) -> str | None:
+    """Return the name of a module that has a value under a name.
+
+    Args:
+        value: A value that does not know in which module it is.
+        name: Its name.
+
+    Returns:
+        The name of the module, `None` if there is none. Of several, an extension module
+        is chosen, and the first in the alphabet.
+    """
+    found = []
+    for module, content in list(sys.modules.items()):
+        # Not by `getattr`: the __getattr__ of a module may import others.
+        if getattr(content, "__dict__", {}).get(name) is value:
+            path = getattr(content, "__file__", None) or ""
+            found.append((path.endswith(".py"), importable_module_name(module)))
+    return min(found)[1] if found else None
+
+
 def _public_module(module: str, name: str, value: object) -> str:
     # Versions of Python have moved classes, from pathlib to pathlib._local for example.
     while True:
         parent, _, last = module.rpartition(".")
-        if not parent or last[0] != "_" or _lookup(parent, name) is not value:
+        if not parent or last[0] != "_" or lookup(parent, name) is not value:
             return module
         module = parent
 
@@ -221,9 +247,16 @@ def _expand_method(value: Any) -> Form:
 def _expand_builtin(value: Any) -> bytes | Form:
     owner = value.__self__
     if owner is None or isinstance(owner, types.ModuleType):
-        return named(value) or name_token(
-            value.__module__ or "builtins", value.__qualname__
-        )
+        token = named(value)
+        if token is not None:
+            return token
+        name = value.__qualname__
+        if value.__module__:
+            return name_token(value.__module__, name)
+        module = module_with(value, name)
+        if module is None:
+            raise Refused(value, f"its name {name!r} does not refer to it")
+        return name_token(module, name)
     label = b"builtin method " + text(value.__name__)
     return Form(label, (owner,), ".%s", ("__self__",))
 

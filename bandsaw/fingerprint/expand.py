@@ -99,6 +99,10 @@ def _library(root: str) -> Mapping[str, Expander] | None:
         if root == "numpy":
             return arrays.NUMPY
         return arrays.TORCH if root == "torch" else arrays.SCIPY
+    if root == "pyarrow":
+        from .arrow import ARROW
+
+        return ARROW
     if root in ("pandas", "polars"):
         from . import dataframes
 

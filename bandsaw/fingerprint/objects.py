@@ -6,7 +6,7 @@ import copyreg
 from itertools import islice
 
 from .containers import mapping
-from .definitions import named
+from .definitions import lookup, module_with, named
 from .form import Deferred, Form, Refused
 from .leaves import packed_texts, text
 
@@ -145,11 +145,23 @@ def expand_object(value: Any) -> bytes | Form:
     except Exception as error:
         raise Refused(value, f"{type(error).__name__}: {error}") from error
     if isinstance(reduced, str):
+        if not _refers_to(reduced, value):
+            raise Refused(
+                value, f"it pickles as {reduced!r}, which does not refer to it"
+            )
         label = b"global " + text(reduced)
         return Form(label, (kind,), ".%s", ("__class__",))
     if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
         raise Refused(value, "its __reduce__ does not return what pickling needs")
     return _expand_reduced(value, kind, reduced)
+
+
+def _refers_to(name: str, value: object) -> bool:
+    """Tell if a value is found again by the name that it is pickled as."""
+    module = getattr(value, "__module__", None)
+    if type(module) is str and lookup(module, name) is value:
+        return True
+    return module_with(value, name) is not None
 
 
 def _has_fields(kind: type) -> bool:

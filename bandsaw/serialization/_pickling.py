@@ -5,9 +5,13 @@ It is loaded for the first value that is written, or cannot be read as it is.
 
 from __future__ import annotations
 
+import sys
 from _pickle import Pickler
 from io import BytesIO
+from operator import attrgetter
+from types import FunctionType
 
+from ..modules import import_object, script_module_name
 from ._arrays import is_array, reduce_array
 from ._exceptions import reduce_exception
 from ._pythons import is_renamed, load_renamed, reducer
@@ -64,7 +68,28 @@ class ValuePickler(Pickler):
             module = self.reader.lacks(value)
             if module is not None:
                 return _closed(value, module)
+        kind = type(value)
+        if kind is FunctionType or issubclass(kind, type):
+            return _by_name_of_script(value)
         return NotImplemented
+
+
+def _by_name_of_script(value: Any) -> Any:
+    """Name a class or function of the script by the script's module.
+
+    Read in another script, `__main__` would mean that one.
+    """
+    if value.__module__ != "__main__":
+        return NotImplemented
+    name = script_module_name()
+    main = sys.modules.get("__main__")
+    if name is None or sys.modules.get(name, main) is not main:
+        return NotImplemented
+    try:
+        is_found = attrgetter(value.__qualname__)(main) is value
+    except AttributeError:
+        is_found = False
+    return (import_object, (value.__qualname__, name)) if is_found else NotImplemented
 
 
 def _closed(value: Any, module: str) -> tuple[Any, ...]:

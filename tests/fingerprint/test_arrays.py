@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from bandsaw.exceptions import UnstableValueError
 from bandsaw.fingerprint import fingerprint
 
 numpy = pytest.importorskip("numpy", reason="needs numpy")
@@ -203,3 +204,11 @@ def test_large_arrays_are_not_copied() -> None:
 
     assert contiguous < array.nbytes / 10
     assert other < array.nbytes
+
+
+def test_a_function_on_arrays_is_identified_only_by_a_name_that_leads_to_it() -> None:
+    with pytest.raises(UnstableValueError, match="does not refer to it"):
+        fingerprint(numpy.frompyfunc(lambda x: x, 1, 1))
+
+    assert fingerprint(numpy.add) == fingerprint(numpy.add)
+    assert fingerprint(numpy.add) != fingerprint(numpy.subtract)

@@ -8,6 +8,7 @@ import pytest
 
 from bandsaw.fingerprint import fingerprint
 
+numpy = pytest.importorskip("numpy", reason="needs numpy")
 pandas = pytest.importorskip("pandas", reason="needs pandas")
 
 
@@ -129,5 +130,119 @@ def test_moments_differ_by_nanoseconds_and_zone() -> None:
         pandas.Interval(0, 1),
         pandas.CategoricalDtype(["a"]),
     ]
+
+    assert len({fingerprint(value) for value in values}) == len(values)
+
+
+def test_kinds_of_missing_values_in_a_column_of_objects_differ() -> None:
+    missing = (None, float("nan"), pandas.NaT, pandas.NA)
+    series = [pandas.Series([value, 1], dtype=object) for value in missing]
+    indexes = [pandas.Index([value, "a"], dtype=object) for value in missing]
+    values = [*series, *map(pandas.DataFrame, series), *indexes]
+
+    assert len({fingerprint(value) for value in values}) == len(values)
+
+
+def test_columns_of_numbers_count_however_they_are_stored() -> None:
+    block = pandas.DataFrame(numpy.arange(12.0).reshape(3, 4), columns=list("abcd"))
+    block["c"] = numpy.array([1, 2, 3], dtype="int32")
+    block["d"] = ["x", "y", "z"]
+    block.loc[1, "a"] = numpy.nan
+    single = pandas.DataFrame({name: block[name].copy() for name in block.columns})
+    others = [
+        block.rename(columns={"a": "b", "b": "a"})[["b", "a", "c", "d"]],
+        block[["b", "a", "c", "d"]],
+        block[["a", "c", "b", "d"]],
+        block.assign(a=block["b"], b=block["a"]),
+        block.fillna(0),
+        block.astype({"c": "int64"}),
+        block.astype({"a": "int32"}, errors="ignore").assign(c=block["c"] + 1),
+    ]
+
+    assert fingerprint(single) == fingerprint(block)
+    assert fingerprint(block[["d", "c", "b", "a"]][["a", "b", "c", "d"]]) == (
+        fingerprint(block)
+    )
+    assert len({fingerprint(value) for value in [block, *others]}) == 1 + len(others)
+
+
+def test_frames_are_hashed_in_chunks_of_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from bandsaw.fingerprint import dataframes
+
+    # As small as two columns, so that there are three chunks.
+    monkeypatch.setattr(dataframes, "_CHUNK_SIZE", 2 * 3 * 8)
+    frame = pandas.DataFrame([[1, 2, 3, 4, 5], [6, 7, 8, 9, 0], [0, 0, 0, 0, 0]])
+    found = {fingerprint(frame)}
+    for name in frame.columns:
+        changed = frame.copy()
+        changed.loc[1, name] = 100
+        found.add(fingerprint(changed))
+
+    assert len(found) == 1 + len(frame.columns)
+
+
+def test_what_a_subclass_of_a_frame_keeps_counts() -> None:
+    class Measured(pandas.DataFrame):  # type: ignore[misc]
+        _metadata = ["unit"]
+
+    def make(unit: str, **attributes: Any) -> Any:
+        frame = Measured({"a": [1]})
+        frame.unit = unit
+        vars(frame).update(attributes)
+        return frame
+
+    values = [make("m"), make("km"), make("m", source="x"), make("m", source="y")]
+
+    assert len({fingerprint(value) for value in values}) == len(values)
+    assert fingerprint(make("m", source="x")) == fingerprint(values[2])
+
+
+def test_an_array_of_another_library_counts_by_all_it_holds() -> None:
+    from pandas.api.extensions import ExtensionArray, ExtensionDtype
+
+    class UnitDtype(ExtensionDtype):  # type: ignore[misc]
+        name = "unit"
+        type = float
+
+    class Units(ExtensionArray):  # type: ignore[misc]
+        dtype = UnitDtype()
+
+        def __init__(self, numbers: list[float], unit: str) -> None:
+            self.numbers, self.unit = numpy.array(numbers), unit
+
+        def __len__(self) -> int:
+            return len(self.numbers)
+
+        def __getitem__(self, item: Any) -> Any:
+            found = self.numbers[item]
+            return Units(found, self.unit) if isinstance(item, slice) else found
+
+        def isna(self) -> Any:
+            return numpy.isnan(self.numbers)
+
+        def copy(self) -> Units:
+            return Units(self.numbers.copy(), self.unit)
+
+    def series(*args: Any) -> Any:
+        return pandas.Series(Units(*args))
+
+    values = [series([1, 2], "m"), series([1, 2], "km"), series([1, 3], "m")]
+
+    assert len({fingerprint(value) for value in values}) == len(values)
+    assert fingerprint(series([1, 2], "m")) == fingerprint(values[0])
+
+
+def test_nested_arrow_columns_count_by_nanoseconds() -> None:
+    arrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+
+    def series(kind: Any, *numbers: int) -> Any:
+        array = arrow.array([list(numbers)], arrow.list_(arrow.int64()))
+        array = array.cast(arrow.list_(kind))
+        return pandas.Series(pandas.arrays.ArrowExtensionArray(array))
+
+    kinds = (arrow.timestamp("ns"), arrow.duration("ns"), arrow.time64("ns"))
+    values = [series(kind, number) for kind in kinds for number in (1, 2)]
 
     assert len({fingerprint(value) for value in values}) == len(values)

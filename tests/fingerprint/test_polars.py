@@ -49,3 +49,52 @@ def test_frames_are_told_apart_by_what_they_hold() -> None:
     assert fingerprint(make()) == fingerprint(frame)
     assert fingerprint(chunks) == fingerprint(frame)
     assert len({fingerprint(value) for value in others}) == len(others)
+
+
+def test_nanoseconds_in_nested_columns_count() -> None:
+    numbers = [
+        polars.Series("a", [[number]], dtype=polars.List(polars.Int64))
+        for number in (1, 2)
+    ]
+    lists = [
+        series.cast(polars.List(kind("ns")))
+        for series in numbers
+        for kind in (polars.Datetime, polars.Duration)
+    ]
+    structs = [
+        polars.DataFrame({"x": polars.Series([number], dtype=kind("ns"))}).to_struct(
+            "s"
+        )
+        for number in (1, 2)
+        for kind in (polars.Datetime, polars.Duration)
+    ]
+    arrays = [
+        series.reshape((1, 1)) for series in (lists[0].explode(), lists[2].explode())
+    ]
+    deep = [polars.Series("d", [series]) for series in lists]
+    values = [*lists, *structs, *arrays, *deep]
+
+    assert len({fingerprint(value) for value in values}) == len(values)
+
+
+def test_missing_and_empty_lists_and_structs_differ() -> None:
+    lists = [[[1], []], [[1], None], [[1], [None]], [[], [1]], [[1, 1], []]]
+    values = [
+        polars.Series("a", rows, dtype=polars.List(polars.Int64)) for rows in lists
+    ]
+    pair = polars.Struct({"x": polars.Int64, "y": polars.Int64})
+    rows: list[Any] = [[None], [{"x": None, "y": None}], [{"x": 1, "y": None}]]
+    values += [polars.Series("a", row, dtype=pair) for row in rows]
+    values.append(polars.Series("a", [], dtype=polars.List(polars.Int64)))
+
+    assert len({fingerprint(value) for value in values}) == len(values)
+
+
+def test_slices_and_chunks_of_nested_columns_do_not_count() -> None:
+    series = polars.Series("a", [[1], [2, 3], None, [4]])
+    longer = polars.Series("a", [[9], [1], [2, 3], None, [4], [8]])
+
+    assert fingerprint(longer[1:5]) == fingerprint(series)
+    assert fingerprint(polars.concat([series[:1], series[1:]], rechunk=False)) == (
+        fingerprint(series)
+    )

@@ -195,3 +195,21 @@ def test_a_function_that_only_stands_in_for_itself_is_refused() -> None:
 
     with pytest.raises(UnstableValueError, match="never ends"):
         fingerprint(Holder())
+
+
+class PicklesAsAName:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+LEADS_BACK = PicklesAsAName("LEADS_BACK")
+
+
+def test_a_name_that_does_not_refer_to_the_value_is_no_identity() -> None:
+    assert fingerprint(LEADS_BACK) == fingerprint(LEADS_BACK)
+
+    with pytest.raises(UnstableValueError, match="does not refer to it"):
+        fingerprint(PicklesAsAName("LEADS_BACK"))

@@ -405,3 +405,46 @@ def test_classes_of_the_running_script_come_from_the_script(workflow: Workflow) 
     """
 
     assert workflow.output(script) == "body\n"
+
+
+def test_a_class_of_a_script_is_the_same_class_for_another_script(
+    workflow: Workflow,
+) -> None:
+    workflow.write(
+        {
+            "workflow.py": """
+                from bandsaw import PickleSerializer
+
+                class Point:
+                    class Part:
+                        pass
+
+                def helper():
+                    pass
+
+                if __name__ == "__main__":
+                    values = [Point(), Point, helper, Point.Part()]
+                    with open("values", "wb") as stream:
+                        PickleSerializer().serialize(values, stream)
+                    with open("values", "rb") as stream:
+                        back = PickleSerializer().deserialize(stream)
+                    assert type(back[0]) is Point and back[1:3] == values[1:3]
+            """,
+            "other.py": """
+                import workflow
+                from bandsaw import PickleSerializer
+
+                class Point:
+                    pass
+
+                with open("values", "rb") as stream:
+                    values = PickleSerializer().deserialize(stream)
+                assert type(values[0]) is values[1] is workflow.Point
+                assert values[2] is workflow.helper
+                assert type(values[3]) is workflow.Point.Part
+            """,
+        }
+    )
+
+    workflow.python("workflow.py")
+    workflow.python("other.py")

@@ -137,7 +137,7 @@ def expand_object(value: Any) -> bytes | Form:
     token = named(value) if callable(value) else None
     if token is not None:
         return token
-    if _has_fields(kind):
+    if has_fields(kind):
         return with_attributes(b"fields ", value, None, object)
     reduce = copyreg.dispatch_table.get(kind)
     try:
@@ -164,8 +164,14 @@ def _refers_to(name: str, value: object) -> bool:
     return module_with(value, name) is not None
 
 
-def _has_fields(kind: type) -> bool:
-    # The attributes of these are the same on every Python and in every version.
+def has_fields(kind: type) -> bool:
+    """Tell if a class, of `dataclasses` or attrs, consists of its attributes.
+
+    These are the same on every Python and in every version.
+
+    Args:
+        kind: The class.
+    """
     if kind.__dict__.keys().isdisjoint(_FIELDS):
         return False
     return not any(map(pickles_its_own_way, kind.__mro__))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from types import FunctionType, MappingProxyType, MethodType
+from collections import defaultdict, deque
+from types import FunctionType, MappingProxyType, MethodType, SimpleNamespace
 
 from ...methods import BoundTask
 from ..leaves import LEAVES
 from ..objects import attributes, pickles_its_own_way
 from ..registry import find_stand_in
 from .constants import below, is_code
-from .owners import OWN, owner_of_class, owner_of_namespace
+from .owners import INSTALLED, OWN, owner_of_class, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     )
 
 _ATOMS = frozenset(LEAVES) | {range}
-_COLLECTIONS: tuple[Any, ...] = (frozenset, list, set, tuple)
+_COLLECTIONS: tuple[Any, ...] = (deque, frozenset, list, set, tuple)
 _CONTAINERS = (dict, *_COLLECTIONS)
 
 
@@ -76,6 +77,21 @@ def functions_in(value: object, name: str) -> list[FunctionType]:
     ]
 
 
+def contents_of_closure(function: FunctionType) -> list[object]:
+    """Return what the closure of a function holds.
+
+    Args:
+        function: The function.
+    """
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            continue
+    return found
+
+
 def implementations_of(value: object) -> Mapping[type, Any] | None:
     """Return what `functools.singledispatch` chooses from, `None` for other values.
 
@@ -106,25 +122,56 @@ def _parts(value: Any, holders: dict[type, bool]) -> Sequence[Any]:
     if isinstance(value, (MethodType, BoundTask)):
         return value.__func__, value.__self__
     if is_code(value):
-        return [*below(value), getattr(value, "__func__", None)]
-    if kind is sys.modules["functools"].partial:
-        return value.func, value.args, value.keywords
+        inner = [*below(value), getattr(value, "__func__", None)]
+        if isinstance(value, FunctionType) and not _is_own(value):
+            inner += contents_of_closure(value)
+        return inner
+    if isinstance(value, sys.modules["functools"].partial):
+        return value.func, value.args, value.keywords, *attributes(value).values()
+    if kind is MappingProxyType:
+        return _items(dict(value))
+    if kind is SimpleNamespace:
+        return list(vars(value).values())
     holds = holders.get(kind)
     if holds is None:
         holds = holders[kind] = _shows_attributes(kind)
     parts = list(attributes(value).values()) if holds else []
     if isinstance(value, _CONTAINERS):
         parts += _items(value)
+    if isinstance(value, defaultdict):
+        parts.append(value.default_factory)
+    if hasattr(kind, "dtype") or hasattr(kind, "dtypes"):
+        parts += _objects_in_array(value)
     return parts
+
+
+def _objects_in_array(value: Any) -> list[Any]:
+    """Return the objects in an array of numpy, or in a series or frame of pandas."""
+    roots = {owner.__module__.partition(".")[0] for owner in type(value).__mro__}
+    if roots.isdisjoint(("numpy", "pandas")):
+        return []
+    if hasattr(value, "dtypes") and hasattr(value, "columns"):
+        dtypes = enumerate(value.dtypes.tolist())
+        chosen = [place for place, dtype in dtypes if _holds_objects(dtype)]
+        return [value.iloc[:, place].to_numpy() for place in chosen]
+    if _holds_objects(value.dtype) and hasattr(value, "tolist"):
+        return [value.tolist()]
+    return []
+
+
+def _holds_objects(dtype: Any) -> bool:
+    return bool(getattr(dtype, "hasobject", str(dtype) == "object"))
 
 
 def _shows_attributes(kind: type) -> bool:
     """Tell if the attributes of a class are all significant.
 
-    What a value is pickled or identified by may leave some out on purpose.
+    What the user pickles or identifies a value by may leave some out on purpose. An
+    installed class does not know the user's code that it leaves out.
     """
     return find_stand_in(kind) is None and not any(
-        map(pickles_its_own_way, kind.__mro__)
+        pickles_its_own_way(owner) and owner_of_class(owner) != INSTALLED
+        for owner in kind.__mro__
     )
 
 

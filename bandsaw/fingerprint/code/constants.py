@@ -9,6 +9,7 @@ import types
 from ...methods import BoundTask, TaskMethod
 from .. import fingerprint
 from ..leaves import LEAVES, text
+from ..objects import attributes, has_fields
 from ..standard import CONTENTS
 
 TYPE_CHECKING = False
@@ -29,6 +30,9 @@ _CHANGEABLE = frozenset(("deque", "OrderedDict", "array", "set"))
 
 # A value that is nested deeper is no table of constants, and may be endless.
 _DEPTH_LIMIT = 50
+
+# How deep attributes of values without identity are looked at.
+_ATTRIBUTES_LIMIT = 3
 
 # What has its function as the attribute `__func__`.
 BOUND = (types.MethodType, BoundTask, staticmethod, classmethod)
@@ -80,6 +84,18 @@ class Description:
             and self.is_plain == other.is_plain
             and tuple(map(id, self.targets)) == tuple(map(id, other.targets))
         )
+
+
+def bound_to(value: object) -> object:
+    """Return the object that a method is bound to, `None` for all else.
+
+    Args:
+        value: Any value; methods of classes and functions of modules have no object.
+    """
+    if not isinstance(value, (types.MethodType, types.BuiltinFunctionType, BoundTask)):
+        return None
+    owner = value.__self__
+    return None if isinstance(owner, (type, types.ModuleType)) else owner
 
 
 def is_code(value: object) -> bool:
@@ -148,16 +164,38 @@ def describe(value: object) -> Description:
         return _opaque(value)
 
 
-def content_of(value: object) -> str:
+def content_of(value: object, depth: int = 0) -> str:
     """Return the fingerprint of a value that is no plain data, if it has one.
 
     Args:
-        value: Any value.
+        value: Any value. Of one without identity, the attributes that have one are
+            significant.
+        depth: How many values without identity are around it.
     """
     try:
         return fingerprint(value).hex()
     except Exception:
-        return "a value without identity"
+        return _content_of_attributes(value, depth)
+
+
+def _content_of_attributes(value: object, depth: int) -> str:
+    # One attribute without identity, like a lock, does not hide the others.
+    found = [type(value).__qualname__]
+    try:
+        state = _content(value) if depth < _ATTRIBUTES_LIMIT else {}
+    except Exception:
+        state = {}
+    for name in sorted(state):
+        found += [name, content_of(state[name], depth + 1)]
+    return " ".join(found) if state else "a value without identity"
+
+
+def _content(value: object) -> dict[str, object]:
+    if isinstance(value, (list, tuple)):
+        return {str(index): item for index, item in enumerate(value)}
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if type(key) is str}
+    return attributes(value)
 
 
 def _plain(value: object) -> bool | None:
@@ -199,17 +237,26 @@ def _describe(value: Any, depth: int, above: set[int]) -> Description:
     leaf = LEAVES.get(kind)
     if leaf is not None:
         return Description(leaf(value))
-    if is_code(value):
+    owner = bound_to(value)
+    if is_code(value) and owner is None:
         return Description(b"code ", (value,))
     if depth > _DEPTH_LIMIT or id(value) in above:
         return _opaque(value)
+    if owner is not None:
+        held = _describe(owner, depth + 1, above | {id(value)})
+        return Description(
+            b"method " + text(value.__name__) + held.token,
+            (value, *held.targets),
+            held.is_plain,
+            held.is_fixed,
+        )
     parts = _parts(value)
     if parts is None:
         fixed = _plain(value)
         if fixed is None:
             return _opaque(value)
         return Description(fingerprint(value), is_fixed=fixed)
-    label, owner, items, fixed, ordered = parts
+    label, cls, items, fixed, ordered = parts
     above = above | {id(value)}
     described = [_describe(item, depth + 1, above) for item in items]
     if not ordered:
@@ -217,7 +264,7 @@ def _describe(value: Any, depth: int, above: set[int]) -> Description:
     targets = [target for part in described for target in part.targets]
     return Description(
         label + b"%d " % len(described) + b"".join(part.token for part in described),
-        targets if owner is None else [owner, *targets],
+        targets if cls is None else [cls, *targets],
         all(part.is_plain for part in described),
         fixed and all(part.is_fixed for part in described),
     )
@@ -246,10 +293,8 @@ def _parts(
         return b"partial", None, [value.func, *value.args, *keywords], False, True
     if issubclass(kind, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
         return b"named tuple", kind, list(value), True, True
-    fields = kind.__dict__.get("__dataclass_fields__")
-    if type(fields) is dict:
-        state = object.__getattribute__(value, "__dict__")
-        return b"data class", kind, sorted(state.items()), False, True
+    if has_fields(kind):
+        return b"data class", kind, sorted(attributes(value).items()), False, True
     return None
 
 

@@ -31,6 +31,9 @@ CHANGING_METHODS = frozenset(
 #: Types of plain data that can be changed in place.
 CHANGEABLE = frozenset((bytearray, dict, list, set))
 
+# What finds a name that is given as a text.
+_BY_TEXT = frozenset(("getattr", "globals"))
+
 _CHANGING = frozenset(
     opmap[name]
     for name in ("DELETE_SUBSCR", "STORE_GLOBAL", "STORE_SLICE", "STORE_SUBSCR")
@@ -48,6 +51,8 @@ def names_of_code(code: CodeType) -> set[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             names |= names_of_code(constant)
+        elif isinstance(constant, str) and not _BY_TEXT.isdisjoint(code.co_names):
+            names.add(constant)
     return names
 
 

@@ -149,6 +149,10 @@ def follow(
             found.space = namespace(names)
             found.place = rest[0]
             value = names.get(rest[0], ABSENT)
+            if is_made_on_access(found.space, rest[0], value):
+                found.value = names["__getattr__"]
+                found.steps.append((names, "__getattr__", found.value))
+                break
             found.steps.append((names, rest[0], value))
         elif isinstance(value, type) and owner_of_class(value) == OWN:
             if _makes_its_attributes(value):
@@ -168,6 +172,29 @@ def follow(
             break
     found.rest = rest
     return found
+
+
+def is_made_on_access(space: Namespace, name: str, value: object) -> bool:
+    """Tell if the `__getattr__` of a module makes an attribute.
+
+    It may keep what it has made, which must not make a difference.
+
+    Args:
+        space: The namespace of the module.
+        name: The name of the attribute.
+        value: What it is bound to.
+    """
+    if "__getattr__" not in space.values or isinstance(value, ModuleType):
+        return False
+    if space.source is None:
+        return value is ABSENT
+    outline = space.source.outline
+    return not (
+        name in outline.definitions
+        or name in outline.assignments
+        or name in outline.imports
+        or "*" in outline.imports
+    )
 
 
 def _makes_its_attributes(cls: type) -> bool:
@@ -232,8 +259,11 @@ def is_generated(value: object) -> bool:
     Args:
         value: The member.
     """
-    code = value.__code__ if isinstance(value, FunctionType) else None
-    return code is not None and code.co_filename.startswith(_GENERATED)
+    while isinstance(value, FunctionType):
+        if value.__code__.co_filename.startswith(_GENERATED):
+            return True
+        value = value.__dict__.get("__wrapped__")  # Of what guards a `__repr__`.
+    return False
 
 
 def label_of(code: Any) -> str:

@@ -29,8 +29,13 @@ from functools import partial
 from types import FunctionType, ModuleType
 
 from ...infos import text_of
-from .arguments import functions_in, implementations_of
-from .constants import BOUND, below, content_of, describe, is_code
+from .arguments import (
+    code_in,
+    contents_of_closure,
+    functions_in,
+    implementations_of,
+)
+from .constants import BOUND, below, bound_to, content_of, describe, is_code
 from .instructions import CHANGEABLE, changes_values, code_digest, names_of_code
 from .lookup import (
     ABSENT,
@@ -128,6 +133,9 @@ class Reach:
         if owner != OWN:
             if owner == INSTALLED:
                 self._packages.add_of(function.__globals__.get("__name__"))
+                # A decorator of a library need not say what it wraps.
+                for target in code_in(contents_of_closure(function)):
+                    self._code_node(target)
             return None
         label = partial(label_of, function)
         return self._graph.node(
@@ -167,7 +175,9 @@ class Reach:
         self, node: Node, space: Namespace, definition: Definition
     ) -> None:
         for name in definition.changed:
-            if name in space.values:
+            if name[0] == ".":
+                self.state.add(name)
+            elif name in space.values:
                 self.state.add(self._label(space, name, space.values[name]))
         for form, names in definition.decorators:
             self._follow_decorator(node, space, form, names)
@@ -204,6 +214,7 @@ class Reach:
         names = names_of_code(code)
         # Instructions do not tell which of the values they change.
         changed = names if changes_values(code, names) else frozenset()
+        self.state.update(f".{name}" for name in changed)
         for name in sorted(names):
             value = space.values.get(name, ABSENT)
             if isinstance(value, ModuleType):
@@ -250,24 +261,37 @@ class Reach:
             target = self._code_node(value) if is_code(value) else None
             node.add_edge(name, target)
             if not is_code(value):
-                self._follow_attribute(node, name, value, definition is None)
+                self._follow_attribute(node, cls, name, value, definition is None)
             if target is None:
                 place = f"{cls.__qualname__}.{name}"
                 binding = vars(cls), name, members.get(name, value)
                 self._follow_decorated(node, name, space, place, binding)
 
     def _follow_attribute(
-        self, node: Node, name: str, value: object, is_without_source: bool
+        self,
+        node: Node,
+        cls: type,
+        name: str,
+        value: object,
+        is_without_source: bool,
     ) -> None:
         description = describe(value)
-        # A value that can be changed in place usually will be. It is identified by its
-        # assignment, which is a part of the class.
-        if description.is_plain and (description.is_fixed or is_without_source):
-            node.content += [name, description.token.hex()]
-            for target in description.targets:
-                node.add_edge(name, self._code_node(target))
-        elif is_without_source:
-            node.content += [name, type(value).__qualname__]
+        label = f".{name}"
+        if not description.is_plain:
+            if is_without_source:
+                node.content += [name, type(value).__qualname__]
+            return
+        if not description.is_fixed:
+            # What code that is reached changes is state. It is identified by its
+            # assignment, which is a part of the class.
+            if label in self.state and not is_without_source:
+                return
+            if name in vars(cls):
+                self.watch.changeable(lambda: vars(cls)[name], description)
+            self._constants.add(label)
+        node.content += [name, description.token.hex()]
+        for target in description.targets:
+            node.add_edge(name, self._code_node(target))
 
     # Names
 
@@ -281,18 +305,18 @@ class Reach:
         value = found.value
         label = self._label(found.space, found.place, value)
         is_state = chain.partition(".")[0] in changed or label in self.state
-        for namespace, name, value in found.steps[: -1 if is_state else None]:
-            if value is ABSENT:
+        for namespace, name, bound in found.steps[: -1 if is_state else None]:
+            if bound is ABSENT:
                 self.watch.absence(namespace, name)
             else:
-                self.watch.binding(namespace, name, value)
+                self.watch.binding(namespace, name, bound)
         for cls in found.classes:
             node.add_edge(chain, self._class_node(cls))
         if value is ABSENT or found.classes:
             return
         if isinstance(value, ModuleType):
             self._packages.add_of(value.__name__)
-        elif is_code(value):
+        elif is_code(value) and bound_to(value) is None:
             node.add_edge(chain, self._code_node(value))
         elif is_state:
             space, place = self._origin(found.space, found.place, value)
@@ -306,7 +330,8 @@ class Reach:
         value, namespace, name = found.value, *found.steps[-1][:2]
         description = describe(value)
         if not description.is_plain:
-            self._code_node(type(value))
+            for target in description.targets:
+                node.add_edge(chain, self._code_node(target))
             space, place = origin(found.space, name, value, self._namespace)
             if space is None:
                 node.content += [chain, place]
@@ -338,13 +363,14 @@ class Reach:
         if isinstance(value, ModuleType):
             self._packages.add_of(value.__name__)
             return
-        if is_code(value):
+        if is_code(value) and bound_to(value) is None:
             node.add_edge(name, self._code_node(value))
             return
         description = describe(value)
         if not description.is_plain:
-            self._code_node(type(value))
-            node.content += [name, type(value).__qualname__]
+            node.content += [name, content_of(value)]
+            for target in (*description.targets, *code_in([value])):
+                node.add_edge(name, self._code_node(target))
             return
         if not description.is_fixed:
             self.watch.changeable(lambda: value, description)

@@ -95,8 +95,11 @@ class Unloaded:
         elif first in outline.imports or "*" in outline.imports:
             for item in outline.imports.get(first) or outline.imports["*"]:
                 self._follow_on(node, chain, module, item, first, rest)
-        elif module.is_package:
+        elif module.is_package and self._module(f"{name}.{first}") is not None:
             self._follow(node, chain, f"{name}.{first}", rest)
+        else:
+            for definition in outline.definitions.get("__getattr__", ()):
+                self._add_definition(node, chain, module, definition)
 
     def _follow_on(
         self,

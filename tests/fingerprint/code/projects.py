@@ -19,6 +19,8 @@ PROJECT: dict[str, str] = {
 
         import helpers
         import package
+        import holding
+        import reexporting
         from helpers import clean as tidy
         from package import tools, exported
         from package.deep import inner
@@ -103,6 +105,7 @@ PROJECT: dict[str, str] = {
             """Does it all."""
             # A comment
             COUNTS[x] = 1
+            holding.SEEN[x] = 1
             values = [tidy(x), helpers.scaled(x), tools.tool(x), inner.deep(x)]
             values += [starred(x), package.exported(x), decorated(x), square(x)]
             values += [remembered(x), add_three(x), nested([x])[0], recursive(x)]
@@ -110,6 +113,9 @@ PROJECT: dict[str, str] = {
             values += [helpers.Model(x).fit(), math.floor(x)]
             values += [remembered_by_an_object(x), given_again(x), hidden(x)]
             values += [helpers.dispatched(x), helpers.Logged().first()]
+            values += [holding.pipeline(x), holding.scale(x), holding.find(x)]
+            values += [holding.SCALES["a"](x), holding.SETTINGS.rate, holding.Net(x)]
+            values += [getattr(holding, "named")(x), reexporting.shown(x)]
             if x < limit:
                 return sum(values)
             raise ValueError("too much")
@@ -217,6 +223,71 @@ PROJECT: dict[str, str] = {
         def _(x):
             return 802
         ''',
+    "holding.py": """
+        from dataclasses import dataclass
+
+        from decorating import Remembering
+
+
+        class Step:
+            def __init__(self, factor):
+                self.factor = factor
+
+            def __call__(self, x):
+                return x * self.factor
+
+
+        class Scaler:
+            def __init__(self, factor):
+                self.factor = factor
+
+            def scale(self, x):
+                return x * self.factor
+
+
+        def compose(*steps):
+            def run(x):
+                for step in steps:
+                    x = step(x)
+                return x
+            return run
+
+
+        @dataclass
+        class Settings:
+            __slots__ = ("rate",)
+            rate: float
+
+
+        class Net:
+            layers = [8, 16]
+
+            def __init__(self, x):
+                self.x = x
+
+
+        def named(x):
+            return x + 1000
+
+
+        pipeline = compose(Step(1))
+        scale = Scaler(2).scale
+        SEEN = dict(a=1)
+        find = {"a": 3}.get
+        SCALES = {"a": Scaler(4).scale}
+        SETTINGS = Settings(0.5)
+        """,
+    "reexporting/__init__.py": """
+        def __getattr__(name):
+            if name == "shown":
+                from .implementation import shown
+                return shown
+            raise AttributeError(name)
+        """,
+    "reexporting/implementation.py": """
+        def shown(x):
+            return x + 1001
+        """,
     "package/__init__.py": """
         from .tools import original as exported
         """,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import gc
+import importlib
 import linecache
 import sys
 import textwrap
+import threading
+import types
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Dict
@@ -222,6 +227,12 @@ def slotted(held: Any) -> Slotted:
         (functools.lru_cache()(helped), {type(functools.lru_cache()(len)), helped}),
         (bandsaw.task(helped, config=__name__), {helped}),
         ([bandsaw.task(helped, config=__name__)], {helped}),
+        (collections.deque([helped]), {helped}),
+        ({1: collections.deque([helped])}, {helped}),
+        (types.SimpleNamespace(a=helped), {helped, types.SimpleNamespace}),
+        ([types.MappingProxyType({"a": helped})], {helped}),
+        ([collections.defaultdict(helped)], {helped}),
+        ([collections.ChainMap({"a": helped})], {helped}),
         ([1, "a", (2.5, None), range(3)], set()),
         ([functools.partial, Path("."), len], set()),
     ],
@@ -229,6 +240,82 @@ def slotted(held: Any) -> Slotted:
 )
 def test_code_that_arguments_hold_is_found(value: Any, expected: set[Any]) -> None:
     assert {inner(found) for found in code.code_in([value])} == expected
+
+
+def test_code_in_arrays_and_series_is_found() -> None:
+    numpy = pytest.importorskip("numpy", reason="needs numpy")
+    pairs = numpy.array([(1, helped)], dtype=[("a", int), ("b", object)])
+    values = [numpy.array([[helped]]), numpy.array(helped), pairs]
+    values.append(numpy.vectorize(helped))
+    if find_spec("pandas") is not None:
+        pandas = importlib.import_module("pandas")
+        frame = pandas.DataFrame({"a": [1], "b": [helped]})
+        values += [frame, frame["b"]]
+
+    for value in values:
+        assert set(code.code_in([[value]])) == {helped}
+
+
+def test_code_below_an_installed_class_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library = tmp_path / "site-packages"
+    write_files(
+        library,
+        {
+            "installed_library.py": """
+class Estimator:
+    def __init__(self, step):
+        self.step = step
+    def __getstate__(self):
+        return {"step": self.step}
+def wrap(function):
+    return lambda x: function(x)
+"""
+        },
+    )
+    monkeypatch.syspath_prepend(str(library))
+    installed_library = importlib.import_module("installed_library")
+
+    class Own(installed_library.Estimator):  # type: ignore[misc,name-defined]
+        pass
+
+    assert code.code_in([[installed_library.Estimator(helped)]]) == (helped,)
+    assert set(code.code_in([[Own(Model())]])) == {Own, Model}
+    assert code.code_in([[installed_library.wrap(helped)]]) == (helped,)
+
+
+def test_a_class_attribute_that_is_bound_anew_to_a_list_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = digest(takes, Listing)
+    monkeypatch.setattr(Listing, "layers", [9])
+    after = digest(takes, Listing)
+    Listing.layers.append(1)
+
+    assert len({before, after, digest(takes, Listing)}) == 3
+
+
+class Listing:
+    layers = [8]
+
+    def __init__(self) -> None:
+        self.layers = [1]
+
+
+def test_an_object_in_a_closure_counts_by_what_it_holds() -> None:
+    def make(held: Any) -> Any:
+        def function() -> Any:
+            return held
+
+        return function
+
+    lock = threading.Lock()
+    values = [Holder(1), Holder(2), Holder(1, lock), Holder(2, lock), Holder(helped)]
+    values += [Holder(1).method, Holder(2).method, {1: 2}.get, {1: 3}.get]
+
+    assert len({digest(make(value)) for value in values}) == len(values)
+    assert digest(make(Holder(1))) == digest(make(values[0]))
 
 
 def inner(found: Any) -> Any:

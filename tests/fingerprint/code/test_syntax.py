@@ -164,7 +164,39 @@ CHANGES = [
 def test_a_function_tells_what_it_changes(statement: str) -> None:
     ((definition,),) = outline_of_text(f"def f(): {statement}").definitions.values()
 
-    assert definition.changed == ["x"]
+    assert [name for name in definition.changed if name[0] != "."] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "attributes"),
+    [
+        ("self.a[1] = 2", [".a"]),
+        ("self.a.append(1)", [".a"]),
+        ("self.a += [1]", [".a"]),
+        ("cls.a = 1", [".a"]),
+        ("x.a[1].b.update(c)", [".a", ".b"]),
+        ("self.a = 1", []),
+        ("x[1] = self.a", []),
+    ],
+)
+def test_a_method_tells_which_attributes_it_changes(
+    statement: str, attributes: list[str]
+) -> None:
+    source = f"class C:\n def f(self, cls, x): {statement}"
+    (definition,) = outline_of_text(source).definitions["C.f"]
+
+    assert definition.changed == attributes
+
+
+def test_names_that_are_given_as_texts_are_read() -> None:
+    source = (
+        "def f(m):\n"
+        " getattr(a, 'b'); getattr(getattr(c.d, 'e'), 'f', None).g\n"
+        " globals()['h']; getattr(k, m); globals()[m]"
+    )
+    (definition,) = outline_of_text(source).definitions["f"]
+
+    assert {"a.b", "c.d.e.f.g", "h"} <= set(definition.names)
 
 
 def test_a_name_that_is_rebound_is_changed() -> None:

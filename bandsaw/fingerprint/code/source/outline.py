@@ -54,6 +54,7 @@ class Definition(
         local_names: The dotted names that it reads and that begin with a name that is
             bound inside by an import.
         changed: The names from outside that it rebinds, or whose values it changes.
+            After a dot, the names of attributes, of whatever, that it does this to.
         code: The digest of what it is compiled to; empty for a class, and for lambdas
             of the same line.
         imports: What is imported inside.

@@ -202,7 +202,8 @@ def _bound_names(scopes: Scopes) -> set[str]:
     module = scopes.module
     imported = {item.bound for item in module.imports}
     defined = {name for _, name in scopes.definitions}
-    return (module.bound | module.changes) - imported - defined
+    changed = {name for name in module.changes if name[0] != "."}
+    return (module.bound | changed) - imported - defined
 
 
 def _names_read(module: Scope) -> set[str]:
@@ -225,7 +226,8 @@ class Scope:
         module_names: The names that are declared to be global.
         outer_names: The names that are declared to be nonlocal.
         reads: The first parts of dotted names that are read here, with the whole names.
-        changes: The names that are rebound or whose value is changed.
+        changes: The names that are rebound or whose value is changed. After a dot, the
+            names of attributes, of whatever, that are.
         imports: What is imported here.
         inner: The scopes inside.
     """
@@ -353,33 +355,44 @@ class Scopes:
         chain, root = _chain(node)
         if root is None:
             self._visit(node.value, scope)
-            return
-        scope.reads.add((root, chain))
+        else:
+            scope.reads.add((root, chain))
         if not isinstance(node.ctx, ast.Load):
-            scope.changes.add(root)
+            # An attribute that an object gets is none of its class.
+            is_own = isinstance(node.value, ast.Name) and node.value.id == "self"
+            self._change(node.value if is_own else node, scope)
 
     def _visit_subscript(self, node: ast.Subscript, scope: Scope) -> None:
         if not isinstance(node.ctx, ast.Load):
-            target: Any = node
-            while isinstance(target, (ast.Subscript, ast.Attribute)):
-                target = target.value
-            if isinstance(target, ast.Name):
-                scope.changes.add(target.id)
+            self._change(node, scope)
+        chain = _name_in_globals(node)
+        if chain is not None:
+            scope.reads.add((chain, chain))
         self._visit_children(node, scope)
+
+    @staticmethod
+    def _change(target: Any, scope: Scope) -> None:
+        """Note that what a name refers to, or an attribute, is changed."""
+        while isinstance(target, (ast.Subscript, ast.Attribute)):
+            if isinstance(target, ast.Attribute):
+                scope.changes.add(f".{target.attr}")
+            target = target.value
+        if isinstance(target, ast.Name):
+            scope.changes.add(target.id)
 
     def _visit_call(self, node: ast.Call, scope: Scope) -> None:
         function = node.func
         if isinstance(function, ast.Attribute) and function.attr in CHANGING_METHODS:
-            target: Any = function.value
-            while isinstance(target, (ast.Subscript, ast.Attribute)):
-                target = target.value
-            if isinstance(target, ast.Name):
-                scope.changes.add(target.id)
+            self._change(function.value, scope)
+        chain, root = _chain(node)
+        if root is not None:
+            scope.reads.add((root, chain))
         self._visit_children(node, scope)
 
     def _visit_augmented_assignment(self, node: ast.AugAssign, scope: Scope) -> None:
         if isinstance(node.target, ast.Name):
             scope.reads.add((node.target.id, node.target.id))
+        self._change(node.target, scope)
         self._visit_children(node, scope)
 
     def _visit_annotated_assignment(self, node: ast.AnnAssign, scope: Scope) -> None:
@@ -513,17 +526,57 @@ for _name in ("MatchAs", "MatchMapping", "MatchStar"):
         _VISITORS[getattr(ast, _name)] = Scopes._visit_pattern
 
 
-def _chain(node: ast.Attribute) -> tuple[str, str | None]:
-    """Return the dotted name that an expression is, and its first part."""
+def _chain(node: ast.Attribute | ast.Call) -> tuple[str, str | None]:
+    """Return the dotted name that an expression is, and its first part.
+
+    A call of `getattr` with a literal name is an attribute, too.
+    """
     parts = []
     target: ast.AST = node
-    while isinstance(target, ast.Attribute):
-        parts.append(target.attr)
-        target = target.value
+    while True:
+        if isinstance(target, ast.Attribute):
+            parts.append(target.attr)
+            target = target.value
+            continue
+        literal = _literal_attribute(target)
+        if literal is None:
+            break
+        parts.append(literal.args[1].value)  # type: ignore[attr-defined]
+        target = literal.args[0]
     if not isinstance(target, ast.Name):
         return "", None
     parts.append(target.id)
     return ".".join(reversed(parts)), target.id
+
+
+def _literal_attribute(node: ast.AST) -> ast.Call | None:
+    """Return a call like `getattr(module, "name")`, `None` for all else."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return None
+    if node.func.id != "getattr" or len(node.args) not in (2, 3):
+        return None
+    return node if _is_name(node.args[1]) else None
+
+
+def _name_in_globals(node: ast.Subscript) -> str | None:
+    """Return the name that is read by an expression like `globals()["name"]`."""
+    call = node.value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        return None
+    # Before Python 3.9, a node of its own was around the index.
+    index: Any = getattr(node.slice, "value", None)
+    index = index if isinstance(index, ast.AST) else node.slice
+    if call.func.id != "globals" or call.args or not _is_name(index):
+        return None
+    return str(index.value)
+
+
+def _is_name(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.isidentifier()
+    )
 
 
 def _declarations_first(body: list[ast.AST]) -> list[ast.AST]:

@@ -24,7 +24,7 @@ import bandsaw
 from bandsaw.fingerprint import code
 from bandsaw.runtime import fork
 from tests.interpreters import with_the_newest_python_only
-from tests.workflows import Workflow
+from tests.workflows import Workflow, write_files
 
 configuration = bandsaw.Configuration()
 

@@ -1,4 +1,4 @@
-"""Forms of numpy's arrays, torch's tensors and scipy's sparse matrices.
+"""Forms of arrays: of numpy and xarray, torch's tensors, scipy's sparse matrices.
 
 They are independent of the layout in memory.
 """
@@ -11,7 +11,7 @@ from .definitions import module_with, name_token
 from .digests import BLOCK_SIZE, digest_blocks
 from .form import Deferred, Form, Refused
 from .leaves import text
-from .objects import with_attributes
+from .objects import attributes, object_form, with_attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -281,3 +281,21 @@ SCIPY: dict[str, Callable[[Any], bytes | Form]] = {
     for layout in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
     for kind in ("array", "matrix")
 }
+
+
+def _expand_xarray(value: Any) -> Form:
+    state = attributes(value)
+    # How its file is closed.
+    state.pop("_close", None)
+    for name in ("_attrs", "_encoding"):
+        # What is missing is made when it is looked at.
+        if name in state:
+            state[name] = state[name] or None
+    return object_form((type(value),), state)
+
+
+XARRAY: dict[str, Callable[[Any], bytes | Form]] = {
+    **dict.fromkeys(("DataArray", "Dataset", "NamedArray", "Variable"), _expand_xarray)
+}
+
+LIBRARIES = {"numpy": NUMPY, "torch": TORCH, "scipy": SCIPY, "xarray": XARRAY}

@@ -210,6 +210,27 @@ def expand_function(value: types.FunctionType) -> bytes | Form:
     )
 
 
+def expand_module(value: types.ModuleType) -> bytes:
+    """Take a module apart, which is identified by its name and version.
+
+    Args:
+        value: The module.
+
+    Returns:
+        Its token.
+
+    Raises:
+        Refused: If its name does not refer to it.
+    """
+    name = vars(value).get("__name__")
+    if type(name) is not str or sys.modules.get(name) is not value:
+        raise Refused(value, "its name does not refer to it")
+    from .code.owners import version_of_module  # What takes long to import.
+
+    name = importable_module_name(name)
+    return shorten(b"module " + text(name) + text(version_of_module(value)))
+
+
 def _expand_code(value: types.CodeType) -> Form:
     # Everything that running it depends on; no file, line or variable's position.
     return Form(

@@ -27,7 +27,7 @@ _EXACT: dict[type, Expander] = {
     **containers.EXPANDERS,
     **definitions.EXPANDERS,
     Deferred: expand_deferred,
-    types.ModuleType: _refuse,
+    types.ModuleType: definitions.expand_module,
     weakref.ProxyType: _refuse,
     weakref.CallableProxyType: _refuse,
 }
@@ -53,6 +53,8 @@ def expand(value: Any) -> bytes | Form:
     if stand_in is not None:
         parts = (kind, stand_in(value))
         return Form(b"stand-in ", parts, "%s", (".__class__", ""), stands_in=True)
+    if issubclass(kind, types.ModuleType):
+        return definitions.expand_module(value)
     # The `__class__` of a value may be wrong, or raise an error.
     if issubclass(kind, type):
         return definitions.expand_class(value)
@@ -89,16 +91,20 @@ def _expand_standard(
     return objects.with_attributes(label, value, content, owner)
 
 
+# Of pydantic.
+_MODELS: dict[str, Expander] = {"BaseModel": objects.expand_model}
+
+
 def _library(root: str) -> Mapping[str, Expander] | None:
     # Values of a library exist only where it has been imported.
     if root == "typing":
         return ANNOTATIONS
-    if root in ("numpy", "torch", "scipy"):
+    if root == "pydantic":
+        return _MODELS
+    if root in ("numpy", "torch", "scipy", "xarray"):
         from . import arrays
 
-        if root == "numpy":
-            return arrays.NUMPY
-        return arrays.TORCH if root == "torch" else arrays.SCIPY
+        return arrays.LIBRARIES[root]
     if root == "pyarrow":
         from .arrow import ARROW
 

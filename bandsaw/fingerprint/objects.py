@@ -190,13 +190,7 @@ def _expand_reduced(value: Any, kind: type, reduced: Any) -> Form:
     if function is _CONSTRUCTORS[0] and not (items or pairs or setter):
         plain = _plain_state(kind, state)
         if plain is not None and args and args[0] is kind:
-            names = sorted(plain)
-            return Form(
-                b"object %d " % len(args) + packed_texts(names),
-                (*args, *[plain[name] for name in names]),
-                ".%s",
-                (*["__class__"] * len(args), *names),
-            )
+            return object_form(args, plain)
     # The constructors of pickle are told apart by number: they move between modules.
     maker: object = function
     if function in _CONSTRUCTORS:
@@ -215,6 +209,49 @@ def _expand_reduced(value: Any, kind: type, reduced: Any) -> Form:
         "%s",
         (".__class__", ".__reduce__", "", ".__dict__", "", "", ".__setstate__"),
     )
+
+
+def object_form(args: tuple[Any, ...], state: dict[str, Any]) -> Form:
+    """Return the form of an object that is nothing but its class and attributes.
+
+    Args:
+        args: The arguments of its constructor, of which the class is the first.
+        state: The attributes.
+    """
+    names = sorted(state)
+    return Form(
+        b"object %d " % len(args) + packed_texts(names),
+        (*args, *[state[name] for name in names]),
+        ".%s",
+        (*["__class__"] * len(args), *names),
+    )
+
+
+def is_model(kind: type) -> bool:
+    """Tell if a class is a model of pydantic that is pickled as all of them are."""
+    for owner in kind.__mro__:
+        if owner.__qualname__ == "BaseModel" and owner.__module__ == "pydantic.main":
+            return True
+        if pickles_its_own_way(owner):
+            return False
+    return False
+
+
+def model_state(value: Any) -> dict[str, object]:
+    """Return what a model of pydantic consists of.
+
+    Args:
+        value: The model; which of its fields were given is not significant.
+    """
+    state = attributes(value)
+    for name in ("__fields_set__", "__pydantic_fields_set__"):
+        state.pop(name, None)
+    return state
+
+
+def expand_model(value: Any) -> Form:
+    """Take a model of pydantic apart."""
+    return object_form((type(value),), model_state(value))
 
 
 def _plain_state(kind: type, state: Any) -> dict[str, object] | None:

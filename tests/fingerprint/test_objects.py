@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import importlib
+import sys
+import types
 from collections import namedtuple
 from typing import Any, Callable
 
@@ -305,3 +308,34 @@ def test_a_failing_method_fails_as_it_does() -> None:
 
     with pytest.raises(ZeroDivisionError):
         fingerprint(Failing())
+
+
+def test_modules_count_by_their_names() -> None:
+    import json
+    import math
+
+    def make(module: Any) -> Any:
+        return lambda x: module.dumps(x)
+
+    values = [json, math, {"xp": json}, [math], make(json), make(math)]
+
+    assert len({fingerprint(value) for value in values}) == len(values)
+    assert fingerprint(make(json)) == fingerprint(values[4])
+    with pytest.raises(UnstableValueError, match="does not refer to it"):
+        fingerprint(types.ModuleType("json"))
+
+
+def test_an_installed_module_counts_by_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = set()
+    for version in ("1.0", "2.0"):
+        place = tmp_path / version / "site-packages"
+        place.mkdir(parents=True)
+        (place / "versioned_module.py").write_text(f"__version__ = {version!r}\n")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(place))
+            found.add(fingerprint(importlib.import_module("versioned_module")))
+        del sys.modules["versioned_module"]
+
+    assert len(found) == 2

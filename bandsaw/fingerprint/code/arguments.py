@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict, deque
-from types import FunctionType, MappingProxyType, MethodType, SimpleNamespace
+from types import (
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 
 from ...methods import BoundTask
 from ..leaves import LEAVES
@@ -128,6 +134,11 @@ def _parts(value: Any, holders: dict[type, bool]) -> Sequence[Any]:
         return inner
     if isinstance(value, sys.modules["functools"].partial):
         return value.func, value.args, value.keywords, *attributes(value).values()
+    if isinstance(value, ModuleType):
+        names = vars(value)
+        if owner_of_namespace(names) != OWN:
+            return []
+        return [names[name] for name in names if not name.startswith("__")]
     if kind is MappingProxyType:
         return _items(dict(value))
     if kind is SimpleNamespace:

@@ -9,8 +9,9 @@ import types
 from ...methods import BoundTask, TaskMethod
 from .. import fingerprint
 from ..leaves import LEAVES, text
-from ..objects import attributes, has_fields
+from ..objects import attributes, has_fields, is_model, model_state
 from ..standard import CONTENTS
+from .owners import OWN, owner_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -242,6 +243,11 @@ def _describe(value: Any, depth: int, above: set[int]) -> Description:
         return Description(b"code ", (value,))
     if depth > _DEPTH_LIMIT or id(value) in above:
         return _opaque(value)
+    if isinstance(value, types.ModuleType):
+        # What is used of a module of the user's own is not known.
+        is_own = owner_of_namespace(vars(value)) == OWN
+        name = text(value.__name__)
+        return Description(b"module " + name, (value,), not is_own)
     if owner is not None:
         held = _describe(owner, depth + 1, above | {id(value)})
         return Description(
@@ -295,6 +301,8 @@ def _parts(
         return b"named tuple", kind, list(value), True, True
     if has_fields(kind):
         return b"data class", kind, sorted(attributes(value).items()), False, True
+    if is_model(kind):
+        return b"model", kind, sorted(model_state(value).items()), False, True
     return None
 
 

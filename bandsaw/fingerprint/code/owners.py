@@ -161,6 +161,21 @@ class Packages:
             self._versions[distribution[0]] = distribution[1]
 
 
+def version_of_module(module: Any) -> str:
+    """Return the name and version of the distribution of an installed module.
+
+    Args:
+        module: The module.
+
+    Returns:
+        For example ``"numpy 2.1.0"``; an empty text for any other module.
+    """
+    path = getattr(module, "__file__", None)
+    if owner_of_namespace(vars(module)) != INSTALLED or not isinstance(path, str):
+        return ""
+    return " ".join(distribution_of(vars(module)["__name__"], path) or ())
+
+
 def distribution_of(module_name: str, path: str) -> Distribution | None:
     """Return the installed distribution that a module belongs to.
 

@@ -125,7 +125,8 @@ class Reach:
             return self._function_node(value)
         if isinstance(value, type):
             return self._class_node(value)
-        self._packages.add_of(getattr(value, "__module__", None))
+        name = "__name__" if isinstance(value, ModuleType) else "__module__"
+        self._packages.add_of(getattr(value, name, None))
         return None
 
     def _function_node(self, function: FunctionType) -> Node | None:
@@ -362,6 +363,9 @@ class Reach:
         """Follow what a closure holds."""
         if isinstance(value, ModuleType):
             self._packages.add_of(value.__name__)
+            # Which names are taken from it is not known.
+            for target in code_in([value]):
+                node.add_edge(name, self._code_node(target))
             return
         if is_code(value) and bound_to(value) is None:
             node.add_edge(name, self._code_node(value))

@@ -318,6 +318,20 @@ def test_an_object_in_a_closure_counts_by_what_it_holds() -> None:
     assert digest(make(Holder(1))) == digest(make(values[0]))
 
 
+def test_the_code_of_a_module_that_is_handed_over_is_found() -> None:
+    module = types.ModuleType("handed_over")
+    exec("def one(): pass", vars(module))
+
+    def make(held: Any) -> Any:
+        def function() -> Any:
+            return held.one()
+
+        return function
+
+    assert vars(module)["one"] in code.code_in([module])
+    assert "handed_over.one" in code.reachable_code(make(module)).parts
+
+
 def inner(found: Any) -> Any:
     task = getattr(found, "bandsaw_task", None)
     return found if task is None else task.callable

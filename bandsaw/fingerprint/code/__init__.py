@@ -1,7 +1,8 @@
 """The identity of code: of a task's function, and of all that it reaches.
 
-Comments, docstrings, annotations, formatting and positions are ignored. It is the
-loaded code that is identified; source is used only where it compiles to that code.
+Comments, docstrings, formatting and positions are ignored, and so are annotations that
+nothing reads. It is the loaded code that is identified; source is used only where it
+compiles to that code.
 """
 
 from __future__ import annotations

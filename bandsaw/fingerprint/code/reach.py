@@ -25,6 +25,7 @@ constant, the caller starts again, with the state that is known by then.
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from types import FunctionType, ModuleType
 
@@ -63,6 +64,35 @@ if TYPE_CHECKING:
     from .lookup import Binding, Found
     from .parts import Code, Node
     from .source.outline import Assignment, Definition
+
+
+# What reads the annotations of classes, and the mark of code that does.
+_READERS = frozenset(
+    (
+        "__annotations__",
+        "__dataclass_fields__",
+        "fields",
+        "get_annotations",
+        "get_type_hints",
+    )
+)
+_READ = "annotations are read"
+
+# Packages with many classes to inherit that ignore annotations.
+_BLIND = frozenset(("numpy", "pandas", "scipy", "sklearn", "torch"))
+
+
+def _may_read(value: Any) -> bool:
+    """Tell if a decorator or base may read annotations: an installed one may."""
+    name = getattr(value, "__module__", None)
+    if isinstance(value, ModuleType):
+        name = value.__name__
+    if not isinstance(name, str) or name.partition(".")[0] in _BLIND:
+        return False
+    module = sys.modules.get(name)
+    if module is None:
+        return False
+    return owner_of_namespace(vars(module)) == INSTALLED
 
 
 class Reach:
@@ -180,8 +210,14 @@ class Reach:
                 self.state.add(name)
             elif name in space.values:
                 self.state.add(self._label(space, name, space.values[name]))
-        for form, names in definition.decorators:
+        if any(chain.rpartition(".")[2] in _READERS for chain in definition.names):
+            self.state.add(_READ)
+        decorators = [
             self._follow_decorator(node, space, form, names)
+            for form, names in definition.decorators
+        ]
+        if definition.kind == "function" and any(decorators):
+            self._follow_annotations(node, space, definition)
         for chain in definition.names:
             self._follow(node, space, chain, definition.changed)
         for item in definition.imports:
@@ -190,12 +226,24 @@ class Reach:
 
     def _follow_decorator(
         self, node: Node, space: Namespace, form: str, names: list[str]
-    ) -> None:
+    ) -> bool:
+        """Follow a decorator; tell if it may read annotations."""
         # How a task is advised makes no difference to what it does.
-        if not any(is_of_bandsaw(space, name, self._namespace) for name in names):
-            node.content.append(form)
-            for chain in names:
-                self._follow(node, space, chain, ())
+        if any(is_of_bandsaw(space, name, self._namespace) for name in names):
+            return False
+        node.content.append(form)
+        for chain in names:
+            self._follow(node, space, chain, ())
+        found = [follow(space, name, self._namespace) for name in names]
+        return any(item is not None and _may_read(item.value) for item in found)
+
+    def _follow_annotations(
+        self, node: Node, space: Namespace, definition: Definition
+    ) -> None:
+        form, names = definition.annotations
+        node.content += ["annotations", form]
+        for chain in names:
+            self._follow(node, space, chain, ())
 
     def _follow_closure(
         self, node: Node, function: FunctionType, changed: Iterable[str]
@@ -252,6 +300,10 @@ class Reach:
             node.text = partial(source.text, definition.lines)
             node.content = ["form", definition.form, source.doubt]
             self._follow_definition(node, space, definition)
+            if definition.annotations[0] and self._are_annotations_read(
+                space, cls, definition
+            ):
+                self._follow_annotations(node, space, definition)
         for base in (*cls.__bases__, type(cls)):
             node.add_edge("base", self._code_node(base))
         for name, value in sorted(members_of(cls).items()):
@@ -267,6 +319,16 @@ class Reach:
                 place = f"{cls.__qualname__}.{name}"
                 binding = vars(cls), name, members.get(name, value)
                 self._follow_decorated(node, name, space, place, binding)
+
+    def _are_annotations_read(
+        self, space: Namespace, cls: type, definition: Definition
+    ) -> bool:
+        if _READ in self.state or any(map(_may_read, (*cls.__mro__, type(cls)))):
+            return True
+        self._constants.add(_READ)
+        names = {name for _, used in definition.decorators for name in used}
+        found = [follow(space, name, self._namespace) for name in names]
+        return any(item is not None and _may_read(item.value) for item in found)
 
     def _follow_attribute(
         self,

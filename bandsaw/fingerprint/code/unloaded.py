@@ -158,6 +158,11 @@ class Unloaded:
         node.text = partial(module.source.text, definition.lines)
         node.content = ["form", definition.form]
         names = list(definition.names)
+        if definition.kind == "class":
+            # Which bases and decorators read them is not known.
+            form, used = definition.annotations
+            node.content.append(form)
+            names += used
         for form, used in definition.decorators:
             node.content.append(form)
             names += used

@@ -332,6 +332,82 @@ def test_the_code_of_a_module_that_is_handed_over_is_found() -> None:
     assert "handed_over.one" in code.reachable_code(make(module)).parts
 
 
+ANNOTATED = """
+import dataclasses
+import typing
+import installed_models
+
+def check(value):
+    return value
+
+class Inner(installed_models.Model):
+    x: int
+
+@dataclasses.dataclass
+class Settings:
+    rate: float = 0.0
+
+class Row(installed_models.Model):
+    price: typing.List["Inner"]
+    def method(self, value: check): pass
+
+class Plain:
+    price: int = 0
+    def method(self, value: int) -> int: return 1
+
+@installed_models.validate
+def checked(value: int): return value
+
+def parse(): return [field.type for field in dataclasses.fields(Settings)]
+def cast(): return Settings()
+def rows(): return Row()
+def plain(): return Plain()
+"""
+
+ANNOTATION_EDITS = [
+    ("rows", "price: typing", "cost: typing", True),
+    ("rows", "x: int", "x: float", True),
+    ("rows", "return value", "return -value", True),
+    ("rows", "value: check", "value: int", True),
+    ("checked", "checked(value: int)", "checked(value: float)", True),
+    ("parse", "rate: float", "rate: int", True),
+    ("cast", "rate: float", "rate: int", False),
+    ("plain", "price: int", "price: float", False),
+    ("plain", ") -> int", ") -> float", False),
+    ("plain", "value: int) ->", "value: float) ->", False),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "is_significant"), ANNOTATION_EDITS)
+def test_annotations_count_where_something_reads_them(
+    name: str,
+    old: str,
+    new: str,
+    is_significant: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "installed_models.py").write_text(
+        "class Model: pass\ndef validate(function): return lambda x: function(x)\n"
+    )
+    monkeypatch.syspath_prepend(str(library))
+    monkeypatch.delitem(sys.modules, "installed_models", raising=False)
+    found = []
+    for number, text in enumerate((ANNOTATED, ANNOTATED.replace(old, new))):
+        filename = f"<{tmp_path} {number}>"
+        namespace: dict[str, Any] = {"__name__": "annotated", "__file__": filename}
+        linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+        monkeypatch.setitem(sys.modules, "annotated", types.ModuleType("annotated"))
+        vars(sys.modules["annotated"]).update(namespace)
+        namespace = vars(sys.modules["annotated"])
+        exec(compile(text, filename, "exec", dont_inherit=True), namespace)
+        found.append(digest(namespace[name]))
+
+    assert (found[0] != found[1]) == is_significant
+
+
 def inner(found: Any) -> Any:
     task = getattr(found, "bandsaw_task", None)
     return found if task is None else task.callable

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .outline import Definition
 
 # What is remembered differs between versions of this module and of Python.
-_KIND = f"outline-2-{sys.implementation.cache_tag}-{sys.flags.optimize}"
+_KIND = f"outline-3-{sys.implementation.cache_tag}-{sys.flags.optimize}"
 
 # The resolution of the times at which processes start, in seconds.
 _TICK = 0.05

@@ -37,7 +37,8 @@ class Import(namedtuple("Import", "module level attribute bound")):
 class Definition(
     namedtuple(
         "Definition",
-        "name kind line end form decorators names local_names changed code imports",
+        "name kind line end form decorators names local_names changed code annotations"
+        " imports",
     )
 ):
     """A function or a class that the source defines, at any depth.
@@ -57,6 +58,8 @@ class Definition(
             After a dot, the names of attributes, of whatever, that it does this to.
         code: The digest of what it is compiled to; empty for a class, and for lambdas
             of the same line.
+        annotations: The digest of the form of its annotations, empty without any, and
+            the names that they read. Those of a class include its methods'.
         imports: What is imported inside.
     """
 
@@ -73,6 +76,7 @@ class Definition(
         local_names: list[str]
         changed: list[str]
         code: str
+        annotations: tuple[str, list[str]]
         imports: list[Import]
 
     @property

@@ -57,17 +57,14 @@ class Inherited(Generic[T]):
             is_inherited: Whether they do.
         """
         with _lock:
-            if is_inherited == (self in _facts):
-                if is_inherited:
-                    _replace_methods()  # A module may have been imported since.
-                return
             if is_inherited:
-                _facts.append(self)
-                _replace_methods()
-                return
-            _facts.remove(self)
-            if not _facts:
-                _methods.put_back()
+                if self not in _facts:
+                    _facts.append(self)
+                _replace_methods()  # Also of a module that was imported since.
+            elif self in _facts:
+                _facts.remove(self)
+                if not _facts:
+                    _methods.put_back()
 
 
 class ReplacedMethods:

@@ -17,7 +17,7 @@ from ..exceptions import UntrustedDirectoryError
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.path_trust import weaknesses_above
 from .base import Item, Store, check_name
-from .locks import locks_of
+from .locks import locks_of, open_beside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ _MOST_NAMES = 10_000
 
 # A longer file is mapped.
 _LONGEST_READ = 1 << 16
+
+# Misses compare the open directory with its path this often at most, in seconds.
+_COMPARING_INTERVAL = 0.1
 
 # So many files are remembered whose bytes were compared.
 _MOST_COMPARED = 10_000
@@ -77,8 +80,10 @@ class LocalStore(Store):
         self.directory = Path(directory)
         self._location = os.fspath(self.directory)
         self._root = os.path.abspath(directory)
-        self._opened: _Directory | None = None
-        self._checked_parents: set[str] = set()
+        self._opened: _Directory | None
+        self._compared_at: float
+        self._checked_parents: set[str]
+        self._close()
         self._locks: Locks | None = None
         self._uses = _Uses(self._root)
         # What identifies files whose bytes were compared, and that have another time.
@@ -88,7 +93,11 @@ class LocalStore(Store):
         self._signed: LocalStore | None = None
 
     def signed(self) -> LocalStore:
-        """Return the store of the same files that does not look who may write them."""
+        """Return the store of the same files that does not look who may write them.
+
+        What it writes may be read and written by those who may read and write in its
+        directory, whatever the umask.
+        """
         if not self._are_rights_significant:
             return self
         if self._signed is None:
@@ -113,7 +122,7 @@ class LocalStore(Store):
         except OSError as error:
             if error.errno not in _ABSENT:
                 raise
-            if directory is None or directory.is_at(self._root):
+            if directory is None or self._is_current(directory, error):
                 return None
             self._close()
             return self.read(name)
@@ -172,18 +181,28 @@ class LocalStore(Store):
     def _write(self, name: str, pieces: Sequence[Content], when: int | None) -> None:
         check_name(name)
         parent = name[: name.rfind("/") + 1]
-        directory = self._open(make=True)
+        directory = self._opened
+        is_recent = time.monotonic() - self._compared_at < _COMPARING_INTERVAL
+        if directory is None or not is_recent:
+            directory = self._open(make=True)
         if parent[:-1] not in self._checked_parents:
             self._check(name)
         below = directory.descriptor
         temporary = f"{parent}{_WRITING}{os.urandom(8).hex()}"
         try:
             descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=below)
-        except FileNotFoundError:
-            _make_below(directory, parent)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+            directory = self._open(make=True)
+            self._check(name)
+            below = directory.descriptor
+            self._make_below(directory, parent)
             descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=below)
         try:
             try:
+                if not self._are_rights_significant:
+                    _share(descriptor, directory.mode & 0o666)
                 _write_all(descriptor, pieces)
                 if when is not None:
                     _set_time(descriptor, when)
@@ -196,6 +215,19 @@ class LocalStore(Store):
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=below)
             raise
+
+    def _make_below(self, directory: _Directory, parent: str) -> None:
+        # The mode of `os.makedirs` is that of the last directory only.
+        made = ""
+        for part in parent.rstrip("/").split("/"):
+            made = f"{made}{part}/"
+            try:
+                os.mkdir(made, 0o700, dir_fd=directory.descriptor)
+            except FileExistsError:
+                continue
+            if not self._are_rights_significant and directory.mode & 0o077:
+                with contextlib.suppress(OSError):
+                    os.chmod(made, directory.mode, dir_fd=directory.descriptor)
 
     def remove(self, name: str) -> bool:
         """Remove a file, and its task's directory when it was the last one there."""
@@ -301,9 +333,21 @@ class LocalStore(Store):
         self._opened = directory = _Directory(self._root)
         return directory
 
+    def _is_current(self, directory: _Directory, error: OSError) -> bool:
+        """Tell, after a file was not found, if the path still leads to a directory."""
+        now = time.monotonic()
+        is_recent = now - self._compared_at < _COMPARING_INTERVAL
+        if is_recent and error.errno == errno.ENOENT:
+            return True
+        if not directory.is_at(self._root):
+            return False
+        self._compared_at = now
+        return True
+
     def _close(self) -> None:
         """Open and check the directory anew before it is used again."""
         self._opened = None
+        self._compared_at = 0.0
         self._checked_parents = set()
 
     def _check_path(self) -> None:
@@ -375,13 +419,15 @@ class _Directory:
 
     Attributes:
         descriptor: Its descriptor.
+        mode: Who may do what in it.
     """
 
-    __slots__ = ("_identity", "descriptor")
+    __slots__ = ("_identity", "descriptor", "mode")
 
     def __init__(self, path: str) -> None:
         self.descriptor = os.open(path, _DIRECTORY_FLAGS)
         status = os.fstat(self.descriptor)
+        self.mode = stat.S_IMODE(status.st_mode)
         self._identity = status.st_dev, status.st_ino
 
     def is_at(self, path: str) -> bool:
@@ -422,13 +468,11 @@ def _mend(mode: str | None, path: str) -> str:
     )
 
 
-def _make_below(directory: _Directory, parent: str) -> None:
-    # The mode of `os.makedirs` is that of the last directory only.
-    made = ""
-    for part in parent.rstrip("/").split("/"):
-        made = f"{made}{part}/"
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(made, 0o700, dir_fd=directory.descriptor)
+def _share(descriptor: int, mode: int) -> None:
+    """Let others use a new file, as far as the file system allows that."""
+    if mode != 0o600:
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, mode | 0o600)
 
 
 def _write_all(descriptor: int, pieces: Sequence[Content]) -> None:
@@ -510,7 +554,7 @@ class _Uses:
             try:
                 if not os.path.exists(path):
                     continue
-                descriptor = os.open(_beside(path), flags | os.O_CLOEXEC, 0o600)
+                descriptor = open_beside(_beside(path), flags | os.O_CLOEXEC)
                 try:
                     os.write(descriptor, b"." * count)
                 finally:

@@ -295,8 +295,23 @@ def holding(names: Iterable[tuple[str, str]]) -> Iterator[None]:
 
 def _open(path: str) -> int:
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags, 0o600)
+    return open_beside(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def open_beside(path: str, flags: int) -> int:
+    """Open a file that all who may write to its directory write, and nobody else.
+
+    Args:
+        path: The path of the file.
+        flags: What `os.open` is told.
+    """
+    descriptor = os.open(path, flags, 0o600)
+    writers = os.stat(os.path.dirname(path)).st_mode & 0o022
+    if writers:
+        # Only its owner may do so.
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600 | writers | writers << 1)
+    return descriptor
 
 
 def _position(name: str) -> int:

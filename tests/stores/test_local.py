@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files 
 LARGE = bytes(range(256)) * 4096
 
 
-def mode(path: Path) -> int:
+def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
@@ -35,9 +36,9 @@ def test_files_and_directories_are_private(tmp_path: Path) -> None:
     finally:
         os.umask(before)
 
-    assert mode(tmp_path / "cache") == mode(tmp_path / "cache" / "task") == 0o700
+    assert mode_of(tmp_path / "cache") == mode_of(tmp_path / "cache" / "task") == 0o700
     for path in (tmp_path / "cache").rglob("*"):
-        assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+        assert mode_of(path) == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
@@ -238,6 +239,76 @@ def test_a_store_that_is_gone_leaves_no_descriptor(tmp_path: Path) -> None:
     del store
 
     assert len(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("mode", "directories", "files", "beside"),
+    [(0o2770, 0o2770, 0o660, 0o660), (0o2750, 0o2750, 0o640, 0o600)],
+)
+def test_what_is_signed_is_for_those_who_may_use_the_directory(
+    tmp_path: Path, mode: int, directories: int, files: int, beside: int
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(mode)
+    before = os.umask(0o077)
+    try:
+        store = LocalStore(tmp_path / "cache").signed()
+        with store.alone("task/a", 0):
+            store.write("task/a", [b"x"])
+        store.note_use("task/a")
+        store._uses.write()
+    finally:
+        os.umask(before)
+
+    modes = {path.name: mode_of(path) for path in (tmp_path / "cache").rglob("*")}
+    assert modes == {
+        "task": directories,
+        "a": files,
+        ".locks": beside,
+        ".uses-a": beside,
+    }
+
+
+def test_what_is_not_signed_is_private_in_any_directory(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    LocalStore(tmp_path).write("task/a", [b"x"])
+
+    assert mode_of(tmp_path / "task") == 0o700
+    assert mode_of(tmp_path / "task" / "a") == 0o600
+
+
+@needs_root
+def test_users_of_one_group_share_what_is_signed() -> None:
+    # The directories of a test are for one user only.
+    shared = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        shared.chmod(0o755)
+        (shared / "cache").mkdir()
+        os.chown(shared / "cache", 0, 12345)
+        (shared / "cache").chmod(0o2770)
+        for user, found, written in (
+            (12346, None, b"first"),
+            (12347, b"first", b"second"),
+            (12346, b"second", b"third"),
+        ):
+            child = os.fork()
+            if not child:
+                status = 1
+                try:
+                    os.umask(0o077)
+                    os.setgroups([12345])
+                    os.setgid(user)
+                    os.setuid(user)
+                    store = LocalStore(shared / "cache").signed()
+                    if store.read("task/a") == found:
+                        with store.alone("task/a", 0) as is_alone:
+                            store.write("task/a", [written])
+                            status = 0 if is_alone else 2
+                finally:
+                    os._exit(status)
+            assert os.waitpid(child, 0)[1] == 0, user
+    finally:
+        shutil.rmtree(shared)
 
 
 def test_who_signs_may_use_any_directory(tmp_path: Path) -> None:

@@ -92,6 +92,13 @@ class Interpreter(SerializableValue):
         environment.update(self._environment)
         return environment
 
+    def command(self) -> list[str]:
+        """Return the words of a command line that start it, but for the program.
+
+        A child of this Python gets the options that this process was started with.
+        """
+        return [self.executable, *(_own_options() if self.is_this_python else ())]
+
     def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the interpreter."""
         return {
@@ -150,6 +157,59 @@ def is_own_source(path: str) -> bool:
     return not any(
         path == root or path.startswith(root + os.sep) for root in _library_roots()
     )
+
+
+# The options of Python that are passed on, by their names in `sys.flags`. Those that
+# make it interactive are not among them.
+_OPTIONS = {
+    "bytes_warning": "-b",
+    "debug": "-d",
+    "dont_write_bytecode": "-B",
+    "no_site": "-S",
+    "optimize": "-O",
+    "verbose": "-v",
+}
+
+# What `isolated` includes
+_ISOLATING = {
+    "ignore_environment": "-E",
+    "no_user_site": "-s",
+    "safe_path": "-P",
+}
+
+
+@functools.lru_cache(maxsize=1)
+def _own_options() -> tuple[str, ...]:
+    """Return the options with which a child of this Python behaves like this process.
+
+    `multiprocessing` passes on the same ones, but also, as options, the filters of the
+    variable PYTHONWARNINGS, which the child would then not take from its environment.
+    """
+    isolating = {"isolated": "-I"} if sys.flags.isolated else _ISOLATING
+    words = []
+    for name, option in {**_OPTIONS, **isolating}.items():
+        words += [option] * getattr(sys.flags, name, False)
+    words += [f"-W{option}" for option in _warning_options()]
+    for name, value in sys._xoptions.items():
+        words += ["-X", name if value is True else f"{name}={value}"]
+    return tuple(words)
+
+
+def _warning_options() -> list[str]:
+    """Return the filters of warnings that were given on the command line."""
+    words = getattr(sys, "orig_argv", None)
+    if words is not None:
+        return [
+            option
+            for option in sys.warnoptions
+            if any(word.endswith(option) for word in words)
+        ]
+    # Before Python 3.10 it is not known where a filter comes from.
+    others = os.environ.get("PYTHONWARNINGS", "").split(",")
+    others += ["default"] if sys.flags.dev_mode else []
+    if sys.flags.bytes_warning:
+        others += ["default::BytesWarning", "error::BytesWarning"]
+    return [option for option in sys.warnoptions if option not in others]
 
 
 @functools.lru_cache(maxsize=4)

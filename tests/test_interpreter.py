@@ -173,3 +173,69 @@ def test_an_explicit_path_comes_first_in_the_child(
         environment={"PYTHONPATH": str(tmp_path / "installed")},
     )
     assert completed.stdout == "second\n"
+
+
+FLAGS_OF_A_CHILD = """
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import bandsaw
+
+@bandsaw.task
+def facts():
+    import warnings
+
+    filters = [tuple(map(str, parts)) for parts in warnings.filters]
+    return tuple(sys.flags), sys.warnoptions, sys._xoptions, filters
+
+if __name__ == "__main__":
+    os.environ["PYTHONWARNINGS"] = sys.argv[1]
+    here, there = facts.__wrapped__(), facts()
+    print(here == there or (here, there))
+    print(there[1])
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-O"],
+        ["-OO", "-B"],
+        ["-X", "utf8"],
+        ["-X", "dev"],
+        ["-X", "dev", "-X", "utf8=0", "-bb", "-W", "error"],
+        ["-W", "error", "-Wignore::DeprecationWarning"],
+        ["-I", "-W", "error"],
+        ["-E", "-s"],
+    ],
+    ids=" ".join,
+)
+def test_a_child_of_this_python_has_its_options(
+    workflow: Workflow, options: list[str]
+) -> None:
+    warnings = "once::UserWarning,default"
+    workflow.write_script(FLAGS_OF_A_CHILD)
+    completed = workflow.python(
+        *options, "workflow.py", warnings, environment={"PYTHONWARNINGS": warnings}
+    )
+    assert completed.stdout.splitlines()[0] == "True"
+    assert completed.stderr == ""
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 10), reason="Python does not keep its command line"
+)
+def test_a_child_takes_the_filters_of_its_environment_from_there(
+    workflow: Workflow,
+) -> None:
+    workflow.write_script(FLAGS_OF_A_CHILD)
+    completed = workflow.python(
+        *("-W", "once", "workflow.py", "ignore"),
+        environment={"PYTHONWARNINGS": "default"},
+    )
+    assert completed.stdout.splitlines()[1] == "['ignore', 'once']"
+
+
+def test_another_python_is_started_without_options() -> None:
+    assert Interpreter(executable="/another/python").command() == ["/another/python"]

@@ -12,8 +12,8 @@ import sys
 def main() -> None:
     """Continue sessions with the code of the archive that this module belongs to."""
     archive = os.path.dirname(os.path.abspath(__file__))
-    if getattr(sys.flags, "safe_path", False):
-        # Python has not put the archive there; what is there has to stay.
+    if os.path.realpath(sys.path[0]) != os.path.realpath(archive):
+        # An isolated Python has not put it there; what is there has to stay.
         sys.path.insert(0, archive)
     if not os.path.isdir(archive):
         from _bandsaw_bootstrap import unpack

@@ -241,11 +241,12 @@ class Worker:
         stdout, stderr = (
             None if stream is None else stream.target for stream in self._streams
         )
-        environment = self.specification.interpreter.process_environment()
+        interpreter = self.specification.interpreter
+        environment = interpreter.process_environment()
         marks = environment.get(MARK_VARIABLE, "")
         environment[MARK_VARIABLE] = f"{marks}:{self._mark}"
         return subprocess.Popen(
-            [self._executable, main, "--channel", str(descriptor)],
+            [*interpreter.command(), main, "--channel", str(descriptor)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=stdout,

@@ -149,7 +149,7 @@ class RemoteAdvice(Advice):
             if lacks_modules:
                 # The task has not begun. What is lacking there is closed this time.
                 failure, _ = self._attempt(session, output)
-        if session.cancellation.is_requested:
+        if session.is_cancelled:
             from asyncio import CancelledError
 
             raise CancelledError

@@ -6,27 +6,30 @@ from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Callable, Iterable
 
 
-# Of all of them, as it is only held for a moment.
-_lock = Lock()
+#: Of all of them, as it is only held for a moment.
+lock = Lock()
 
 
 class Cancellation:
     """Tells whoever waits for something that nobody wants it any more.
 
+    Args:
+        callbacks: What is called when the end is asked for.
+
     Attributes:
         is_requested: Whether it was asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, callbacks: Iterable[Callable[[], None]] = ()) -> None:
         self.is_requested = False
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks = list(callbacks)
 
     def request(self) -> None:
         """Ask for the end; again does no harm."""
-        with _lock:
+        with lock:
             self.is_requested = True
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
@@ -38,7 +41,7 @@ class Cancellation:
         Args:
             callback: What ends the wait. It may be called in another thread.
         """
-        with _lock:
+        with lock:
             if not self.is_requested:
                 self._callbacks.append(callback)
                 return
@@ -50,6 +53,6 @@ class Cancellation:
         Args:
             callback: What `call` was given.
         """
-        with _lock:
+        with lock:
             if callback in self._callbacks:
                 self._callbacks.remove(callback)

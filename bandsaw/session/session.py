@@ -12,7 +12,7 @@ from ..run import get_run
 from ..runtime.temporary import TemporaryDirectory
 from ..tasks import Task, full_task
 from .attachments import Attachments
-from .cancellation import Cancellation
+from .cancellation import Cancellation, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ class Session:
     _notes: dict[str, Any] | None = None
     _attachments: Attachments | None = None
     _cancellation: Cancellation | None = None
+    # What waits for a cancellation that is not made yet.
+    _cancelling: tuple[Callable[[], None], ...] = ()
     _ids: Ids | None = None
     _run: Run | None = None
     _directory: TemporaryDirectory | None = None
@@ -352,9 +354,43 @@ class Session:
     @property
     def cancellation(self) -> Cancellation:
         """The wish of an asynchronous caller to have the session ended."""
-        if self._cancellation is None:
-            self._cancellation = Cancellation()
-        return self._cancellation
+        with lock:
+            if self._cancellation is None:
+                self._cancellation = Cancellation(self._cancelling)
+            return self._cancellation
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was asked to end the session."""
+        cancellation = self._cancellation
+        return cancellation is not None and cancellation.is_requested
+
+    def call_when_cancelled(self, callback: Callable[[], None]) -> None:
+        """Have something called when the session is cancelled, at once if it was.
+
+        Args:
+            callback: What ends the session. It may be called in another thread.
+        """
+        # Hardly a call can be cancelled, so it is left to those who want to.
+        with lock:
+            if self._cancellation is None:
+                self._cancelling += (callback,)
+                return
+        self._cancellation.call(callback)
+
+    def forget_when_cancelled(self, callback: Callable[[], None]) -> None:
+        """Call something no more, if it was not called yet.
+
+        Args:
+            callback: What `call_when_cancelled` was given.
+        """
+        with lock:
+            if self._cancellation is None:
+                self._cancelling = tuple(
+                    waiting for waiting in self._cancelling if waiting != callback
+                )
+                return
+        self._cancellation.forget(callback)
 
     @property
     def ids(self) -> Ids:

@@ -280,7 +280,7 @@ class Worker:
             InterpreterError: If it is cancelled. The process is as it was.
         """
         with self._lock:
-            if job.cancellation.is_requested:
+            if job.session.is_cancelled:
                 raise InterpreterError("The call was cancelled.")
             self._job = job
         self.jobs += 1
@@ -309,7 +309,7 @@ class Worker:
             if stream is not None:
                 stream.lead_to(original, job.output_to)
         cancel = partial(self._cancel, job)
-        job.cancellation.call(cancel)
+        job.session.call_when_cancelled(cancel)
         try:
             self._await_handshake()
             self._channel.meanwhile = meanwhile
@@ -321,7 +321,7 @@ class Worker:
             self.end()
             raise
         finally:
-            job.cancellation.forget(cancel)
+            job.session.forget_when_cancelled(cancel)
             with self._lock:
                 self._job = None
 

@@ -230,7 +230,8 @@ def write_report(
             with contextlib.suppress(Exception):
                 serializer.serialize(error, stream)
                 answer.write_bytes(_EXCEPTION, stream.getvalue())
-        answer.sign()
+            if serializer.signs:
+                answer.sign()
 
 
 class _Report:

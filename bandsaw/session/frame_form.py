@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from io import BytesIO
 
-from ..exceptions import InvalidSessionError
+from ..exceptions import InvalidSessionError, NotMovableError
 from ..execution import Execution
 from ..run import get_run
 from ..serialization.buffers import FileContent, blocks_of
@@ -20,6 +20,7 @@ from .saved_form import (
     SavedForm,
     SessionReader,
     SessionWriter,
+    unwritable,
 )
 
 TYPE_CHECKING = False
@@ -194,7 +195,7 @@ def _remember(tasks: dict[Any, _PackedTask], key: Any, task: _PackedTask) -> Non
 
 class _Writer(SessionWriter):
     def __init__(self, form: SessionFrames, serializer: Serializer | None) -> None:
-        super().__init__(serializer)
+        self.serializer = serializer
         self._form = form
         self._head, self._members = form.head, form.members
 
@@ -214,9 +215,16 @@ class _Writer(SessionWriter):
     def write_bytes(self, member: str, content: bytes) -> None:
         self._members[member] = (content, ())
 
-    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
+    def write_value(self, member: str, value: Any) -> None:
+        serializer = self.serializer
+        assert serializer is not None
         stream = BytesIO()
-        buffers = serializer.serialize_with_buffers(value, stream)
+        try:
+            buffers = serializer.serialize_with_buffers(value, stream)
+        except (NotMovableError, OSError):
+            raise
+        except Exception as error:
+            raise unwritable(member, serializer, error) from error
         self._members[member] = (stream.getvalue(), buffers)
 
     def write_task(self, task: Any) -> None:
@@ -225,7 +233,7 @@ class _Writer(SessionWriter):
         if (
             packed is None
             or packed.task is not task
-            or packed.serializer is not self._serializer
+            or packed.serializer is not self.serializer
             or packed.task_id != task.task_id
         ):
             self.write_value(TASK, task)
@@ -234,7 +242,7 @@ class _Writer(SessionWriter):
                 _remember(
                     _packed_tasks,
                     id(task),
-                    _PackedTask(task, self._serializer, bytes(content)),
+                    _PackedTask(task, self.serializer, bytes(content)),
                 )
             return
         self._members[TASK] = (packed.content, ())
@@ -247,6 +255,12 @@ class _Writer(SessionWriter):
         else:
             content = FileContent(attachment.open, size)
             self._members[DIRECTORY + name] = (b"", [content])
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Do nothing: a member is in memory as soon as it was written."""
 
 
 class _Reader(SessionReader):

@@ -12,7 +12,6 @@ from io import BytesIO
 from ..exceptions import (
     BandsawError,
     InvalidSessionError,
-    NotMovableError,
     SerializationError,
     SignatureError,
 )
@@ -146,20 +145,23 @@ class SavedForm(ABC):
 class SessionWriter(ABC):
     """Writes the members of a session; a context manager around all of them.
 
-    Args:
+    Attributes:
         serializer: What writes the values; not needed for plain data.
     """
 
-    def __init__(self, serializer: Serializer | None) -> None:
-        self._serializer = serializer
+    serializer: Serializer | None
 
     @abstractmethod
     def write_bytes(self, member: str, content: bytes) -> None:
         """Write a member that is no value."""
 
     @abstractmethod
-    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
-        """Write a member that is a value."""
+    def write_value(self, member: str, value: Any) -> None:
+        """Write a member that is a value.
+
+        Raises:
+            SerializationError: If the serializer cannot write it.
+        """
 
     @abstractmethod
     def write_attachment(self, name: str, attachment: Attachment) -> None:
@@ -183,23 +185,6 @@ class SessionWriter(ABC):
 
         self.write_bytes(member, json.dumps(value).encode("ascii"))
 
-    def write_value(self, member: str, value: Any) -> None:
-        """Write a member that is a value.
-
-        Raises:
-            SerializationError: If the serializer cannot write it.
-        """
-        assert self._serializer is not None
-        try:
-            self._serialize(member, value, self._serializer)
-        except Exception as error:
-            if isinstance(error, (NotMovableError, OSError)):
-                raise
-            raise SerializationError.of_part(
-                _part(member),
-                f"be written by {type(self._serializer).__name__}: {_text(error)}",
-            ) from error
-
     def write_task(self, task: Any) -> None:
         """Write the task."""
         self.write_value(TASK, task)
@@ -209,18 +194,34 @@ class SessionWriter(ABC):
         """Return the name and the SHA-256 of each member that was written."""
 
     def sign(self) -> None:
-        """Write the signature of all members, if the serializer signs."""
-        serializer = self._serializer
-        if serializer is not None and serializer.signs:
-            stream = BytesIO()
-            serializer.bound_to(_SIGNED).serialize(self._digests(), stream)
-            self.write_bytes(SIGNATURE, stream.getvalue())
+        """Write the signature of all members, by a serializer that signs."""
+        assert self.serializer is not None
+        stream = BytesIO()
+        self.serializer.bound_to(_SIGNED).serialize(self._digests(), stream)
+        self.write_bytes(SIGNATURE, stream.getvalue())
 
+    @abstractmethod
     def __enter__(self) -> SessionWriter:
-        return self
+        """Return the writer."""
 
+    @abstractmethod
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         """Finish what was written, unless there was an error."""
+
+
+def unwritable(
+    member: str, serializer: Serializer, error: Exception
+) -> SerializationError:
+    """Say that a member cannot be written.
+
+    Args:
+        member: The name of the member.
+        serializer: What should have written it.
+        error: What it has raised.
+    """
+    return SerializationError.of_part(
+        _part(member), f"be written by {type(serializer).__name__}: {_text(error)}"
+    )
 
 
 class SessionReader(ABC):

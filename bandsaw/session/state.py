@@ -255,7 +255,8 @@ def write(
     else:
         parts, required = _CHANGING, form.required_changes
         attachments = known.attachments
-    with form.write(session.serializer) as writer:
+    serializer = session.configuration.serializer
+    with form.write(serializer) as writer:
         writer.write_header(
             {
                 "configuration": importable_module_name(
@@ -276,7 +277,8 @@ def write(
             for name, attachment in session.attachments.items():
                 if attachments.get(name) is not attachment:
                     writer.write_attachment(name, attachment)
-        writer.sign()
+        if serializer.signs:
+            writer.sign()
 
 
 def _write_alone(value: Any, serializer: Serializer) -> BytesIO:

@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 
-from ..exceptions import InvalidSessionError
+from ..exceptions import InvalidSessionError, NotMovableError
 from .attachments import DIRECTORY, LARGE, Attachments, copy_attachment
 from .saved_form import (
     CONTEXT,
@@ -23,6 +23,7 @@ from .saved_form import (
     SavedForm,
     SessionReader,
     SessionWriter,
+    unwritable,
 )
 
 TYPE_CHECKING = False
@@ -150,7 +151,7 @@ def seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
 
 class _Writer(SessionWriter):
     def __init__(self, stream: IO[bytes], serializer: Serializer | None) -> None:
-        super().__init__(serializer)
+        self.serializer = serializer
         self._zip_file = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)
         # Only if the serializer signs: the stream cannot be read again.
         self._written: list[list[str]] = []
@@ -183,15 +184,25 @@ class _Writer(SessionWriter):
     def write_step(self, step: int) -> None:
         self.write_value(MODERATOR, {"step": step})
 
-    def _serialize(self, member: str, value: Any, serializer: Serializer) -> None:
-        # Its size is known only afterwards, and the stream may not be seekable.
-        with self._open(member, force_zip64=True) as target:
-            serializer.serialize(value, target)
+    def write_value(self, member: str, value: Any) -> None:
+        serializer = self.serializer
+        assert serializer is not None
+        try:
+            # Its size is known only afterwards, and the stream may not be seekable.
+            with self._open(member, force_zip64=True) as target:
+                serializer.serialize(value, target)
+        except (NotMovableError, OSError):
+            raise
+        except Exception as error:
+            raise unwritable(member, serializer, error) from error
 
     def write_attachment(self, name: str, attachment: Attachment) -> None:
         is_large = attachment.size >= LARGE
         with self._open(DIRECTORY + name, is_large) as target:
             copy_attachment(attachment, target)
+
+    def __enter__(self) -> _Writer:
+        return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         # After a failure nothing is worth finishing; closing a zip file whose member is

@@ -17,7 +17,7 @@ from ..exceptions import UntrustedDirectoryError
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.path_trust import weaknesses_above
 from .base import Item, Store, check_name
-from .locks import locks_of, open_beside
+from .locks import locks_of, open_beside, share_with_writers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class LocalStore(Store):
     def signed(self) -> LocalStore:
         """Return the store of the same files that does not look who may write them.
 
-        What it writes may be read and written by those who may read and write in its
-        directory, whatever the umask.
+        What it writes may be read and written by those who may write to its directory,
+        whatever the umask.
         """
         if not self._are_rights_significant:
             return self
@@ -202,7 +202,7 @@ class LocalStore(Store):
         try:
             try:
                 if not self._are_rights_significant:
-                    _share(descriptor, directory.mode & 0o666)
+                    share_with_writers(descriptor, directory.mode)
                 _write_all(descriptor, pieces)
                 if when is not None:
                     _set_time(descriptor, when)
@@ -225,7 +225,7 @@ class LocalStore(Store):
                 os.mkdir(made, 0o700, dir_fd=directory.descriptor)
             except FileExistsError:
                 continue
-            if not self._are_rights_significant and directory.mode & 0o077:
+            if not self._are_rights_significant and directory.mode & 0o022:
                 with contextlib.suppress(OSError):
                     os.chmod(made, directory.mode, dir_fd=directory.descriptor)
 
@@ -466,13 +466,6 @@ def _mend(mode: str | None, path: str) -> str:
         f"{how}, or sign what is kept, with "
         "configuration.set_serializer(SignedSerializer(PickleSerializer(), key))."
     )
-
-
-def _share(descriptor: int, mode: int) -> None:
-    """Let others use a new file, as far as the file system allows that."""
-    if mode != 0o600:
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, mode | 0o600)
 
 
 def _write_all(descriptor: int, pieces: Sequence[Content]) -> None:

@@ -306,12 +306,22 @@ def open_beside(path: str, flags: int) -> int:
         flags: What `os.open` is told.
     """
     descriptor = os.open(path, flags, 0o600)
-    writers = os.stat(os.path.dirname(path)).st_mode & 0o022
+    share_with_writers(descriptor, os.stat(os.path.dirname(path)).st_mode)
+    return descriptor
+
+
+def share_with_writers(descriptor: int, mode: int) -> None:
+    """Let all who may write to its directory read and write a file, and nobody else.
+
+    Args:
+        descriptor: The file.
+        mode: The mode of the directory.
+    """
+    writers = mode & 0o022
     if writers:
         # Only its owner may do so.
         with contextlib.suppress(OSError):
             os.fchmod(descriptor, 0o600 | writers | writers << 1)
-    return descriptor
 
 
 def _position(name: str) -> int:

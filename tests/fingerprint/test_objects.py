@@ -9,6 +9,7 @@ import importlib
 import sys
 import types
 from collections import namedtuple
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest

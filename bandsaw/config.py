@@ -50,6 +50,7 @@ class Configuration:
     Attributes:
         module_name: The name of the module that other processes find it in.
         chains: The chains as sessions need them, by name.
+        listed_modules: The names of `distribution_modules`, as archives compare them.
     """
 
     module_name: str
@@ -58,7 +59,7 @@ class Configuration:
         self.module_name = sys._getframe(1).f_globals.get("__name__", "__main__")
         self.chains = AdviceChains(self)
         self._extensions: tuple[Extension, ...] = ()
-        self._distribution_modules: list[str] = []
+        self.listed_modules: tuple[str, ...] = ()
         self._directory: str | None = None
         self._made_directory: TemporaryDirectory | None = None
         self._process = os.getpid()
@@ -142,7 +143,7 @@ class Configuration:
     @property
     def distribution_modules(self) -> list[str]:
         """The names of the modules that other interpreters need in addition."""
-        return list(self._distribution_modules)
+        return list(self.listed_modules)
 
     def add_modules_for_distribution(self, *modules: str) -> Configuration:
         """Send modules to other interpreters that are not imported here.
@@ -150,7 +151,7 @@ class Configuration:
         Args:
             *modules: The names of modules or packages.
         """
-        self._distribution_modules.extend(modules)
+        self.listed_modules += modules
         return self
 
     def add_environment_variables(self, *names: str) -> Configuration:

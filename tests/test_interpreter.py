@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bandsaw.advices.remote import imports_of
 from bandsaw.interpreter import Interpreter, is_own_source, own_source_directories
 from bandsaw.serialization import JsonSerializer, PickleSerializer
 from tests.workflows import Workflow
@@ -239,3 +240,35 @@ def test_a_child_takes_the_filters_of_its_environment_from_there(
 
 def test_another_python_is_started_without_options() -> None:
     assert Interpreter(executable="/another/python").command() == ["/another/python"]
+
+
+def test_what_can_be_imported_is_found_out_again_when_something_has_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    interpreter = Interpreter()
+    assert imports_of(interpreter) is imports_of(interpreter)
+    assert imports_of(interpreter).are_those_of_this_process
+
+    monkeypatch.setattr(sys, "path", ["relative", *sys.path])
+    assert imports_of(interpreter).path[0] == os.path.abspath("relative")
+    monkeypatch.chdir(tmp_path)
+    assert imports_of(interpreter).path[0] == str(tmp_path / "relative")
+    interpreter.set_environment(PYTHONPATH="/more")
+    assert not imports_of(interpreter).are_those_of_this_process
+    interpreter.set_environment()
+    assert imports_of(interpreter).are_those_of_this_process
+    interpreter.executable = "/another/python"
+    assert sysconfig.get_paths()["purelib"] not in imports_of(interpreter).path
+
+
+def test_an_interpreter_of_another_class_is_asked_each_time() -> None:
+    class Growing(Interpreter):
+        entries: tuple[str, ...] = ()
+
+        def import_path(self) -> tuple[str, ...]:
+            Growing.entries += ("/entry",)
+            return Growing.entries
+
+    interpreter = Growing()
+    assert imports_of(interpreter).path == ("/entry",)
+    assert imports_of(interpreter).path == ("/entry", "/entry")

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from functools import partial
 
 from ..advice import Advice
 from ..exceptions import InterpreterError, NotMovableError, SerializationError
-from ..modules import importable_modules, script_arguments, script_module_name
+from ..interpreter import Interpreter
+from ..modules import (
+    importable_modules,
+    script_arguments,
+    script_module_name,
+    working_directory,
+)
 from ..reporting import report
 from ..result import Result
 from ..runtime.fork import call_at_reset
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
         ContextManager,
     )
 
-    from ..interpreter import Interpreter
     from ..session import Session
     from ..transports.base import Job, Transport
 
@@ -194,7 +200,7 @@ class RemoteAdvice(Advice):
         from ..transports.base import Job, JobSettings
 
         process = self.settings_for(session)
-        if not interpreter.has_the_same_modules:
+        if not imports_of(interpreter).are_those_of_this_process:
             process = {**process, "modules": importable_modules()}
         settings = JobSettings(
             process,
@@ -211,6 +217,62 @@ class RemoteAdvice(Advice):
 # What other interpreters have that lacked a module.
 _readers: dict[Interpreter, Reader] = {}
 call_at_reset(_readers.clear)
+
+
+class Imports:
+    """What an interpreter can import, and what that depends on.
+
+    Args:
+        interpreter: The interpreter.
+
+    Attributes:
+        interpreter: The interpreter.
+        depends_on: What that depends on.
+        path: The directories that another process of it is to look in first.
+        are_those_of_this_process: Whether it can import what this process can.
+    """
+
+    __slots__ = ("are_those_of_this_process", "depends_on", "interpreter", "path")
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self.interpreter = interpreter
+        self.depends_on = (
+            dict(vars(interpreter)),
+            list(sys.path),
+            sys.executable,
+            working_directory(),
+        )
+        self.path = interpreter.import_path()
+        self.are_those_of_this_process = interpreter.has_the_same_modules
+
+
+# Of the interpreters of most calls, which are few.
+_imports: dict[int, Imports] = {}
+_INTERPRETERS_KEPT = 16
+call_at_reset(_imports.clear)
+
+
+def imports_of(interpreter: Interpreter) -> Imports:
+    """Return what an interpreter can import; it is found out when something changes.
+
+    Args:
+        interpreter: The interpreter.
+    """
+    known = _imports.get(id(interpreter))
+    if (
+        known is not None
+        and known.interpreter is interpreter
+        and known.depends_on
+        == (vars(interpreter), sys.path, sys.executable, working_directory())
+    ):
+        return known
+    known = Imports(interpreter)
+    # One of a class of the user's own may depend on anything.
+    if type(interpreter) is Interpreter:
+        if len(_imports) >= _INTERPRETERS_KEPT:
+            _imports.clear()
+        _imports[id(interpreter)] = known
+    return known
 
 
 def _observe(session: Session, kind: str, facts: dict[str, Any]) -> None:

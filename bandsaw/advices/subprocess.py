@@ -7,7 +7,7 @@ import contextlib
 from ..exceptions import ConfigurationError
 from ..interpreter import Interpreter
 from ..runtime.fork import Lock
-from .remote import RemoteAdvice
+from .remote import RemoteAdvice, imports_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class SubprocessAdvice(RemoteAdvice):
         """Add where the process finds modules."""
         return {
             **super().settings_for(session),
-            "path": list(self.interpreter_for(session).import_path()),
+            "path": list(imports_of(self.interpreter_for(session)).path),
         }
 
     def timeout_for(self, session: Session) -> float | None:

@@ -396,8 +396,9 @@ class _TemporaryArchive(DistributionArchive):
         """Whether it holds, or will hold, all that is imported by now, as it is."""
         if self._archive_id is None:
             return True
-        if any(_spec_of(name) is not spec for name, spec in self._own.items()):
-            return False
+        for name, spec in self._own.items():
+            if _spec_of(name) is not spec:
+                return False
         if self._loaded == len(sys.modules):
             return True
         if not self._own.keys() >= _own_modules().keys():
@@ -432,7 +433,7 @@ def get_distribution_archive(configuration: Configuration) -> DistributionArchiv
         _MAIN,
         "bandsaw",
         importable_module_name(configuration.module_name),
-        *configuration.distribution_modules,
+        *configuration.listed_modules,
     )
     with _lock:
         archive = _archives.get(configuration.module_name)

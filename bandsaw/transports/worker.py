@@ -89,8 +89,8 @@ class ProcessSpecification:
             self.piped,
             working_directory(),
             self.settings,
-            self.interpreter.executable,
-            self.interpreter.environment,
+            # A copy: the interpreter's environment and executable can be changed.
+            dict(vars(self.interpreter)),
             # What is known of the run does not travel with every session.
             (id(self.run), repr(self.run.meta) if self.run.meta else ""),
             _environment(),

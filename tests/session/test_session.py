@@ -390,6 +390,23 @@ def test_a_cancelled_session_calls_back_once() -> None:
     assert calls == ["first", "late"]
 
 
+def test_what_waits_for_a_cancellation_is_called_when_one_is_asked_for_later() -> None:
+    session, calls = session_of(answer), []  # type: ignore[var-annotated]
+
+    def forgotten() -> None:
+        calls.append("forgotten")
+
+    session.call_when_cancelled(lambda: calls.append("first"))
+    session.call_when_cancelled(forgotten)
+    session.forget_when_cancelled(forgotten)
+    was_cancelled = session.is_cancelled
+    session.cancellation.request()
+    session.call_when_cancelled(lambda: calls.append("late"))
+
+    assert (was_cancelled, session.is_cancelled) == (False, True)
+    assert calls == ["first", "late"]
+
+
 # Many at a time
 
 

@@ -150,6 +150,7 @@ if __name__ == "__main__":
         'os.chdir("/")',
         'sys.path.insert(0, "/there/is/nothing")',
         'sys.argv.append("another")',
+        'advice.interpreter.set_environment(NEW="value")',
     ],
 )
 def test_what_this_process_changes_a_new_process_finds(
@@ -164,6 +165,7 @@ def state():
     return found, sys.argv, os.getpid()
 
 if __name__ == "__main__":
+    advice, = bandsaw.get_configuration().get_advice_chain("default")
     before = state()
     {change}
     after = state()

@@ -150,15 +150,15 @@ class RemoteAdvice(Advice):
         """End the walk in the other interpreter; `before` goes on with it."""
 
     def _move(self, session: Session) -> Exception | None:
+        if session.notice_interrupt():
+            raise _cancelled()
         with self.output_for(session) as output:
             failure, lacks_modules = self._attempt(session, output)
             if lacks_modules:
                 # The task has not begun. What is lacking there is closed this time.
                 failure, _ = self._attempt(session, output)
         if session.is_cancelled:
-            from asyncio import CancelledError
-
-            raise CancelledError
+            raise _cancelled()
         return failure
 
     def _attempt(
@@ -212,6 +212,12 @@ class RemoteAdvice(Advice):
             reader,
         )
         return Job(session, interpreter, settings)
+
+
+def _cancelled() -> BaseException:
+    from asyncio import CancelledError
+
+    return CancelledError()
 
 
 # What other interpreters have that lacked a module.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
 
 #: Of all of them, as it is only held for a moment.
 lock = Lock()
+
+# How many calls lie between the `__exit__` of an executor and the lock that it waits
+# for, at most.
+_DEPTH = 16
 
 
 class Cancellation:
@@ -35,6 +41,16 @@ class Cancellation:
         for callback in callbacks:
             callback()
 
+    def notice_interrupt(self) -> bool:
+        """Ask for the end if the main thread only waits for it because of Ctrl-C.
+
+        Returns:
+            Whether the end was asked for, now or before.
+        """
+        if not self.is_requested and _is_interrupted():
+            self.request()
+        return self.is_requested
+
     def call(self, callback: Callable[[], None]) -> None:
         """Have something called once when the end is asked for, at once if it was.
 
@@ -56,3 +72,27 @@ class Cancellation:
         with lock:
             if callback in self._callbacks:
                 self._callbacks.remove(callback)
+
+
+def _is_interrupted() -> bool:
+    """Tell if a `KeyboardInterrupt` makes the main thread leave an executor.
+
+    The executor waits for its threads then, and the signal reaches none of them.
+    """
+    futures = sys.modules.get("concurrent.futures._base")
+    if futures is None:
+        return False
+    import threading
+
+    main = threading.main_thread().ident
+    if main is None or main == threading.get_ident():
+        return False
+    leave = futures.Executor.__exit__.__code__
+    frame = sys._current_frames().get(main)
+    for _ in range(_DEPTH):
+        if frame is None:
+            break
+        if frame.f_code is leave:
+            return isinstance(frame.f_locals.get("exc_val"), KeyboardInterrupt)
+        frame = frame.f_back
+    return False

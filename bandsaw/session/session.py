@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from _thread import get_ident
+
 from ..chain import NOT_STARTED, Walk
 from ..context import Context
 from ..exceptions import AdviceError, ConfigurationError
@@ -353,7 +356,7 @@ class Session:
 
     @property
     def cancellation(self) -> Cancellation:
-        """The wish of an asynchronous caller to have the session ended."""
+        """The wish of its caller to have the session ended."""
         with lock:
             if self._cancellation is None:
                 self._cancellation = Cancellation(self._cancelling)
@@ -364,6 +367,17 @@ class Session:
         """Whether it was asked to end the session."""
         cancellation = self._cancellation
         return cancellation is not None and cancellation.is_requested
+
+    def notice_interrupt(self) -> bool:
+        """Cancel the session if Ctrl-C makes the main thread wait for it.
+
+        Returns:
+            Whether the session is cancelled, now or before.
+        """
+        threading = sys.modules.get("threading")
+        if threading is None or threading.main_thread().ident == get_ident():
+            return self.is_cancelled  # Ctrl-C interrupts it.
+        return self.cancellation.notice_interrupt()
 
     def call_when_cancelled(self, callback: Callable[[], None]) -> None:
         """Have something called when the session is cancelled, at once if it was.

@@ -376,6 +376,7 @@ class Channel:
         ready = self._ready
         if event != select.POLLIN:
             ready.modify(self._descriptor, event)
+        due = time.monotonic() + _INTERVAL
         try:
             while True:
                 found = ready.poll(1000 * self._patience(deadline))
@@ -387,7 +388,12 @@ class Channel:
                         callback()
                 if not found:
                     self._use_the_time()
-                if not found and self._is_alive is not None and not self._is_alive():
+                now = time.monotonic()
+                if found and now < due:
+                    continue
+                # A child that writes all the time is looked after, too.
+                due = now + _INTERVAL
+                if self._is_alive is not None and not self._is_alive():
                     # What it has written before it died is still to be read.
                     if any(fd == self._descriptor for fd, _ in ready.poll(0)):
                         return

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from .frames import Channel
 from .output import ChildStream
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, TextIO
 
+    from ..session.cancellation import Cancellation
     from .remotes import Remote
+
+# How often a thread that waits for a command looks for an interrupt of the main thread,
+# which it cannot see otherwise, in seconds.
+_INTERVAL = 0.2
 
 
 class SshCommandLineBackend(SshBackend):
@@ -219,12 +225,28 @@ def _call(words: list[str], timeout: float | None = None, **how: Any) -> None:
         cancellation = errand.job.cancellation
         cancellation.call(end)
         try:
-            status = process.wait(timeout)
+            status = _wait(process, timeout, cancellation)
         finally:
             cancellation.forget(end)
             end()
     if status:
         raise subprocess.CalledProcessError(status, words)
+
+
+def _wait(
+    process: subprocess.Popen[bytes], timeout: float | None, cancellation: Cancellation
+) -> int:
+    if threading.current_thread() is threading.main_thread():
+        return process.wait(timeout)  # A Ctrl-C ends it.
+    deadline = float("inf") if timeout is None else time.monotonic() + timeout
+    while True:
+        cancellation.notice_interrupt()
+        left = deadline - time.monotonic()
+        try:
+            return process.wait(min(_INTERVAL, left))
+        except subprocess.TimeoutExpired:
+            if timeout is not None and left <= _INTERVAL:
+                raise subprocess.TimeoutExpired(process.args, timeout) from None
 
 
 class _PumpedOutput:

@@ -77,7 +77,7 @@ class PoolTransport(Transport):
     def _take(self, job: Job, specification: ProcessSpecification) -> Worker:
         with self._changed:
             while True:
-                if job.session.is_cancelled:
+                if job.session.notice_interrupt():
                     raise InterpreterError("The call was cancelled.")
                 worker = self._take_idle(specification)
                 if worker is not None:

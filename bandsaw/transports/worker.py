@@ -183,7 +183,7 @@ class Worker:
                 ) from error
             undoing.pop_all()
         self._pumped = [stream for stream in self._streams if stream is not None]
-        self._channel = Channel(own.detach(), self.is_alive)
+        self._channel = Channel(own.detach(), self._goes_on)
         _workers.add(self)
         # What was registered last is called first. So the processes have ended when
         # their directories, which were made before, are removed.
@@ -258,6 +258,12 @@ class Worker:
     def is_alive(self) -> bool:
         """Tell if the process has not ended."""
         return self._process.poll() is None
+
+    def _goes_on(self) -> bool:
+        # Ending the job ends the process.
+        if self._job is not None:
+            self._job.session.notice_interrupt()
+        return self.is_alive()
 
     def prepare(self, job: Job) -> None:
         """Have modules imported before they are needed.

@@ -30,7 +30,7 @@ from tests.advices import far_tasks
 from tests.interpreters import SUPPORTED, python
 from tests.sshd import Sshd, free_port, start_sshd
 from tests.waiting import wait_until
-from tests.workflows import Workflow, write_files
+from tests.workflows import SECONDS, Workflow, write_files
 
 # What a shell would take apart, expand or execute
 AWKWARD = "a  b'c\"d$HOME`id`;e&f|g*h(i)~ü€\\j"
@@ -412,6 +412,20 @@ if __name__ == "__main__":
 """
 
 
+IN_A_THREAD = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import bandsaw
+from tests.advices import far_tasks
+
+wait = bandsaw.task(far_tasks.wait_for_the_end)
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(wait, sys.argv[1]).result()
+"""
+
+
 @pytest.fixture
 def waiting(far: Far, workflow: Workflow) -> tuple[subprocess.Popen[str], int]:
     """A workflow, and the pid of the process over there that it waits for."""
@@ -432,6 +446,22 @@ def start(
     workflow.write_script(script, far.configuration())
     environment = {"TMPDIR": str(directory), "PYTHONWARNINGS": "ignore"}
     return workflow.start("workflow.py", *arguments, environment=environment)
+
+
+def test_an_interrupt_ends_the_processes_of_an_executor_over_there(
+    far: Far, workflow: Workflow, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    process = start(workflow, far, IN_A_THREAD, started)
+    wait_until(lambda: started.exists() or process.poll() is not None)
+    pid = int(started.read_text())
+
+    process.send_signal(signal.SIGINT)
+
+    _, said = process.communicate(timeout=SECONDS)
+    assert said.strip().endswith("KeyboardInterrupt")
+    assert far.is_clean()
+    wait_until(lambda: not is_running(pid))
 
 
 def test_an_interrupt_ends_the_process_over_there(

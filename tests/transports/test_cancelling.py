@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.transports.test_pool import config
-from tests.workflows import HEAD, MOVING, Workflow
+from tests.workflows import HEAD, MOVING, SECONDS, Workflow
 
 SESSIONS = """
 import threading
@@ -132,3 +134,85 @@ if __name__ == "__main__":
         config=config(workers),
     )
     assert output == "[]\n"
+
+
+IN_THREADS = """
+import signal
+import threading
+import time
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+@bandsaw.task
+def hang(writes):
+    print("hanging", flush=True)
+    while True:
+        threading.Event().wait(0.01 if writes else None)
+        print("still hanging")
+
+@bandsaw.task
+def add(a, b):
+    return a + b
+
+def main_thread_leaves_an_executor():
+    frame = sys._current_frames()[threading.main_thread().ident]
+    while frame is not None and frame.f_code is not Executor.__exit__.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+def add_late(a, b):
+    while not main_thread_leaves_an_executor():
+        threading.Event().wait(0.001)
+    return add(a, b)
+"""
+
+
+@pytest.mark.parametrize("writes", [False, True], ids=["silent", "writing"])
+@pytest.mark.parametrize("moving", [config(1), config(2), MOVING])
+def test_an_interrupt_ends_the_calls_of_an_executor_that_is_left(
+    workflow: Workflow, moving: str, writes: bool
+) -> None:
+    workflow.write_script(
+        HEAD
+        + IN_THREADS
+        + f"""
+if __name__ == "__main__":
+    with ThreadPoolExecutor(2) as executor:
+        calls = [executor.submit(hang, {writes}) for number in range(6)]
+        calls[0].result()
+""",
+        moving,
+    )
+    process = workflow.start("workflow.py")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "hanging\n"
+
+    process.send_signal(signal.SIGINT)
+
+    _, errors = process.communicate(timeout=SECONDS)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("moving", [config(1), MOVING])
+def test_an_interrupt_that_is_caught_lets_an_executor_finish(
+    workflow: Workflow, moving: str
+) -> None:
+    output = workflow.output(
+        HEAD
+        + IN_THREADS
+        + """
+if __name__ == "__main__":
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            within = executor.submit(add_late, 1, 2)
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        with ThreadPoolExecutor(1) as executor:
+            behind = executor.submit(add_late, 3, 4)
+    print(within.result(), behind.result())
+""",
+        config=moving,
+    )
+    assert output == "3 7\n"

@@ -16,7 +16,7 @@ import pytest
 
 from bandsaw.exceptions import UntrustedDirectoryError
 from bandsaw.stores import LocalStore
-from tests.workflows import Workflow
+from tests.workflows import SCRIPTS, Workflow
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")
 
@@ -278,7 +278,7 @@ def test_what_is_not_signed_is_private_in_any_directory(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_users_of_one_group_share_what_is_signed() -> None:
+def test_users_of_one_group_share_what_is_signed(workflow: Workflow) -> None:
     # The directories of a test are for one user only.
     shared = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
@@ -286,27 +286,8 @@ def test_users_of_one_group_share_what_is_signed() -> None:
         (shared / "cache").mkdir()
         os.chown(shared / "cache", 0, 12345)
         (shared / "cache").chmod(0o2770)
-        for user, found, written in (
-            (12346, None, b"first"),
-            (12347, b"first", b"second"),
-            (12346, b"second", b"third"),
-        ):
-            child = os.fork()
-            if not child:
-                status = 1
-                try:
-                    os.umask(0o077)
-                    os.setgroups([12345])
-                    os.setgid(user)
-                    os.setuid(user)
-                    store = LocalStore(shared / "cache").signed()
-                    if store.read("task/a") == found:
-                        with store.alone("task/a", 0) as is_alone:
-                            store.write("task/a", [written])
-                            status = 0 if is_alone else 2
-                finally:
-                    os._exit(status)
-            assert os.waitpid(child, 0)[1] == 0, user
+        script = SCRIPTS / "users_of_one_group.py"
+        workflow.python(script, shared / "cache", 12345)
     finally:
         shutil.rmtree(shared)
 

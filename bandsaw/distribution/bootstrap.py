@@ -14,6 +14,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import zipfile
+    from typing import Callable
 
     from ..runtime.home import home_directory, is_held
 elif __package__:
@@ -46,6 +47,9 @@ def unpack(archive: str, digest: str | None = None) -> str:
 
     Returns:
         The directory that holds the content of the archive.
+
+    Raises:
+        zipfile.BadZipFile: If the archive is damaged.
     """
     if digest is None:
         import hashlib
@@ -60,14 +64,48 @@ def unpack(archive: str, digest: str | None = None) -> str:
         and _is_trusted(_shared_by(directory) or directory)
     ):
         note_use(directory)
-        _restore(archive, directory)
+        _refusing_damage(_restore, archive, directory)
         return directory
+    _refusing_damage(_extract_all, archive, directory)
+    prune_archives(parent=parent)
+    return directory
+
+
+# What a damaged name leads to
+_NAMES = {"EEXIST", "EINVAL", "EISDIR", "ENAMETOOLONG", "ENOTDIR"}
+
+
+def _refusing_damage(
+    function: Callable[[str, str], None], archive: str, directory: str
+) -> None:
+    """Call a function that reads an archive, and name the archive if it is damaged."""
+    try:
+        function(archive, directory)
+    except Exception as error:
+        import errno
+        import zipfile
+
+        if isinstance(error, MemoryError):
+            raise
+        number = error.errno if isinstance(error, OSError) else errno.EINVAL
+        if errno.errorcode.get(number or 0) not in _NAMES:
+            raise
+        raise zipfile.BadZipFile(
+            f"The archive {archive} is damaged: {error!r}"
+        ) from error
+
+
+def _extract_all(archive: str, directory: str) -> None:
     import zipfile
 
+    parent = os.path.dirname(directory)
     with zipfile.ZipFile(archive) as zip_file:
         shared: list[zipfile.ZipInfo] = []
         others: list[zipfile.ZipInfo] = []
         for entry in zip_file.infolist():
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # A few bytes of the others unpack to gigabytes of memory.
+                raise NotImplementedError(f"compression method {entry.compress_type}")
             is_shared = entry.filename.startswith(f"{_SHARED}/")
             (shared if is_shared else others).append(entry)
         link = None
@@ -75,8 +113,6 @@ def unpack(archive: str, digest: str | None = None) -> str:
             link = _name_of_entries(shared)
             _extract(zip_file, shared, os.path.join(parent, link))
         _extract(zip_file, others, directory, link)
-    prune_archives(parent=parent)
-    return directory
 
 
 def _name_of_entries(entries: list[zipfile.ZipInfo]) -> str:

@@ -70,7 +70,9 @@ class Package(_Package):
     @classmethod
     def from_json(cls, name: str, facts: dict[str, Any]) -> Package:
         """Make a package of what the lock file has."""
-        hashes = sorted(facts.get("hashes", ()))
+        hashes = sorted(_texts(facts.get("hashes", [])))
+        for fact in "version", "url":
+            _texts([facts[fact]] if fact in facts else [])
         return cls(normalized(name), facts.get("version"), hashes, facts.get("url"))
 
     def __str__(self) -> str:
@@ -115,7 +117,14 @@ class Section(_Section):
     def from_json(cls, facts: dict[str, Any]) -> Section:
         """Make a section of what the lock file has."""
         packages = [Package.from_json(*item) for item in facts["packages"].items()]
-        return cls.of(facts["requirements"], packages, facts["projects"])
+        projects = {name: _texts(texts) for name, texts in facts["projects"].items()}
+        return cls.of(_texts(facts["requirements"]), packages, projects)
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError(f"{value!r} is no list of texts")
+    return value
 
 
 class LockFile:
@@ -175,7 +184,7 @@ class LockFile:
                 content = json.load(file)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, RecursionError, ValueError) as error:
             raise self._damaged(error) from error
         version = content.get("version") if isinstance(content, dict) else None
         if version != _VERSION:

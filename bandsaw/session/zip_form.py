@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import struct
@@ -49,6 +50,10 @@ _BROKEN = (
 _END = struct.Struct("<10xH10x")
 
 
+# How much is read at once.
+_PIECE = 1 << 20
+
+
 class SessionFile(SavedForm):
     """A saved session as a zip file in a stream, for readers that know nothing of it.
 
@@ -80,10 +85,10 @@ class SessionFile(SavedForm):
     def peek(self, members: Collection[str]) -> dict[str, bytes]:
         """Return the content of some members, nothing if this is no zip file."""
         try:
-            with zipfile.ZipFile(self._stream) as file:
+            with _refusing("This is no session"), zipfile.ZipFile(self._stream) as file:
                 there = set(file.namelist()).intersection(members)
-                return {name: file.read(name) for name in there}
-        except _BROKEN:
+                return {name: _read_member(file, name) for name in there}
+        except InvalidSessionError:
             return {}  # Reading it says what is wrong.
 
     def digests(self) -> list[list[str]]:
@@ -91,19 +96,59 @@ class SessionFile(SavedForm):
         import shutil
 
         digests = []
-        try:
-            with zipfile.ZipFile(self._stream) as file:
-                for name in file.namelist():
-                    if name != SIGNATURE:
-                        with file.open(name) as source:
-                            digest = _Digest()
-                            shutil.copyfileobj(source, digest, 1 << 20)
-                            digests.append([name, digest.hexdigest()])
-        except _BROKEN as error:
-            raise InvalidSessionError(
-                f"The saved session is damaged: {error}"
-            ) from error
+        refusing = _refusing("The saved session is damaged")
+        with refusing, zipfile.ZipFile(self._stream) as file:
+            for name in file.namelist():
+                if name != SIGNATURE:
+                    with _open_member(file, name) as source:
+                        digest = _Digest()
+                        shutil.copyfileobj(source, digest, _PIECE)
+                        digests.append([name, digest.hexdigest()])
         return digests
+
+
+@contextlib.contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Raise what the module `zipfile` says of damage as an `InvalidSessionError`.
+
+    Args:
+        what: The sentence that it is the reason of.
+    """
+    try:
+        yield
+    except _BROKEN as error:
+        raise InvalidSessionError(f"{what}: {error}") from error
+    except OSError as error:
+        # A place before the beginning of a file, not the failure of a disk
+        if error.errno != errno.EINVAL:
+            raise
+        raise InvalidSessionError(f"{what}: {error}") from error
+
+
+# How a session is written, and how other programs write zip files.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def _open_member(file: zipfile.ZipFile, member: str) -> IO[bytes]:
+    method = file.getinfo(member).compress_type
+    if method not in _METHODS:
+        # A few bytes of the others unpack to gigabytes before that is noticed.
+        raise zipfile.BadZipFile(f"its compression method {method} is not supported")
+    return file.open(member)
+
+
+def _read_whole(source: IO[bytes]) -> bytes:
+    """Read a member to its end, where its checksum is compared.
+
+    Piece by piece, as `read()` without a size unpacks also what is beyond the size that
+    the zip file tells of the member.
+    """
+    return b"".join(iter(lambda: source.read(_PIECE), b""))
+
+
+def _read_member(file: zipfile.ZipFile, member: str) -> bytes:
+    with _open_member(file, member) as source:
+        return _read_whole(source)
 
 
 class _Digest(io.RawIOBase):
@@ -144,7 +189,7 @@ def seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
     from tempfile import TemporaryFile
 
     with TemporaryFile(prefix="bandsaw-") as file:
-        shutil.copyfileobj(stream, file, 1 << 20)
+        shutil.copyfileobj(stream, file, _PIECE)
         file.seek(0)
         yield file
 
@@ -215,12 +260,8 @@ class _Writer(SessionWriter):
 
 class _Reader(SessionReader):
     def __init__(self, stream: IO[bytes]) -> None:
-        try:
+        with _refusing("The stream does not hold a whole session"):
             self._zip_file = zipfile.ZipFile(stream)
-        except _BROKEN as error:
-            raise InvalidSessionError(
-                f"The stream does not hold a whole session: {error}"
-            ) from error
         names = self._zip_file.namelist()
         if len(names) != self._announced_members(stream):
             raise InvalidSessionError(
@@ -250,9 +291,8 @@ class _Reader(SessionReader):
         return self.read_value(MODERATOR, serializer)["step"]
 
     def _read(self, member: str) -> bytes:
-        # As a whole: the checksum of a member is compared only when its end is read.
         with self._open(member) as source:
-            return source.read()
+            return _read_whole(source)
 
     def _deserialize(self, member: str, serializer: Serializer) -> Any:
         return serializer.deserialize(io.BytesIO(self._read(member)))
@@ -270,17 +310,13 @@ class _Reader(SessionReader):
         for name in self.attachments:
             path = os.path.join(directory, name)
             with self._open(DIRECTORY + name) as source, open(path, "xb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+                shutil.copyfileobj(source, target, _PIECE)
             attachments[name] = path
         return attachments
 
     @contextlib.contextmanager
     def _open(self, member: str) -> Iterator[IO[bytes]]:
         self._require(member)
-        try:
-            with self._zip_file.open(member) as source:
-                yield source
-        except _BROKEN as error:
-            raise InvalidSessionError(
-                f"{member} of the saved session is damaged: {error}"
-            ) from error
+        refusing = _refusing(f"{member} of the saved session is damaged")
+        with refusing, _open_member(self._zip_file, member) as source:
+            yield source

@@ -260,9 +260,9 @@ class Worker:
         return self._process.poll() is None
 
     def _goes_on(self) -> bool:
-        # Ending the job ends the process.
-        if self._job is not None:
-            self._job.session.notice_interrupt()
+        job = self._job
+        if job is not None:
+            job.session.notice_interrupt()  # That ends the process.
         return self.is_alive()
 
     def prepare(self, job: Job) -> None:

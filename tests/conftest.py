@@ -39,6 +39,8 @@ settings.load_profile("default")
 # A suite that a shell has started in the background ignores it, and so would all
 # processes that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# One that outlives its terminal ignores this one, as `nohup` sees to.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long something that is about to end, a child that is told to go for example, may
 # take for it. Only a failing test waits that long.

@@ -41,6 +41,8 @@ class Hold:
         process, descriptor, count = _held.get(directory, (0, -1, 0))
         if process != os.getpid():
             descriptor, count = _lock(directory, exclusively=False), 0
+            if descriptor >= 0:
+                _files[descriptor] = os.fstat(descriptor)
         _held[directory] = (os.getpid(), descriptor, count + 1)
 
     def release(self) -> None:
@@ -54,7 +56,13 @@ class Hold:
             return
         del _held[directory]
         if descriptor >= 0:
-            os.close(descriptor)
+            file = _files.pop(descriptor)
+            try:
+                # A task may have closed it, and opened another file under its number.
+                if os.path.samestat(os.fstat(descriptor), file):
+                    os.close(descriptor)
+            except OSError:
+                pass
 
     __del__ = release
 
@@ -76,6 +84,9 @@ def is_held(directory: str) -> bool:
 # By directory, the process, its one descriptor and how many holds share that: closing
 # another descriptor of the same file would end the lock of the process.
 _held: dict[str, tuple[int, int, int]] = {}
+
+# The files that the descriptors are of
+_files: dict[int, os.stat_result] = {}
 
 # Of a descriptor that is none: the file cannot be locked, or others have locked it.
 _NO_LOCK, _LOCKED = -1, -2

@@ -23,7 +23,7 @@ _LEFT_OUT = ("args", "exc_info", "msg", "message", "relativeCreated", "session")
 
 _PLAIN = (str, int, float, bool, type(None))
 
-# Stands for the level below which nobody wants anything.
+# Stands for the level below which no record is wanted.
 _DISABLED = "disable"
 
 

@@ -1,6 +1,6 @@
 """Finds the directories above a path that other users may change.
 
-Whoever may change a directory can put something else in the place of what is below it.
+A user who may change a directory can replace what is below it.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class TemporaryDirectory:
         call_at_exit(_remove_all, priority=-100)
 
     def remove(self) -> None:
-        """Remove the directory with its content; again does no harm."""
+        """Remove the directory with its content; a second time has no effect."""
         if self._process == os.getpid():
             _remove(self.path)
 

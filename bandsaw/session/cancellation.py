@@ -20,7 +20,7 @@ _DEPTH = 16
 
 
 class Cancellation:
-    """Tells whoever waits for something that nobody wants it any more.
+    """Tells the threads that wait for something that it is not wanted any more.
 
     Args:
         callbacks: What is called when the end is asked for.
@@ -34,7 +34,7 @@ class Cancellation:
         self._callbacks = list(callbacks)
 
     def request(self) -> None:
-        """Ask for the end; again does no harm."""
+        """Ask for the end; a second time has no effect."""
         with lock:
             self.is_requested = True
             callbacks, self._callbacks = self._callbacks, []

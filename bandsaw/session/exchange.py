@@ -457,7 +457,7 @@ def _exception_of_ours(report: _Report) -> Exception:
     return InterpreterError(text)
 
 
-# Nobody reads more of them.
+# More of them are of no use to a reader.
 _MOST = 100
 
 

@@ -241,7 +241,7 @@ class Session:
             for extension in extensions:
                 extension.on_before_task_executed(self)
         restored = self._restored
-        # Nobody here can ask for the id after the task when that is all that is done in
+        # None can ask for the id after the task when that is all that is done in
         # this process. The caller's arguments are elsewhere then, safe from the task.
         if extensions or restored is None or restored.step + 1 != self.walk.task:
             execution.pin_id()
@@ -492,7 +492,7 @@ class Session:
         """Write the session, so that it can be carried on elsewhere.
 
         Args:
-            stream: A binary stream; it needs not be seekable.
+            stream: A binary stream; it need not be seekable.
 
         Raises:
             SerializationError: If a part of it cannot be written.

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import warnings
-from _thread import start_new_thread
+from _thread import allocate_lock, start_new_thread
 from functools import partial
 from time import sleep
 
@@ -34,7 +34,7 @@ from .surroundings import apply_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ContextManager, Iterator, Sequence
+    from typing import Any, Callable, ContextManager, Iterator, Sequence
 
     from ..session import Session
 
@@ -69,7 +69,7 @@ def serve(descriptor: int) -> None:
     finally:
         channel.close()
         if os.getpid() == process:  # The task has forked no other one.
-            start_new_thread(_end_in_spite_of_threads, ())
+            _end_in_spite_of_threads()
 
 
 def _end_in_spite_of_threads() -> None:
@@ -77,12 +77,27 @@ def _end_in_spite_of_threads() -> None:
 
     Python waits for all threads but daemons before it ends.
     """
-    sleep(_TIME_FOR_THREADS)
+    if not _threads_left():
+        return
+    # A thread that begins while its interpreter ends can crash in Python 3.9.
+    has_begun = allocate_lock()
+    has_begun.acquire()
+    start_new_thread(_end_soon, (has_begun.release,))
+    has_begun.acquire()
+
+
+def _threads_left() -> list[str]:
     threading: Any = sys.modules.get("threading")
     if threading is None:
-        return
+        return []
     main = threading.main_thread()
-    left = [t.name for t in threading.enumerate() if not t.daemon and t is not main]
+    return [t.name for t in threading.enumerate() if not t.daemon and t is not main]
+
+
+def _end_soon(begin: Callable[[], None]) -> None:
+    begin()
+    sleep(_TIME_FOR_THREADS)
+    left = _threads_left()
     if not left:
         return  # It takes its time for something else.
     try:

@@ -20,7 +20,7 @@ from bandsaw.modules import (
     imports_allowed,
     object_as_import,
 )
-from tests.workflows import MOVING, Workflow
+from tests.workflows import MOVING, UNMEASURED, Workflow
 
 
 class Outer:
@@ -281,7 +281,9 @@ def test_a_script_works_in_a_directory_that_was_removed(
             ),
         },
     )
-    assert run(workflow, str(tmp_path / "workflow.py")) == MOVED
+    output = run(workflow, str(tmp_path / "workflow.py"), environment=UNMEASURED)
+
+    assert output == MOVED
 
 
 def test_anything_may_be_in_the_search_path_and_among_the_arguments(
@@ -303,7 +305,7 @@ if __name__ == "__main__":
 """
     workflow.write({"bandsaw_config.py": MOVING, "workflow.py": script})
 
-    output = run(workflow, "workflow.py")
+    output = run(workflow, "workflow.py", environment=UNMEASURED)
 
     assert output == "['None', 'bytes', 'a/path', 'text', '7']\n"
 

@@ -7,7 +7,6 @@ import io
 import os
 import sys
 import warnings
-from _thread import allocate_lock, start_new_thread
 from functools import partial
 from time import sleep
 
@@ -34,7 +33,7 @@ from .surroundings import apply_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ContextManager, Iterator, Sequence
+    from typing import Any, ContextManager, Iterator, Sequence
 
     from ..session import Session
 
@@ -79,11 +78,11 @@ def _end_in_spite_of_threads() -> None:
     """
     if not _threads_left():
         return
-    # A thread that begins while its interpreter ends can crash in Python 3.9.
-    has_begun = allocate_lock()
-    has_begun.acquire()
-    start_new_thread(_end_soon, (has_begun.release,))
-    has_begun.acquire()
+    from threading import Thread
+
+    # A thread that begins while its interpreter ends can crash in Python 3.9. This way
+    # it has begun.
+    Thread(target=_end_soon, daemon=True).start()
 
 
 def _threads_left() -> list[str]:
@@ -94,8 +93,7 @@ def _threads_left() -> list[str]:
     return [t.name for t in threading.enumerate() if not t.daemon and t is not main]
 
 
-def _end_soon(begin: Callable[[], None]) -> None:
-    begin()
+def _end_soon() -> None:
     sleep(_TIME_FOR_THREADS)
     left = _threads_left()
     if not left:

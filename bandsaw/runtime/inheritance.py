@@ -141,9 +141,9 @@ _methods = ReplacedMethods()
 
 
 def _replace_methods() -> None:
-    from threading import Thread
+    import threading
 
-    _methods.replace(Thread, "start", _starting)
+    _methods.replace(threading.Thread, "start", _starting)
     # A pool that is imported later has no threads of another context.
     pools = sys.modules.get("concurrent.futures.thread")
     if pools is not None:

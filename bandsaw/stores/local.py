@@ -470,7 +470,9 @@ def _mend(mode: str | None, path: str) -> str:
 
 def _write_all(descriptor: int, pieces: Sequence[Content]) -> None:
     if sum(map(len, pieces)) <= _LONGEST_READ:
-        pieces = [b"".join(pieces)]
+        whole = b"".join(pieces)
+        written = os.write(descriptor, whole)
+        pieces = () if written == len(whole) else (whole[written:],)
     for piece in pieces:
         rest = memoryview(piece).cast("B")
         while len(rest):

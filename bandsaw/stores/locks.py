@@ -19,7 +19,7 @@ import time
 from contextvars import ContextVar
 from zlib import crc32
 
-from ..runtime.fork import Lock, call_at_reset, call_in_child
+from ..runtime.fork import Lock, call_at_reset
 from ..runtime.inheritance import Inherited
 from ..runtime.registries import held_locks
 
@@ -52,9 +52,6 @@ _WANTED = 1 << 32
 # The locks of those on whose behalf something runs: its thread, the one that awaits it,
 # and the process that has sent it here. Not set: those of what has started the thread.
 _held: ContextVar[tuple[_Lock, ...]] = ContextVar("held")
-
-# The locks that this process holds.
-_acquired: set[_Lock] = set()
 
 # By the real path of the lock file: two stores of one directory are one. They stay,
 # because a descriptor of a lock file must never be closed.
@@ -219,9 +216,9 @@ class _Lock:
         self.is_held = self.locks._acquire(self.name, self._wait, held)
         if self.is_held:
             self._token = _held.set((*held, self))
-            with _all_locks_guard:
-                _acquired.add(self)
-                _inherited.switch(True)
+            # It stays so. To replace and restore methods of classes for each lock would
+            # cost a miss of a cache a tenth of its time.
+            _inherited.switch(True)
         return self.is_held
 
     def __exit__(self, *error: object) -> None:
@@ -229,9 +226,6 @@ class _Lock:
             _held.reset(self._token)
             self.is_held = False
             self.locks._release(self.name)
-            with _all_locks_guard:
-                _acquired.discard(self)
-                _inherited.switch(bool(_acquired))
 
 
 def _current() -> tuple[_Lock, ...]:
@@ -256,10 +250,8 @@ def _on_behalf_of(held: tuple[_Lock, ...]) -> Iterator[None]:
 _inherited = Inherited(_current, _on_behalf_of)
 
 
-@call_in_child
 @call_at_reset
-def _forget_acquired() -> None:
-    _acquired.clear()
+def _stop_inheriting() -> None:
     _inherited.switch(False)
 
 

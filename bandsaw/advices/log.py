@@ -112,7 +112,7 @@ def _session_fields(session: Any) -> Iterator[tuple[str, str]]:
             "executionId": ids.execution_id,
         }
     except Exception:
-        # Somebody else's idea of a session, or one that has no ids yet.
+        # A user's own kind of session, or one that has no ids yet.
         return
     yield from fields.items()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A file that was changed just now may be changed again without a change of its time.
 _YOUNG_NS = 2 * 10**9
 
-# What nobody has asked for is forgotten, in seconds.
+# After how many seconds without a question something is forgotten.
 _KEPT = 90 * 24 * 60 * 60
 
 _known: dict[Key, tuple[list[int], Any]] = {}
@@ -104,4 +104,4 @@ def _remove_unused(parent: str) -> None:
                 if time.time() - os.stat(path).st_mtime > _KEPT:
                     os.unlink(path)
             except OSError:
-                pass  # Somebody else was faster.
+                pass  # Another process was faster.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # How often a child looks at who its parent is, in seconds.
 _INTERVAL = 0.5
 
-# What nobody else writes into a standard input.
+# What no other program writes into a standard input.
 _GREETING = b"bandsaw keeps this open\n"
 
 # Outlives the group, so that nothing writes into the directories any more.
@@ -63,7 +63,7 @@ class Lifeline:
         """Return what a child on another machine has to give to `end_with_parent`.
 
         Args:
-            remove: A directory there that nobody else can remove then.
+            remove: A directory there that no other process can remove then.
         """
         return {"descriptor": 0, "greeted": True, "remove": remove}
 
@@ -74,14 +74,14 @@ class Lifeline:
                 os.write(self._kept_open, _GREETING)
 
     def cut(self) -> None:
-        """Let the child end; again does no harm."""
+        """Let the child end, unless it has been told to already."""
         with self._lock:
             kept_open, self._kept_open = self._kept_open, -1
             if kept_open >= 0:
                 os.close(kept_open)
 
     def release_descriptor(self) -> None:
-        """Close the child's end here, when the child has it; again does no harm."""
+        """Close the end of the child here, unless that is done already."""
         with self._lock:
             descriptor, self.descriptor = self.descriptor, -1
             if descriptor >= 0:
@@ -112,7 +112,7 @@ def end_with_parent(
             away from the program, which finds an empty one.
         parent: The process id of the parent, on the same machine. It may have started
             this process by way of another one.
-        remove: A directory that nobody else can remove then.
+        remove: A directory that no other process can remove then.
         greeted: Whether the descriptor counts only when it begins with a greeting.
         places: Where to remove the temporary directories that the parent leaves.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Attributes:
             path: Its path, without links.
             who: Who else may change it, the beginning of a sentence.
-            is_open: Whether anybody may.
+            is_open: Whether every user may.
             right: What `chmod` is told to take that right away; `None` if it cannot.
         """
 

@@ -26,13 +26,13 @@ class SignedSerializer(Serializer):
     """A `Serializer` that signs what another one writes, and reads only what it signed.
 
     The signature, an HMAC with SHA-256, covers the value and, where a cache says so,
-    the task and the execution that the value belongs to. So nobody who does not know
-    the key can change a result, or put one in the place of another. See RFC 2104.
+    the task and the execution that the value belongs to. Without the
+    key, a result can neither be changed nor put in the place of another. See RFC 2104.
 
     Args:
         serializer: What writes and reads the values.
-        key: The secret, at least 16 bytes, e.g. of ``secrets.token_bytes(32)``. Whoever
-            knows it can make the owner of a cache run any code.
+        key: The secret, at least 16 bytes, e.g. of ``secrets.token_bytes(32)``. A
+            user who knows it can make the owner of a cache run any code.
 
     Raises:
         TypeError: If the key is not bytes.

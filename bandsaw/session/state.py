@@ -1,4 +1,4 @@
-"""What a session is while nobody walks it: its parts, written to a stream and read."""
+"""What a session is while it does not walk: its parts, written to a stream and read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FrozenSession:
     Attributes:
         configuration: The configuration that has the chain.
         advice_chain: The name of the chain.
-        ids: The ids, `None` for an incomplete session, and where nobody wants to know.
+        ids: The ids, `None` for an incomplete session, and where none is wanted.
         run: The run that the session belongs to, `None` for the one of the process.
         task: The task that was called.
         execution: The arguments of the call.

@@ -58,7 +58,7 @@ class SessionFile(SavedForm):
     """A saved session as a zip file in a stream, for readers that know nothing of it.
 
     Args:
-        stream: The binary stream. For writing it needs not be seekable.
+        stream: The binary stream. For writing it need not be seekable.
     """
 
     required = frozenset((RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR))

@@ -312,7 +312,7 @@ class LocalStore(Store):
         self._checked_parents.add(parent)
 
     def _open(self, make: bool = False) -> _Directory:
-        """Return the directory, opened once it is known that nobody else can change it.
+        """Return the directory, opened once no other user can change it.
 
         Args:
             make: Whether to make it, for the user alone, when it is absent.

@@ -291,7 +291,7 @@ def _open(path: str) -> int:
 
 
 def open_beside(path: str, flags: int) -> int:
-    """Open a file that all who may write to its directory write, and nobody else.
+    """Open a file that all who may write to its directory write, and no other user.
 
     Args:
         path: The path of the file.
@@ -303,7 +303,7 @@ def open_beside(path: str, flags: int) -> int:
 
 
 def share_with_writers(descriptor: int, mode: int) -> None:
-    """Let all who may write to its directory read and write a file, and nobody else.
+    """Let all who may write to its directory read and write a file, and no other user.
 
     Args:
         descriptor: The file.

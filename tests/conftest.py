@@ -49,7 +49,14 @@ SECONDS_TO_END = 10.0
 # To measure a child of a test costs more than the child. So only the newest Python,
 # which knows a cheap way, measures those of the tests of what runs in a child; the
 # oldest measures what happens right in the tests.
-MEASURED_CHILDREN = ("tests/cli/", "tests/test_runner.py", "tests/transports/")
+MEASURED_CHILDREN = (
+    "tests/cli/",
+    "tests/fingerprint/code/",
+    "tests/runtime/",
+    "tests/serialization/",
+    "tests/test_runner.py",
+    "tests/transports/",
+)
 COVERAGE_OF_CHILDREN = os.environ.get("COVERAGE_PROCESS_START")
 
 # What a run of the suite itself may have been given.
@@ -62,9 +69,9 @@ MARK = "BANDSAW_TEST_DIRECTORY"
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Measures the children of the test, or does not."""
     os.environ.pop("COVERAGE_PROCESS_START", None)
-    if COVERAGE_OF_CHILDREN is not None and is_one_of(max):
-        if item.nodeid.startswith(MEASURED_CHILDREN):
-            os.environ["COVERAGE_PROCESS_START"] = COVERAGE_OF_CHILDREN
+    is_measured = item.nodeid.startswith(MEASURED_CHILDREN) and is_one_of(max)
+    if COVERAGE_OF_CHILDREN is not None and is_measured:
+        os.environ["COVERAGE_PROCESS_START"] = COVERAGE_OF_CHILDREN
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -205,7 +205,7 @@ def test_an_archive_is_named_by_its_content(tmp_path: Path) -> None:
     assert archive.archive_id == hashlib.sha256(content).hexdigest()
     assert Path(archive.directory).name == archive.archive_id
     assert Path(archive.directory).parent == Path(
-        _bootstrap.home_directory(), "archives"
+        os.environ["BANDSAW_HOME"], "archives"
     )
 
 

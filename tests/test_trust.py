@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
+import re
+import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -15,14 +19,18 @@ import pytest
 import bandsaw
 from bandsaw import Advice, Configuration, JsonSerializer
 from bandsaw.advices.cache import CachingAdvice
-from bandsaw.exceptions import SerializationError
+from bandsaw.distribution import DistributionArchive
+from bandsaw.environments import Environment, installations
+from bandsaw.exceptions import SerializationError, UntrustedDirectoryError
 from bandsaw.execution import Execution
 from bandsaw.result import Result
+from bandsaw.runtime import file_facts, fork
 from bandsaw.session import Session
 from bandsaw.session.exchange import continue_session, receive_answer
 from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
+from tests.workflows import HEAD, MOVING_WITHOUT_SPARE, UNMEASURED, Workflow
 
 ran: list[Any] = []
 
@@ -197,3 +205,232 @@ def test_with_json_who_writes_to_a_cache_runs_nothing(
     with pytest.warns(RuntimeWarning, match="is not a subclass of"):
         assert task(21) == 42
     assert ran == []
+
+
+# The path to what Python opens
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")
+
+
+@pytest.fixture
+def above(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory above `BANDSAW_HOME`."""
+    directory = own_home / "above"
+    directory.mkdir(mode=0o700)
+    monkeypatch.setenv("BANDSAW_HOME", str(directory / "home"))
+    return directory
+
+
+def archive_in(directory: Path) -> DistributionArchive:
+    return DistributionArchive(directory / "archive.pyz", "bandsaw")
+
+
+def unpacked(directory: Path) -> Path:
+    """Unpack an archive of bandsaw, and return where."""
+    return Path(archive_in(directory).directory)
+
+
+def test_an_archive_below_what_everybody_may_write_is_refused(
+    above: Path, tmp_path: Path
+) -> None:
+    above.chmod(0o777)
+    with pytest.raises(PermissionError, match=r"Everybody may write .*BANDSAW_HOME"):
+        unpacked(tmp_path)
+    assert list((above / "home" / "archives").iterdir()) == []
+
+    above.chmod(0o1777)
+    assert any(unpacked(tmp_path).iterdir())
+
+
+def test_an_archive_is_checked_each_time_an_interpreter_starts(
+    above: Path, workflow: Workflow
+) -> None:
+    workflow.config = MOVING_WITHOUT_SPARE
+    output = workflow.output(
+        HEAD
+        + """
+@bandsaw.task
+def double(value):
+    return value * 2
+
+if __name__ == "__main__":
+    print(double(21))
+    os.chmod(sys.argv[1], 0o777)
+    print(text_of(double, 22))
+""",
+        str(above),
+    )
+
+    assert output.startswith("42\nInterpreterStartError: ")
+    assert f"Everybody may write to the directory {above}," in output
+
+
+def test_where_links_to_an_archive_lead_is_checked(
+    above: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above.chmod(0o777)
+    (above.parent / "link").symlink_to(above)
+    monkeypatch.setenv("BANDSAW_HOME", str(above.parent / "link" / "home"))
+
+    with pytest.raises(PermissionError, match=f"write to the directory {above},"):
+        unpacked(tmp_path)
+
+
+def test_an_environment_below_what_everybody_may_write_is_refused(above: Path) -> None:
+    above.chmod(0o777)
+
+    with pytest.raises(UntrustedDirectoryError, match="Everybody may write to"):
+        Environment(name="empty").at(str(above.parent)).interpreter()
+
+
+@pytest.mark.parametrize("place", ["above", "above/home/environments/digest-1"])
+def test_an_environment_is_checked_each_time_it_is_used(
+    above: Path, place: str
+) -> None:
+    make_environment(above)
+    assert installations.find("digest") is not None
+
+    (above.parent / place).chmod(0o777)
+    with pytest.raises(UntrustedDirectoryError, match=f"write to .*{place}, which"):
+        installations.find("digest")
+
+
+def make_environment(above: Path) -> Path:
+    """Publish an environment of this Python without packages, and return its Python."""
+    directory = Path(installations.environments_directory(), "digest-1")
+    venv.create(directory, symlinks=True)
+    (directory / "bandsaw-environment.json").write_text("{}")
+    directory.with_name("digest").symlink_to(directory.name)
+    return directory.with_name("digest") / "bin" / "python"
+
+
+def refusal_of(*words: str | Path) -> str:
+    """Start an interpreter that refuses to continue a session, and return why."""
+    options = ["--input", "session.zip", "--output", "answer.zip", "--run-id", "run"]
+    ended = subprocess.run(
+        [*map(str, words), *options],
+        env={**os.environ, **UNMEASURED},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    return ended.stderr.splitlines()[-1]
+
+
+NO_SESSION = "FileNotFoundError: [Errno 2] No such file or directory: 'session.zip'"
+
+
+def test_an_interpreter_refuses_its_own_archive_that_everybody_may_change(
+    above: Path, tmp_path: Path
+) -> None:
+    started = sys.executable, unpacked(tmp_path) / "__main__.py"
+    assert refusal_of(*started) == NO_SESSION
+
+    above.chmod(0o777)
+    why = refusal_of(*started)
+    assert why.startswith(
+        f"PermissionError: Everybody may write to the directory {above},"
+    )
+
+
+def test_an_interpreter_refuses_its_own_environment_that_everybody_may_change(
+    above: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = make_environment(above)
+    monkeypatch.setenv("BANDSAW_HOME", str(above.parent / "another"))
+    started = python, unpacked(tmp_path) / "__main__.py"
+    assert refusal_of(*started) == NO_SESSION
+
+    above.chmod(0o777)
+    why = refusal_of(*started)
+    assert why.startswith(
+        f"PermissionError: Everybody may write to the directory {above},"
+    )
+
+
+def test_another_machine_refuses_an_archive_that_everybody_may_change(
+    above: Path, tmp_path: Path
+) -> None:
+    sent = above.parent / "sent"
+    sent.mkdir()
+    path = sent / "archive.pyz"
+    path.write_bytes(archive_in(tmp_path).path.read_bytes())
+    started = sys.executable, "-I", path
+    assert refusal_of(*started) == NO_SESSION
+
+    sent.chmod(0o777)
+    why = refusal_of(*started)
+    assert why.startswith(
+        f"PermissionError: Everybody may write to the directory {sent},"
+    )
+    assert why.endswith("or keep the archive elsewhere.")
+
+
+def test_another_machine_refuses_to_unpack_where_everybody_may_write(
+    above: Path, tmp_path: Path
+) -> None:
+    above.chmod(0o777)
+
+    why = refusal_of(sys.executable, "-I", archive_in(tmp_path).path)
+
+    assert why.startswith(
+        f"PermissionError: Everybody may write to the directory {above},"
+    )
+    assert list((above / "home" / "archives").iterdir()) == []
+
+
+@needs_root
+def test_what_a_group_may_change_above_warns_once_in_the_process_that_starts_others(
+    above: Path, workflow: Workflow
+) -> None:
+    workflow.config = MOVING_WITHOUT_SPARE
+    os.chown(above, 0, 12345)
+    above.chmod(0o770)
+
+    ended = workflow.run(
+        HEAD
+        + """
+@bandsaw.task
+def double(value):
+    return value * 2
+
+if __name__ == "__main__":
+    print(double(21), double(22))
+"""
+    )
+
+    assert ended.stdout == "42 44\n"
+    assert re.findall("Warning: (.*) may write to", ended.stderr) == ["A group"]
+
+
+def test_what_is_remembered_of_files_is_not_used_where_everybody_may_change_it(
+    above: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+    os.utime(path, (1_000_000, 1_000_000))
+
+    def ask(answer: str) -> Any:
+        fork.reset()
+        return file_facts.remembered("kind", str(path), path.stat(), lambda: answer)
+
+    assert [ask("right"), ask("asked again")] == ["right", "right"]
+    above.chmod(0o777)
+    assert [ask("new"), ask("newer")] == ["new", "newer"]
+
+
+def test_directories_of_the_home_are_private_whatever_the_umask(
+    above: Path, tmp_path: Path
+) -> None:
+    before = os.umask(0)
+    try:
+        directory = unpacked(tmp_path)
+    finally:
+        os.umask(before)
+
+    home = above / "home"
+    modes = [path.stat().st_mode & 0o777 for path in (home, home / "archives")]
+    assert modes == [0o700, 0o700]
+    assert home in directory.parents

@@ -23,7 +23,7 @@ from ..modules import (
     search_path,
     zip_file_of,
 )
-from ..runtime import home
+from ..runtime import home, path_trust
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.home import Hold
 from ..runtime.temporary import TemporaryDirectory, open_private
@@ -89,7 +89,7 @@ class DistributionArchive:
         """The private directory in which the content of the archive is unpacked."""
         with self._lock:
             directory = self._directory
-            if directory is None or not bootstrap.is_whole(directory):
+            if directory is None or not bootstrap.is_unpacked(directory):
                 self.build()
                 directory = bootstrap.unpack(str(self._path), self._archive_id)
                 self._directory, self._noted = directory, time.monotonic()
@@ -149,6 +149,7 @@ class DistributionArchive:
         files["__main__.py"] = _ARCHIVE_MAIN
         files["_bandsaw_bootstrap.py"] = bootstrap.__file__
         files["_bandsaw_home.py"] = home.__file__
+        files["_bandsaw_path_trust.py"] = path_trust.__file__
         return files
 
     def __eq__(self, other: object) -> bool:

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     import zipfile
     from typing import Callable
 
-    from ..runtime.home import home_directory, is_held
+    from ..runtime.home import is_held, make_directory
+    from ..runtime.path_trust import check_home, check_path
 elif __package__:
-    from ..runtime.home import home_directory, is_held
+    from ..runtime.home import is_held, make_directory
+    from ..runtime.path_trust import check_home, check_path
 else:
     # Beside an archive's main module
-    from _bandsaw_home import home_directory, is_held
+    from _bandsaw_home import is_held, make_directory
+    from _bandsaw_path_trust import check_home, check_path
 
 # How long an unused archive is kept, in seconds, and how many bytes all of them may
 # have.
@@ -50,7 +53,10 @@ def unpack(archive: str, digest: str | None = None) -> str:
 
     Raises:
         zipfile.BadZipFile: If the archive is damaged.
+        PermissionError: If another user could have written it, or where it is unpacked.
     """
+    archive = os.path.abspath(archive)
+    check_path(archive, f"the archive {archive}", "keep the archive elsewhere")
     if digest is None:
         import hashlib
 
@@ -58,11 +64,7 @@ def unpack(archive: str, digest: str | None = None) -> str:
             digest = hashlib.sha256(stream.read()).hexdigest()
     parent = _make_archives_directory()
     directory = os.path.join(parent, digest)
-    if (
-        _is_trusted(parent)
-        and _is_trusted(directory)
-        and _is_trusted(_shared_by(directory) or directory)
-    ):
+    if is_unpacked(directory):
         note_use(directory)
         _refusing_damage(_restore, archive, directory)
         return directory
@@ -189,13 +191,20 @@ def _restore(archive: str, directory: str) -> None:
             shutil.rmtree(beside, ignore_errors=True)
 
 
-def is_whole(directory: str) -> bool:
-    """Tell if an unpacked archive is there, with what it shares with others.
+def is_unpacked(directory: str) -> bool:
+    """Tell if an archive was unpacked, with what it shares with others.
 
     Args:
         directory: The directory that holds its content.
+
+    Raises:
+        PermissionError: If another user could have written there.
     """
-    return os.path.isdir(_shared_by(directory) or directory)
+    parent = os.path.dirname(directory)
+    if not _is_trusted(parent):
+        return False
+    check_home(os.path.dirname(parent), parent)
+    return _is_trusted(directory) and _is_trusted(_shared_by(directory) or directory)
 
 
 def _shared_by(directory: str) -> str | None:
@@ -208,9 +217,8 @@ def _shared_by(directory: str) -> str | None:
 
 
 def _make_archives_directory() -> str:
-    directory = os.path.join(home_directory(), "archives")
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        return make_directory("archives")
     except OSError:
         if os.environ.get("BANDSAW_HOME"):
             raise
@@ -220,7 +228,7 @@ def _make_archives_directory() -> str:
         name = f"bandsaw-archives-{os.getuid()}"
         directory = os.path.join(tempfile.gettempdir(), name)
         os.makedirs(directory, mode=0o700, exist_ok=True)
-    return directory
+        return directory
 
 
 def note_use(directory: str) -> None:

@@ -14,7 +14,8 @@ import shutil
 import time
 
 from ..exceptions import EnvironmentBuildError, UntrustedDirectoryError
-from ..runtime.home import home_directory
+from ..runtime.home import ENVIRONMENT_RECORD, home_directory, make_directory
+from ..runtime.path_trust import check_home
 from ..runtime.temporary import open_private
 from ..stores.locks import locks_of
 
@@ -22,8 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, ContextManager, Iterator
 
-_RECORD = "bandsaw-environment.json"
-_LOCKS = ".locks"
+_ENVIRONMENTS, _LOCKS = "environments", ".locks"
 
 # How long to wait for another process that makes the same environment, in seconds.
 _LONGEST_WAIT = 2 * 3600.0
@@ -51,7 +51,7 @@ class Installation:
 
     def __init__(self, link: str) -> None:
         self.path = link
-        with open(os.path.join(link, _RECORD), encoding="utf-8") as file:
+        with open(os.path.join(link, ENVIRONMENT_RECORD), encoding="utf-8") as file:
             self.facts: dict[str, Any] = json.load(file)
             self.last_use = os.fstat(file.fileno()).st_mtime
 
@@ -119,9 +119,16 @@ def environments_directory() -> str:
         UntrustedDirectoryError: If another user could have written there.
         EnvironmentBuildError: If it cannot be made.
     """
-    directory = os.path.join(home_directory(), "environments")
+    directory = _made_directory()
+    check_home(home_directory(), directory, UntrustedDirectoryError)
+    return directory
+
+
+def _made_directory() -> str:
+    """Return the directory of all environments, whose path was not checked."""
+    directory = os.path.join(home_directory(), _ENVIRONMENTS)
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        make_directory(_ENVIRONMENTS)
         status = os.lstat(directory)
     except OSError as error:
         raise EnvironmentBuildError(
@@ -155,14 +162,20 @@ def find(digest: str) -> str | None:
 
     Args:
         digest: The digest of its content.
+
+    Raises:
+        UntrustedDirectoryError: If another user could have written there.
     """
-    path = os.path.join(environments_directory(), digest)
-    record = os.path.join(path, _RECORD)
+    path = os.path.join(_made_directory(), digest)
+    record = os.path.join(path, ENVIRONMENT_RECORD)
+    executable = executable_of(path)
     try:
         used = os.stat(record).st_mtime
-        os.stat(executable_of(path))  # Its Python may have been removed.
+        os.stat(executable)  # Its Python may have been removed.
     except OSError:
         return None
+    # The path of the interpreter leads through all that others must not change.
+    check_home(home_directory(), os.path.dirname(executable), UntrustedDirectoryError)
     if time.time() - used > _NOTE_USE_AFTER:
         try:
             os.utime(record)
@@ -250,7 +263,7 @@ def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) ->
         try:
             facts = fill(directory, scratch)
             record = {**facts, "label": label, "digest": digest, "created": time.time()}
-            path = os.path.join(directory, _RECORD)
+            path = os.path.join(directory, ENVIRONMENT_RECORD)
             with open(path, "w", encoding="utf-8", opener=open_private) as file:
                 json.dump(record, file, indent=2)
             _link(os.path.basename(directory), link)

@@ -9,7 +9,8 @@ import os
 import sys
 
 from ..config import accept_configuration_of_archive
-from ..runtime.home import Hold
+from ..runtime.home import ENVIRONMENT_RECORD, Hold
+from ..runtime.path_trust import refuse_open_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +22,19 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Args:
         args: The words of the command line, without the program.
+
+    Raises:
+        PermissionError: If everybody may change the code of this process.
     """
     words = sys.argv[1:] if args is None else args
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     archive = os.path.dirname(package)
     hold = None
     if accept_configuration_of_archive(archive):
+        # What Python opens next by its path could be another file than it was.
+        refuse_open_path(os.path.join(package, "runner"))
+        if os.path.exists(os.path.join(sys.prefix, ENVIRONMENT_RECORD)):
+            refuse_open_path(os.path.join(sys.prefix, "bin"))
         # A process may run for longer than an unused archive is kept.
         hold = Hold(archive)
     # What the one needs, the other has no use for.

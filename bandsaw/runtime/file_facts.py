@@ -1,7 +1,8 @@
 """Facts about the content of files, remembered as long as the files are the same.
 
 A file is taken for the same when its size, its time and its inode are. What is known of
-it is kept in this process, and below `BANDSAW_HOME` for the processes to come.
+it is kept in this process, and below `BANDSAW_HOME` for the processes to come, unless
+everybody may change it there.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import os
 import time
 from hashlib import sha256
 
-from ..runtime.home import home_directory
 from .fork import call_at_reset
+from .home import home_directory, make_directory
+from .path_trust import check_home
 from .temporary import open_private
 
 TYPE_CHECKING = False
@@ -28,6 +30,12 @@ _KEPT = 90 * 24 * 60 * 60
 
 _known: dict[Key, tuple[list[int], Any]] = {}
 call_at_reset(_known.clear)
+
+# By home directory, whether what is remembered there can be trusted
+_trusted: dict[str, bool] = {}
+call_at_reset(_trusted.clear)
+
+_REMEMBERED = "remembered"
 
 
 def remembered(
@@ -48,20 +56,34 @@ def remembered(
     known = _known.get((kind, path))
     if known is not None and known[0] == identity:
         return known[1]
-    place = _place(kind, path)
-    answer = _read(place, identity)
+    directory = _directory()
+    place = None if directory is None else _place(directory, kind, path)
+    answer = None if place is None else _read(place, identity)
     if answer is None:
         answer = compute()
         if time.time_ns() - status.st_mtime_ns < _YOUNG_NS:
             return answer
-        _write(place, [identity, answer])
+        if place is not None:
+            _write(place, [identity, answer])
     _known[kind, path] = (identity, answer)
     return answer
 
 
-def _place(kind: str, path: str) -> str:
+def _directory() -> str | None:
+    """Return the directory of all facts, `None` if it cannot be used."""
+    home = home_directory()
+    if home not in _trusted:
+        try:
+            check_home(home, make_directory(_REMEMBERED))
+            _trusted[home] = True
+        except OSError:
+            _trusted[home] = False
+    return os.path.join(home, _REMEMBERED) if _trusted[home] else None
+
+
+def _place(directory: str, kind: str, path: str) -> str:
     name = sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:32]
-    return os.path.join(home_directory(), "remembered", kind, f"{name}.json")
+    return os.path.join(directory, kind, f"{name}.json")
 
 
 def _read(place: str, identity: list[int]) -> Any:
@@ -82,7 +104,6 @@ def _write(place: str, content: Any) -> None:
     directory = os.path.dirname(place)
     beside = f"{place}.{os.urandom(8).hex()}"
     try:
-        os.makedirs(os.path.dirname(directory), 0o700, exist_ok=True)
         if not os.path.isdir(directory):
             os.makedirs(directory, 0o700, exist_ok=True)
             _remove_unused(os.path.dirname(directory))

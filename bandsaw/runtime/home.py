@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
+#: The name of the file in an environment that makes it one of bandsaw's.
+ENVIRONMENT_RECORD = "bandsaw-environment.json"
+
 
 def home_directory() -> str:
     """Return the directory in which bandsaw keeps what outlives a process.
@@ -24,6 +27,25 @@ def home_directory() -> str:
     else:
         caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(caches, "bandsaw")
+
+
+def make_directory(name: str) -> str:
+    """Make a directory below the home directory, for the user alone.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        Its path.
+    """
+    home = home_directory()
+    directory = os.path.join(home, name)
+    if not os.path.isdir(directory):
+        # The mode of `os.makedirs` is that of the last directory only.
+        for path in os.path.dirname(home), home, directory:
+            if not os.path.exists(path):
+                os.makedirs(path, mode=0o700, exist_ok=True)
+    return directory
 
 
 class Hold:

@@ -1,6 +1,8 @@
 """Finds the directories above a path that other users may change.
 
-A user who may change a directory can replace what is below it.
+A user who may change a directory can replace what is below it. A copy of this module
+lies beside the bootstrap of an archive and runs before anything of bandsaw can be
+imported, so it knows the standard library only.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple
+    from typing import Callable, NamedTuple
+
+    _Kind = Callable[[str, os.stat_result, os.stat_result], "Weakness | None"]
 
     class Weakness(NamedTuple):
         """A directory that others may change.
@@ -33,6 +37,15 @@ else:
     # The module `typing` is too slow to import.
     Weakness = namedtuple("Weakness", "path who is_open right")
 
+# Of what this process was warned.
+_warned_of: set[str] = set()
+if __package__:
+    from .fork import call_at_reset
+
+    call_at_reset(_warned_of.clear)
+
+_ANOTHER_HOME = "let the environment variable BANDSAW_HOME name another directory"
+
 # As many as Linux follows.
 _MOST_LINKS = 40
 
@@ -49,6 +62,89 @@ def weaknesses_above(path: str) -> list[Weakness]:
     Raises:
         OSError: If the path cannot be followed.
     """
+    return _weaknesses(path, _opening, _sharing)
+
+
+def check_path(
+    path: str, what: str, otherwise: str, error: type[OSError] = PermissionError
+) -> None:
+    """Refuse a path that everybody may change, and warn once of one that others may.
+
+    Args:
+        path: The absolute path.
+        what: What it leads to, for the message.
+        otherwise: What to do when the right cannot be taken away, for the message.
+        error: What is raised.
+
+    Raises:
+        PermissionError: If everybody may change it, of the class that was asked for.
+        OSError: If it cannot be followed.
+    """
+    for weakness in weaknesses_above(path):
+        problem = _problem(weakness, what, otherwise)
+        if weakness.is_open:
+            raise error(problem)
+        if problem not in _warned_of:
+            import warnings
+
+            _warned_of.add(problem)
+            warnings.warn(problem, RuntimeWarning, stacklevel=3)
+
+
+def check_home(home: str, path: str, error: type[OSError] = PermissionError) -> None:
+    """Check the path of something that is kept below `BANDSAW_HOME`.
+
+    Args:
+        home: The directory that `BANDSAW_HOME` names.
+        path: The absolute path of what is kept there.
+        error: What is raised.
+
+    Raises:
+        PermissionError: If everybody may change it, of the class that was asked for.
+        OSError: If it cannot be followed.
+    """
+    check_path(path, f"what is kept in {home}", _ANOTHER_HOME, error)
+
+
+def refuse_open_path(path: str) -> None:
+    """Refuse a path to code of this process that everybody may change.
+
+    The process that has started this one has warned of what others may change.
+
+    Args:
+        path: The absolute path.
+
+    Raises:
+        PermissionError: If everybody may change it.
+        OSError: If it cannot be followed.
+    """
+    for weakness in _weaknesses(path, _opening):
+        raise PermissionError(_problem(weakness, path, _ANOTHER_HOME))
+
+
+def how_to_mend(right: str | None, path: str, otherwise: str) -> str:
+    """Return what a message says to do about a directory that others may change.
+
+    Args:
+        right: What `chmod` is told to take that right away; `None` if it cannot.
+        path: The path of the directory.
+        otherwise: What else can be done.
+    """
+    if right is None:
+        how = f"{otherwise[0].upper()}{otherwise[1:]}"
+    else:
+        how = f"Take that right away with 'chmod {right} {path}', or {otherwise}"
+    return f"A user who can write there can run code here. {how}."
+
+
+def _problem(weakness: Weakness, what: str, otherwise: str) -> str:
+    return (
+        f"{weakness.who} the directory {weakness.path}, which is above {what}. "
+        f"{how_to_mend(weakness.right, weakness.path, otherwise)}"
+    )
+
+
+def _weaknesses(path: str, *kinds: _Kind) -> list[Weakness]:
     found: dict[str, Weakness] = {}
     directory, status = "/", os.lstat("/")
     rest = path.split("/")[::-1]
@@ -63,9 +159,11 @@ def weaknesses_above(path: str) -> list[Weakness]:
             continue
         below = os.path.join(directory, part)
         entry = os.lstat(below)
-        weakness = _weakness(directory, status, entry)
-        if weakness is not None:
-            found[directory] = weakness
+        for kind in kinds:
+            weakness = kind(directory, status, entry)
+            if weakness is not None:
+                found[directory] = weakness
+                break
         if stat.S_ISLNK(entry.st_mode):
             links += 1
             if links > _MOST_LINKS:
@@ -79,28 +177,37 @@ def weaknesses_above(path: str) -> list[Weakness]:
     return list(found.values())
 
 
-def _weakness(
+def _opening(
+    directory: str, status: os.stat_result, entry: os.stat_result
+) -> Weakness | None:
+    """Tell if everybody may put something in the place of an entry of a directory."""
+    if not status.st_mode & stat.S_IWOTH:
+        return None
+    # With a sticky bit, only its owner and that of the directory may replace an entry.
+    if not status.st_mode & stat.S_ISVTX:
+        return Weakness(directory, "Everybody may write to", True, "o-w")
+    is_theirs = not _is_trusted(entry) and entry.st_uid != status.st_uid
+    if stat.S_ISLNK(entry.st_mode) and is_theirs:
+        return Weakness(directory, "Another user has put a link into", True, None)
+    return None
+
+
+def _sharing(
     directory: str, status: os.stat_result, entry: os.stat_result
 ) -> Weakness | None:
     """Tell who else may put something in the place of an entry of a directory."""
-    # Root is trusted on every machine.
-    trusted = (os.getuid(), 0)
-    # Then only its owner and that of the directory may replace an entry.
-    is_sticky = bool(status.st_mode & stat.S_ISVTX)
-    if status.st_mode & stat.S_IWOTH and not is_sticky:
-        return Weakness(directory, "Everybody may write to", True, "o-w")
-    if status.st_uid not in trusted:
+    if not _is_trusted(status):
         who = f"Another user (with the id {status.st_uid}) owns"
         return Weakness(directory, who, False, None)
-    if status.st_mode & stat.S_IWOTH:
-        if stat.S_ISLNK(entry.st_mode) and entry.st_uid not in trusted:
-            who = "Another user has put a link into"
-            return Weakness(directory, who, True, None)
-        return None
-    is_shared = status.st_mode & stat.S_IWGRP and not is_sticky
+    is_shared = status.st_mode & stat.S_IWGRP and not status.st_mode & stat.S_ISVTX
     if is_shared and not _is_group_of_one(status.st_gid):
         return Weakness(directory, "A group may write to", False, "g-w")
     return None
+
+
+def _is_trusted(status: os.stat_result) -> bool:
+    # Root is trusted on every machine.
+    return status.st_uid in (os.getuid(), 0)
 
 
 def _is_group_of_one(number: int) -> bool:

@@ -14,8 +14,8 @@ import weakref
 from pathlib import Path
 
 from ..exceptions import UntrustedDirectoryError
-from ..runtime.fork import Lock, call_at_reset, call_in_child
-from ..runtime.path_trust import weaknesses_above
+from ..runtime.fork import Lock, call_in_child
+from ..runtime.path_trust import check_path, how_to_mend
 from .base import Item, Store, check_name
 from .locks import locks_of, open_beside, share_with_writers
 
@@ -58,9 +58,11 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEX
 # There is no file, no directory, or no open one.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EBADF)
 
-# Of what this process was warned.
-_warned_of: set[str] = set()
-call_at_reset(_warned_of.clear)
+# What to do when others may change what is kept
+_OTHERWISE = (
+    "keep the cache elsewhere, or sign what is kept, with "
+    "configuration.set_serializer(SignedSerializer(PickleSerializer(), key))"
+)
 
 # A write that takes longer has ended: its writer was killed. In seconds.
 _LONGEST_WRITING = 3600.0
@@ -353,16 +355,8 @@ class LocalStore(Store):
     def _check_path(self) -> None:
         if not self._are_rights_significant:
             return
-        for weakness in weaknesses_above(self._root):
-            problem = (
-                f"{weakness.who} the directory {weakness.path}, which is above the "
-                f"cache {self._root}. {_mend(weakness.right, weakness.path)}"
-            )
-            if weakness.is_open:
-                raise UntrustedDirectoryError(problem)
-            if problem not in _warned_of:
-                _warned_of.add(problem)
-                warnings.warn(problem, RuntimeWarning, stacklevel=2)
+        what = f"the cache {self._root}"
+        check_path(self._root, what, _OTHERWISE, UntrustedDirectoryError)
 
     def _check_rights(self, path: str, status: os.stat_result) -> None:
         if not self._are_rights_significant:
@@ -370,18 +364,18 @@ class LocalStore(Store):
         # Root is trusted on every machine.
         if status.st_uid not in (os.getuid(), 0):
             raise UntrustedDirectoryError(
-                f"The directory {path} of a cache belongs to another user "
-                f"(with the id {status.st_uid}). {_mend('-R go-w', path)}"
+                f"The directory {path} of a cache belongs to another user (with the id "
+                f"{status.st_uid}). {how_to_mend('-R go-w', path, _OTHERWISE)}"
             )
         if status.st_mode & stat.S_IWOTH:
             raise UntrustedDirectoryError(
                 f"Everybody may write to the directory {path} of a cache. "
-                f"{_mend('go-w', path)}"
+                f"{how_to_mend('go-w', path, _OTHERWISE)}"
             )
         if status.st_mode & stat.S_IWGRP:
             warnings.warn(
                 f"A group may write to the directory {path} of a cache. "
-                f"{_mend('g-w', path)}",
+                f"{how_to_mend('g-w', path, _OTHERWISE)}",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -456,16 +450,6 @@ class _Directory:
     def __del__(self) -> None:
         if hasattr(self, "_identity") and self._is_open():
             os.close(self.descriptor)
-
-
-def _mend(mode: str | None, path: str) -> str:
-    right = "Take that right away"
-    how = f"{right} with 'chmod {mode} {path}'" if mode else "Keep the cache elsewhere"
-    return (
-        "A user who can write there can run code here, because reading a pickle can. "
-        f"{how}, or sign what is kept, with "
-        "configuration.set_serializer(SignedSerializer(PickleSerializer(), key))."
-    )
 
 
 def _write_all(descriptor: int, pieces: Sequence[Content]) -> None:

@@ -4,6 +4,9 @@ The parent keeps the writing end of a pipe open. When it ends, for whatever reas
 child reads the pipe's end. A process that the parent has forked may hold the pipe open
 longer, so the child also looks at who its parent is.
 
+A child that is stopped cannot look, so on Linux the end of the pipe lets it go on. On
+macOS a stopped child ends when it is continued.
+
 A child on another machine has the pipe as its standard input. What starts it there may
 give it another one, so it takes it for a lifeline only after a greeting.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 import functools
 import os
 import select
-from _signal import SIGKILL  # type: ignore[import-not-found]
+from _signal import SIGCONT, SIGKILL  # type: ignore[import-not-found]
 from _thread import start_new_thread
 from time import monotonic, sleep
 
@@ -126,7 +129,21 @@ def end_with_parent(
         os.close(inherited)
     if remove is not None:
         remove = os.path.abspath(remove)
+    _let_its_end_continue_this_process(descriptor)
     start_new_thread(_watch, (descriptor, parent, remove, greeted, places))
+
+
+def _let_its_end_continue_this_process(descriptor: int) -> None:
+    """Have the system send SIGCONT, which alone reaches a process that is stopped."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, SIGCONT)
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
+    except (AttributeError, ImportError, OSError):
+        pass  # Elsewhere it would be another signal, which has to wait.
 
 
 def _watch(

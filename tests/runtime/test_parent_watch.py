@@ -11,6 +11,7 @@ from typing import Callable
 
 import pytest
 
+from tests.waiting import wait_until
 from tests.workflows import SECONDS, Workflow
 
 HANGING = """
@@ -26,7 +27,7 @@ def hang(depth=0, stubborn=False):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if depth:
         hang(depth - 1, stubborn)
-    os.write(1, b"hanging\\n")
+    os.write(1, b"hanging %d\\n" % os.getpid())
     while True:
         signal.pause()
 """
@@ -71,6 +72,13 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+def hanging(process: subprocess.Popen[str]) -> int:
+    """Wait until a task hangs, and return the id of its process."""
+    word, number = read_line(process).split()
+    assert word == "hanging"
+    return int(number)
+
+
 def write_line(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
@@ -90,7 +98,7 @@ def test_a_child_ends_when_a_signal_ends_its_parent(
     start: Start, number: signal.Signals, arguments: str
 ) -> None:
     process = start(HANGS, arguments)
-    assert read_line(process) == "hanging\n"
+    hanging(process)
 
     process.send_signal(number)
 
@@ -104,7 +112,7 @@ def test_a_child_ends_when_a_signal_ends_its_parent(
 
 def test_ctrl_c_at_a_terminal_ends_everything_with_one_traceback(start: Start) -> None:
     process = start(HANGS, "(1,)")
-    assert read_line(process) == "hanging\n"
+    hanging(process)
 
     os.killpg(process.pid, signal.SIGINT)
 
@@ -141,7 +149,7 @@ if __name__ == "__main__":
     print(add(1, 2))
 """
     )
-    assert read_line(process) == "hanging\n"
+    hanging(process)
 
     process.send_signal(signal.SIGINT)
 
@@ -179,7 +187,7 @@ def test_a_child_ends_also_when_a_forked_sibling_lives_on(
     start: Start, fork: str
 ) -> None:
     process = start(SIBLING.replace("FORK", fork))
-    assert read_line(process) == "hanging\n"
+    hanging(process)
     write_line(process)
     assert read_line(process) == "forked\n"
 
@@ -189,6 +197,24 @@ def test_a_child_ends_also_when_a_forked_sibling_lives_on(
     assert process.stdout.read() == ""
     assert process.wait() == -signal.SIGKILL
     process.stdin.close()  # Lets the sibling end.
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Only SIGCONT wakes it there")
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_stopped_child_ends_with_its_parent(start: Start, depth: int) -> None:
+    process = start(HANGS, f"({depth},)")
+
+    stop(hanging(process))
+    process.kill()
+
+    assert read_to_the_end(process) == ""
+
+
+def stop(process: int) -> None:
+    """Stop a process that is not a child of this one."""
+    os.kill(process, signal.SIGSTOP)
+    status = Path(f"/proc/{process}/stat")
+    wait_until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
 
 
 def test_what_a_child_has_started_ends_with_it(start: Start) -> None:
@@ -234,7 +260,7 @@ def test_a_child_behind_a_wrapper_ends_with_the_parent_too(
             )
             """,
     )
-    assert read_line(process) == "hanging\n"
+    hanging(process)
     process.kill()
     assert read_to_the_end(process) == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 import weakref
 from pathlib import Path
@@ -10,6 +11,7 @@ from sys import getsizeof
 from ..advice import Advice
 from ..exceptions import ConfigurationError, InterpreterError, UnstableValueError
 from ..result import Result
+from ..session.cancellation import cancelled_error, waiting_until
 from ..stores import LocalStore
 from ..stores.results import DAMAGED, Hit, Miss, ResultStore
 from ._cached_task import CODE_CHOICES, CachedTask, is_wanted
@@ -154,7 +156,11 @@ class CachingAdvice(Advice):
     ) -> None:
         """Walk on, while no other thread or process does so for the same call."""
         results = self._results_for(session)
-        with results.lock(key, self._wait):
+        with contextlib.ExitStack() as held:
+            with waiting_until(session.notice_interrupt):
+                held.enter_context(results.lock(key, self._wait))
+            if session.is_cancelled:
+                raise cancelled_error()
             # The previous holder of the lock may have computed the result.
             found = results.get_missed(key, session.configuration.serializer, miss)
             if isinstance(found, Miss):
@@ -252,7 +258,10 @@ class CachingAdvice(Advice):
         behind = advices[advices.index(self) + 1 :] if self in advices else ()
         for advice in reversed(behind):
             find = getattr(advice, "environment_for", None)
-            environment: str | None = None if find is None else find(session)
+            if find is None:
+                continue
+            with waiting_until(session.notice_interrupt):
+                environment: str | None = find(session)
             if environment is not None:
                 return environment
         return None

@@ -20,6 +20,7 @@ from ..result import Result
 from ..runtime.fork import call_at_reset
 from ..runtime.log_forwarding import handle_record
 from ..serialization.readers import Reader
+from ..session.cancellation import cancelled_error, waiting_until
 from ..session.exchange import modules_of_reader, receive_answer
 
 TYPE_CHECKING = False
@@ -151,14 +152,14 @@ class RemoteAdvice(Advice):
 
     def _move(self, session: Session) -> Exception | None:
         if session.notice_interrupt():
-            raise _cancelled()
+            raise cancelled_error()
         with self.output_for(session) as output:
             failure, lacks_modules = self._attempt(session, output)
             if lacks_modules:
                 # The task has not begun. What is lacking there is closed this time.
                 failure, _ = self._attempt(session, output)
         if session.is_cancelled:
-            raise _cancelled()
+            raise cancelled_error()
         return failure
 
     def _attempt(
@@ -171,7 +172,8 @@ class RemoteAdvice(Advice):
             that the session was not written without.
         """
         try:
-            interpreter = self.interpreter_for(session)
+            with waiting_until(session.notice_interrupt):
+                interpreter = self.interpreter_for(session)
             reader = _readers.get(interpreter) if _readers else None
             job = self._job(session, interpreter, reader, output)
         except InterpreterError as error:  # Its environment could not be made.
@@ -212,12 +214,6 @@ class RemoteAdvice(Advice):
             reader,
         )
         return Job(session, interpreter, settings)
-
-
-def _cancelled() -> BaseException:
-    from asyncio import CancelledError
-
-    return CancelledError()
 
 
 # What other interpreters have that lacked a module.

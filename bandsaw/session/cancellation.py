@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from contextvars import ContextVar
 
 from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable
+    from typing import Callable, Iterable, Iterator
+
+    _IsCancelled = Callable[[], bool]
 
 
 #: Of all of them, as it is only held for a moment.
@@ -17,6 +21,31 @@ lock = Lock()
 # How many calls lie between the `__exit__` of an executor and the lock that it waits
 # for, at most.
 _DEPTH = 16
+
+
+#: Tells if the call on whose behalf the current context waits was cancelled.
+is_cancelled: ContextVar[_IsCancelled] = ContextVar("is_cancelled", default=bool)
+
+
+@contextlib.contextmanager
+def waiting_until(condition: Callable[[], bool]) -> Iterator[None]:
+    """Let what waits for other threads and processes wait until a call is cancelled.
+
+    Args:
+        condition: Tells if it was cancelled.
+    """
+    token = is_cancelled.set(condition)
+    try:
+        yield
+    finally:
+        is_cancelled.reset(token)
+
+
+def cancelled_error() -> BaseException:
+    """Return what a call raises that was cancelled."""
+    from asyncio import CancelledError
+
+    return CancelledError()
 
 
 class Cancellation:

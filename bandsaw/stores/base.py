@@ -145,7 +145,7 @@ class Store(ABC):
 
         Returns:
             A context manager that gives `True` while the lock is held, and `False` when
-            the wait took too long, or could never have ended.
+            the wait took too long, could never have ended, or was cancelled.
         """
         return contextlib.nullcontext(False)
 

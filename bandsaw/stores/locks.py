@@ -22,6 +22,7 @@ from zlib import crc32
 from ..runtime.fork import Lock, call_at_reset
 from ..runtime.inheritance import Inherited
 from ..runtime.registries import held_locks
+from ..session.cancellation import is_cancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,12 +103,13 @@ class Locks:
         is_in_order = all(name > other.name for other in held)
         for other in held:
             other.locks._begin_anew_in_forked_process()
+        is_over = is_cancelled.get()
         deadline = time.monotonic() + wait
         pause = _SHORTEST_PAUSE
         self._want(name, 1)
         try:
             while not self._try(name):
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline or is_over():
                     return False
                 if not is_in_order and any(
                     other.locks._is_wanted(other.name) for other in held

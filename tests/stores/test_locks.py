@@ -14,6 +14,7 @@ from typing import Callable, Iterator
 import pytest
 
 from bandsaw.runtime.fork import reset
+from bandsaw.session.cancellation import waiting_until
 from bandsaw.stores import LocalStore, locks
 from tests.waiting import wait_until
 from tests.workflows import Workflow
@@ -128,6 +129,21 @@ def test_of_those_who_wait_in_a_circle_one_gives_up(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(hold_and_want, range(3))) == [True, True, False]
+
+
+def test_a_wait_ends_when_its_call_is_cancelled(
+    start_holder: Start, tmp_path: Path
+) -> None:
+    start_holder()
+    asked: list[bool] = []
+
+    def is_cancelled() -> bool:
+        asked.append(len(asked) == 3)
+        return asked[-1]
+
+    with waiting_until(is_cancelled), LocalStore(tmp_path).alone("task/a", 60) as alone:
+        assert not alone
+    assert asked == [False, False, False, True]
 
 
 def test_nobody_waits_for_himself(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import os
 import signal
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -23,7 +24,8 @@ from bandsaw.distribution import (
 )
 from bandsaw.exceptions import ConfigurationError
 from bandsaw.runtime import fork
-from tests.workflows import MOVING, Workflow, write_files
+from tests.interpreters import python
+from tests.workflows import MOVING, MOVING_WITHOUT_SPARE, Workflow, write_files
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -320,6 +322,82 @@ def test_eight_processes_that_start_at_once_unpack_an_archive_once(
     assert [process.returncode for process in processes] == [0] * 8
     # One is bandsaw itself, which other archives would share.
     assert [len(directory.name) for directory in unpacked()] == [64, 64]
+
+
+def bytecode_of_python(directory: Path) -> dict[str, int]:
+    """The inodes of the files with bytecode below a directory, by their paths."""
+    return {str(path): path.stat().st_ino for path in directory.rglob("*.pyc")}
+
+
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONDONTWRITEBYTECODE": "1"}, {}], ids=["no bytecode", "any"]
+)
+def test_a_child_finds_the_bytecode_of_what_was_unpacked(
+    workflow: Workflow, environment: dict[str, str]
+) -> None:
+    workflow.write({"package/__init__.py": "", "package/module.py": ""})
+    script = """
+        import bandsaw
+        import package.module
+
+        @bandsaw.task
+        def double(x):
+            return 2 * x
+
+        if __name__ == "__main__":
+            print(double(21))
+    """
+    home = Path(os.environ["BANDSAW_HOME"])
+    workflow.output(script, config=MOVING_WITHOUT_SPARE, environment=environment)
+    kept = bytecode_of_python(home)
+
+    workflow.output(script, config=MOVING_WITHOUT_SPARE, environment=environment)
+
+    names = {os.path.basename(path).split(".")[0] for path in kept}
+    assert {"resident", "subprocess", "bandsaw_config", "workflow", "module"} <= names
+    assert bytecode_of_python(home) == kept
+
+
+def test_bytecode_is_kept_of_what_was_unpacked_only(workflow: Workflow) -> None:
+    workflow.write({"beside.py": "NUMBER = 42", "package/__init__.py": ""})
+
+    output = workflow.output(
+        """
+        import bandsaw
+
+        @bandsaw.task
+        def work():
+            import beside, package
+            return beside.NUMBER
+
+        if __name__ == "__main__":
+            print(work())
+        """,
+        environment={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+    assert output == "42\n"
+    assert bytecode_of_python(Path(os.environ["BANDSAW_HOME"]))
+    assert bytecode_of_python(workflow.directory) == {}
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.13"])
+def test_each_python_has_bytecode_of_its_own(
+    workflow: Workflow, tmp_path: Path, version: str
+) -> None:
+    path = build(tmp_path, "bandsaw").path
+    other = python(version)
+    for executable in None, other, other:
+        workflow.python(
+            path, "-h", python=executable, environment={"PYTHONDONTWRITEBYTECODE": "1"}
+        )
+
+    tag = f"cpython-{version.replace('.', '')}"
+    kept = bytecode_of_python(Path(os.environ["BANDSAW_HOME"]))
+    assert any(path.endswith(f"one_shot.{tag}.pyc") for path in kept)
+    assert any(
+        path.endswith(f"one_shot.{sys.implementation.cache_tag}.pyc") for path in kept
+    )
 
 
 def test_an_archive_is_unpacked_once(tmp_path: Path) -> None:

@@ -44,8 +44,9 @@ _NOTE_USE_AFTER = 3600
 
 _MAIN = "__main__"
 _BANDSAW = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Runs in an archive only, and is never imported here.
+# These run in an archive only, and are never imported here.
 _ARCHIVE_MAIN = os.path.join(_BANDSAW, "distribution", "archive_main.py")
+_BYTECODE = os.path.join(_BANDSAW, "distribution", "bytecode.py")
 _NEVER = ("__pycache__", "node_modules")
 
 
@@ -148,6 +149,7 @@ class DistributionArchive:
                 files[name] = path
         files["__main__.py"] = _ARCHIVE_MAIN
         files["_bandsaw_bootstrap.py"] = bootstrap.__file__
+        files["_bandsaw_bytecode.py"] = _BYTECODE
         files["_bandsaw_home.py"] = home.__file__
         files["_bandsaw_path_trust.py"] = path_trust.__file__
         return files

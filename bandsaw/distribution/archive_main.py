@@ -20,11 +20,15 @@ def main() -> None:
 
         archive = unpack(archive)
     sys.path[0] = archive
-    # The bytecode of bandsaw is kept in any case: the directory is bandsaw's own.
-    writes_no_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    if sys.dont_write_bytecode:
+        # The directory is bandsaw's own, so this is not for it.
+        sys.dont_write_bytecode = False
+        from _bandsaw_bytecode import keep_bytecode
+
+        sys.dont_write_bytecode = True
+        keep_bytecode(archive)
     from bandsaw.runner import main as run
 
-    sys.dont_write_bytecode = writes_no_bytecode
     run(sys.argv[1:])
 
 

@@ -94,7 +94,9 @@ class Reader:
         module = sys.modules.get(name)
         if module is None or not _is_own(module):
             return None
-        for value in list(vars(module).values()):
+        for attribute, value in list(vars(module).items()):
+            if attribute.startswith("__"):
+                continue  # What has loaded the module, for example
             if isinstance(value, ModuleType):
                 imported: str | None = value.__name__
             else:

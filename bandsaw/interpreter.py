@@ -170,6 +170,9 @@ _OPTIONS = {
     "verbose": "-v",
 }
 
+# Where Python keeps its own below a prefix
+_LIBRARIES = getattr(sys, "platlibdir", "lib")
+
 # What `isolated` includes
 _ISOLATING = {
     "ignore_environment": "-E",
@@ -225,20 +228,17 @@ def _absolute(path: tuple[str, ...], directory: str | None) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1)
 def _library_roots() -> tuple[str, ...]:
-    import sysconfig
-
-    paths = sysconfig.get_paths()
-    roots = {os.path.abspath(paths["stdlib"]), os.path.abspath(paths["platstdlib"])}
-    # The zipped standard library, which is in the search path even when it is not
-    # there.
-    roots.add(
-        os.path.join(
-            os.path.dirname(os.path.abspath(paths["stdlib"])),
-            f"python{sys.version_info[0]}{sys.version_info[1]}.zip",
-        )
-    )
+    # `sysconfig` says the same of `os`, and takes long to import.
+    roots = {os.path.dirname(os.path.abspath(os.__file__))}
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    for prefix in sys.base_prefix, sys.base_exec_prefix, sys.exec_prefix:
+        # Also where a part of it is compiled for another machine
+        directory = os.path.join(os.path.abspath(prefix), _LIBRARIES)
+        roots.add(os.path.join(directory, version))
+        # The zipped standard library, which is in the search path even when it is not
+        # there.
+        roots.add(os.path.join(directory, version.replace(".", "") + ".zip"))
     # The standard library's own directory also under the name that symbolic links give.
-    roots.add(os.path.dirname(os.path.abspath(os.__file__)))
     roots.update([os.path.realpath(root) for root in roots])
     return tuple(roots)
 

@@ -49,7 +49,8 @@ def build(directory: Path, *modules: str) -> DistributionArchive:
 
 
 def unpacked() -> list[Path]:
-    return list(Path(os.environ["BANDSAW_HOME"], "archives").glob("*"))
+    archives = Path(os.environ["BANDSAW_HOME"], "archives").glob("*")
+    return [path for path in archives if path.is_dir()]
 
 
 def test_an_archive_holds_the_modules_that_were_asked_for_and_can_be_started(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
-import warnings
-import zipfile
-from pathlib import Path
+from operator import attrgetter
 
 from ..config import ARCHIVE_CONTENTS, Configuration
 from ..exceptions import ConfigurationError
@@ -28,9 +25,11 @@ from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.home import Hold
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
+from .finding import find_unpacked, remember_unpacked, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
     from typing import IO, Iterator
 
@@ -53,8 +52,9 @@ _NEVER = ("__pycache__", "node_modules")
 class DistributionArchive:
     """A zip file with modules, executable by ``python archive.pyz``.
 
-    It is built when its path or its id is first asked for, as a snapshot of the
-    modules' files at that moment, and is the same byte for byte when they are.
+    It is built when its path is first asked for, as a snapshot of the modules' files
+    at that moment, and is the same byte for byte when they are. When only the
+    directory is asked for, the snapshot may be one that is unpacked already.
 
     Args:
         path: Where to write it.
@@ -65,10 +65,12 @@ class DistributionArchive:
     """
 
     def __init__(self, path: str | Path, *modules: str) -> None:
-        self._path = Path(path)
+        self._path = os.fspath(path)
         self.modules = modules
         self._archive_id: str | None = None
         self._directory: str | None = None
+        # The files of a snapshot that was found in the directory
+        self._found: dict[str, str] = {}
         self._noted = 0.0
         # While this process may start interpreters from it, nothing may remove it.
         self._hold: Hold | None = None
@@ -77,12 +79,14 @@ class DistributionArchive:
     @property
     def path(self) -> Path:
         """Where the archive is; it is built when it is not there."""
+        from pathlib import Path
+
         self.build()
-        return self._path
+        return Path(self._path)
 
     @property
     def archive_id(self) -> str | None:
-        """The SHA-256 of the archive as hex digits, `None` until it was built."""
+        """The SHA-256 of the archive as hex digits, `None` until it is known."""
         return self._archive_id
 
     @property
@@ -91,8 +95,7 @@ class DistributionArchive:
         with self._lock:
             directory = self._directory
             if directory is None or not bootstrap.is_unpacked(directory):
-                self.build()
-                directory = bootstrap.unpack(str(self._path), self._archive_id)
+                directory = self._find_or_unpack()
                 self._directory, self._noted = directory, time.monotonic()
                 self._hold = Hold(directory)
             elif time.monotonic() - self._noted > _NOTE_USE_AFTER:
@@ -101,6 +104,26 @@ class DistributionArchive:
                 self._noted = time.monotonic()
             return directory
 
+    def _find_or_unpack(self) -> str:
+        if self._is_built:
+            return bootstrap.unpack(self._path, self._archive_id)
+        files = self._files()
+        # What is changed while it is read has another state afterwards.
+        state = state_of(files, self._texts, __file__)
+        directory = find_unpacked(state)
+        if directory is not None:
+            self._archive_id = os.path.basename(directory)
+            self._found = {name: os.path.join(directory, name) for name in files}
+            return directory
+        self._build(files)
+        directory = bootstrap.unpack(self._path, self._archive_id)
+        remember_unpacked(state, directory)
+        return directory
+
+    @property
+    def _is_built(self) -> bool:
+        return self._archive_id is not None and os.path.exists(self._path)
+
     def build(self) -> None:
         """Write the archive, unless that was done before.
 
@@ -108,18 +131,26 @@ class DistributionArchive:
             ConfigurationError: If there is no module of a name that was asked for.
         """
         with self._lock:
-            if self._archive_id is not None and self._path.exists():
+            if self._is_built:
                 return
-            files = self._files()
-            beside = self._path.with_name(self._path.name + ".part")
-            try:
-                with open(beside, "wb", opener=open_private) as stream:
-                    _write(stream, files, {ARCHIVE_CONTENTS: self._contents})
-                self._archive_id = hashlib.sha256(beside.read_bytes()).hexdigest()
-                os.replace(beside, self._path)
-            finally:
-                if beside.exists():
-                    beside.unlink()
+            directory = self._directory
+            is_found = directory is not None and bootstrap.is_unpacked(directory)
+            # What was edited since it was found is not in it.
+            self._build((self._found if is_found else {}) or self._files())
+
+    def _build(self, files: dict[str, str]) -> None:
+        from hashlib import sha256
+
+        beside = f"{self._path}.part"
+        try:
+            with open(beside, "w+b", opener=open_private) as stream:
+                _write(stream, files, self._texts)
+                stream.seek(0)
+                self._archive_id = sha256(stream.read()).hexdigest()
+            os.replace(beside, self._path)
+        finally:
+            if os.path.exists(beside):
+                os.unlink(beside)
 
     @property
     def configuration_name(self) -> str | None:
@@ -127,46 +158,62 @@ class DistributionArchive:
         return None
 
     @property
-    def _contents(self) -> str:
+    def _texts(self) -> dict[str, str]:
         # One name a line: a process that only continues sessions reads it.
         names = map(importable_module_name, self.modules)
-        return "\n".join((self.configuration_name or "", *names))
+        return {ARCHIVE_CONTENTS: "\n".join((self.configuration_name or "", *names))}
 
     def _files(self) -> dict[str, str]:
         """Return the paths of all files by their names in the archive."""
-        places: set[tuple[str, str]] = set()
-        for name in self.modules:
-            places.update(_places_of_named_module(importable_module_name(name)))
-        for name, path in _own_modules().items():
-            places.add(_place_of_module(name, path))
-        files: dict[str, str] = {}
-        for name, path in sorted(places):
-            if not name:
-                files.update(_files_of_zip(path))
-            elif os.path.isdir(path):
-                files.update(_files_of_package(name, path))
-            else:
-                files[name] = path
-        files["__main__.py"] = _ARCHIVE_MAIN
-        files["_bandsaw_bootstrap.py"] = bootstrap.__file__
-        files["_bandsaw_bytecode.py"] = _BYTECODE
-        files["_bandsaw_home.py"] = home.__file__
-        files["_bandsaw_path_trust.py"] = path_trust.__file__
-        return files
+        return _files_of(self.modules, _own_modules())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DistributionArchive):
             return NotImplemented
-        return (self._path, self.modules) == (other._path, other.modules)
+        return self._key == other._key
 
     def __hash__(self) -> int:
-        return hash((self._path, self.modules))
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[str, tuple[str, ...]]:
+        return os.path.normpath(self._path), self.modules
 
     def __repr__(self) -> str:
         return f"<DistributionArchive {self._path}>"
 
 
+def _files_of(modules: tuple[str, ...], own: dict[str, str]) -> dict[str, str]:
+    """Return the paths of the files of an archive by their names there.
+
+    Args:
+        modules: The names of the modules that were asked for.
+        own: The files of the imported modules of the user's own by module name.
+    """
+    places: set[tuple[str, str]] = set()
+    for name in modules:
+        places.update(_places_of_named_module(importable_module_name(name)))
+    for name, path in own.items():
+        places.add(_place_of_module(name, path))
+    files: dict[str, str] = {}
+    for name, path in sorted(places):
+        if not name:
+            files.update(_files_of_zip(path))
+        elif os.path.isdir(path):
+            files.update(_files_of_package(name, path))
+        else:
+            files[name] = path
+    files["__main__.py"] = _ARCHIVE_MAIN
+    files["_bandsaw_bootstrap.py"] = bootstrap.__file__
+    files["_bandsaw_bytecode.py"] = _BYTECODE
+    files["_bandsaw_home.py"] = home.__file__
+    files["_bandsaw_path_trust.py"] = path_trust.__file__
+    return files
+
+
 def _write(stream: IO[bytes], files: dict[str, str], texts: dict[str, str]) -> None:
+    import zipfile
+
     with zipfile.ZipFile(stream, "w") as archive:
         for name in sorted((*files, *texts)):
             entry = zipfile.ZipInfo(name)  # Always of the same date.
@@ -192,13 +239,14 @@ def _read(path: str) -> bytes:
 def _own_modules() -> dict[str, str]:
     """Return the files of all imported modules of the user's own by module name."""
     found = {}
+    is_own = _OwnDirectories()
     for name, module in list(sys.modules.items()):
         path = attribute_of(module, "__file__")
         if (
             isinstance(path, str)
             and name != _MAIN
             and not name.startswith("bandsaw.")
-            and is_own_source(path := absolute_path(path))
+            and is_own[os.path.dirname(path := absolute_path(path))]
             and (os.path.isfile(path) or zip_file_of(path) is not None)
             and _is_found_by_name(name, module)
         ):
@@ -207,6 +255,15 @@ def _own_modules() -> dict[str, str]:
     if script is not None and path is not None and is_own_source(path):
         found[script] = path
     return found
+
+
+class _OwnDirectories(dict):  # type: ignore[type-arg]
+    """Whether what lies in a directory is the user's own, by the directory's path."""
+
+    def __missing__(self, directory: str) -> bool:
+        # As a file in it
+        is_own = self[directory] = is_own_source(os.path.join(directory, "module.py"))
+        return is_own
 
 
 def _is_found_by_name(name: str, module: ModuleType) -> bool:
@@ -258,6 +315,8 @@ def _root_in_zip_file(path: str) -> str | None:
 
 def _files_of_zip(root: str) -> dict[str, str]:
     """Return the files below an entry of the search path that is in a zip file."""
+    import zipfile
+
     path = os.path.join(root, "")
     zip_file = zip_file_of(path) or root
     beginning = path[len(zip_file) + 1 :].replace(os.sep, "/")
@@ -292,6 +351,8 @@ def _files_of_package(name: str, directory: str) -> dict[str, str]:
 
 
 def _warn_of_left_out_data(package: str, paths: list[str]) -> None:
+    import warnings
+
     named = ", ".join(paths[:3])
     if len(paths) > 3:
         named += f" and {len(paths) - 3} more"
@@ -305,28 +366,55 @@ def _warn_of_left_out_data(package: str, paths: list[str]) -> None:
 
 def _visible_files(directory: str) -> Iterator[str]:
     """Yield the paths of the files of a package, relative to its directory."""
-    seen = set()
-    for parent, directories, names in os.walk(directory, followlinks=True):
-        seen.add(os.path.realpath(parent))
-        directories[:] = sorted(
-            name
-            for name in directories
-            if _may_travel(os.path.join(parent, name))
-            and os.path.realpath(os.path.join(parent, name)) not in seen
+    return _visible_files_below(directory, "", set())
+
+
+def _visible_files_below(
+    directory: str, prefix: str, seen: set[tuple[int, int]]
+) -> Iterator[str]:
+    """Yield paths of files.
+
+    Args:
+        directory: The directory.
+        prefix: What is put before the paths.
+        seen: The directories that were walked through before, by device and inode.
+    """
+    try:
+        seen.add(_identity(directory))
+        with os.scandir(directory) as entries:
+            found = sorted(entries, key=attrgetter("name"))
+    except OSError:
+        return  # Others cannot read it either.
+    directories = []
+    for entry in found:
+        try:
+            if entry.is_dir():
+                if _may_travel(entry.path) and _identity(entry.path) not in seen:
+                    directories.append(entry)
+                continue
+            is_file = entry.is_file()
+        except OSError:
+            continue  # A link to itself, for example
+        is_compiled = entry.name.endswith((".pyc", ".pyo"))
+        if is_file and not is_compiled and not entry.name.startswith("."):
+            yield prefix + entry.name
+    for entry in directories:
+        yield from _visible_files_below(
+            entry.path, os.path.join(prefix, entry.name, ""), seen
         )
-        for name in sorted(names):
-            path = os.path.join(parent, name)
-            is_compiled = name.endswith((".pyc", ".pyo"))
-            if not name.startswith(".") and not is_compiled and os.path.isfile(path):
-                yield os.path.relpath(path, directory)
+
+
+def _identity(directory: str) -> tuple[int, int]:
+    status = os.stat(directory)
+    return status.st_dev, status.st_ino
 
 
 def _may_travel(directory: str) -> bool:
     name = os.path.basename(directory)
+    if name.startswith(".") or name in _NEVER:
+        return False
     is_virtual_environment = os.path.exists(os.path.join(directory, "pyvenv.cfg"))
-    return (
-        not name.startswith(".") and name not in _NEVER and not is_virtual_environment
-    )
+    return not is_virtual_environment
 
 
 def _places_of_named_module(name: str) -> list[tuple[str, str]]:
@@ -373,7 +461,7 @@ class _TemporaryArchive(DistributionArchive):
     __hash__ = object.__hash__
 
     def __init__(self, configuration: Configuration, *modules: str) -> None:
-        super().__init__("archive.pyz", *modules)
+        super().__init__("", *modules)
         self._configuration = configuration
         self._temporary: TemporaryDirectory | None = None
         self._loaded = 0
@@ -384,15 +472,17 @@ class _TemporaryArchive(DistributionArchive):
         """The module of the configuration."""
         return importable_module_name(self._configuration.module_name)
 
-    def build(self) -> None:
-        with self._lock:
-            if self._temporary is None or not os.path.isdir(self._temporary.path):
-                parent = str(self._configuration.temporary_directory)
-                self._temporary = TemporaryDirectory(parent, "distribution-")
-                self._path = Path(self._temporary.path, "archive.pyz")
-                self._loaded = len(sys.modules)
-                self._own = {name: _spec_of(name) for name in _own_modules()}
-            super().build()
+    def _files(self) -> dict[str, str]:
+        self._loaded = len(sys.modules)
+        own = _own_modules()
+        self._own = {name: _spec_of(name) for name in own}
+        return _files_of(self.modules, own)
+
+    def _build(self, files: dict[str, str]) -> None:
+        parent = str(self._configuration.temporary_directory)
+        self._temporary = TemporaryDirectory(parent, "distribution-")
+        self._path = os.path.join(self._temporary.path, "archive.pyz")
+        super()._build(files)
 
     @property
     def is_current(self) -> bool:

@@ -62,7 +62,7 @@ def unpack(archive: str, digest: str | None = None) -> str:
 
         with open(archive, "rb") as stream:
             digest = hashlib.sha256(stream.read()).hexdigest()
-    parent = _make_archives_directory()
+    parent = archives_directory()
     directory = os.path.join(parent, digest)
     if is_unpacked(directory):
         note_use(directory)
@@ -216,7 +216,8 @@ def _shared_by(directory: str) -> str | None:
     return os.path.normpath(os.path.join(directory, os.path.dirname(link)))
 
 
-def _make_archives_directory() -> str:
+def archives_directory() -> str:
+    """Return the directory of the unpacked archives, which is made if needed."""
     try:
         return make_directory("archives")
     except OSError:
@@ -294,10 +295,13 @@ def find_archives(parent: str | None = None) -> list[UnpackedArchive]:
         parent: Their directory; by default the one in the home directory.
     """
     archives = []
-    parent = parent or _make_archives_directory()
+    parent = parent or archives_directory()
     for name in os.listdir(parent):
+        path = os.path.join(parent, name)
+        if not os.path.isdir(path):
+            continue  # It says which archive is of which files.
         try:
-            archives.append(UnpackedArchive(os.path.join(parent, name)))
+            archives.append(UnpackedArchive(path))
         except OSError:
             continue  # Another process has removed it.
     return sorted(archives, key=lambda archive: archive.last_use)

@@ -7,7 +7,16 @@ import json
 import sys
 from typing import Any, Sequence
 
-from . import caching, calls, environments, imports, memory, tracking, transports
+from . import (
+    caching,
+    calls,
+    environments,
+    imports,
+    memory,
+    scripts,
+    tracking,
+    transports,
+)
 from .contestants import contestants, version_of
 from .measure import QUICK, THOROUGH, Row
 from .table import as_json, as_text
@@ -21,6 +30,7 @@ ROWS: dict[str, Row] = {
         tracking,
         caching,
         transports,
+        scripts,
         environments,
     )
     for row in module.ROWS

@@ -197,7 +197,17 @@ def _is_there(parent: int, is_child: bool) -> bool:
         return False
     except PermissionError:
         pass
-    return True
+    return not _is_zombie(parent)
+
+
+def _is_zombie(process: int) -> bool:
+    """Tell if a process has ended that its own parent has not waited for."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # The state follows the name, which may hold anything.
+            return file.read().rpartition(b") ")[2][:1] in (b"Z", b"X")
+    except OSError:
+        return False  # macOS does not say it.
 
 
 def _read_greeting(descriptor: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Callable
 import pytest
 
 from tests.waiting import wait_until
-from tests.workflows import SECONDS, Workflow
+from tests.workflows import SECONDS, Workflow, environment_of
 
 HANGING = """
 import os
@@ -215,6 +215,33 @@ def stop(process: int) -> None:
     os.kill(process, signal.SIGSTOP)
     status = Path(f"/proc/{process}/stat")
     wait_until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
+
+
+WATCHING = """
+import sys
+import time
+from bandsaw.runtime.parent_watch import end_with_parent
+
+end_with_parent(int(sys.argv[1]), int(sys.argv[2]))
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_a_process_ends_when_no_one_has_waited_for_its_dead_parent() -> None:
+    reading, writing = os.pipe()
+    with subprocess.Popen(["true"]) as dead:
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        with subprocess.Popen(
+            [sys.executable, "-c", WATCHING, str(reading), str(dead.pid)],
+            env=environment_of(),
+            pass_fds=[reading],
+            start_new_session=True,
+        ) as watching:
+            # Its end of the pipe is open all the time.
+            assert watching.wait(SECONDS) == -signal.SIGKILL
+    os.close(reading)
+    os.close(writing)
 
 
 def test_what_a_child_has_started_ends_with_it(start: Start) -> None:

@@ -14,6 +14,7 @@ from ..infos import text_of
 from ..stores.results import CacheKey, Description, document_of
 from ..tasks import unwrap
 from ..tracking.hiding import HIDDEN, names_to_hide
+from ._choices import CODE_CHOICES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 
 else:
     _Version = namedtuple("_Version", "code digest facts")
-
-#: What of the code is significant, by the name of the choice.
-CODE_CHOICES = ("reachable", "own", "version", "ignore")
 
 _PARAMETERS = frozenset(("ignore", "code", "compare_python"))
 

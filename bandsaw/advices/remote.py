@@ -282,6 +282,6 @@ def _observe(session: Session, kind: str, facts: dict[str, Any]) -> None:
     if kind == "progress":
         report(session, facts)
     else:
-        from .log import SessionIds
+        from ._logged import SessionIds
 
         handle_record(facts, SessionIds(session))

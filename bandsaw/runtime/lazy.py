@@ -1,4 +1,4 @@
-"""Modules that are loaded when something of them is asked for.
+"""Modules and attributes that are made when something of them is asked for.
 
 An import statement in a function does that, too, and is the rule. `LateModule` is for
 where that would take as long as what is to be done.
@@ -8,7 +8,33 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from functools import cached_property
     from typing import Any, Callable
+
+    late_attribute = cached_property
+else:
+
+    class late_attribute:
+        """An attribute that is made when it is asked for, and can be set.
+
+        Unlike a `functools.cached_property`, it is the same object for all threads, and
+        needs no lock that a forked child could find locked.
+
+        Args:
+            make: Makes its value.
+        """
+
+        def __init__(self, make):
+            self._make = make
+            self.__doc__ = make.__doc__
+
+        def __set_name__(self, owner, name):
+            self._name = name
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            return vars(instance).setdefault(self._name, self._make(instance))
 
 
 class LateModule:

@@ -79,9 +79,24 @@ class LocalStore(Store):
     """
 
     def __init__(self, directory: str | Path) -> None:
+        self._keep_below(directory, os.path.abspath(directory))
+
+    @classmethod
+    def at(cls, directory: str | Path, path: str) -> LocalStore:
+        """Return the store of a directory that was chosen earlier.
+
+        Args:
+            directory: The directory as it was given.
+            path: Its absolute path, which the working directory led to then.
+        """
+        store = cls.__new__(cls)
+        store._keep_below(directory, path)
+        return store
+
+    def _keep_below(self, directory: str | Path, path: str) -> None:
         self.directory = Path(directory)
         self._location = os.fspath(self.directory)
-        self._root = os.path.abspath(directory)
+        self._root = path
         self._opened: _Directory | None
         self._compared_at: float
         self._checked_parents: set[str]

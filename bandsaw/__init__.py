@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from .advice import Advice
-from .config import Configuration, get_configuration
-from .decorator import task
-from .extensions import Extension
-from .identifier import identifier_from_string
-from .interpreter import Interpreter
-from .run import get_run_id, set_run_id
+import sys
+
 from .runtime.lazy import load_on_access
-from .serialization import SerializableValue
+
+if sys.version_info < (3, 9):
+    # Until then the path of a script is relative, and leads elsewhere once the script
+    # has changed its directory.
+    from . import modules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,10 +44,22 @@ if TYPE_CHECKING:
         transports as transports,
         user as user,
     )
+    from .advice import Advice
+    from .config import Configuration, get_configuration
+    from .decorator import task
+    from .extensions import Extension
     from .files import File
     from .fingerprint import register_fingerprint
+    from .identifier import identifier_from_string
+    from .interpreter import Interpreter
     from .reporting import progress
-    from .serialization import JsonSerializer, Opaque, PickleSerializer
+    from .run import get_run_id, set_run_id
+    from .serialization import (
+        JsonSerializer,
+        Opaque,
+        PickleSerializer,
+        SerializableValue,
+    )
 
 __version__ = "0.4.0"
 
@@ -72,30 +83,55 @@ __all__ = [
     "task",
 ]
 
-# `import bandsaw` stays cheap: these are loaded on first access.
+# `import bandsaw` stays cheap: all is loaded on first access.
 __getattr__, __dir__ = load_on_access(
     __name__,
     "advice",
     "advices",
+    "chain",
+    "config",
+    "context",
     "datetime",
+    "decorator",
     "distribution",
     "environments",
+    "exceptions",
+    "execution",
+    "extensions",
     "files",
     "fingerprint",
+    "identifier",
     "infos",
+    "interpreter",
     "io",
+    "methods",
+    "modules",
     "reporting",
+    "result",
+    "run",
     "runner",
+    "serialization",
     "session",
     "stores",
+    "tasks",
     "timestamps",
     "tracking",
     "transports",
     "user",
+    Advice="advice",
+    Configuration="config",
+    Extension="extensions",
     File="files",
+    Interpreter="interpreter",
     JsonSerializer="serialization",
     Opaque="serialization",
     PickleSerializer="serialization",
+    SerializableValue="serialization",
+    get_configuration="config",
+    get_run_id="run",
+    identifier_from_string="identifier",
     progress="reporting",
     register_fingerprint="fingerprint",
+    set_run_id="run",
+    task="decorator",
 )

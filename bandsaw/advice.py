@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from .session import Session, advise
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .config import Configuration
     from .execution import Execution
     from .result import Result
+    from .session import Session
     from .tasks import Task
 
 
@@ -69,4 +68,7 @@ def advise_task_with_chain(
         ValueError: If the configuration has no such chain.
         AdviceError: If an advice forgot to go on.
     """
+    # A process that only loads its configuration does without what this needs.
+    from .session import Session, advise
+
     return advise(Session(task, execution, configuration, advice_chain))

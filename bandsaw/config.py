@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 
+from . import serialization
 from .chain import AdviceChain, AdviceChains
 from .exceptions import ConfigurationError, InvalidSessionError
-from .modules import (
-    import_module,
-    importable_module_name,
-    source_directory,
-    working_directory,
-)
-from .run import add_environment_variables
 from .runtime import temporary
 from .runtime.fork import Lock, call_at_reset
+from .runtime.lazy import LateModule, late_attribute
 from .runtime.temporary import TemporaryDirectory
 
 TYPE_CHECKING = False
@@ -24,9 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from . import modules
     from .advice import Advice
     from .extensions import Extension
     from .serialization import Serializer
+else:
+    # What defines a configuration needs it as little as what asks for one.
+    modules = LateModule("bandsaw.modules")
 
 CONFIGURATION_MODULE_ENV_VARIABLE = "BANDSAW_CONFIG_MODULE"
 CONFIGURATION_MODULE_DEFAULT = "bandsaw_config"
@@ -124,12 +122,10 @@ class Configuration:
         return self
 
     # Every call that a cache answers asks for it, without a call of Python code.
-    @functools.cached_property
+    @late_attribute
     def serializer(self) -> Serializer:
         """The serializer that writes sessions and results; by default pickle."""
-        from .serialization import PickleSerializer
-
-        return PickleSerializer()
+        return serialization.PickleSerializer()
 
     def set_serializer(self, serializer: Serializer) -> Configuration:
         """Set the serializer that writes sessions and results.
@@ -162,6 +158,8 @@ class Configuration:
         Args:
             *names: The names of the variables.
         """
+        from .run import add_environment_variables
+
         add_environment_variables(names)
         return self
 
@@ -172,8 +170,12 @@ class Configuration:
         A module without a file is in the working directory.
         """
         if self._source is None:
-            self._source = source_directory(self.module_name)
-        return (working_directory() or "") if self._source is None else self._source
+            self._source = modules.source_directory(self.module_name)
+        return (
+            (modules.working_directory() or "")
+            if self._source is None
+            else self._source
+        )
 
     @property
     def temporary_directory(self) -> Path:
@@ -263,7 +265,9 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
         return loaded
     # Not under the lock: another thread may be importing a module whose tasks wait
     # here.
-    configuration = _configuration_of(import_module(importable_module_name(name)))
+    configuration = _configuration_of(
+        modules.import_module(modules.importable_module_name(name))
+    )
     with _state.lock:
         if name in _state.configurations:
             return _state.configurations[name]
@@ -338,7 +342,11 @@ def directory_of_default_configuration() -> str:
 
     The module need not be loaded. Without a file, it is the working directory.
     """
-    return source_directory(_default_module_name()) or working_directory() or ""
+    return (
+        modules.source_directory(_default_module_name())
+        or modules.working_directory()
+        or ""
+    )
 
 
 def _default_module_name() -> str:

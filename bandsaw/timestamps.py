@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from .context import Context
-from .datetime import current_timestamp
 from .extensions import Extension
+from .runtime.lazy import LateModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import datetime
     from .session import Session
+else:
+    # A process that only loads its configuration does without.
+    datetime = LateModule("bandsaw.datetime")
 
 
 class TimestampsExtension(Extension):
@@ -39,7 +42,8 @@ class TimestampsExtension(Extension):
 
 
 def _note(session: Session, event: str) -> None:
-    timestamps = session.context["timestamps"]
+    context = session.context
+    timestamps = context["timestamps"]
     # Something else that the user keeps under that name is the user's.
-    if isinstance(timestamps, Context) and event not in timestamps:
-        timestamps[event] = current_timestamp()
+    if isinstance(timestamps, type(context)) and event not in timestamps:
+        timestamps[event] = datetime.current_timestamp()

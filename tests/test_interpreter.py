@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bandsaw.advices.remote import imports_of
+from bandsaw.advices._moving import imports_of
 from bandsaw.interpreter import Interpreter, is_own_source, own_source_directories
 from bandsaw.serialization import JsonSerializer, PickleSerializer
 from tests.workflows import Workflow

@@ -103,7 +103,7 @@ class CachingAdvice(Advice):
     @late_attribute
     def store(self) -> Store:
         """Where the results are."""
-        from ..stores import LocalStore
+        from ._cached_calls import LocalStore
 
         assert self._given is not None
         assert self._root is not None

@@ -1,27 +1,9 @@
-"""The one recipe for moving a session: save, ship, wait, restore, clean up."""
+"""The base of the advices that move sessions: where to, and on which conditions."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from functools import partial
-
 from ..advice import Advice
-from ..exceptions import InterpreterError, NotMovableError, SerializationError
-from ..interpreter import Interpreter
-from ..modules import (
-    importable_modules,
-    script_arguments,
-    script_module_name,
-    working_directory,
-)
-from ..reporting import report
-from ..result import Result
-from ..runtime.fork import call_at_reset
-from ..runtime.log_forwarding import handle_record
-from ..serialization.readers import Reader
-from ..session.cancellation import cancelled_error, waiting_until
-from ..session.exchange import modules_of_reader, receive_answer
+from ..runtime.lazy import LateModule, late_attribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,13 +14,15 @@ if TYPE_CHECKING:
         ContextManager,
     )
 
+    from ..interpreter import Interpreter
     from ..session import Session
-    from ..transports.base import Job, Transport
+    from ..transports.base import Transport
+    from . import _moving
 
-
-# What a caller may want to answer with another try, or another argument; an `OSError`
-# is a full disk.
-_FAILURES = (InterpreterError, NotMovableError, OSError, SerializationError)
+    moving = _moving
+else:
+    # A process that only continues sessions, or loads its configuration, does without.
+    moving = LateModule("bandsaw.advices._moving")
 
 
 class RemoteAdvice(Advice):
@@ -60,14 +44,17 @@ class RemoteAdvice(Advice):
         directory: The directory, `None` for that of the configuration.
     """
 
-    directory: Path | None
-
     def __init__(self, directory: str | Path | None = None) -> None:
-        if directory is not None:
-            from pathlib import Path
+        self._given_directory = directory
 
-            directory = Path(directory)
-        self.directory = directory
+    @late_attribute
+    def directory(self) -> Path | None:
+        """The directory, `None` for that of the configuration."""
+        if self._given_directory is None:
+            return None
+        from pathlib import Path
+
+        return Path(self._given_directory)
 
     def interpreter_for(self, session: Session) -> Interpreter:
         """Choose the interpreter that continues a session.
@@ -91,7 +78,7 @@ class RemoteAdvice(Advice):
         Args:
             session: The session.
         """
-        return {"script": script_module_name(), "arguments": script_arguments()}
+        return moving.settings_of_this_process()
 
     def timeout_for(self, session: Session) -> float | None:
         """Say how long a session may take there, in seconds; `None` for any time.
@@ -122,7 +109,9 @@ class RemoteAdvice(Advice):
             name of the stream, `stdout` or `stderr`, and the text; `None` if it is
             written where this process writes.
         """
-        return contextlib.nullcontext()
+        from contextlib import nullcontext
+
+        return nullcontext()
 
     def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment in which the session is continued.
@@ -145,143 +134,10 @@ class RemoteAdvice(Advice):
         if failure is None:
             session.proceed()
         else:
-            session.conclude(Result(exception=failure))
+            moving.conclude(session, failure)
 
     def after(self, session: Session) -> None:
         """End the walk in the other interpreter; `before` goes on with it."""
 
     def _move(self, session: Session) -> Exception | None:
-        if session.notice_interrupt():
-            raise cancelled_error()
-        with self.output_for(session) as output:
-            failure, lacks_modules = self._attempt(session, output)
-            if lacks_modules:
-                # The task has not begun. What is lacking there is closed this time.
-                failure, _ = self._attempt(session, output)
-        if session.is_cancelled:
-            raise cancelled_error()
-        return failure
-
-    def _attempt(
-        self, session: Session, output: Callable[[str, str], None] | None
-    ) -> tuple[Exception | None, bool]:
-        """Move the session once.
-
-        Returns:
-            Why it cannot be carried on, and whether the other interpreter lacks modules
-            that the session was not written without.
-        """
-        try:
-            with waiting_until(session.notice_interrupt):
-                interpreter = self.interpreter_for(session)
-            reader = _readers.get(interpreter) if _readers else None
-            job = self._job(session, interpreter, reader, output)
-        except InterpreterError as error:  # Its environment could not be made.
-            return error, False
-        with job:
-            try:
-                answer = self.transport_for(session).run(job)
-            except _FAILURES as error:
-                return error, False
-            modules = modules_of_reader(answer)
-            failure = receive_answer(session, answer)
-        if modules is None or reader is not None:
-            return failure, False
-        # Another thread may know already what this job was not written for.
-        _readers[interpreter] = Reader(modules)
-        return failure, True
-
-    def _job(
-        self,
-        session: Session,
-        interpreter: Interpreter,
-        reader: Reader | None,
-        output: Callable[[str, str], None] | None,
-    ) -> Job:
-        # A process that only continues sessions does without what this needs.
-        from ..transports.base import Job, JobSettings
-
-        process = self.settings_for(session)
-        if not imports_of(interpreter).are_those_of_this_process:
-            process = {**process, "modules": importable_modules()}
-        settings = JobSettings(
-            process,
-            self.directory,
-            self.timeout_for(session),
-            self.memory_limit_for(session),
-            output,
-            partial(_observe, session),
-            reader,
-        )
-        return Job(session, interpreter, settings)
-
-
-# What other interpreters have that lacked a module.
-_readers: dict[Interpreter, Reader] = {}
-call_at_reset(_readers.clear)
-
-
-class Imports:
-    """What an interpreter can import, and what that depends on.
-
-    Args:
-        interpreter: The interpreter.
-
-    Attributes:
-        interpreter: The interpreter.
-        depends_on: What that depends on.
-        path: The directories that another process of it is to look in first.
-        are_those_of_this_process: Whether it can import what this process can.
-    """
-
-    __slots__ = ("are_those_of_this_process", "depends_on", "interpreter", "path")
-
-    def __init__(self, interpreter: Interpreter) -> None:
-        self.interpreter = interpreter
-        self.depends_on = (
-            dict(vars(interpreter)),
-            list(sys.path),
-            sys.executable,
-            working_directory(),
-        )
-        self.path = interpreter.import_path()
-        self.are_those_of_this_process = interpreter.has_the_same_modules
-
-
-# Of the interpreters of most calls, which are few.
-_imports: dict[int, Imports] = {}
-_INTERPRETERS_KEPT = 16
-call_at_reset(_imports.clear)
-
-
-def imports_of(interpreter: Interpreter) -> Imports:
-    """Return what an interpreter can import; it is found out when something changes.
-
-    Args:
-        interpreter: The interpreter.
-    """
-    known = _imports.get(id(interpreter))
-    if (
-        known is not None
-        and known.interpreter is interpreter
-        and known.depends_on
-        == (vars(interpreter), sys.path, sys.executable, working_directory())
-    ):
-        return known
-    known = Imports(interpreter)
-    # One of a class of the user's own may depend on anything.
-    if type(interpreter) is Interpreter:
-        if len(_imports) >= _INTERPRETERS_KEPT:
-            _imports.clear()
-        _imports[id(interpreter)] = known
-    return known
-
-
-def _observe(session: Session, kind: str, facts: dict[str, Any]) -> None:
-    """Take part in what a session tells from elsewhere."""
-    if kind == "progress":
-        report(session, facts)
-    else:
-        from ._logged import SessionIds
-
-        handle_record(facts, SessionIds(session))
+        return moving.move(self, session)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from ..exceptions import ConfigurationError
-from ..interpreter import Interpreter
 from ..runtime.fork import Lock
-from .remote import RemoteAdvice, imports_of
+from ..runtime.lazy import late_attribute
+from .remote import RemoteAdvice, moving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, ContextManager, Mapping, Union
 
     from ..environments import Environment
+    from ..interpreter import Interpreter
     from ..session import Session
     from ..transports.base import Transport
 
@@ -76,9 +75,8 @@ class SubprocessAdvice(RemoteAdvice):
                 "SubprocessAdvice needs output='inherit', 'capture' or a function, and "
                 f"not {output!r}."
             )
-        self.interpreters: dict[str, AnyInterpreter] = {
-            "default": Interpreter() if interpreter is None else interpreter
-        }
+        if interpreter is not None:
+            self.interpreters = {"default": interpreter}
         self._output = output
         self.timeout = timeout
         self.memory_limit = memory_limit
@@ -88,6 +86,11 @@ class SubprocessAdvice(RemoteAdvice):
         self._start_ahead = start_ahead
         self._transport: Transport | None = None
         self._lock = Lock()
+
+    @late_attribute
+    def interpreters(self) -> dict[str, AnyInterpreter]:
+        """The interpreters and environments by name."""
+        return {"default": moving.Interpreter()}
 
     @property
     def interpreter(self) -> AnyInterpreter:
@@ -121,10 +124,10 @@ class SubprocessAdvice(RemoteAdvice):
             EnvironmentBuildError: If its environment cannot be made.
         """
         chosen = self._chosen(session)
-        if isinstance(chosen, Interpreter):
+        if isinstance(chosen, moving.Interpreter):
             return chosen
         resolution = chosen.at(session.configuration.directory).resolution()
-        interpreter = Interpreter(executable=resolution.executable())
+        interpreter = moving.Interpreter(executable=resolution.executable())
         if resolution not in session.environments:
             session.environments += (resolution,)
         return interpreter
@@ -132,7 +135,7 @@ class SubprocessAdvice(RemoteAdvice):
     def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment, as it is locked."""
         chosen = self._chosen(session)
-        if isinstance(chosen, Interpreter):
+        if isinstance(chosen, moving.Interpreter):
             return super().environment_for(session)
         return chosen.at(session.configuration.directory).resolution().identity
 
@@ -170,7 +173,7 @@ class SubprocessAdvice(RemoteAdvice):
         """Add where the process finds modules."""
         return {
             **super().settings_for(session),
-            "path": list(imports_of(self.interpreter_for(session)).path),
+            "path": list(moving.imports_of(self.interpreter_for(session)).path),
         }
 
     def timeout_for(self, session: Session) -> float | None:
@@ -189,13 +192,15 @@ class SubprocessAdvice(RemoteAdvice):
         self, session: Session
     ) -> ContextManager[Callable[[str, str], None] | None]:
         """Return what was chosen for the output."""
+        from contextlib import nullcontext
+
         if callable(self._output):
-            return contextlib.nullcontext(self._output)
+            return nullcontext(self._output)
         if self._output == "capture":
             from ._captured import captured
 
             return captured(session)
-        return contextlib.nullcontext()
+        return nullcontext()
 
 
 _PARAMETERS = ("interpreter", "timeout", "memory_limit")

@@ -6,9 +6,12 @@ where that would take as long as what is to be done.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from functools import cached_property
+    from types import ModuleType
     from typing import Any, Callable
 
     late_attribute = cached_property
@@ -50,9 +53,7 @@ class LateModule:
         self.__name__ = name
 
     def __getattr__(self, name: str) -> Any:
-        from importlib import import_module
-
-        member = getattr(import_module(self.__name__), name)
+        member = getattr(_import_module(self.__name__), name)
         setattr(self, name, member)
         return member
 
@@ -73,17 +74,21 @@ def load_on_access(
     """
 
     def get_attribute(name: str) -> Any:
-        from importlib import import_module
-
         if name in members:
-            return getattr(import_module(f"{package}.{members[name]}"), name)
+            member = getattr(_import_module(f"{package}.{members[name]}"), name)
+            vars(sys.modules[package])[name] = member
+            return member
         if name in modules:
-            return import_module(f"{package}.{name}")
+            return _import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def list_names() -> Any:
-        import sys
-
         return sorted({*vars(sys.modules[package]), *modules, *members})
 
     return get_attribute, list_names
+
+
+def _import_module(name: str) -> ModuleType:
+    # As that of `importlib`, which imports more than it needs for this.
+    __import__(name)
+    return sys.modules[name]

@@ -1,20 +1,20 @@
 """Serializers write values to streams and give them back.
 
-`PickleSerializer` is the default. `JsonSerializer`, `SignedSerializer`, `Opaque` and
-what only they need are loaded when they are asked for.
+`PickleSerializer` is the default. All serializers, `Opaque` and what only they need are
+loaded when they are asked for.
 """
 
 from __future__ import annotations
 
 from ..runtime.lazy import load_on_access
-from .pickle import PickleSerializer
-from .serializer import SerializableValue, Serializer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import json as json, values as values
+    from . import json as json, pickle as pickle, values as values
     from .json import JsonSerializer
     from .opaque import Opaque
+    from .pickle import PickleSerializer
+    from .serializer import SerializableValue, Serializer
     from .signed import SignedSerializer
 
 __all__ = [
@@ -30,9 +30,15 @@ __getattr__, __dir__ = load_on_access(
     __name__,
     "json",
     "opaque",
+    "pickle",
+    "readers",
+    "serializer",
     "signed",
     "values",
     JsonSerializer="json",
     Opaque="opaque",
+    PickleSerializer="pickle",
+    SerializableValue="serializer",
+    Serializer="serializer",
     SignedSerializer="signed",
 )

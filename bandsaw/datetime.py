@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,9 +20,10 @@ def current_timestamp() -> str:
     Returns:
         The time in UTC with milliseconds, like ``2021-09-30T12:34:56.789+00:00``.
     """
-    from datetime import datetime, timezone
-
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    # Importing `datetime` takes longer than what is measured, in a fresh process.
+    milliseconds = time.time_ns() // 10**6
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{text}.{milliseconds % 1000:03d}+00:00"
 
 
 def datetime_from_timestamp(timestamp: str) -> datetime:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 PROGRAMS = Path(__file__).parent / "programs"
 LIBRARY = Path(__file__).parent.parent
@@ -32,11 +32,17 @@ class Contestant(NamedTuple):
         name: The heading of its column.
         executable: The interpreter.
         path: Where it looks for modules first.
+        variables: What is set in its environment in addition.
     """
 
     name: str
     executable: str
     path: str = ""
+    variables: Mapping[str, str] = {}
+
+    def without_bytecode(self) -> Contestant:
+        """Returns the same as most container images configure it."""
+        return self._replace(variables={"PYTHONDONTWRITEBYTECODE": "1"})
 
     def command(self, program: str, *arguments: object) -> list[str]:
         """Returns the command line that runs one of the scripts in `programs`."""
@@ -51,6 +57,7 @@ class Contestant(NamedTuple):
         }
         if self.path:
             environment["PYTHONPATH"] = self.path
+        environment.update(self.variables)
         return environment
 
     def run(self, program: str, *arguments: object) -> Any:

@@ -1,10 +1,10 @@
-"""What importing bandsaw and decorating a function add to the start of a process."""
+"""What importing bandsaw, and a configuration, adds to the start of a process."""
 
 from __future__ import annotations
 
 import statistics
 import subprocess
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 from .contestants import Contestant
 from .measure import Effort, Figure, Figures, Row, interleaved
@@ -20,17 +20,25 @@ def _process(contestant: Contestant, program: str) -> Callable[[], object]:
     )
 
 
-def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
-    """Compares the fastest of many processes, in milliseconds."""
+def _seconds(
+    contestants: Sequence[Contestant], effort: Effort, program: str
+) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Yields the times of many processes, and of bare ones in turn with them."""
     actions: dict[str, Callable[[], object]] = {}
     for contestant in contestants:
         actions[f"bare {contestant.name}"] = _process(contestant, "nothing.py")
-        actions[contestant.name] = _process(contestant, "decorate.py")
+        actions[contestant.name] = _process(contestant, program)
     rounds = round(effort.rounds * effort.seconds * _PROCESSES_A_SECOND)
     seconds = interleaved(actions, max(1, rounds))
-    figures = {}
     for contestant in contestants:
-        whole, bare = seconds[contestant.name], seconds[f"bare {contestant.name}"]
+        name = contestant.name
+        yield name, seconds[name], seconds[f"bare {name}"]
+
+
+def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
+    """Compares the fastest of many processes, in milliseconds."""
+    figures = {}
+    for name, whole, bare in _seconds(contestants, effort, "decorate.py"):
         details = {
             "processes": len(whole),
             "minimum": (min(whole) - min(bare)) * 1000,
@@ -38,8 +46,29 @@ def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
             "bare minimum": min(bare) * 1000,
             "bare median": statistics.median(bare) * 1000,
         }
-        figures[contestant.name] = Figure(details["minimum"], details)
+        figures[name] = Figure(details["minimum"], details)
     return figures
+
+
+def measure_configuration(contestants: Sequence[Contestant], effort: Effort) -> Figures:
+    """Compares the fastest of many processes with that of as many bare ones."""
+    ours = [one for one in contestants if one.name == "bandsaw"]
+    figures = {}
+    for name, whole, bare in _seconds(ours, effort, "configure.py"):
+        details = {
+            "processes": len(whole),
+            "minimum": min(whole) / min(bare),
+            "median": statistics.median(whole) / statistics.median(bare),
+        }
+        figures[name] = Figure(details["minimum"], details)
+    return figures
+
+
+def measure_without_bytecode(
+    contestants: Sequence[Contestant], effort: Effort
+) -> Figures:
+    """Compares the same where Python is told to write no bytecode."""
+    return measure_configuration([c.without_bytecode() for c in contestants], effort)
 
 
 ROWS = [
@@ -49,5 +78,19 @@ ROWS = [
         "ms",
         12,
         measure,
-    )
+    ),
+    Row(
+        "configuration",
+        "process that imports the configuration of the tutorial, over a bare one",
+        "",
+        2.3,
+        measure_configuration,
+    ),
+    Row(
+        "configuration-no-bytecode",
+        "the same with PYTHONDONTWRITEBYTECODE",
+        "",
+        2.3,
+        measure_without_bytecode,
+    ),
 ]

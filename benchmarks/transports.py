@@ -37,6 +37,15 @@ def _over(
     return measure
 
 
+def _without_bytecode(
+    measure: Callable[[Sequence[Contestant], Effort], Figures],
+) -> Callable[[Sequence[Contestant], Effort], Figures]:
+    """Measures where Python is told to write no bytecode."""
+    return lambda contestants, effort: measure(
+        [one.without_bytecode() for one in contestants], effort
+    )
+
+
 def _milliseconds(contestants: Sequence[Contestant], effort: Effort) -> Figures:
     (contestant,) = _ours(contestants)
     answer = contestant.run("transports.py", "ahead", effort.seconds)
@@ -67,6 +76,20 @@ ROWS = [
         "",
         2.5,
         _over("bare", "fresh", "bare"),
+    ),
+    Row(
+        "logged-call",
+        "call in a fresh process, log and subprocess, over a bare interpreter",
+        "",
+        3,
+        _over("bare", "logged", "bare"),
+    ),
+    Row(
+        "logged-call-no-bytecode",
+        "the same with PYTHONDONTWRITEBYTECODE",
+        "",
+        3,
+        _without_bytecode(_over("bare", "logged", "bare")),
     ),
     Row(
         "ahead-call",

@@ -51,6 +51,56 @@ WHEN_DECORATING = {
     "weakref",
 }
 
+# What the tutorial configures, with the log of each session.
+TUTORIAL = """
+import bandsaw
+from bandsaw.advices.cache import CachingAdvice
+from bandsaw.advices.log import LoggingAdvice
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.timestamps import TimestampsExtension
+from bandsaw.tracking.filesystem import FileSystemBackend
+from bandsaw.tracking.tracker import TrackerExtension
+
+configuration = bandsaw.Configuration()
+configuration.add_extension(TimestampsExtension())
+configuration.add_extension(TrackerExtension(FileSystemBackend("tracking")))
+configuration.add_advice_chain(
+    LoggingAdvice(), CachingAdvice("cache"), SubprocessAdvice()
+)
+"""
+
+WHEN_CONFIGURING = {"__future__", "bandsaw_config", "itertools", "operator", "types"}
+
+OWN_WHEN_CONFIGURING = {
+    "bandsaw",
+    "bandsaw.advice",
+    "bandsaw.advices",
+    "bandsaw.advices._choices",
+    "bandsaw.advices.cache",
+    "bandsaw.advices.log",
+    "bandsaw.advices.remote",
+    "bandsaw.advices.subprocess",
+    "bandsaw.chain",
+    "bandsaw.config",
+    "bandsaw.exceptions",
+    "bandsaw.extensions",
+    "bandsaw.runtime",
+    "bandsaw.runtime.fork",
+    "bandsaw.runtime.lazy",
+    "bandsaw.runtime.temporary",
+    "bandsaw.serialization",
+    "bandsaw.timestamps",
+    "bandsaw.tracking",
+    "bandsaw.tracking.backend",
+    "bandsaw.tracking.filesystem",
+    "bandsaw.tracking.tracker",
+}
+
+# Where the path of a script is relative, it is asked for at once.
+if sys.version_info < (3, 9):
+    WHEN_CONFIGURING |= WHEN_DECORATING
+    OWN_WHEN_CONFIGURING |= {"bandsaw.modules", "bandsaw.runtime.home"}
+
 # A child starts anew for each session, and none of these is needed to continue one.
 # (The pathlib of some Pythons imports urllib, the zipfile of 3.9 typing.)
 NOT_IN_A_RUNNER = {
@@ -72,8 +122,23 @@ NOT_IN_A_RUNNER = {
     "uuid",
 }
 
+# What the advices before the one that moves a session, and trackers, do in its caller
+IN_NO_CHILD = NOT_IN_A_RUNNER - {"socket"} | {
+    "bandsaw.advices._cached_calls",
+    "bandsaw.advices._logged",
+    "bandsaw.advices._moving",
+    "bandsaw.stores.results",
+    "bandsaw.tracking.directory",
+    "bandsaw.tracking.telling",
+    "datetime",
+    "pathlib",
+    "re",
+    "tempfile",
+    "zipfile",
+}
 
-def imported_by(code: str, directory: Path) -> set[str]:
+
+def all_imported_by(code: str, directory: Path) -> set[str]:
     """The modules that an interpreter imports for some code.
 
     Without what `site` imports: a file in site-packages may import anything.
@@ -95,9 +160,14 @@ print(json.dumps(new))
         stdout=subprocess.PIPE,
         env=environment,
     ).stdout
+    return set(json.loads(output))
+
+
+def imported_by(code: str, directory: Path) -> set[str]:
+    """The public modules among them that are not the library's own."""
     return {
         name
-        for name in json.loads(output)
+        for name in all_imported_by(code, directory)
         # Private parts, in C for example, are counted with the module.
         if not any(part.startswith("_") for part in name.split("."))
         and name.split(".")[0] != "bandsaw"
@@ -111,6 +181,40 @@ def test_importing_and_decorating_import_next_to_nothing(tmp_path: Path) -> None
     code = "import bandsaw\n@bandsaw.task\ndef f(x):\n    return x\n"
 
     assert imported_by(code, tmp_path) - WHEN_DECORATING == set()
+
+
+def test_what_the_tutorial_configures_imports_these_modules_only(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bandsaw_config.py").write_text(TUTORIAL)
+
+    imported = all_imported_by("import bandsaw_config", tmp_path)
+
+    own = {name for name in imported if name.split(".")[0] == "bandsaw"}
+    assert own - OWN_WHEN_CONFIGURING == set()
+    assert {
+        name for name in imported - own if not name.startswith("_")
+    } - ALWAYS_THERE - WHEN_CONFIGURING == set()
+
+
+def test_a_child_imports_no_work_of_the_advices_that_moved_a_session(
+    workflow: Workflow,
+) -> None:
+    script = """
+    import bandsaw, sys
+
+    @bandsaw.task
+    def imported():
+        return sorted(sys.modules)
+
+    if __name__ == "__main__":
+        print(*imported(), sep="\\n")
+    """
+
+    imported = set(workflow.run(script, config=TUTORIAL).stdout.split())
+
+    assert "bandsaw.advices.subprocess" in imported
+    assert imported & IN_NO_CHILD == set()
 
 
 def test_the_runner_imports_the_standard_library_only_and_little_of_it(

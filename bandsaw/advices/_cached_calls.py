@@ -10,7 +10,7 @@ from sys import getsizeof
 from ..exceptions import InterpreterError, UnstableValueError
 from ..result import Result
 from ..session.cancellation import cancelled_error, waiting_until
-from ..stores import LocalStore as LocalStore
+from ..stores.local import LocalStore as LocalStore
 from ..stores.results import DAMAGED, Hit, Miss, ResultStore
 from ._cached_task import CachedTask, is_wanted
 from .explanation import Explanation, explain_miss

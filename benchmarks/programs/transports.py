@@ -116,6 +116,13 @@ def fresh(seconds: float, peers: list[str]) -> Any:
     return compare(functions, 1, seconds)
 
 
+def logged(seconds: float, peers: list[str]) -> Any:
+    from tutorial_tasks import same_logged
+
+    functions = {"bandsaw": same_logged, **peers_calling(same, peers)}
+    return compare(functions, 1, seconds)
+
+
 def ahead(seconds: float, peers: list[str]) -> Any:
     same_ahead(1)
     samples = []
@@ -177,6 +184,7 @@ def main():
     what, seconds, *peers = sys.argv[1:]
     directory = tempfile.mkdtemp(prefix="benchmark-")
     os.environ["BANDSAW_HOME"] = directory
+    os.environ["BENCHMARK_DIRECTORY"] = directory
     try:
         print(json.dumps(globals()[what](float(seconds), peers)))
     finally:

@@ -22,6 +22,7 @@ from bandsaw.exceptions import SerializationError, UnstableValueError
 from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.session import Session
+from bandsaw.stores import MemoryStore
 from tests.configurations import loadable_configuration
 from tests.workflows import Workflow
 
@@ -76,6 +77,29 @@ def without_time(entry: Path | bytes) -> bytes:
 
 def give(value: Any) -> Any:
     return value
+
+
+def test_a_relative_directory_stays_where_it_was_when_the_advice_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with loadable_configuration() as configuration:
+        caching = Caching(configuration, Path("cache"))
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+
+        caching.task(give)(1)
+
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (tmp_path / "cache" / "task").is_dir()
+    assert caching.cache.directory == Path("cache")
+
+
+def test_an_advice_with_a_store_has_no_directory() -> None:
+    advice = CachingAdvice(store=MemoryStore())
+
+    assert isinstance(advice.store, MemoryStore)
+    assert not hasattr(advice, "directory")
 
 
 def fail(value: Any) -> Any:

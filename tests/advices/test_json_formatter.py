@@ -234,3 +234,10 @@ def test_importing_the_module_changes_nothing_about_logging(workflow: Workflow) 
     )
 
     workflow.python("-c", script)
+
+
+def test_it_is_pickled_by_the_name_that_users_import_it_by() -> None:
+    pickled = pickle.dumps(JsonFormatter())
+
+    assert b"bandsaw.advices.log" in pickled
+    assert isinstance(pickle.loads(pickled), JsonFormatter)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 import bandsaw.serialization
 import bandsaw.stores
-from bandsaw.runtime.lazy import LateModule
+from bandsaw.runtime.lazy import LateModule, late_attribute
 
 
 def test_a_late_module_is_imported_at_the_first_access_and_once(
@@ -32,6 +34,41 @@ def test_a_late_module_is_imported_at_the_first_access_and_once(
 def test_a_member_that_a_late_module_lacks_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         LateModule("json").nothing  # noqa: B018
+
+
+class Late:
+    def __init__(self, together: int = 1) -> None:
+        self._barrier = Barrier(together, timeout=60)
+
+    @late_attribute
+    def value(self) -> object:
+        """What is made late."""
+        self._barrier.wait()
+        return object()
+
+
+def test_a_late_attribute_is_the_same_object_for_threads_that_make_it_together() -> (
+    None
+):
+    late = Late(together=2)
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: late.value, range(2))
+
+    assert first is second
+    assert late.value is first
+
+
+def test_a_late_attribute_that_was_set_is_not_made() -> None:
+    late = Late(together=2)
+
+    late.value = "set"
+
+    assert late.value == "set"
+
+
+def test_the_class_has_the_description_of_a_late_attribute() -> None:
+    assert Late.value.__doc__ == "What is made late."
 
 
 @pytest.mark.parametrize("package", [bandsaw.serialization, bandsaw.stores, bandsaw])

@@ -120,13 +120,25 @@ def forwarding(
         session: The session that is continued.
         send: Takes the facts.
     """
-    _forwarding.session, _forwarding.send = session, send
+    forward(session, send)
     token = _session.set(session)
     try:
         yield
     finally:
         _session.reset(token)
-        _forwarding.session = _forwarding.send = None
+        forward(None, None)
+
+
+def forward(
+    session: Session | None, send: Callable[[dict[str, Any]], None] | None
+) -> None:
+    """Lead what is told in this process elsewhere from now on.
+
+    Args:
+        session: The session that is continued, `None` when none is any more.
+        send: Takes the facts.
+    """
+    _forwarding.session, _forwarding.send = session, send
 
 
 class ProgressExtension(Extension):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..interpreter import Interpreter
     from ..session import Session
     from ..transports.base import Transport
+    from ._routes import ShortRoutes
 
     AnyInterpreter = Union[Interpreter, Environment]
 
@@ -85,6 +86,7 @@ class SubprocessAdvice(RemoteAdvice):
         self._idle_timeout = idle_timeout
         self._start_ahead = start_ahead
         self._transport: Transport | None = None
+        self._routes: ShortRoutes | None = None
         self._lock = Lock()
 
     @late_attribute
@@ -166,8 +168,19 @@ class SubprocessAdvice(RemoteAdvice):
 
             return ProcessTransport(self._start_ahead, self._idle_timeout)
         from ..transports.pool import PoolTransport
+        from ._routes import ShortRoutes
 
-        return PoolTransport(self._workers, self._tasks_per_worker, self._idle_timeout)
+        pool = PoolTransport(self._workers, self._tasks_per_worker, self._idle_timeout)
+        if ShortRoutes.fit(self, SubprocessAdvice):
+            self._routes = ShortRoutes(self, pool)
+        return pool
+
+    def _move(self, session: Session) -> Exception | None:
+        if self._routes is not None:
+            is_moved, failure = self._routes.move(session)
+            if is_moved:
+                return failure
+        return super()._move(session)
 
     def settings_for(self, session: Session) -> dict[str, Any]:
         """Add where the process finds modules."""
@@ -175,6 +188,11 @@ class SubprocessAdvice(RemoteAdvice):
             **super().settings_for(session),
             "path": list(moving.imports_of(self.interpreter_for(session)).path),
         }
+
+    @property
+    def inherits_output(self) -> bool:
+        """Whether a session writes where this process writes."""
+        return self._output == "inherit"
 
     def timeout_for(self, session: Session) -> float | None:
         """Return the timeout of the task, else the one that was given."""

@@ -13,13 +13,22 @@ from time import sleep
 from ..config import get_configuration
 from ..exceptions import InvalidSessionError, ProtocolError, TaskMemoryError
 from ..modules import import_module
-from ..reporting import forwarding
+from ..reporting import forward, forwarding
 from ..result import Result
 from ..run import Run, join_run
 from ..runtime.log_forwarding import relay_records
 from ..session import state  # noqa: F401  (Each session needs it.)
-from ..session.exchange import RESTORING, continue_session, write_report
+from ..session.exchange import (
+    RESTORING,
+    answer_executed,
+    answers_as_it_is,
+    continue_session,
+    end_forked,
+    write_report,
+)
 from ..session.frame_form import SessionFrames
+from ..session.route import RememberedSession, Routes
+from ..session.saved_form import TASK
 from ..transports import frames
 from ..transports.frames import (
     Channel,
@@ -121,6 +130,7 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
     # The parent has something for this process, however busy it may be.
     channel.be_patient(max(idle_timeout, _TIME_TO_BEGIN))
     is_new = True
+    routes = Routes()
     while True:
         try:
             kind, head, content, file = channel.receive()
@@ -129,11 +139,14 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
             return
         if kind == frames.EXIT:
             return
-        if kind == frames.PREPARE:
+        if kind == frames.CALL:
+            _continue_call(channel, routes, content)
+            del content
+        elif kind == frames.PREPARE:
             message = Prepare.decode(head)
             _prepare(message.configuration, message.modules)
         elif kind == frames.JOB:
-            _continue_frame(channel, head, content, file)
+            _continue_frame(channel, routes, head, content, file)
             # What was received must not stay in memory while nothing is done.
             del content
         if is_new:
@@ -155,39 +168,115 @@ def _prepare(configuration: str, modules: Sequence[str]) -> None:
 
 
 def _continue_frame(
-    channel: Channel, head: dict[str, Any], content: memoryview, file: int | None
+    channel: Channel,
+    routes: Routes,
+    head: dict[str, Any],
+    content: memoryview,
+    file: int | None,
 ) -> None:
+    try:
+        message, source = SentSession.open(head, content, file)
+    except InvalidSessionError as error:
+        target = SessionFrames()
+        write_report(target, RESTORING, error)
+        _send_answer(channel, Parcel(target))
+        return
+    del content
+    remembered = None
+    if message.route is not None and TASK in source.members:
+        remembered = RememberedSession(source)
+        routes.add(message.route, remembered)
+    _continue_session(channel, source, message, remembered)
+
+
+def _continue_session(
+    channel: Channel,
+    source: SessionFrames,
+    message: SentSession,
+    remembered: RememberedSession | None,
+) -> None:
+    """Continue a session that was moved as a whole, and answer.
+
+    Args:
+        channel: The channel.
+        source: The session.
+        message: Its conditions.
+        remembered: What learns of the session for the calls that follow.
+    """
     target = SessionFrames()
     parcels: list[Parcel] = []
 
     def pack() -> None:
         parcels.append(Parcel(target))
 
-    try:
-        message, source = SentSession.open(head, content, file)
-    except InvalidSessionError as error:
-        write_report(target, RESTORING, error)
-        pack()
-    else:
-        del content
-        surround = partial(_surrounded, channel=channel, message=message)
-        continue_session(source, target, surround, pack)
-        del source
-    parcel = parcels.pop()
+    surround = partial(
+        _surrounded, channel=channel, message=message, remembered=remembered
+    )
+    continue_session(source, target, surround, pack)
+    del source
+    _send_answer(channel, parcels.pop())
+
+
+def _send_answer(channel: Channel, parcel: Parcel) -> None:
     _flush_output()
     with parcel:
         answer = SavedSession(**parcel.fields)
         channel.send(frames.ANSWER, answer.encode(), parcel.pieces, parcel.descriptor)
 
 
+def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> None:
+    """Execute the task of a route, and answer with its value if it returns one."""
+    remembered, arguments = routes.open(content)
+    calls = remembered.calls
+    execution = None if calls is None else calls.read(arguments)
+    if calls is None or execution is None:
+        # The arguments are read once more there, and an error is answered.
+        source = remembered.whole(arguments)
+        _continue_session(channel, source, SentSession(), remembered)
+        return
+    del content, arguments
+    process = os.getpid()
+    relay_records(partial(channel.send, frames.RECORD))
+    forward(calls.session, partial(channel.send, frames.PROGRESS))
+    try:
+        outcome: Result | BaseException = calls.session.task.execute(execution)
+    except BaseException as error:
+        outcome = error
+    finally:
+        relay_records(None)
+        forward(None, None)
+    if os.getpid() != process:
+        end_forked(outcome)
+    if isinstance(outcome, Result):
+        value = calls.write(outcome)
+        if value is not None:
+            _flush_output()
+            channel.send(frames.VALUE, None, (value,))
+            return
+    target = SessionFrames()
+    parcels: list[Parcel] = []
+    answer_executed(
+        calls.executed(execution),
+        outcome,
+        target,
+        lambda: parcels.append(Parcel(target)),
+    )
+    _send_answer(channel, parcels.pop())
+
+
 @contextlib.contextmanager
 def _surrounded(
-    session: Session, channel: Channel, message: SentSession
+    session: Session,
+    channel: Channel,
+    message: SentSession,
+    remembered: RememberedSession | None,
 ) -> Iterator[None]:
     """Let a session walk under the conditions that its message names.
 
     What it tells meanwhile goes to its sender.
     """
+    if remembered is not None and answers_as_it_is():
+        remembered.remember(session)
     limit = message.memory_limit
     relay_records(partial(channel.send, frames.RECORD), message.levels)
     try:

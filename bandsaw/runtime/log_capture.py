@@ -226,6 +226,8 @@ def current_observers() -> tuple[Observer, ...]:
 
 def lowest_level() -> int | None:
     """Return the level from which on an observer of this context wants all records."""
+    if not _capture.observers:
+        return None
     levels = [o.level for o in current_observers() if o.level is not None]
     return min(levels, default=None)
 

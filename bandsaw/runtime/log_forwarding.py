@@ -118,18 +118,32 @@ def wanted_levels() -> Levels | None:
     logging: Any = sys.modules.get("logging")
     if logging is None or not hasattr(logging, "root"):
         return None
-    root = logging.root
-    levels = {"": root.level, _DISABLED: root.manager.disable}
-    for name, logger in list(root.manager.loggerDict.items()):
-        level = getattr(logger, "level", 0)
-        if level:
-            levels[name] = level
+    levels = _levels_of(logging.root)
     lowest = lowest_level()
     if lowest is not None:
         levels = {
             name: level if name == _DISABLED else min(level, lowest)
             for name, level in levels.items()
         }
+    return levels
+
+
+# The levels that were found last, and what they were made of.
+_known: list[tuple[Levels, tuple[object, ...]]] = [({}, ())]
+
+
+def _levels_of(root: Any) -> Levels:
+    """Return the levels of all loggers, the same dict as long as they are the same."""
+    loggers = dict(root.manager.loggerDict)
+    disabled = root.manager.disable
+    found = [getattr(logger, "level", 0) for logger in loggers.values()]
+    sources = root.level, disabled, found, list(loggers)
+    known, known_sources = _known[0]
+    if known_sources == sources:
+        return known
+    levels = {"": root.level, _DISABLED: disabled}
+    levels.update((name, level) for name, level in zip(loggers, found) if level)
+    _known[0] = levels, sources
     return levels
 
 

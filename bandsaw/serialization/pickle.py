@@ -24,6 +24,41 @@ _pickling: Any = LateModule("bandsaw.serialization._pickling")
 _SMALLEST_BUFFER = 1 << 16
 
 
+# To make a new one takes five times as long as to write a number. One that is in use is
+# not among them.
+_picklers: list[tuple[Any, list[bytes]]] = []
+_PICKLERS_KEPT = 16
+
+
+class _Pieces:
+    """A stream that keeps what is written to it as it is."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.write = pieces.append
+
+
+def _make_pickler() -> tuple[Any, list[bytes]]:
+    """Make a pickler that refuses large buffers, and where its output goes."""
+    pieces: list[bytes] = []
+    pickler = _pickling.BufferingPickler(
+        _Pieces(pieces), _pickling.PROTOCOL, buffer_callback=_keep_small
+    )
+    pickler.hand_over = _copy_small
+    return pickler, pieces
+
+
+def _copy_small(buffer: memoryview) -> Any:
+    if buffer.nbytes >= _SMALLEST_BUFFER:
+        raise BufferError
+    return _pickle.PickleBuffer(bytearray(buffer.tobytes()))
+
+
+def _keep_small(buffer: Any) -> bool:
+    if buffer.raw().nbytes >= _SMALLEST_BUFFER:
+        raise BufferError
+    return True
+
+
 class PickleSerializer(Serializer):
     """A `Serializer` that uses `pickle`.
 
@@ -93,6 +128,32 @@ class PickleSerializer(Serializer):
         pickler.reader = current_reader()
         self._dump(pickler, value)
         return buffers
+
+    def dumps_without_buffers(self, value: Any) -> bytes | None:
+        """Write a value that has no large buffers.
+
+        Args:
+            value: The value.
+
+        Returns:
+            What `serialize_with_buffers` writes; `None` if there are large buffers, or
+            if the value cannot be written.
+        """
+        try:
+            pickler, pieces = _picklers.pop()
+        except IndexError:
+            pickler, pieces = _make_pickler()
+        try:
+            pickler.dump(value)
+        except Exception:
+            return None  # That pickler is not used again.
+        # What it has written is not to be kept in memory.
+        pickler.clear_memo()
+        content: bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        if len(_picklers) < _PICKLERS_KEPT:
+            _picklers.append((pickler, pieces))
+        return content
 
     @staticmethod
     def _dump(pickler: Pickler, value: Any) -> None:

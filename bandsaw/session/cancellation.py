@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from contextvars import ContextVar
+from time import monotonic
 
 from ..runtime.fork import Lock
 
@@ -101,6 +102,29 @@ class Cancellation:
         with lock:
             if callback in self._callbacks:
                 self._callbacks.remove(callback)
+
+
+# How long it is taken for granted that there was no interrupt, in seconds.
+_INTERVAL = 0.1
+
+
+class _Interrupt:
+    """What was found when it was last looked for."""
+
+    is_there = False
+    found_until = 0.0
+
+
+def main_thread_is_interrupted() -> bool:
+    """Tell if Ctrl-C makes the main thread leave an executor, within 0.1 seconds.
+
+    It takes longer to find out than a short call may take.
+    """
+    now = monotonic()
+    if now > _Interrupt.found_until:
+        _Interrupt.is_there = _is_interrupted()
+        _Interrupt.found_until = now + _INTERVAL
+    return _Interrupt.is_there
 
 
 def _is_interrupted() -> bool:

@@ -39,7 +39,14 @@ from .state import name_argument, read_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ContextManager, Iterable, Sequence
+    from typing import (
+        Any,
+        Callable,
+        ContextManager,
+        Iterable,
+        NoReturn,
+        Sequence,
+    )
 
     from ..serialization import Serializer
     from .saved_form import SavedForm
@@ -84,8 +91,7 @@ def continue_session(
         with surround(session):
             session.proceed()
         if os.getpid() != process:
-            exception = _exception_of(session)
-            raise SystemExit if exception is None else exception
+            end_forked(session.result)
         _check_stop(session, mover)
         phase = SAVING
         _save_answer(session, target)
@@ -100,6 +106,47 @@ def continue_session(
             deliver()
     finally:
         session.remove_temp_dir()
+
+
+def end_forked(outcome: object) -> NoReturn:
+    """End a process that the task has forked, which must not answer.
+
+    Args:
+        outcome: What the task has come to there.
+
+    Raises:
+        BaseException: What the task has raised, or a `SystemExit`.
+    """
+    exception = getattr(outcome, "exception", outcome)
+    raise exception if isinstance(exception, BaseException) else SystemExit
+
+
+def answer_executed(
+    session: Session,
+    outcome: Result | BaseException,
+    target: SavedForm,
+    deliver: Callable[[], None],
+) -> None:
+    """Write the answer of a session whose task was executed.
+
+    Args:
+        session: The session, which stands where it has to stop.
+        outcome: Its result, or what has kept the task from having one.
+        target: Where the answer is written.
+        deliver: Is called when the answer is written.
+    """
+    phase = WALKING
+    try:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        session.result = outcome
+        phase = SAVING
+        _save_answer(session, target)
+        deliver()
+    except BaseException as error:
+        target.clear()
+        write_report(target, phase, error, session)
+        deliver()
 
 
 def _check_stop(session: Session, mover: int) -> None:
@@ -129,6 +176,11 @@ def answer_for(modules: Sequence[str] | None) -> None:
             that this one has.
     """
     _answers.reader = None if modules is None else Reader(modules)
+
+
+def answers_as_it_is() -> bool:
+    """Tell if values are written for an interpreter that has all that this one has."""
+    return _answers.reader is None
 
 
 def _save_answer(session: Session, target: SavedForm) -> None:

@@ -224,6 +224,24 @@ def unwritable(
     )
 
 
+def unreadable(
+    member: str, path: str, serializer: Serializer, error: Exception
+) -> SerializationError:
+    """Say that a member cannot be read.
+
+    Args:
+        member: The name of the member.
+        path: The path to the part of it that cannot.
+        serializer: What should have read it.
+        error: What it has raised.
+    """
+    path = _place(member, path)
+    place = f" (at {path})" if path else ""
+    return SerializationError.of_part(
+        _part(member), f"be read by {type(serializer).__name__}: {_text(error)}{place}"
+    )
+
+
 class SessionReader(ABC):
     """Reads the members of a session and refuses what is not one.
 
@@ -318,12 +336,8 @@ class SessionReader(ABC):
                 error, SerializationError
             ):
                 raise
-            path = _place(member, self._unreadable_part(member, serializer))
-            place = f" (at {path})" if path else ""
-            raise SerializationError.of_part(
-                _part(member),
-                f"be read by {type(serializer).__name__}: {_text(error)}{place}",
-            ) from error
+            path = self._unreadable_part(member, serializer)
+            raise unreadable(member, path, serializer, error) from error
 
     def _require(self, member: str) -> None:
         if member not in self.members:

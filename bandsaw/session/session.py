@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..run import Run
     from ..serialization import Serializer
     from ..tasks import OwnTask
+    from .route import Route
     from .saved_form import SavedForm
     from .state import FrozenSession
 
@@ -135,6 +136,8 @@ class Session:
     _position: _Cursor | None
     _extensions: tuple[Extension, ...]
     _restored: FrozenSession | None = None
+    #: The short route that a process is told when the session is moved as a whole.
+    route: Route | None = None
 
     def __init__(
         self,
@@ -599,6 +602,27 @@ class Session:
         self._ids = answer.ids or self._ids
         self._add_attachments(answer)
         self._stand_before(stop + 1)
+
+    def receive_value(self, result: Result) -> None:
+        """Take over what another interpreter has made of a session with a short route.
+
+        Args:
+            result: What the task has come to.
+        """
+        self.result = result
+        self._stand_before(self.walk.stop(self.step) + 1)
+
+    def stop_at(self, step: int) -> None:
+        """Stand where another interpreter stops, as if the walk had led there.
+
+        Args:
+            step: The number of the step.
+        """
+        from .state import FrozenSession
+
+        self.choose_chain()
+        self._restored = FrozenSession()
+        self._stand_before(step + 1)
 
     def _add_attachments(self, frozen: FrozenSession) -> None:
         if self._attachments or frozen.attachments:

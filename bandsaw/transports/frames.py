@@ -10,6 +10,9 @@ The parent starts a child with one end of a pair of sockets:
     JOB: a saved session                ------>
                                         <------  RECORD, PROGRESS: any number of them
                                         <------  ANSWER: a saved session
+    CALL: a route, arguments            ------>
+                                        <------  RECORD, PROGRESS: any number of them
+                                        <------  VALUE: what the task has returned
     EXIT                                ------>
                                         <------  EXIT, when it was idle for too long
 
@@ -19,7 +22,9 @@ A frame is a header, a head, a content and perhaps a file:
   written into the socket.
 - The head is plain data, written by `marshal`, which needs no import. A class for each
   kind of frame says which fields it has.
-- The content is that of the members of a saved session, one after the other.
+- The content is that of the members of a saved session, one after the other. That of a
+  call and of a value is all that these frames hold, see `bandsaw.session.route`. A call
+  may be answered by a saved session, too.
 - The descriptor of a file with large buffers is handed over by the system, so the file
   needs no name that could be left behind.
 """
@@ -68,10 +73,13 @@ if TYPE_CHECKING:
 
 
 # What a frame holds.
-HANDSHAKE, PREPARE, JOB, ANSWER, RECORD, PROGRESS, EXIT = range(1, 8)
+HANDSHAKE, PREPARE, JOB, CALL, ANSWER, VALUE, RECORD, PROGRESS, EXIT = range(1, 10)
 
 #: Both ends have to speak the same one.
-PROTOCOL = 2
+PROTOCOL = 3
+
+# They have neither a head nor a file.
+_BARE = (CALL, VALUE)
 
 _MARK = b"bSaW"
 # The mark, the kind, how many descriptors come along, and the sizes of what follows.
@@ -101,13 +109,7 @@ _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 # How often an end that waits checks if the other one is alive, in seconds.
 _INTERVAL = 0.1
 
-# How long an end polls before it sleeps. With a single processor the other end could
-# not work meanwhile.
-_SECONDS_TO_SPIN = 0.0001 if (os.cpu_count() or 1) > 1 else 0.0
-_spinning = Lock()
-
-# How many waits go by at most without another try, when it has not helped.
-_MOST_SKIPPED = 63
+_NOTHING = memoryview(b"")
 
 
 class Unread(EOFError):
@@ -131,14 +133,13 @@ class Channel:
         self._socket = _socket.socket(fileno=descriptor)
         self._is_alive = is_alive
         self._sending = Lock()
-        self._received = bytearray()
+        # What was received and not taken yet
+        self._received = _NOTHING
         self._descriptors: list[int] = []
         self._watched: dict[int, Callable[[], object]] = {}
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLIN)
         self._descriptor = descriptor
-        # How many waits went by after the last try that has not helped, and are to.
-        self._skipped = self._waits_to_skip = 0
         #: Is called once when a wait turns out to be long.
         self.meanwhile: Callable[[], None] | None = None
         self._socket.setblocking(True)
@@ -260,6 +261,7 @@ class Channel:
             or not HANDSHAKE <= kind <= EXIT
             or count > 1
             or head_size > _LARGEST_HEAD
+            or (kind in _BARE and (count or head_size))
         ):
             raise ProtocolError(
                 "The channel between two interpreters holds something else than their "
@@ -275,14 +277,21 @@ class Channel:
 
     def _take(self, size: int, deadline: float | None) -> memoryview:
         received = self._received
-        while len(received) < size:
+        if len(received) < size:
             if size - len(received) > _READ_SIZE:
                 return self._take_large(size, deadline)
+            received = self._gather(size, deadline)
+        # An empty rest would keep in memory what it is the rest of.
+        self._received = received[size:] if len(received) > size else _NOTHING
+        return received[:size]
+
+    def _gather(self, size: int, deadline: float | None) -> memoryview:
+        """Return what was received when it has at least a size."""
+        received = self._received
+        while len(received) < size:
             # Waiting in the read itself is faster by far.
             if self._watched or deadline is not None:
                 self._wait(select.POLLIN, deadline)
-            else:
-                self._spin()
             try:
                 piece, ancillary, _, _ = self._socket.recvmsg(
                     _READ_SIZE, _SPACE_FOR_DESCRIPTOR, _CLOSE_ON_EXEC
@@ -301,30 +310,9 @@ class Channel:
                 self._keep_descriptors(ancillary)
             if not piece:
                 raise EOFError("the other end is gone")
-            received += piece
-        self._received = received[size:]
-        return memoryview(received)[:size]
-
-    def _spin(self) -> None:
-        """Look again and again for a moment before the thread goes to sleep.
-
-        To be woken up takes longer than all the rest of a short call. One thread at a
-        time does it. Where nothing comes so soon, it is tried less and less often.
-        """
-        self._waits_to_skip -= 1
-        if self._waits_to_skip >= 0 or not _spinning.acquire(False):
-            return
-        try:
-            poll = self._ready.poll
-            end = time.monotonic() + _SECONDS_TO_SPIN
-            while not poll(0):
-                if time.monotonic() > end:
-                    self._skipped = min(2 * self._skipped + 1, _MOST_SKIPPED)
-                    self._waits_to_skip = self._skipped
-                    return
-            self._skipped = 0
-        finally:
-            _spinning.release()
+            received = memoryview(received.tobytes() + piece if received else piece)
+            self._received = received
+        return received
 
     def _take_head(self, size: int, deadline: float | None) -> dict[str, Any]:
         content = self._take(size, deadline).tobytes()
@@ -345,7 +333,7 @@ class Channel:
             raise ProtocolError(f"A frame claims to have {size} bytes.") from error
         filled = len(self._received)
         content[:filled] = self._received
-        self._received = bytearray()
+        self._received = _NOTHING
         while filled < size:
             if self._watched or deadline is not None:
                 self._wait(select.POLLIN, deadline)
@@ -703,6 +691,7 @@ class SentSession(SavedSession):
         levels: Which log records the parent takes, `None` for those that it took last.
         held: The locks that are held until the session has ended.
         memory_limit: How many bytes it may take beyond those of its arguments.
+        route: The number under which it is remembered.
     """
 
     FIELDS = (
@@ -710,10 +699,12 @@ class SentSession(SavedSession):
         ("levels", (dict, _OPTIONAL)),
         ("held", (*_LISTS, _OPTIONAL)),
         ("memory_limit", (int, _OPTIONAL)),
+        ("route", (int, _OPTIONAL)),
     )
     levels: dict[str, int] | None
     held: Sequence[tuple[str, str]] | None
     memory_limit: int | None
+    route: int | None
 
 
 class Record(Message):

@@ -14,7 +14,8 @@ from .worker import ProcessSpecification, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    pass
+    from ..session import Session
+    from ..session.route import Route
 
 # How often a job that waits for a process checks if it was cancelled, in seconds.
 _INTERVAL = 0.1
@@ -44,20 +45,26 @@ class PoolTransport(Transport):
         self._changed = threading.Condition()
         self._idle: list[Worker] = []
         self._count = 0
+        self._specification: ProcessSpecification | None = None
         call_in_child(self._forget)
 
     def run(self, job: Job) -> SessionFrames:
         """Have a job done by the first process that is free."""
         form = SessionFrames()
         job.save_to(form)
-        specification = ProcessSpecification(job)
+        specification = self._specification_of(job)
+        route = job.session.route
+        if route is not None and not any(specification.piped):
+            route.specification = specification
         with Parcel(form) as parcel:
             del form
             while True:
-                worker = self._take(job, specification)
+                worker = self._take(job.session, specification)
+                if worker is None:
+                    worker = self._start(job, specification)
                 is_new = not worker.jobs
                 try:
-                    worker.claim(job)
+                    worker.claim(job.session)
                 except InterpreterError:
                     self._put_back(worker)
                     raise
@@ -74,10 +81,60 @@ class PoolTransport(Transport):
                 self._put_back(worker)
                 return answer
 
-    def _take(self, job: Job, specification: ProcessSpecification) -> Worker:
+    def call(
+        self, session: Session, route: Route, content: bytes
+    ) -> SessionFrames | memoryview | None:
+        """Have a call done by a process that was told its route.
+
+        Args:
+            session: The session of the call.
+            route: The route.
+            content: What `Route.pack` gave.
+
+        Returns:
+            A value as it was written, or an answer; `None` if the session has to be
+            moved as a whole.
+
+        Raises:
+            InterpreterError: If there is no answer.
+        """
+        worker = self._take(session, route.specification)
+        if worker is None:
+            self._give_up_place()
+            return None
+        if route.number not in worker.routes:
+            self._put_back(worker)
+            return None
+        try:
+            worker.claim(session)
+        except InterpreterError:
+            self._put_back(worker)
+            raise
+        try:
+            answer = worker.call(session, route, content)
+        except ProcessExited:
+            self._give_up_place()
+            return None
+        except BaseException:
+            self._give_up_place()
+            raise
+        self._put_back(worker)
+        return answer
+
+    def _specification_of(self, job: Job) -> ProcessSpecification:
+        specification = ProcessSpecification(job)
+        # Comparing one with itself is faster by far.
+        if self._specification != specification:
+            self._specification = specification
+        return self._specification
+
+    def _take(
+        self, session: Session, specification: ProcessSpecification
+    ) -> Worker | None:
+        """Take a process, or the place of one that is to be started."""
         with self._changed:
             while True:
-                if job.session.notice_interrupt():
+                if session.notice_interrupt():
                     raise InterpreterError("The call was cancelled.")
                 worker = self._take_idle(specification)
                 if worker is not None:
@@ -88,8 +145,10 @@ class PoolTransport(Transport):
                     self._count -= 1
                 if self._count < self._workers:
                     self._count += 1
-                    break
+                    return None
                 self._changed.wait(_INTERVAL)
+
+    def _start(self, job: Job, specification: ProcessSpecification) -> Worker:
         try:
             return Worker(specification, job.parent_directory, self._idle_timeout)
         except BaseException:

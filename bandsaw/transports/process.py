@@ -66,7 +66,7 @@ class ProcessTransport(Transport):
         specification: ProcessSpecification,
     ) -> SessionFrames:
         try:
-            worker.claim(job)
+            worker.claim(job.session)
         except InterpreterError:
             worker.kill()
             raise

@@ -24,6 +24,7 @@ from ..exceptions import (
     InterpreterDiedError,
     InterpreterError,
     InterpreterStartError,
+    ProtocolError,
     TaskTimeoutError,
 )
 from ..modules import working_directory
@@ -32,6 +33,7 @@ from ..runtime.log_forwarding import wanted_levels
 from ..runtime.parent_watch import Lifeline
 from ..runtime.registries import held_locks
 from ..runtime.temporary import TemporaryDirectory
+from ..session.route import Routes
 from . import frames
 from .background import run_beside, wait_for_all_beside
 from .frames import Channel, Handshake, Prepare, SavedSession, SentSession
@@ -50,9 +52,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, TextIO
 
+    from ..session import Session
     from ..session.frame_form import SessionFrames
+    from ..session.route import Route
     from .base import Job
-    from .frames import Parcel
+    from .frames import Frame, Parcel
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0
@@ -97,7 +101,9 @@ class ProcessSpecification:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ProcessSpecification) and self._parts == other._parts
+        return self is other or (
+            isinstance(other, ProcessSpecification) and self._parts == other._parts
+        )
 
     def __hash__(self) -> int:
         return hash((id(self.archive), self.piped))
@@ -149,6 +155,7 @@ class Worker:
     Attributes:
         specification: What it was started with.
         jobs: How many jobs it was given.
+        routes: The routes that it was told.
 
     Raises:
         InterpreterStartError: If it cannot be started.
@@ -166,7 +173,8 @@ class Worker:
         self._is_ready = False
         self._is_leaving = False
         self._lock = Lock()
-        self._job: Job | None = None
+        self._session: Session | None = None
+        self.routes = Routes()
         # What the process was last told of the log records that are wanted here
         self._levels: dict[str, int] | None = None
         os.makedirs(parent_directory, exist_ok=True)
@@ -260,9 +268,9 @@ class Worker:
         return self._process.poll() is None
 
     def _goes_on(self) -> bool:
-        job = self._job
-        if job is not None:
-            job.session.notice_interrupt()  # That ends the process.
+        session = self._session
+        if session is not None:
+            session.notice_interrupt()  # That ends the process.
         return self.is_alive()
 
     def prepare(self, job: Job) -> None:
@@ -276,19 +284,19 @@ class Worker:
             message = Prepare(configuration=configuration, modules=modules)
             self._channel.send(frames.PREPARE, message.encode())
 
-    def claim(self, job: Job) -> None:
-        """Reserve the process for a job; cancelling that ends the process from now on.
+    def claim(self, session: Session) -> None:
+        """Reserve the process for a session; cancelling that ends it from now on.
 
         Args:
-            job: The job, which is run next.
+            session: The session, which is continued next.
 
         Raises:
             InterpreterError: If it is cancelled. The process is as it was.
         """
         with self._lock:
-            if job.session.is_cancelled:
+            if session.is_cancelled:
                 raise InterpreterError("The call was cancelled.")
-            self._job = job
+            self._session = session
         self.jobs += 1
 
     def run(
@@ -314,27 +322,119 @@ class Worker:
         for stream, original in zip(self._streams, (sys.stdout, sys.stderr)):
             if stream is not None:
                 stream.lead_to(original, job.output_to)
-        cancel = partial(self._cancel, job)
-        job.session.call_when_cancelled(cancel)
+        frame = self._exchange(
+            job.session,
+            self._frame_of(job, parcel),
+            job.settings.observe,
+            job,
+            meanwhile,
+        )
+        return self._opened(frame)
+
+    def call(
+        self, session: Session, route: Route, content: bytes
+    ) -> SessionFrames | memoryview:
+        """Have a call done that takes a route which the process was told.
+
+        Args:
+            session: The session, for which the process was claimed.
+            route: The route.
+            content: What `Route.pack` gave.
+
+        Returns:
+            A value as it was written, or an answer.
+
+        Raises:
+            ProcessExited: If the process has ended before it took the call.
+            InterpreterError: If there is no answer. The process is gone then.
+        """
+        frame = self._exchange(
+            session,
+            partial(self._channel.send, frames.CALL, None, (content,), None),
+            partial(route.observe, session),
+        )
+        return frame[2] if frame[0] == frames.VALUE else self._opened(frame)
+
+    def _opened(self, frame: Frame) -> SessionFrames:
+        """Return the answer that a frame holds; the process ends if it is none."""
+        _, head, content, descriptor = frame
         try:
-            self._await_handshake()
-            self._channel.meanwhile = meanwhile
-            answer = self._exchange(job, parcel)
+            _, answer = SavedSession.open(head, content, descriptor)
             for stream in self._pumped:
                 stream.drain()
-            return answer
         except BaseException:
             self.end()
             raise
-        finally:
-            job.session.forget_when_cancelled(cancel)
-            with self._lock:
-                self._job = None
+        return answer
 
-    def _cancel(self, job: Job) -> None:
+    def _exchange(
+        self,
+        session: Session,
+        send: Callable[[float | None], None],
+        observe: Callable[[str, dict[str, Any]], None] | None,
+        job: Job | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Frame:
+        """Send something, and wait for its answer; the process ends if there is none.
+
+        Args:
+            session: The session that is continued.
+            send: Sends it, until a deadline.
+            observe: Is told what the session tells meanwhile.
+            job: The limits of a session that has some.
+            meanwhile: Is called once, should the answer take its time.
+        """
+        cancel = partial(self._cancel, session)
+        session.call_when_cancelled(cancel)
+        is_sent = False
+        try:
+            if not self._is_ready:
+                self._await_handshake()
+            self._channel.meanwhile = meanwhile
+            deadline = None
+            if job is not None and job.timeout is not None:
+                deadline = time.monotonic() + job.timeout
+            try:
+                send(deadline)
+                is_sent = True
+            except EOFError:
+                pass  # It may have exited before, and said so.
+            # The child maps the file by now, or will never.
+            return self._await_answer(observe, deadline, job is None)
+        except BaseException as error:
+            self._fail(error, is_sent, job)
+            raise
+        finally:
+            session.forget_when_cancelled(cancel)
+            with self._lock:
+                self._session = None
+
+    def _fail(self, error: BaseException, is_sent: bool, job: Job | None) -> None:
+        """End the process, and say what its end means for who waits for its answer.
+
+        Args:
+            error: What was raised while it was awaited.
+            is_sent: Whether the process may have begun.
+            job: The limits of the session, if it has some.
+        """
+        try:
+            if isinstance(error, EOFError):
+                death = self._death(job)
+                if is_sent and not isinstance(error, frames.Unread):
+                    raise death from None
+                raise ProcessExited(death) from None
+            if job is not None and type(error) is TimeoutError:
+                raise TaskTimeoutError(
+                    f"The call took longer than its timeout of {job.timeout:g} seconds "
+                    f"in interpreter {self._executable}, which was ended."
+                ) from None
+        finally:
+            self.end()
+
+    def _cancel(self, session: Session) -> None:
         # Until the process has ended, the thread of the job does not let it go.
         with self._lock:
-            if self._job is job:
+            if self._session is session:
                 end_group(self._process)
 
     def _await_handshake(self) -> None:
@@ -351,54 +451,57 @@ class Worker:
             ) from None
         self._is_ready = True
 
-    def _exchange(self, job: Job, parcel: Parcel) -> SessionFrames:
-        timeout = job.timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def _frame_of(self, job: Job, parcel: Parcel) -> Callable[[float | None], None]:
+        """Return what sends a job, until a deadline."""
         message = SentSession(**parcel.fields)
         levels = wanted_levels()
-        if levels != self._levels:
+        if levels is not self._levels and levels != self._levels:
             message.levels = self._levels = levels
+            # Their calls were to have the other levels.
+            self.routes.clear()
         held = held_locks.get()
         if held:
             message.held = held
         if job.memory_limit is not None:
             message.memory_limit = job.memory_limit
-        is_sent = False
-        try:
-            with contextlib.suppress(EOFError):  # It may have exited before.
-                self._channel.send(
-                    frames.JOB,
-                    message.encode(),
-                    parcel.pieces,
-                    parcel.descriptor,
-                    deadline,
-                )
-                is_sent = True
-            # The child maps the file by now, or will never.
-            return self._await_answer(job, deadline)
-        except EOFError as error:
-            death = self._death(job)
-            if is_sent and not isinstance(error, frames.Unread):
-                raise death from None
-            raise ProcessExited(death) from None
-        except TimeoutError:
-            raise TaskTimeoutError(
-                f"The call took longer than its timeout of {timeout:g} seconds in "
-                f"interpreter {self._executable}, which was ended."
-            ) from None
+        route = job.session.route
+        if (
+            route is not None
+            and route.specification is self.specification
+            and route.number not in self.routes
+        ):
+            message.route = route.number
+            self.routes.add(route.number)
+        return partial(
+            self._channel.send,
+            frames.JOB,
+            message.encode(),
+            parcel.pieces,
+            parcel.descriptor,
+        )
 
-    def _await_answer(self, job: Job, deadline: float | None) -> SessionFrames:
+    def _await_answer(
+        self,
+        observe: Callable[[str, dict[str, Any]], None] | None,
+        deadline: float | None,
+        may_be_value: bool,
+    ) -> Frame:
         while True:
-            kind, head, content, descriptor = self._channel.receive(deadline)
-            if kind == frames.ANSWER:
-                return SavedSession.open(head, content, descriptor)[1]
+            frame = self._channel.receive(deadline)
+            kind = frame[0]
+            if kind == frames.ANSWER or (kind == frames.VALUE and may_be_value):
+                return frame
             if kind == frames.EXIT:
                 raise frames.Unread
-            observe = job.settings.observe
-            if kind in frames.TOLD_BY_JOBS and observe is not None:
+            if kind not in frames.TOLD_BY_JOBS:
+                raise ProtocolError(
+                    f"Interpreter {self._executable} answers with a frame of kind "
+                    f"{kind}, which is no answer."
+                )
+            if observe is not None:
                 name, message = frames.TOLD_BY_JOBS[kind]
-                message.decode(head)
-                observe(name, head)
+                message.decode(frame[1])
+                observe(name, frame[1])
 
     def _death(self, job: Job | None = None) -> InterpreterError:
         """Find out how the process has ended."""

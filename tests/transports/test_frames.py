@@ -56,13 +56,17 @@ JSON = st.recursive(
 )
 
 
+CONTENT = st.lists(st.binary(max_size=3000), max_size=4)
+
+
 @given(
     st.lists(
         st.tuples(
-            st.integers(frames.HANDSHAKE, frames.EXIT),
+            st.sampled_from([frames.HANDSHAKE, frames.JOB, frames.ANSWER, frames.EXIT]),
             st.dictionaries(st.text(max_size=5), JSON, max_size=4),
-            st.lists(st.binary(max_size=3000), max_size=4),
-        ),
+            CONTENT,
+        )
+        | st.tuples(st.sampled_from([frames.CALL, frames.VALUE]), st.none(), CONTENT),
         max_size=5,
     )
 )

@@ -1,0 +1,196 @@
+"""Which calls of a task take a short route to a resident process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..exceptions import BandsawError, SerializationError
+from ..interpreter import Interpreter
+from ..modules import working_directory
+from ..runtime.log_forwarding import wanted_levels
+from ..runtime.registries import held_locks
+from ..serialization.pickle import PickleSerializer
+from ..session.cancellation import cancelled_error, main_thread_is_interrupted
+from ..session.exchange import modules_of_reader, receive_answer
+from ..session.frame_form import SessionFrames
+from ..session.route import ROUTES_KEPT, Route
+from ..tasks import Task
+from ._moving import FAILURES, imports_of, observe, readers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..session import Session
+    from ..transports.pool import PoolTransport
+    from .subprocess import SubprocessAdvice
+
+    Conditions = tuple[object, ...]
+
+# What a subclass may have overridden, so that each session has to be asked for anew.
+_ASKED = (
+    "interpreter_for",
+    "transport_for",
+    "settings_for",
+    "timeout_for",
+    "memory_limit_for",
+    "output_for",
+)
+
+_AS_A_WHOLE = False, None
+
+
+class ShortRoutes:
+    """The short routes of the sessions that one advice moves.
+
+    Args:
+        advice: The advice.
+        pool: The processes that it moves them to.
+    """
+
+    def __init__(self, advice: SubprocessAdvice, pool: PoolTransport) -> None:
+        self._advice = advice
+        self._pool = pool
+        self._routes: dict[int, tuple[Route, Interpreter]] = {}
+
+    @staticmethod
+    def fit(advice: SubprocessAdvice, kind: type[SubprocessAdvice]) -> bool:
+        """Tell if an advice decides as its class does.
+
+        Args:
+            advice: The advice.
+            kind: The class.
+        """
+        own = type(advice)
+        return not any(
+            getattr(own, name) is not getattr(kind, name) or name in vars(advice)
+            for name in _ASKED
+        )
+
+    def move(self, session: Session) -> tuple[bool, Exception | None]:
+        """Move a session that may take a short route.
+
+        Args:
+            session: The session.
+
+        Returns:
+            Whether it was moved, and why it cannot be carried on.
+        """
+        # Notes, attachments, a cancellation: whatever it has beside its arguments
+        if vars(session):
+            return _AS_A_WHOLE
+        route, interpreter = self._routes.get(id(session.task), _NO_ROUTE)
+        if route is None or route.conditions != self._conditions(session, interpreter):
+            session.route = self._new_route(session)
+            return _AS_A_WHOLE
+        if route.specification is None:
+            session.route = route
+            return _AS_A_WHOLE
+        if main_thread_is_interrupted() or not _flush():
+            return _AS_A_WHOLE
+        content = route.pack(session)
+        if content is None:
+            return _AS_A_WHOLE
+        try:
+            answer = self._pool.call(session, route, content)
+        except FAILURES as error:
+            failure: Exception | None = error
+        else:
+            if answer is None:
+                session.route = route
+                return _AS_A_WHOLE
+            failure = None
+            if not isinstance(answer, SessionFrames):
+                try:
+                    session.receive_value(route.read(answer))
+                except SerializationError as error:
+                    failure = error
+            elif modules_of_reader(answer) is None:
+                failure = receive_answer(session, answer)
+            else:
+                return _AS_A_WHOLE  # The task has not begun.
+        if session.is_cancelled:
+            raise cancelled_error()
+        return True, failure
+
+    def _new_route(self, session: Session) -> Route | None:
+        """Return a route for all sessions like this one, if there can be one."""
+        task, serializer = session.task, session.serializer
+        if (
+            type(task) is not Task
+            or type(serializer) is not PickleSerializer
+            or session.step + 1 != session.walk.task
+            or session.configuration.extensions
+        ):
+            return None
+        advice = self._advice
+        try:
+            interpreter = advice.interpreter_for(session)
+            if (
+                advice.timeout_for(session) is not None
+                or advice.memory_limit_for(session) is not None
+                or not advice.inherits_output
+            ):
+                return None
+        except BandsawError:
+            return None  # It is raised again where the session is moved as a whole.
+        if (
+            interpreter not in advice.interpreters.values()
+            or not imports_of(interpreter).are_those_of_this_process
+            or held_locks.get()
+            or readers
+        ):
+            return None
+        conditions = tuple(map(_copied, self._conditions(session, interpreter)))
+        route = Route(task, conditions, serializer, observe)
+        if len(self._routes) >= ROUTES_KEPT:
+            self._routes.clear()
+        self._routes[id(task)] = route, interpreter
+        return route
+
+    def _conditions(self, session: Session, interpreter: Interpreter) -> Conditions:
+        """Return all that the way of a session depends on, but for its arguments."""
+        advice, run = self._advice, session.run
+        return (
+            session.walk,
+            session.serializer,
+            session.distribution_archive,
+            run,
+            repr(run.meta) if run.meta else "",
+            vars(advice),
+            advice.interpreters,
+            vars(interpreter),
+            # A copy that decodes nothing is ten times faster; it is only compared.
+            getattr(os.environ, "_data", os.environ),
+            working_directory(),
+            sys.path,
+            sys.argv,
+            sys.executable,
+            sys.modules.get("__main__"),
+            sys.stdout,
+            sys.stderr,
+            wanted_levels(),
+            held_locks.get(),
+            readers,
+        )
+
+
+_NO_ROUTE: Any = None, None
+
+
+def _copied(condition: Any) -> object:
+    """Return a condition as it is now."""
+    if isinstance(condition, dict):
+        return dict(condition)
+    return list(condition) if isinstance(condition, list) else condition
+
+
+def _flush() -> bool:
+    """Keep the order of what is written, as far as there are streams to flush."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+from ..distribution import get_distribution_archive
 from ..exceptions import BandsawError, SerializationError
 from ..interpreter import Interpreter
 from ..modules import working_directory
+from ..run import get_run
 from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
 from ..serialization.pickle import PickleSerializer
@@ -103,7 +105,7 @@ class ShortRoutes:
             failure = None
             if not isinstance(answer, SessionFrames):
                 try:
-                    session.receive_value(route.read(answer))
+                    session.receive_value(route.read(answer), route.stop)
                 except SerializationError as error:
                     failure = error
             elif modules_of_reader(answer) is None:
@@ -143,7 +145,8 @@ class ShortRoutes:
         ):
             return None
         conditions = tuple(map(_copied, self._conditions(session, interpreter)))
-        route = Route(task, conditions, serializer, observe)
+        stop = session.walk.stop(session.step)
+        route = Route(task, stop, conditions, serializer, observe)
         if len(self._routes) >= ROUTES_KEPT:
             self._routes.clear()
         self._routes[id(task)] = route, interpreter
@@ -151,11 +154,11 @@ class ShortRoutes:
 
     def _conditions(self, session: Session, interpreter: Interpreter) -> Conditions:
         """Return all that the way of a session depends on, but for its arguments."""
-        advice, run = self._advice, session.run
+        advice, configuration, run = self._advice, session.configuration, get_run()
         return (
             session.walk,
-            session.serializer,
-            session.distribution_archive,
+            configuration.serializer,
+            get_distribution_archive(configuration),
             run,
             repr(run.meta) if run.meta else "",
             vars(advice),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
 from operator import attrgetter
+from types import ModuleType
 
 from ..config import ARCHIVE_CONTENTS, Configuration
 from ..exceptions import ConfigurationError
@@ -30,8 +32,9 @@ from .finding import find_unpacked, remember_unpacked, state_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
-    from typing import IO, Iterator
+    from typing import IO, Any, Callable, Iterator
+
+    _LoadedModule = tuple[str, object, Callable[[str], Any], object]
 
 #: A data file of a package that is larger, in bytes, does not travel.
 LARGEST_DATA_FILE = 16 * 1024 * 1024
@@ -465,7 +468,8 @@ class _TemporaryArchive(DistributionArchive):
         self._configuration = configuration
         self._temporary: TemporaryDirectory | None = None
         self._loaded = 0
-        self._own: dict[str, object] = {}
+        self._own: frozenset[str] = frozenset()
+        self._loaded_own: list[_LoadedModule] = []
 
     @property
     def configuration_name(self) -> str | None:
@@ -475,7 +479,8 @@ class _TemporaryArchive(DistributionArchive):
     def _files(self) -> dict[str, str]:
         self._loaded = len(sys.modules)
         own = _own_modules()
-        self._own = {name: _spec_of(name) for name in own}
+        self._own = frozenset(own)
+        self._loaded_own = [_loaded_module(name) for name in own]
         return _files_of(self.modules, own)
 
     def _build(self, files: dict[str, str]) -> None:
@@ -489,20 +494,28 @@ class _TemporaryArchive(DistributionArchive):
         """Whether it holds, or will hold, all that is imported by now, as it is."""
         if self._archive_id is None:
             return True
-        for name, spec in self._own.items():
-            if _spec_of(name) is not spec:
+        loaded = sys.modules.get
+        for name, module, fact, spec in self._loaded_own:
+            if loaded(name) is not module or fact("__spec__") is not spec:
                 return False
         if self._loaded == len(sys.modules):
             return True
-        if not self._own.keys() >= _own_modules().keys():
+        if not self._own >= _own_modules().keys():
             return False
         self._loaded = len(sys.modules)
         return True
 
 
-def _spec_of(name: str) -> object:
-    """Return what a module was loaded by; a reload finds another one."""
-    return attribute_of(sys.modules.get(name), "__spec__")
+def _loaded_module(name: str) -> _LoadedModule:
+    """Return a module, what gives its attributes, and what it was loaded by.
+
+    A reload gives it another specification.
+    """
+    module = sys.modules.get(name)
+    fact: Callable[[str], Any] = functools.partial(attribute_of, module)
+    if type(module) is ModuleType:
+        fact = module.__dict__.get  # Most are plain, and this is faster.
+    return name, module, fact, fact("__spec__")
 
 
 _archives: dict[str, _TemporaryArchive] = {}
@@ -528,6 +541,9 @@ def get_distribution_archive(configuration: Configuration) -> DistributionArchiv
         importable_module_name(configuration.module_name),
         *configuration.listed_modules,
     )
+    archive = _archives.get(configuration.module_name)
+    if archive is not None and archive.modules == modules and archive.is_current:
+        return archive
     with _lock:
         archive = _archives.get(configuration.module_name)
         if archive is None or archive.modules != modules or not archive.is_current:

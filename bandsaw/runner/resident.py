@@ -251,7 +251,7 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
         value = calls.write(outcome)
         if value is not None:
             _flush_output()
-            channel.send(frames.VALUE, None, (value,))
+            channel.send_bare(frames.VALUE, value)
             return
     target = SessionFrames()
     parcels: list[Parcel] = []

@@ -88,6 +88,7 @@ class Route:
 
     Args:
         task: The task whose calls take it.
+        stop: The step in which the recipient stops.
         conditions: What has to be the same for each of them.
         serializer: What writes the arguments.
         observe: Is told what a session tells meanwhile.
@@ -95,6 +96,7 @@ class Route:
     Attributes:
         number: The number.
         task: The task.
+        stop: The step in which the recipient stops.
         conditions: The conditions.
         observe: Is told what a session tells meanwhile.
         specification: What a process has to be that is told the route, `None` as long
@@ -104,12 +106,14 @@ class Route:
     def __init__(
         self,
         task: Task,
+        stop: int,
         conditions: tuple[object, ...],
         serializer: PickleSerializer,
         observe: Callable[[Session, str, dict[str, Any]], None],
     ) -> None:
         self.number = next(_numbers)
         self.task = task
+        self.stop = stop
         self.conditions = conditions
         self.observe = observe
         self.specification: Any = None

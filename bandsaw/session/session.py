@@ -403,9 +403,11 @@ class Session:
         """
         with lock:
             if self._cancellation is None:
-                self._cancelling = tuple(
-                    waiting for waiting in self._cancelling if waiting != callback
-                )
+                if self._cancelling == (callback,):
+                    self._cancelling = ()
+                    return
+                left = [other for other in self._cancelling if other != callback]
+                self._cancelling = tuple(left)
                 return
         self._cancellation.forget(callback)
 
@@ -603,14 +605,15 @@ class Session:
         self._add_attachments(answer)
         self._stand_before(stop + 1)
 
-    def receive_value(self, result: Result) -> None:
+    def receive_value(self, result: Result, step: int) -> None:
         """Take over what another interpreter has made of a session with a short route.
 
         Args:
             result: What the task has come to.
+            step: The step in which the other interpreter has stopped.
         """
         self.result = result
-        self._stand_before(self.walk.stop(self.step) + 1)
+        self._stand_before(step + 1)
 
     def stop_at(self, step: int) -> None:
         """Stand where another interpreter stops, as if the walk had led there.

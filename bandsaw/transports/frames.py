@@ -109,6 +109,7 @@ _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 # How often an end that waits checks if the other one is alive, in seconds.
 _INTERVAL = 0.1
 
+_NO_HEAD: dict[str, Any] = {}
 _NOTHING = memoryview(b"")
 
 
@@ -199,13 +200,10 @@ class Channel:
             TimeoutError: If it does not take the frame in time.
         """
         packed = b"" if head is None else _pack_head(head)
-        size = 0
-        for piece in pieces:
-            size += len(piece)
+        size = sum(map(len, pieces))
         count = 0 if descriptor is None else 1
         header = _HEADER.pack(_MARK, kind, count, len(packed), size)
-        waiting: list[Any] = [header + packed]
-        waiting += [piece for piece in pieces if len(piece)]
+        waiting: list[Any] = [header + packed, *filter(len, pieces)]
         ancillary: Any = ()
         if descriptor is not None:
             ancillary = _ancillary(descriptor)
@@ -217,6 +215,20 @@ class Channel:
             self._send_all(waiting, ancillary, deadline)
         finally:
             self._sending.release()
+
+    def send_bare(self, kind: int, content: Content) -> None:
+        """Send a frame that has only a content.
+
+        Args:
+            kind: What it holds.
+            content: Its content.
+
+        Raises:
+            EOFError: If the other end is gone.
+        """
+        header = _HEADER.pack(_MARK, kind, 0, 0, len(content))
+        with self._sending:
+            self._send_all([header, content], (), None)
 
     def _send_all(
         self, waiting: list[Any], ancillary: Any, deadline: float | None
@@ -254,20 +266,30 @@ class Channel:
             TimeoutError: If it does not come in time.
             ProtocolError: If there is something else than a frame.
         """
-        header = self._take(_HEADER.size, deadline)
-        mark, kind, count, head_size, size = _HEADER.unpack(header)
-        if (
+        received = self._received
+        if len(received) < _HEADER.size:
+            received = self._gather(_HEADER.size, deadline)
+        mark, kind, count, head_size, size = _HEADER.unpack_from(received)
+        if kind in _BARE and mark == _MARK and not count and not head_size:
+            if len(received) == _HEADER.size + size:
+                # Nothing else is to come, so this is all that most calls take.
+                self._received = _NOTHING
+                content = received[_HEADER.size :]
+                return (kind, _NO_HEAD, content, None)  # type: ignore[return-value]
+        elif (
             mark != _MARK
             or not HANDSHAKE <= kind <= EXIT
             or count > 1
             or head_size > _LARGEST_HEAD
-            or (kind in _BARE and (count or head_size))
+            or kind in _BARE
         ):
+            header = received[: _HEADER.size]
             raise ProtocolError(
                 "The channel between two interpreters holds something else than their "
                 f"frames, beginning with {bytes(header)!r}. Something has written into "
                 "a descriptor that it did not open."
             )
+        self._take(_HEADER.size, deadline)
         head = self._take_head(head_size, deadline) if head_size else {}
         content = self._take(size, deadline)
         if count and not self._descriptors:

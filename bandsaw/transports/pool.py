@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import allocate_lock
+from collections import deque
 
 from ..exceptions import InterpreterError
-from ..runtime.fork import call_in_child
+from ..runtime.fork import Lock, call_in_child
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
 from .frames import Parcel
@@ -14,11 +15,17 @@ from .worker import ProcessSpecification, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..session import Session
     from ..session.route import Route
 
 # How often a job that waits for a process checks if it was cancelled, in seconds.
 _INTERVAL = 0.1
+
+
+# What certainly fits into the socket of a process that waits.
+_LARGEST_SENT_BY_OTHERS = 1 << 14
 
 
 class PoolTransport(Transport):
@@ -42,8 +49,9 @@ class PoolTransport(Transport):
         self._workers = workers
         self._tasks_per_worker = tasks_per_worker
         self._idle_timeout = idle_timeout
-        self._changed = threading.Condition()
+        self._lock = Lock()
         self._idle: list[Worker] = []
+        self._waiting: deque[_Turn] = deque()
         self._count = 0
         self._specification: ProcessSpecification | None = None
         call_in_child(self._forget)
@@ -59,7 +67,7 @@ class PoolTransport(Transport):
         with Parcel(form) as parcel:
             del form
             while True:
-                worker = self._take(job.session, specification)
+                worker = self._take(_Turn(job.session, specification))
                 if worker is None:
                     worker = self._start(job, specification)
                 is_new = not worker.jobs
@@ -98,20 +106,25 @@ class PoolTransport(Transport):
         Raises:
             InterpreterError: If there is no answer.
         """
-        worker = self._take(session, route.specification)
+        turn = _Turn(session, route.specification, route, content)
+        worker = self._take(turn)
         if worker is None:
             self._give_up_place()
             return None
-        if route.number not in worker.routes:
-            self._put_back(worker)
-            return None
+        if not turn.has_begun:
+            if route.number not in worker.routes:
+                self._put_back(worker)
+                return None
+            try:
+                worker.claim(session)
+            except InterpreterError:
+                self._put_back(worker)
+                raise
         try:
-            worker.claim(session)
-        except InterpreterError:
-            self._put_back(worker)
-            raise
-        try:
-            answer = worker.call(session, route, content)
+            if turn.has_begun:
+                answer = worker.finish(session, route)
+            else:
+                answer = worker.call(session, route, content)
         except ProcessExited:
             self._give_up_place()
             return None
@@ -128,25 +141,44 @@ class PoolTransport(Transport):
             self._specification = specification
         return self._specification
 
-    def _take(
-        self, session: Session, specification: ProcessSpecification
-    ) -> Worker | None:
+    def _take(self, turn: _Turn) -> Worker | None:
         """Take a process, or the place of one that is to be started."""
-        with self._changed:
-            while True:
-                if session.notice_interrupt():
-                    raise InterpreterError("The call was cancelled.")
-                worker = self._take_idle(specification)
-                if worker is not None:
-                    return worker
-                if self._count == self._workers and self._idle:
-                    # Those that are left are of no use for this job.
-                    self._idle.pop(0).retire()
-                    self._count -= 1
-                if self._count < self._workers:
-                    self._count += 1
-                    return None
-                self._changed.wait(_INTERVAL)
+        with self._lock:
+            worker = self._take_idle(turn.specification)
+            if worker is not None:
+                return worker
+            if self._idle and self._count == self._workers:
+                # Those that are left are of no use for this job.
+                self._idle.pop(0).retire()
+                return None
+            if self._count < self._workers:
+                self._count += 1
+                return None
+            self._waiting.append(turn.queue())
+        try:
+            turn.wait()
+        except BaseException:
+            self._give_up_turn(turn)
+            raise
+        worker = turn.worker
+        if worker is not None and worker.specification != turn.specification:
+            worker.retire()
+            return None
+        return worker
+
+    def _give_up_turn(self, turn: _Turn) -> None:
+        with self._lock:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                return
+        worker = turn.worker_after_all()
+        if worker is None:
+            self._give_up_place()
+        elif turn.has_begun:
+            worker.end()
+            self._give_up_place()
+        else:
+            self._put_back(worker)
 
     def _start(self, job: Job, specification: ProcessSpecification) -> Worker:
         try:
@@ -157,9 +189,12 @@ class PoolTransport(Transport):
 
     def _take_idle(self, specification: ProcessSpecification) -> Worker | None:
         """Take the process that was used last, if there is one."""
-        for worker in self._idle[::-1]:
-            if worker.specification == specification:
-                self._idle.remove(worker)
+        idle = self._idle
+        for place in range(len(idle) - 1, -1, -1):
+            worker = idle[place]
+            known = worker.specification
+            if known is specification or known == specification:
+                del idle[place]
                 if worker.is_alive():
                     return worker
                 self._count -= 1
@@ -171,24 +206,105 @@ class PoolTransport(Transport):
             worker.retire()
             self._give_up_place()
             return
-        with self._changed:
-            self._idle.append(worker)
-            self._changed.notify()
+        with self._lock:
+            if not self._waiting:
+                self._idle.append(worker)
+                return
+            turn = self._waiting.popleft()
+        turn.come(worker)
 
     def _give_up_place(self) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify()
+        with self._lock:
+            if not self._waiting:
+                self._count -= 1
+                return
+            turn = self._waiting.popleft()
+        turn.come(None)
 
     def close(self) -> None:
         """Let the processes that are idle end."""
-        with self._changed:
+        with self._lock:
             idle, self._idle = self._idle, []
             self._count -= len(idle)
         for worker in idle:
             worker.retire()
 
     def _forget(self) -> None:
-        self._changed = threading.Condition()
         self._idle = []
+        self._waiting.clear()
         self._count = 0
+
+
+class _Turn:
+    """The turn of a session to have a process.
+
+    Args:
+        session: The session.
+        specification: What the process has to be.
+        route: The route that it takes, if it takes one.
+        content: What is sent then.
+
+    Attributes:
+        worker: The process, `None` if it has the place of one that is to be started.
+        has_begun: Whether the process has begun already.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        specification: ProcessSpecification,
+        route: Route | None = None,
+        content: bytes = b"",
+    ) -> None:
+        self.specification = specification
+        self.worker: Worker | None = None
+        self.has_begun = False
+        self._session = session
+        self._route = route
+        self._content = content
+        self._has_come = False
+        self._coming: Any = None
+
+    def wait(self) -> None:
+        """Wait until it has come.
+
+        Raises:
+            InterpreterError: If the session is cancelled.
+        """
+        while not self._coming.acquire(True, _INTERVAL):
+            if self._session.notice_interrupt():
+                raise InterpreterError("The call was cancelled.")
+
+    def queue(self) -> _Turn:
+        """Be about to wait."""
+        self._coming = allocate_lock()
+        self._coming.acquire()
+        return self
+
+    def come(self, worker: Worker | None) -> None:
+        """Let the session have its turn.
+
+        The process need not stand idle until the thread of the session has woken up.
+
+        Args:
+            worker: The process, `None` for the place of one.
+        """
+        self.worker = worker
+        try:
+            if (
+                worker is not None
+                and self._route is not None
+                and self._route.number in worker.routes
+                and worker.specification is self.specification
+                and len(self._content) <= _LARGEST_SENT_BY_OTHERS
+            ):
+                self.has_begun = worker.begin(self._session, self._content)
+        finally:
+            self._has_come = True
+            self._coming.release()
+
+    def worker_after_all(self) -> Worker | None:
+        """Return the process when another thread lets the turn come."""
+        if not self._has_come:
+            self._coming.acquire()
+        return self.worker

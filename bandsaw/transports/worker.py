@@ -174,6 +174,8 @@ class Worker:
         self._is_leaving = False
         self._lock = Lock()
         self._session: Session | None = None
+        # Whether the process may have begun with what it was sent last
+        self._is_sent = False
         self.routes = Routes()
         # What the process was last told of the log records that are wanted here
         self._levels: dict[str, int] | None = None
@@ -348,11 +350,45 @@ class Worker:
             ProcessExited: If the process has ended before it took the call.
             InterpreterError: If there is no answer. The process is gone then.
         """
-        frame = self._exchange(
-            session,
-            partial(self._channel.send, frames.CALL, None, (content,), None),
-            partial(route.observe, session),
-        )
+        self._send_call(content)
+        return self.finish(session, route)
+
+    def begin(self, session: Session, content: bytes) -> bool:
+        """Claim the process for a session and send its call, in any thread.
+
+        Args:
+            session: The session.
+            content: What `Route.pack` gave.
+
+        Returns:
+            Whether `finish` has to follow; not if the session is cancelled.
+        """
+        try:
+            self.claim(session)
+        except InterpreterError:
+            return False
+        self._send_call(content)
+        return True
+
+    def _send_call(self, content: bytes) -> None:
+        self._is_sent = False
+        try:
+            self._channel.send_bare(frames.CALL, content)
+            self._is_sent = True
+        except EOFError:
+            pass  # It may have exited before, and said so.
+        except BaseException:
+            self.end()  # It may have begun.
+            raise
+
+    def finish(self, session: Session, route: Route) -> SessionFrames | memoryview:
+        """Wait for the answer to a call that was sent; see `call`.
+
+        Args:
+            session: The session, for which the process was claimed.
+            route: The route.
+        """
+        frame = self._exchange(session, None, partial(route.observe, session))
         return frame[2] if frame[0] == frames.VALUE else self._opened(frame)
 
     def _opened(self, frame: Frame) -> SessionFrames:
@@ -370,7 +406,7 @@ class Worker:
     def _exchange(
         self,
         session: Session,
-        send: Callable[[float | None], None],
+        send: Callable[[float | None], None] | None,
         observe: Callable[[str, dict[str, Any]], None] | None,
         job: Job | None = None,
         meanwhile: Callable[[], None] | None = None,
@@ -379,14 +415,13 @@ class Worker:
 
         Args:
             session: The session that is continued.
-            send: Sends it, until a deadline.
+            send: Sends it, until a deadline; `None` if it was sent.
             observe: Is told what the session tells meanwhile.
             job: The limits of a session that has some.
             meanwhile: Is called once, should the answer take its time.
         """
         cancel = partial(self._cancel, session)
         session.call_when_cancelled(cancel)
-        is_sent = False
         try:
             if not self._is_ready:
                 self._await_handshake()
@@ -394,33 +429,34 @@ class Worker:
             deadline = None
             if job is not None and job.timeout is not None:
                 deadline = time.monotonic() + job.timeout
-            try:
-                send(deadline)
-                is_sent = True
-            except EOFError:
-                pass  # It may have exited before, and said so.
+            if send is not None:
+                self._is_sent = False
+                try:
+                    send(deadline)
+                    self._is_sent = True
+                except EOFError:
+                    pass  # It may have exited before, and said so.
             # The child maps the file by now, or will never.
             return self._await_answer(observe, deadline, job is None)
         except BaseException as error:
-            self._fail(error, is_sent, job)
+            self._fail(error, job)
             raise
         finally:
             session.forget_when_cancelled(cancel)
             with self._lock:
                 self._session = None
 
-    def _fail(self, error: BaseException, is_sent: bool, job: Job | None) -> None:
+    def _fail(self, error: BaseException, job: Job | None) -> None:
         """End the process, and say what its end means for who waits for its answer.
 
         Args:
             error: What was raised while it was awaited.
-            is_sent: Whether the process may have begun.
             job: The limits of the session, if it has some.
         """
         try:
             if isinstance(error, EOFError):
                 death = self._death(job)
-                if is_sent and not isinstance(error, frames.Unread):
+                if self._is_sent and not isinstance(error, frames.Unread):
                     raise death from None
                 raise ProcessExited(death) from None
             if job is not None and type(error) is TimeoutError:

@@ -80,7 +80,7 @@ def test_frames_arrive_as_they_were_sent(
         for kind, head, pieces in sent:
             received = there.receive()
             assert received[0] == kind
-            assert received[1] == head
+            assert received[1] == (head or {})
             assert bytes(received[2]) == b"".join(pieces)
             assert received[3] is None
     finally:

@@ -71,6 +71,13 @@ ROWS = [
         _over("executor", "warm", "executor", "loky", "execnet"),
     ),
     Row(
+        "shared-calls",
+        "1000 calls of 8 threads in 2 resident processes, over ProcessPoolExecutor",
+        "",
+        1,
+        _over("executor", "shared"),
+    ),
+    Row(
         "fresh-call",
         "call in a fresh process, not started ahead, over a bare interpreter",
         "",

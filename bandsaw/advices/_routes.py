@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     Conditions = tuple[object, ...]
 
 # What a subclass may have overridden, so that each session has to be asked for anew.
-_ASKED = (
-    "interpreter_for",
-    "transport_for",
-    "settings_for",
-    "timeout_for",
-    "memory_limit_for",
-    "output_for",
+_ASKED = frozenset(
+    (
+        "interpreter_for",
+        "transport_for",
+        "settings_for",
+        "timeout_for",
+        "memory_limit_for",
+        "output_for",
+    )
 )
 
 _AS_A_WHOLE = False, None
@@ -65,10 +67,7 @@ class ShortRoutes:
             kind: The class.
         """
         own = type(advice)
-        return not any(
-            getattr(own, name) is not getattr(kind, name) or name in vars(advice)
-            for name in _ASKED
-        )
+        return all(getattr(own, name) is getattr(kind, name) for name in _ASKED)
 
     def move(self, session: Session) -> tuple[bool, Exception | None]:
         """Move a session that may take a short route.
@@ -127,6 +126,8 @@ class ShortRoutes:
         ):
             return None
         advice = self._advice
+        if not _ASKED.isdisjoint(vars(advice)):
+            return None
         try:
             interpreter = advice.interpreter_for(session)
             if (

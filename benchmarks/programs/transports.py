@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Callable, Dict
 
 from timing import compare, summary
@@ -27,6 +27,7 @@ from transports_tasks import (
     same_ahead,
     same_fresh,
     same_resident,
+    same_shared,
     size_of,
     size_of_resident,
 )
@@ -36,6 +37,8 @@ from bandsaw.transports import worker
 SHARED_MEMORY = "/dev/shm"
 MEGABYTE = 1_000_000
 CALLS_IN_A_ROW = 100
+CALLS_OF_THREADS = 1000
+THREADS = 8
 SIZE = int(os.environ.get("ARRAY_SIZE", 100 * MEGABYTE))
 
 Functions = Dict[str, Callable[[Any], Any]]
@@ -109,6 +112,19 @@ def warm(seconds: float, peers: list[str]) -> Any:
 
     rows = {name: in_a_row(function) for name, function in functions.items()}
     return compare(rows, 1, seconds)
+
+
+def shared(seconds: float, peers: list[str]) -> Any:
+    """Measures all calls that threads make, over as many that are submitted at once."""
+    with ProcessPoolExecutor(2) as executor, ThreadPoolExecutor(THREADS) as threads:
+        functions: Functions = {
+            "bandsaw": lambda count: list(threads.map(same_shared, range(count))),
+            "executor": lambda count: [
+                future.result()
+                for future in [executor.submit(same, n) for n in range(count)]
+            ],
+        }
+        return compare(functions, CALLS_OF_THREADS, seconds)
 
 
 def fresh(seconds: float, peers: list[str]) -> Any:

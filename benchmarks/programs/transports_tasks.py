@@ -31,6 +31,11 @@ def same_resident(x):
     return x
 
 
+@task("shared")
+def same_shared(x):
+    return x
+
+
 @task("fresh")
 def same_fresh(x):
     return x

@@ -15,13 +15,24 @@ CONFIG = """
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
 
+class Asked(SubprocessAdvice):
+    # It is asked about each session, so each is moved as a whole.
+    def timeout_for(self, session):
+        return super().timeout_for(session)
+
 configuration = bandsaw.Configuration()
-configuration.add_advice_chain(SubprocessAdvice(workers={workers}{more}))
+configuration.add_advice_chain({advice}(workers={workers}{more}))
 """
 
+# What test_routes.py asserts of them: of a task, only the first session is moved as a
+# whole, or each is.
+ADVICES = pytest.mark.parametrize("advice", ["SubprocessAdvice", "Asked"])
 
-def config(workers: int = 1, more: str = "") -> str:
-    return CONFIG.format(workers=workers, more=more)
+
+def config(
+    workers: int = 1, more: str = "", *, advice: str = "SubprocessAdvice"
+) -> str:
+    return CONFIG.format(workers=workers, more=more, advice=advice)
 
 
 PID = """
@@ -31,7 +42,10 @@ def pid(*ignored):
 """
 
 
-def test_one_process_continues_one_session_after_the_other(workflow: Workflow) -> None:
+@ADVICES
+def test_one_process_continues_one_session_after_the_other(
+    workflow: Workflow, advice: str
+) -> None:
     output = workflow.output(
         HEAD
         + PID
@@ -39,13 +53,16 @@ def test_one_process_continues_one_session_after_the_other(workflow: Workflow) -
 if __name__ == "__main__":
     print(len({pid(n) for n in range(10)}), pid() != os.getpid())
 """,
-        config=config(),
+        config=config(advice=advice),
     )
     assert output == "1 True\n"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8, 32])
-def test_threads_share_the_processes(workflow: Workflow, threads: int) -> None:
+@ADVICES
+def test_threads_share_the_processes(
+    workflow: Workflow, advice: str, threads: int
+) -> None:
     output = workflow.output(
         HEAD
         + f"""
@@ -61,12 +78,13 @@ if __name__ == "__main__":
     print([x for _, x in results] == list(range(64)))
     print(1 <= len({{pid for pid, _ in results}}) <= 2)
 """,
-        config=config(2),
+        config=config(2, advice=advice),
     )
     assert output == "True\nTrue\n"
 
 
-def test_a_process_ends_after_so_many_sessions(workflow: Workflow) -> None:
+@ADVICES
+def test_a_process_ends_after_so_many_sessions(workflow: Workflow, advice: str) -> None:
     output = workflow.output(
         HEAD
         + PID
@@ -75,13 +93,15 @@ if __name__ == "__main__":
     pids = [pid() for _ in range(7)]
     print([pids.count(one) for one in dict.fromkeys(pids)])
 """,
-        config=config(more=", tasks_per_worker=3"),
+        config=config(more=", tasks_per_worker=3", advice=advice),
     )
     assert output == "[3, 3, 1]\n"
 
 
+@ADVICES
 def test_a_process_that_is_idle_ends_and_the_next_call_has_another(
     workflow: Workflow,
+    advice: str,
 ) -> None:
     output = workflow.output(
         HEAD
@@ -98,13 +118,15 @@ if __name__ == "__main__":
         time.sleep(0.02)
     print(pid() != first)
 """,
-        config=config(more=", idle_timeout=0.2"),
+        config=config(more=", idle_timeout=0.2", advice=advice),
     )
     assert output == "True\n"
 
 
+@ADVICES
 def test_calls_work_while_processes_go_because_they_are_idle(
     workflow: Workflow,
+    advice: str,
 ) -> None:
     output = workflow.output(
         HEAD
@@ -120,12 +142,13 @@ if __name__ == "__main__":
         time.sleep(rest.uniform(0, 0.04))
     print("all answered")
 """,
-        config=config(more=", idle_timeout=0.02"),
+        config=config(more=", idle_timeout=0.02", advice=advice),
     )
     assert output == "all answered\n"
 
 
-def test_a_process_that_was_killed_is_replaced(workflow: Workflow) -> None:
+@ADVICES
+def test_a_process_that_was_killed_is_replaced(workflow: Workflow, advice: str) -> None:
     output = workflow.output(
         HEAD
         + PID
@@ -138,7 +161,7 @@ if __name__ == "__main__":
     os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
     print(pid() != first)
 """,
-        config=config(),
+        config=config(advice=advice),
     )
     assert output == "True\n"
 
@@ -153,8 +176,9 @@ if __name__ == "__main__":
         'advice.interpreter.set_environment(NEW="value")',
     ],
 )
+@ADVICES
 def test_what_this_process_changes_a_new_process_finds(
-    workflow: Workflow, change: str
+    workflow: Workflow, advice: str, change: str
 ) -> None:
     output = workflow.output(
         HEAD
@@ -171,20 +195,26 @@ if __name__ == "__main__":
     after = state()
     print(before[-1] != after[-1], before[:2] != after[:2], after == state())
 """,
-        config=config(),
+        config=config(advice=advice),
     )
     assert output == "True True True\n"
 
 
+@ADVICES
 def test_the_hundredth_session_finds_what_the_first_has_found(
     workflow: Workflow,
+    advice: str,
 ) -> None:
-    output = workflow.output(read_script("hundredth_session.py"), config=config())
+    output = workflow.output(
+        read_script("hundredth_session.py"), config=config(advice=advice)
+    )
     assert output == "True\n"
 
 
+@ADVICES
 def test_a_task_that_changes_its_process_changes_it_for_the_next(
     workflow: Workflow,
+    advice: str,
 ) -> None:
     output = workflow.output(
         HEAD
@@ -197,12 +227,15 @@ def count():
 if __name__ == "__main__":
     print(count(), count(), os.environ.get("COUNT"))
 """,
-        config=config(),
+        config=config(advice=advice),
     )
     assert output == "1 2 None\n"
 
 
-def test_tasks_choose_an_interpreter_by_its_name(workflow: Workflow) -> None:
+@ADVICES
+def test_tasks_choose_an_interpreter_by_its_name(
+    workflow: Workflow, advice: str
+) -> None:
     output = workflow.output(
         HEAD
         + """
@@ -222,7 +255,7 @@ if __name__ == "__main__":
     print(default()[0], other()[0], default() == default(), other() == other())
     print(text_of(unknown))
 """,
-        config=config(2)
+        config=config(2, advice=advice)
         + """
 advice = configuration.get_advice_chain("default")[0]
 interpreter = bandsaw.Interpreter().set_environment(WHICH="the other one")
@@ -236,7 +269,10 @@ advice.add_interpreter(interpreter, "other")
     )
 
 
-def test_a_forked_process_has_processes_of_its_own(workflow: Workflow) -> None:
+@ADVICES
+def test_a_forked_process_has_processes_of_its_own(
+    workflow: Workflow, advice: str
+) -> None:
     output = workflow.output(
         HEAD
         + PID
@@ -249,18 +285,20 @@ if __name__ == "__main__":
     print(os.waitpid(child, 0)[1])
     print(pid() == mine)
 """,
-        config=config(),
+        config=config(advice=advice),
     )
     assert output == "0\nTrue\n"
 
 
+@ADVICES
 def test_a_forked_process_that_goes_on_does_not_keep_a_process_alive(
     workflow: Workflow,
+    advice: str,
     tmp_path: Path,
 ) -> None:
     output = workflow.output(
         read_script("forked_beside_a_pool.py"),
-        config=config(),
+        config=config(advice=advice),
         environment={"TMPDIR": str(tmp_path)},
     )
     assert output == "ended\n"
@@ -312,18 +350,22 @@ configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 
 
 @pytest.mark.parametrize("calls", [300, pytest.param(10_000, marks=pytest.mark.stress)])
+@ADVICES
 def test_no_call_is_lost_or_wrong_when_processes_are_killed(
-    workflow: Workflow, calls: int
+    workflow: Workflow, advice: str, calls: int
 ) -> None:
     script = read_script("killing_a_pool.py")
-    output = workflow.output(script, str(calls), config=config(4), timeout=1200)
+    output = workflow.output(
+        script, str(calls), config=config(4, advice=advice), timeout=1200
+    )
     assert output == "0\nTrue\n"
 
 
 @pytest.mark.parametrize(
     "calls", [1000, pytest.param(10_000, marks=pytest.mark.stress)]
 )
-def test_neither_end_grows(workflow: Workflow, calls: int) -> None:
+@ADVICES
+def test_neither_end_grows(workflow: Workflow, advice: str, calls: int) -> None:
     output = workflow.output(
         HEAD
         + f"""
@@ -347,7 +389,7 @@ if __name__ == "__main__":
     unit = 1024 if sys.platform == "darwin" else 1
     print(peak() - here < 4000 * unit, later - there < 4000 * unit)
 """,
-        config=config(),
+        config=config(advice=advice),
         timeout=1200,
     )
     assert output == "True True\n"

@@ -40,21 +40,26 @@ class ProcessTransport(Transport):
 
     def run(self, job: Job) -> SessionFrames:
         """Have a job done by a process that has done none before."""
-        form = SessionFrames()
-        job.save_to(form)
         specification = ProcessSpecification(job)
-        with Parcel(form) as parcel:
+        spare = self._take_spare(specification)
+        # One that is new starts while the session is saved.
+        worker = self._start(job, specification) if spare is None else spare
+        try:
+            form = SessionFrames()
+            job.save_to(form)
+            parcel = Parcel(form)
+        except BaseException:
+            self._keep(worker)
+            raise
+        with parcel:
             del form
-            spare = self._take_spare(specification)
             if spare is not None:
                 try:
                     return self._run(spare, job, parcel, specification)
-                except ProcessExited:
-                    pass  # No process has begun with the job.
+                except ProcessExited:  # No process has begun with the job.
+                    worker = self._start(job, specification)
             try:
-                return self._run(
-                    self._start(job, specification), job, parcel, specification
-                )
+                return self._run(worker, job, parcel, specification)
             except ProcessExited as left:
                 raise left.death from None
 
@@ -104,8 +109,14 @@ class ProcessTransport(Transport):
         except (InterpreterStartError, OSError):
             return  # The next call tries it again, and says why.
         spare.prepare(job)
-        with self._lock:
-            superfluous, self._spare = self._spare, spare
+        self._keep(spare)
+
+    def _keep(self, worker: Worker) -> None:
+        """Keep a process that has not worked for the next job, if that is wanted."""
+        superfluous: Worker | None = worker
+        if self._starts_ahead:
+            with self._lock:
+                superfluous, self._spare = self._spare, worker
         if superfluous is not None:
             superfluous.kill()
 

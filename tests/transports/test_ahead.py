@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflows import HEAD, MOVING_WITHOUT_SPARE, Workflow
+from tests.workflows import HEAD, MOVING, MOVING_WITHOUT_SPARE, Workflow
 
 # Waits until the process that was started ahead has imported the script.
 AHEAD = (
@@ -117,6 +117,61 @@ if __name__ == "__main__":
 """
     )
     assert output == "42\nanother one\n"
+
+
+VALUES = """
+class Value:
+    def __init__(self, is_movable):
+        self.is_movable = is_movable
+
+    def __reduce__(self):
+        if not self.is_movable:
+            raise TypeError("not movable")
+        # What runs here is the saving of the session.
+        print(len(worker._workers))
+        return int, ()
+
+@bandsaw.task
+def pid_with(value):
+    return os.getpid()
+"""
+
+
+def test_a_process_starts_while_the_session_is_saved(workflow: Workflow) -> None:
+    output = workflow.output(
+        AHEAD
+        + VALUES
+        + """
+if __name__ == "__main__":
+    print(pid_with(Value(True)) in pids_that_import())
+""",
+        config=MOVING_WITHOUT_SPARE,
+    )
+    assert output == "1\nTrue\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "left"), [(MOVING, 1), (MOVING_WITHOUT_SPARE, 0)], ids=["kept", "ended"]
+)
+def test_the_process_of_a_session_that_cannot_be_saved_is_for_the_next(
+    workflow: Workflow, config: str, left: int
+) -> None:
+    output = workflow.output(
+        AHEAD
+        + VALUES
+        + """
+if __name__ == "__main__":
+    try:
+        pid_with(Value(False))
+    except bandsaw.exceptions.SerializationError:
+        print("not saved")
+    waiting = [one._process.pid for one in worker._workers]
+    print(len(waiting))
+    print([pid()] == waiting)
+""",
+        config=config,
+    )
+    assert output == f"not saved\n{left}\n{bool(left)}\n"
 
 
 def test_it_can_be_switched_off(workflow: Workflow) -> None:

@@ -185,10 +185,15 @@ class Configuration:
         """
         from pathlib import Path
 
+        return Path(self.temporary_path)
+
+    @property
+    def temporary_path(self) -> str:
+        """The path of `temporary_directory`, as text."""
         with _state.lock:
             parent = temporary.parent_directory_for(self._directory)
             if self._directory is not None and parent is None:
-                return Path(_existing_directory(self._directory))
+                return _existing_directory(self._directory)
             made = self._made_directory
             if (
                 made is None
@@ -198,7 +203,7 @@ class Configuration:
             ):
                 made = self._made_directory = TemporaryDirectory(parent)
                 self._process = os.getpid()
-            return Path(made.path)
+            return made.path
 
     def set_temp_directory(self, directory: str | Path) -> Configuration:
         """Set the directory for temporary files.

@@ -484,7 +484,7 @@ class _TemporaryArchive(DistributionArchive):
         return _files_of(self.modules, own)
 
     def _build(self, files: dict[str, str]) -> None:
-        parent = str(self._configuration.temporary_directory)
+        parent = self._configuration.temporary_path
         self._temporary = TemporaryDirectory(parent, "distribution-")
         self._path = os.path.join(self._temporary.path, "archive.pyz")
         super()._build(files)

@@ -75,18 +75,16 @@ class TemporaryDirectory:
     """
 
     def __init__(self, parent: str | None = None, kind: str = "") -> None:
-        from tempfile import gettempdir, mkdtemp
-
-        parent = os.path.abspath(parent or gettempdir())
+        parent = os.path.abspath(parent or _system_directory())
         self._process = os.getpid()
         if _is_removed_with_another(parent):
-            self.path = mkdtemp(prefix=kind or _PREFIX, dir=parent)
+            self.path = _make_new(parent, kind or _PREFIX)
             _state.directories[self.path] = None
         else:
             if parent not in _state.places:
                 _state.places.add(parent)
                 _remove_left(parent)
-            self.path = mkdtemp(prefix=_PREFIX + kind, dir=parent)
+            self.path = _make_new(parent, _PREFIX + kind)
             _state.directories[self.path] = _hold(self.path)
         call_at_exit(_remove_all, priority=-100)
 
@@ -194,6 +192,39 @@ def open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def _system_directory() -> str:
+    """Return the system's directory for temporary files."""
+    # The module `tempfile` takes long to import. It tries the same ones first, and
+    # knows others if they cannot be used. What it has chosen once stays.
+    if "tempfile" not in sys.modules:
+        named = map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))
+        directory = next(filter(None, named), "/tmp")
+        if _is_usable(directory):
+            return directory
+    from tempfile import gettempdir
+
+    return gettempdir()
+
+
+def _is_usable(directory: str) -> bool:
+    try:
+        is_full = not os.statvfs(os.path.join(directory, "")).f_bavail
+    except OSError:
+        return False
+    return not is_full and os.access(directory, os.W_OK | os.X_OK)
+
+
+def _make_new(parent: str, prefix: str) -> str:
+    """Make a directory with a name that cannot be foreseen."""
+    while True:
+        path = os.path.join(parent, prefix + os.urandom(5).hex())
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            continue
+        return path
+
+
 def _is_of_a_pool() -> bool:
     """Tell if `multiprocessing` has started this process, which ends with its parent.
 
@@ -272,6 +303,15 @@ def _remove_left(place: str) -> None:
 
 
 def _remove_tree(path: str) -> None:
+    try:
+        # Most hold nothing else, and the module `shutil` takes long to import.
+        if set(os.listdir(path)) <= {_LOCK}:
+            if os.path.lexists(lock := os.path.join(path, _LOCK)):
+                os.unlink(lock)
+            os.rmdir(path)
+            return
+    except OSError:
+        pass  # Perhaps something was put there just now.
     import shutil
 
     shutil.rmtree(path, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ..modules import importable_module_name
 from ..runtime.temporary import open_private
@@ -12,6 +11,7 @@ from ..session.zip_form import SessionFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import IO, Any, Callable
 
     from ..interpreter import Interpreter
@@ -109,14 +109,17 @@ class Job:
     @property
     def parent_directory(self) -> str:
         """The directory in which to make directories for the job."""
-        configured = self.session.configuration.temporary_directory
-        return str(self.settings.directory or configured)
+        directory = self.settings.directory
+        if directory is None:
+            return self.session.configuration.temporary_path
+        return str(directory)
 
     @property
     def directory(self) -> Path:
         """A private directory of this job on this machine."""
         if self._directory is None:
             import tempfile
+            from pathlib import Path
 
             parent = self.parent_directory
             os.makedirs(parent, exist_ok=True)

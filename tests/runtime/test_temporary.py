@@ -13,7 +13,7 @@ import pytest
 
 from bandsaw.runtime.temporary import TemporaryDirectory
 from tests.waiting import wait_until
-from tests.workflows import MOVING, Workflow, read_script
+from tests.workflows import MOVING, UNMEASURED, Workflow, read_script
 
 MAKES = """
 import os, sys
@@ -184,3 +184,42 @@ def test_what_a_killed_process_of_a_pool_leaves_is_removed_at_the_end(
 
     # conftest looks for what is left.
     assert workflow.run(script, method).stdout == "True\n"
+
+
+WHERE = """
+import os, sys
+from bandsaw.runtime.temporary import TemporaryDirectory
+
+directory = TemporaryDirectory()
+place = os.path.dirname(directory.path)
+directory.remove()
+print(os.path.exists(directory.path), *(m in sys.modules for m in ("tempfile", "shutil")))
+import tempfile
+print(place == tempfile.gettempdir(), place)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_quick"),
+    [
+        ({"TMPDIR": "{}/first", "TMP": "{}/second"}, True),
+        ({"TMPDIR": "", "TMP": "{}/second"}, True),
+        ({"TMPDIR": "{}/missing", "TMP": "{}/second"}, False),
+        ({"TMPDIR": "{}/file", "TEMP": "{}/first"}, False),
+    ],
+)
+def test_a_directory_is_made_where_python_makes_them(
+    workflow: Workflow, tmp_path: Path, variables: dict[str, str], is_quick: bool
+) -> None:
+    for name in "first", "second":
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch(0o700)
+
+    environment = {name: text.format(tmp_path) for name, text in variables.items()}
+    environment.update(UNMEASURED)
+    output = workflow.python("-c", WHERE, environment=environment).stdout.split()
+
+    assert output[:1] + output[3:4] == ["False", "True"]
+    # What takes long to import is imported when it is needed.
+    assert not is_quick or output[1:3] == ["False", "False"]
+    assert Path(output[4]).parent == tmp_path

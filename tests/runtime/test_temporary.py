@@ -193,7 +193,8 @@ from bandsaw.runtime.temporary import TemporaryDirectory
 directory = TemporaryDirectory()
 place = os.path.dirname(directory.path)
 directory.remove()
-print(os.path.exists(directory.path), *(m in sys.modules for m in ("tempfile", "shutil")))
+print(os.path.exists(directory.path))
+print("tempfile" in sys.modules, "shutil" in sys.modules)
 import tempfile
 print(place == tempfile.gettempdir(), place)
 """

@@ -44,6 +44,8 @@ def in_the_main_thread():
 
 def in_a_thread_of_an_executor():
     with ThreadPoolExecutor(1) as executor:
+        # A thread that is still being started when Ctrl-C comes is not waited for.
+        executor.submit(int).result()
         executor.submit(compute, 1).result()
 
 def in_a_coroutine():

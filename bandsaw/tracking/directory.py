@@ -32,6 +32,9 @@ _EARLIER_ATTACHMENTS = "earlier-success-attachments"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
+# No file with what is tracked of a result is as large, in bytes.
+_LARGEST_RESULT = 16 * 1024 * 1024
+
 _COPY_SIZE = 1024 * 1024
 _MOST_NEW = 1_000
 
@@ -237,10 +240,11 @@ class _Place:
 def _is_failure(path: str) -> bool:
     try:
         with open(os.open(path, _READ), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_RESULT:
                 return False
             return "exception" in json.load(stream)["result"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

@@ -27,8 +27,9 @@ from bandsaw.exceptions import (
     SerializationError,
 )
 from bandsaw.serialization import JsonSerializer
-from bandsaw.session import Session
+from bandsaw.session import Ids, Session
 from bandsaw.stores.entries import Entry, has_footer, pack
+from bandsaw.tracking.filesystem import FileSystemBackend
 from bandsaw.transports import frames
 from tests.stored import with_json, with_pickle
 from tests.transports.test_frames import make_ends
@@ -228,3 +229,40 @@ def test_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = os.listdir(tmp_path / "home" / "archives")
     assert [name for name in left if name.startswith(".unpacking-")] == []
     assert sorted(os.listdir(tmp_path)) == ["archive.pyz", "home"]
+
+
+@pytest.fixture(name="tracked")
+def _tracked(tmp_path: Path) -> Path:
+    """The file of a tracked result, which the next execution reads."""
+    backend = FileSystemBackend(tmp_path)
+    backend.track_session(IDS, {})
+    failure = {"exception": "ValueError", "message": "no", "traceback": ["a", "b"]}
+    backend.track_result(IDS, {"result": failure})
+    (path,) = tmp_path.glob("tasks/*/*/*/result-info.json")
+    return path
+
+
+IDS = Ids("task", "execution", "run")
+
+
+def test_a_tracked_result(tracked: Path) -> None:
+    content = tracked.read_bytes()
+    whole = json.loads(content)
+    parts = [*mutations(content, 300), b"", b"[" * 100_000]
+    parts += [json.dumps(changed).encode() for changed in changes(whole)]
+    for damaged in parts:
+        tracked.write_bytes(damaged)
+        # A failure looks if it comes after a success.
+        FileSystemBackend(tracked.parents[4]).track_result(IDS, whole)
+        assert json.loads(tracked.read_bytes())["result"] == whole["result"]
+
+
+def test_a_tracked_result_of_any_size_takes_no_memory(tracked: Path) -> None:
+    whole = json.loads(tracked.read_bytes())
+    os.truncate(tracked, 1 << 27)
+    tracemalloc.start()
+    try:
+        FileSystemBackend(tracked.parents[4]).track_result(IDS, whole)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bandsaw.exceptions import DamagedEntryError
-from bandsaw.stores.entries import Entry, has_footer, pack
+from bandsaw.stores.entries import Entry, has_footer, is_torn, pack
 
 KEY, CODE = "a" * 64, "b" * 64
 RECORD = {"task": "module.task", "arguments": {"x": ["0123", "1"]}}
@@ -49,6 +49,17 @@ def test_buffers_are_aligned() -> None:
 def test_what_was_put_there_by_hand_has_no_footer() -> None:
     assert has_footer(packed(b"value"))
     assert not has_footer(b"a pickle that was put there by hand")
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_only_what_ends_like_an_entry_is_a_torn_one(view: bool) -> None:
+    kind = memoryview if view else bytes
+    entry = packed(b"value")
+
+    assert is_torn(kind(entry[:-1]))
+    assert is_torn(kind(entry + b"x" * 100))
+    # A file that was put there by hand may speak of entries.
+    assert not is_torn(kind(entry + b"x" * 500))
 
 
 @pytest.mark.parametrize("buffers", [(), LARGE])

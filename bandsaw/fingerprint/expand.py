@@ -7,7 +7,7 @@ import types
 import weakref
 
 from . import containers, definitions, objects
-from .form import Deferred, Form, Refused, expand_deferred
+from .form import Deferred, Form, Refused, expand_deferred, expand_with
 from .leaves import text
 from .registry import find_stand_in
 from .standard import ANNOTATIONS, CONTENTS, expand_enum
@@ -68,7 +68,7 @@ def expand(value: Any) -> bytes | Form:
             return _expand_standard(value, owner, *content)
         library = _library(module.partition(".")[0])
         if library is not None and name in library:
-            return library[name](value)
+            return expand_with(library[name], value)
         if objects.pickles_its_own_way(owner):
             break
     return objects.expand_object(value)

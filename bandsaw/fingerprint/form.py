@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from ..exceptions import UnstableValueError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Sequence
@@ -84,11 +86,6 @@ class Deferred:
         self.args = args
 
 
-def expand_deferred(value: Deferred) -> bytes | Form:
-    """Take a deferred part apart."""
-    return value.expander(*value.args)
-
-
 class Refused(Exception):
     """A value has no stable identity; where it lies is found out afterwards.
 
@@ -101,6 +98,33 @@ class Refused(Exception):
         super().__init__(value, reason)
         self.value = value
         self.reason = reason
+
+
+def expand_with(
+    expander: Callable[..., bytes | Form], value: object, *args: Any
+) -> bytes | Form:
+    """Take a value apart by means of the library that it belongs to.
+
+    Args:
+        expander: A function that does so.
+        value: The value.
+        *args: What the function needs besides.
+
+    Raises:
+        Refused: If the library raises an exception.
+    """
+    try:
+        return expander(value, *args)
+    except (MemoryError, RecursionError, Refused, UnstableValueError):
+        raise
+    except Exception as error:
+        first_line = str(error).strip().partition("\n")[0].rstrip(".")
+        raise Refused(value, f"{type(error).__name__}: {first_line}") from error
+
+
+def expand_deferred(value: Deferred) -> bytes | Form:
+    """Take a deferred part apart."""
+    return expand_with(value.expander, *value.args)
 
 
 def join(form: Form, tokens: Iterable[bytes]) -> bytes:

@@ -212,3 +212,17 @@ def test_a_function_on_arrays_is_identified_only_by_a_name_that_leads_to_it() ->
 
     assert fingerprint(numpy.add) == fingerprint(numpy.add)
     assert fingerprint(numpy.add) != fingerprint(numpy.subtract)
+
+
+class Unviewable(numpy.ndarray):  # type: ignore[misc]
+    def view(self, *args: Any) -> Any:
+        raise LookupError("It cannot be seen.\nNot at all.")
+
+
+def test_an_array_that_cannot_be_taken_apart_has_no_identity() -> None:
+    array = numpy.ones(3).view(Unviewable)
+
+    with pytest.raises(UnstableValueError, match=r"value\[1\]: .*seen\)") as raised:
+        fingerprint([0, array])
+
+    assert isinstance(raised.value.__cause__, LookupError)

@@ -54,6 +54,10 @@ in its place, so that existing ``except`` clauses keep working.
     │           the other machine does not answer
     └── RemoteTraceback
             never raised: the cause of an exception that comes from elsewhere
+
+    RuntimeWarning
+    └── MutatedArgumentWarning
+            a task changes an argument in place: return a changed copy
 """
 
 from __future__ import annotations
@@ -197,4 +201,12 @@ class RemoteTraceback(BandsawError):
     """Tells where in another interpreter an exception was raised.
 
     It is the cause (``__cause__``) of that exception here.
+    """
+
+
+class MutatedArgumentWarning(RuntimeWarning):
+    """A task that changes an argument in place, where its caller can lose the change.
+
+    A cache gives later calls the result only, and another interpreter has a copy of the
+    arguments. The message names the arguments.
     """

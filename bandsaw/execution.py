@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from .exceptions import UnstableValueError
 from .identifier import ID_LENGTH, unique_identifier
 from .runtime.lazy import LateModule
@@ -11,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping, Sequence
 
+    from .fingerprint.mutation import FirstLook
     from .fingerprint.tokens import Token
     from .tasks import OwnTask, Task
 
@@ -22,8 +25,10 @@ _SCALARS = frozenset((bool, bytes, complex, float, int, str, type(None)))
 # the fingerprint of short arguments.
 if TYPE_CHECKING:
     from . import fingerprint
+    from .fingerprint import mutation
 else:
     fingerprint = LateModule("bandsaw.fingerprint")
+    mutation = LateModule("bandsaw.fingerprint.mutation")
 
 
 class Execution(SerializableValue):
@@ -42,8 +47,11 @@ class Execution(SerializableValue):
     """
 
     __slots__ = (
+        "_arguments",
         "_fingerprint",
+        "_first_look",
         "_id",
+        "_seconds",
         "_task",
         "_tokens",
         "args",
@@ -63,6 +71,7 @@ class Execution(SerializableValue):
         self._task: Task | OwnTask | None = None
         self._tokens: dict[str, Token] | None = None
         self._fingerprint: str | None = None
+        self._first_look: FirstLook | None = None
         self.instability = None
         self.args: tuple[Any, ...] = () if args is None else tuple(args)
         self.kwargs: dict[str, Any] = {} if kwargs is None else dict(kwargs)
@@ -81,7 +90,7 @@ class Execution(SerializableValue):
         execution = cls.__new__(cls)
         execution._id = None
         execution._task = task
-        execution._tokens = execution._fingerprint = None
+        execution._tokens = execution._fingerprint = execution._first_look = None
         execution.instability = None
         execution.args = args
         execution.kwargs = kwargs
@@ -130,12 +139,80 @@ class Execution(SerializableValue):
             included; computed at the first question. See `bandsaw.fingerprint`.
         """
         if self._tokens is None:
-            arguments: Mapping[str, Any] = {"args": self.args, "kwargs": self.kwargs}
-            task = self._task or task
-            if task is not None:
-                arguments = task.bind(self.args, self.kwargs) or arguments
-            self._tokens = fingerprint.argument_tokens(arguments)
+            arguments = self._named_arguments(task)
+            compute = fingerprint.argument_tokens  # Not to measure the import
+            start = perf_counter()
+            self._tokens = compute(arguments)
+            self._seconds = perf_counter() - start
+            self._arguments = arguments
         return self._tokens
+
+    def _named_arguments(self, task: Task | OwnTask | None) -> Mapping[str, Any]:
+        task = self._task or task
+        named = None if task is None else task.bind(self.args, self.kwargs)
+        return named or {"args": self.args, "kwargs": self.kwargs}
+
+    def first_look(self) -> FirstLook | None:
+        """Return what tells later whether the arguments have changed.
+
+        Returns:
+            `None` if no id was computed, here or where the session comes from, or if
+            no argument can be changed.
+        """
+        tokens = self._tokens
+        if tokens is not None and self._first_look is None:
+            changeable = {
+                name: tokens[name]
+                for name, value in self._arguments.items()
+                if type(value) not in _SCALARS
+                and not fingerprint.is_immutable(value)
+                and (value is not self.kwargs or self.kwargs)
+            }
+            if changeable:
+                self._first_look = mutation.FirstLook(self._seconds, changeable)
+        return self._first_look
+
+    def first_look_to_move(self) -> dict[str, Any] | None:
+        """Return the first look as plain data, `None` if there is none."""
+        look = self.first_look()
+        return None if look is None else look.to_move()
+
+    def take_first_look(self, values: dict[str, Any] | None) -> None:
+        """Compare the arguments with a first look that another interpreter has had.
+
+        Args:
+            values: What `first_look_to_move` gave there.
+
+        Raises:
+            ValueError: If it was something else.
+        """
+        if values is not None:
+            self._first_look = mutation.FirstLook.of_moved(values)
+
+    def confirm_first_look(self, task: Task | OwnTask) -> None:
+        """Keep of the first look of another interpreter what is the same in this one.
+
+        Args:
+            task: The task that was called.
+        """
+        if self._first_look is not None:
+            arguments = self._named_arguments(task)
+            self._first_look = self._first_look.confirmed_by(arguments)
+
+    def changed_arguments(self, task: Task | OwnTask, seconds: float) -> list[str]:
+        """Return the names of the arguments that have changed since the first look.
+
+        Args:
+            task: The task that was called.
+            seconds: How long the call took. Large arguments are looked at only if that
+                takes no more than a tenth of it.
+        """
+        look = self._first_look
+        if look is None:
+            return []
+        known = self._tokens is not None
+        arguments = self._arguments if known else self._named_arguments(task)
+        return look.names_of_changed(arguments, seconds)
 
     def fingerprint(self, task: Task | OwnTask | None = None) -> str:
         """Return the whole fingerprint of the arguments, of which the id is a part.
@@ -193,7 +270,11 @@ class Execution(SerializableValue):
 
         The task there cannot change the arguments here, so it can be computed later.
         """
-        return {"id": self._id, "args": self.args, "kwargs": self.kwargs}
+        values = {"id": self._id, "args": self.args, "kwargs": self.kwargs}
+        look = self.first_look_to_move()
+        if look is not None:
+            values["first_look"] = look
+        return values
 
     @classmethod
     def of_moved(cls, task: Any, values: dict[str, Any]) -> Execution:
@@ -205,6 +286,7 @@ class Execution(SerializableValue):
         """
         execution = cls.of_call(task, values["args"], values["kwargs"])
         execution._id = values["id"]
+        execution.take_first_look(values.get("first_look"))
         return execution
 
     def __reduce__(self) -> tuple[Any, ...]:

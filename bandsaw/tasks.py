@@ -7,7 +7,7 @@ import functools
 import sys
 from types import FunctionType
 
-from .exceptions import NotMovableError, UnstableValueError
+from .exceptions import MutatedArgumentWarning, NotMovableError, UnstableValueError
 from .identifier import identifier_from_string, unique_identifier
 from .modules import import_object, importable_module_name
 from .result import Result
@@ -16,7 +16,7 @@ from .serialization import SerializableValue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import inspect
-    from typing import Any, Callable, Coroutine, Mapping
+    from typing import Any, Callable, Coroutine, Mapping, Sequence
 
     from .advice import Advice
     from .execution import Execution
@@ -40,8 +40,10 @@ class Task(SerializableValue):
             between it and `@task`.
         function: The function itself, without any decorator.
         steps: What the parameters ask for beside the chain, as innermost steps.
+        has_warned: Whether a warning has told that the task changes its arguments.
     """
 
+    has_warned = False
     _task_id: str | None = None
 
     def __init__(
@@ -358,6 +360,38 @@ def full_task(task: Any) -> Task | OwnTask:
         task: A `Task`, which is returned, or a task object of the user's own.
     """
     return task if isinstance(task, Task) else OwnTask(task)
+
+
+def warn_of_changed_arguments(task: Any, names: Sequence[str]) -> None:
+    """Warn that a task changes arguments in place, once for each task.
+
+    Args:
+        task: A `Task`, or a task object of the user's own.
+        names: The names of the arguments.
+    """
+    import contextlib
+    import warnings
+
+    if getattr(task, "has_warned", False):
+        return
+    # An object of the user's own may bear no attributes.
+    with contextlib.suppress(AttributeError):
+        task.has_warned = True
+    what = f"argument {names[0]!r}"
+    if len(names) > 1:
+        what = f"arguments {', '.join(map(repr, names))}"
+    message = MutatedArgumentWarning(
+        f"Task {task} changes its {what} in place. Its caller does not see the change "
+        "when the result comes from the cache, or when another interpreter runs the "
+        "task. Change a copy in it, and return that."
+    )
+    code = getattr(full_task(task).function, "__code__", None)
+    if code is None:
+        warnings.warn(message, stacklevel=2)
+    else:
+        warnings.warn_explicit(
+            message, MutatedArgumentWarning, code.co_filename, code.co_firstlineno
+        )
 
 
 def below_descriptor(attribute: Any) -> Any:

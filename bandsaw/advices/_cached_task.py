@@ -17,6 +17,7 @@ from ..session.cancellation import (
     cancelled_error as cancelled_error,
     waiting_until as waiting_until,
 )
+from ..stores.entries import with_changed_arguments as with_changed_arguments
 from ..stores.local import LocalStore as LocalStore
 from ..stores.results import (
     DAMAGED as DAMAGED,

@@ -254,7 +254,7 @@ class _CachedCalls:
                 self._warn_of_damage(found)
             self._compute(session, key, found, task.describe(session, key))
         else:
-            session.conclude(found)
+            _conclude(session, found)
 
     def _compute(
         self, session: Session, key: CacheKey, miss: Miss, description: Description
@@ -272,9 +272,10 @@ class _CachedCalls:
             found = results.get_missed(key, session.configuration.serializer, miss)
             if isinstance(found, work.Miss):
                 self._missed[session] = key, found, description
+                session.is_result_kept = True
                 session.proceed()
                 return
-        session.conclude(found)
+        _conclude(session, found)
 
     def keep(self, session: Session) -> None:
         """Keep the result, unless it is a failure, and walk on.
@@ -288,6 +289,11 @@ class _CachedCalls:
         is_result = isinstance(result, work.Result)
         if missed is not None and is_result and result.exception is None:
             key, miss, description = missed
+            if session.changed_arguments:
+                record = work.with_changed_arguments(
+                    description.record, session.changed_arguments
+                )
+                description = description._replace(record=record)
             try:
                 self._results_for(session).put(
                     key, result, session.configuration.serializer, description, miss
@@ -449,6 +455,12 @@ class _CachedCalls:
         if session.configuration.serializer.signs:
             return self._signed_results
         return self._results
+
+
+def _conclude(session: Session, hit: Hit) -> None:
+    if hit.changed:
+        session.tell_changed_arguments(hit.changed)
+    session.conclude(hit.result)
 
 
 def _constant_arguments(execution: Execution) -> tuple[Any, ...] | None:

@@ -33,7 +33,7 @@ from ..modules import (
 from ..result import Result
 from ..run import join_run
 from ..serialization.readers import Reader, current_reader, writing_for
-from .saved_form import CHAIN, TRACEBACK, VERSIONS
+from .saved_form import CHAIN, CHANGED, TRACEBACK, VERSIONS
 from .session import Session
 from .state import name_argument, read_alone
 
@@ -86,6 +86,10 @@ def continue_session(
     try:
         session.restore_from(source)
         join_run(session.run)
+        session.is_answered = True
+        if _answers.reader is not None:
+            # Values of other versions of a package may have other fingerprints.
+            session.execution.confirm_first_look(session.full_task)
         mover = session.step
         phase = WALKING
         with surround(session):
@@ -214,6 +218,10 @@ def _save_changes(session: Session, target: SavedForm) -> None:
             import json
 
             members[VERSIONS] = json.dumps(versions_of(reader.met)).encode("ascii")
+        if session.changed_arguments:
+            import json
+
+            members[CHANGED] = json.dumps(session.changed_arguments).encode("ascii")
         return members
 
     reader = current_reader()
@@ -417,13 +425,16 @@ def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
         BaseException: Whatever an advice raised in the other interpreter.
     """
     try:
-        members = answer.peek((_REPORT, _EXCEPTION, TRACEBACK, CHAIN, VERSIONS))
+        members = answer.peek(
+            (_REPORT, _EXCEPTION, TRACEBACK, CHAIN, VERSIONS, CHANGED)
+        )
         if _REPORT in members:
             report = _Report.read(members[_REPORT])
             # An interpreter that could not restore the session has no key.
             if report.phase != RESTORING or _EXCEPTION in members:
                 answer.check_signature(session.serializer)
             return _failure(session, report, members.get(_EXCEPTION))
+        changed = _read_names(members.get(CHANGED))
         session.receive_from(answer)
     except SerializationError as error:
         try:
@@ -438,7 +449,21 @@ def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
         if CHAIN in members:
             restore_chain(exception, members[CHAIN], session.serializer)
         _give_cause(exception, members[TRACEBACK].decode("utf-8", "replace"))
+    if changed:
+        session.tell_changed_arguments(changed)
     return None
+
+
+def _read_names(content: bytes | None) -> list[str]:
+    if content is None:
+        return []
+    try:
+        return [*map(_text_of, _read_json(content))]
+    except _WRONG as error:
+        raise ProtocolError(
+            "What the other interpreter tells of changed arguments makes no sense: "
+            f"{error!r}"
+        ) from error
 
 
 def _with_versions(error: SerializationError, theirs: Versions) -> SerializationError:

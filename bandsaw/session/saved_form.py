@@ -30,6 +30,8 @@ SESSION = "session.json"
 RUN = "run.json"
 TASK = "task.dat"
 EXECUTION = "execution.dat"
+# What tells later whether the arguments have changed; only in a file.
+FIRST_LOOK = "first_look.json"
 CONTEXT = "context.dat"
 RESULT = "result.dat"
 MODERATOR = "moderator.dat"
@@ -39,6 +41,8 @@ TRACEBACK = "traceback.txt"
 CHAIN = "chain.dat"
 # The versions of what the values are made of; only there.
 VERSIONS = "versions.json"
+# The names of the arguments that the task has changed in place; only there.
+CHANGED = "changed.json"
 # The names and digests of all other members; only where the serializer signs.
 SIGNATURE = "signature.dat"
 
@@ -51,12 +55,14 @@ _MEMBERS = frozenset(
         RUN,
         TASK,
         EXECUTION,
+        FIRST_LOOK,
         CONTEXT,
         RESULT,
         MODERATOR,
         TRACEBACK,
         CHAIN,
         VERSIONS,
+        CHANGED,
         SIGNATURE,
     )
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
+from time import perf_counter
 
 from ..chain import NOT_STARTED, Walk
 from ..context import Context
@@ -13,7 +14,7 @@ from ..identifier import Ids
 from ..result import Result
 from ..run import get_run
 from ..runtime.temporary import TemporaryDirectory
-from ..tasks import Task, full_task
+from ..tasks import Task, full_task, warn_of_changed_arguments
 from .attachments import Attachments
 from .cancellation import Cancellation, lock
 
@@ -91,6 +92,11 @@ class Session:
         result: What the task, or an advice in its place, has come to; `None` before.
         walk: The table of the steps along the chain.
         environments: Those through which the session has gone from this process.
+        is_result_kept: Whether an advice keeps the result for later calls. What the
+            task changes in its arguments is lost for them.
+        changed_arguments: The names of the arguments that the task has changed in
+            place, as far as they were looked at.
+        is_answered: Whether an answer takes these names to another interpreter.
     """
 
     # What every walk needs has slots, which are faster than an instance's dict. That is
@@ -117,6 +123,9 @@ class Session:
     result: Result
     advice_chain: str
     environments: tuple[Resolution, ...] = ()
+    is_result_kept: bool = False
+    changed_arguments: tuple[str, ...] = ()
+    is_answered: bool = False
     _context: Context | None = None
     # The entries of a context that is not made yet.
     _notes: dict[str, Any] | None = None
@@ -248,15 +257,38 @@ class Session:
         # this process. The caller's arguments are elsewhere then, safe from the task.
         if extensions or restored is None or restored.step + 1 != self.walk.task:
             execution.pin_id()
+        look = None
+        if restored is not None or self.is_result_kept:
+            look = execution.first_look()
+            start = perf_counter()
         try:
             result = task.execute(execution)
         except Exception as error:
             result = Result(exception=error)
+        if look is not None:
+            self._look_again(result, perf_counter() - start)
         if extensions:
             for extension in extensions:
                 extension.on_after_task_executed(self)
         self.result = result
         self.proceed()
+
+    def _look_again(self, result: Any, seconds: float) -> None:
+        # An exception is not kept, and its caller has other worries.
+        if getattr(result, "exception", None) is None:
+            names = self.execution.changed_arguments(self.full_task, seconds)
+            if names:
+                self.tell_changed_arguments(names)
+
+    def tell_changed_arguments(self, names: Sequence[str]) -> None:
+        """Note that the task has changed arguments in place, and warn its caller.
+
+        Args:
+            names: The names of the arguments.
+        """
+        self.changed_arguments = (*names,)
+        if not self.is_answered:
+            warn_of_changed_arguments(self.task, names)
 
     def _reach_end(self) -> None:
         """Be where no further step is."""

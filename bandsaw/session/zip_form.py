@@ -15,6 +15,7 @@ from .attachments import DIRECTORY, LARGE, Attachments, copy_attachment
 from .saved_form import (
     CONTEXT,
     EXECUTION,
+    FIRST_LOOK,
     MODERATOR,
     RESULT,
     RUN,
@@ -225,6 +226,9 @@ class _Writer(SessionWriter):
 
     def write_execution(self, execution: Execution | None) -> None:
         self.write_value(EXECUTION, execution)
+        look = None if execution is None else execution.first_look_to_move()
+        if look is not None:
+            self.write_json(FIRST_LOOK, look)
 
     def write_step(self, step: int) -> None:
         self.write_value(MODERATOR, {"step": step})
@@ -285,7 +289,16 @@ class _Reader(SessionReader):
         return self.read_json(SESSION)
 
     def read_execution(self, task: Any, serializer: Serializer) -> Any:
-        return self.read_value(EXECUTION, serializer)
+        execution = self.read_value(EXECUTION, serializer)
+        if FIRST_LOOK in self.members:
+            values = self.read_json(FIRST_LOOK)
+            try:
+                execution.take_first_look(values)
+            except ValueError as error:
+                raise InvalidSessionError(
+                    f"{FIRST_LOOK} of the saved session is damaged: {error}"
+                ) from error
+        return execution
 
     def read_step(self, serializer: Serializer) -> Any:
         return self.read_value(MODERATOR, serializer)["step"]

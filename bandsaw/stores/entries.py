@@ -39,6 +39,11 @@ _WITH_BUFFERS, _WITHOUT_BUFFERS = b"b", b"-"
 
 _ALIGNMENT = 64
 
+# What the record begins with if the task has changed arguments in place: their names.
+# Most records are not read when their result is used.
+_CHANGED = "changed_arguments"
+_CHANGED_BEGIN = f'{{"{_CHANGED}": '.encode("ascii")
+
 
 class Entry:
     """An entry that is whole.
@@ -118,6 +123,13 @@ class Entry:
         return record
 
     @property
+    def changed_arguments(self) -> tuple[str, ...]:
+        """The names of the arguments that the task has changed in place."""
+        begin = len(self.value)
+        head = bytes(self.content[begin : begin + len(_CHANGED_BEGIN)])
+        return tuple(self.record[_CHANGED]) if head == _CHANGED_BEGIN else ()
+
+    @property
     def buffers(self) -> Sequence[memoryview]:
         """What the serializer left out. These bytes are checked by `verify` only."""
         if not self.has_buffers:
@@ -138,6 +150,18 @@ class Entry:
         for offset, size, digest in self.record["buffers"]:
             if _digest(view[offset : offset + size]) != digest:
                 raise DamagedEntryError(f"its {size} bytes at {offset} were changed")
+
+
+def with_changed_arguments(
+    record: dict[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the record of a call whose task has changed arguments in place.
+
+    Args:
+        record: What is known of the call besides.
+        names: The names of the arguments.
+    """
+    return {_CHANGED: [*names], **record}
 
 
 def pack(

@@ -36,10 +36,15 @@ if TYPE_CHECKING:
         code: str
 
     class Hit(NamedTuple):
-        """A result that was found, and the name of its entry."""
+        """A result that was found, and the name of its entry.
+
+        Of an entry that was not used before in this process, `changed` names the
+        arguments that the task has changed in place.
+        """
 
         name: str
         result: Result
+        changed: tuple[str, ...] = ()
 
     class Miss(NamedTuple):
         """Why there is no result, and the name of the entry that it gets.
@@ -61,7 +66,7 @@ if TYPE_CHECKING:
 else:
     # The module `typing` is too slow to import.
     _Key = namedtuple("_Key", "name arguments code")
-    Hit = namedtuple("Hit", "name result")
+    Hit = namedtuple("Hit", "name result changed", defaults=((),))
     Miss = namedtuple("Miss", "name reason error", defaults=(None,))
     Description = namedtuple("Description", "record code")
 
@@ -132,7 +137,7 @@ class ResultStore:
     def _begin_anew(self) -> None:
         self._verified: set[tuple[str, str]] = set()
 
-    def get(self, key: CacheKey, serializer: Serializer) -> Result | Miss:
+    def get(self, key: CacheKey, serializer: Serializer) -> Hit | Miss:
         """Return a result for use, which decides what is removed first.
 
         Args:
@@ -140,20 +145,19 @@ class ResultStore:
             serializer: What reads the result.
 
         Returns:
-            The result, or why there is none.
+            The hit, or why there is none.
 
         Raises:
             UntrustedDirectoryError: If others can write where the entry is.
         """
         found = self.find(key, serializer)
-        if isinstance(found, Miss):
-            return found
-        self._store.note_use(found.name)
-        return found.result
+        if isinstance(found, Hit):
+            self._store.note_use(found.name)
+        return found
 
     def get_missed(
         self, key: CacheKey, serializer: Serializer, miss: Miss
-    ) -> Result | Miss:
+    ) -> Hit | Miss:
         """Return a result that may have been put since it was missed.
 
         Args:
@@ -162,7 +166,7 @@ class ResultStore:
             miss: How the result was missed: where it has been put, if it has.
 
         Returns:
-            The result, or why there is still none.
+            The hit, or why there is still none.
         """
         found = self._read(miss.name, key, serializer)
         if found is None:
@@ -170,7 +174,7 @@ class ResultStore:
         if isinstance(found, Miss):
             return self.get(key, serializer) if found.reason == OTHER_CODE else found
         self._store.note_use(found.name)
-        return found.result
+        return found
 
     def find(self, key: CacheKey, serializer: Serializer) -> Hit | Miss:
         """Look for a result.
@@ -200,6 +204,7 @@ class ResultStore:
         self, name: str, key: CacheKey, serializer: Serializer
     ) -> Hit | Miss | None:
         """Return the result of one entry, if it is that of a key; `None` without it."""
+        changed: tuple[str, ...] = ()
         try:
             content = self._store.read(name)
             if content is None:
@@ -222,10 +227,11 @@ class ResultStore:
                     self._compare_buffers(name, entry)
                 reader = _bound(serializer, key, entry.created)
                 value = reader.deserialize_with_buffers(entry.value, entry.buffers)
+                changed = entry.changed_arguments
                 self._remember(name, entry, key, _constant_of(value, serializer))
             if not isinstance(value, Result):
                 raise TypeError(f"it holds a {type(value).__name__}, not a result")
-            return Hit(name, value)
+            return Hit(name, value, changed)
         except UntrustedDirectoryError:
             raise
         except Exception as error:

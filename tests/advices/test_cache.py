@@ -18,7 +18,11 @@ import bandsaw
 from bandsaw import Advice, Configuration, JsonSerializer
 from bandsaw.advice import advise_task_with_chain
 from bandsaw.advices.cache import CachingAdvice
-from bandsaw.exceptions import SerializationError, UnstableValueError
+from bandsaw.exceptions import (
+    MutatedArgumentWarning,
+    SerializationError,
+    UnstableValueError,
+)
 from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.session import Session
@@ -170,7 +174,8 @@ def test_the_arguments_count_as_they_are_before_the_task_changes_them(
 
     task = caching.task(use_up)
 
-    assert [task([1, 2]), task([1, 2]), task([1])] == [2, 2, 1]
+    with pytest.warns(MutatedArgumentWarning):
+        assert [task([1, 2]), task([1, 2]), task([1])] == [2, 2, 1]
     assert caching.calls == 2
 
 

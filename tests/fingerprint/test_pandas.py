@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bandsaw.fingerprint import fingerprint
+from bandsaw.fingerprint import argument_tokens, fingerprint
+from bandsaw.fingerprint.mutation import FirstLook
 
 numpy = pytest.importorskip("numpy", reason="needs numpy")
 pandas = pytest.importorskip("pandas", reason="needs pandas")
@@ -246,3 +247,22 @@ def test_nested_arrow_columns_count_by_nanoseconds() -> None:
     values = [series(kind, number) for kind in kinds for number in (1, 2)]
 
     assert len({fingerprint(value) for value in values}) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_small"),
+    [
+        ({"a": [1.5], "b": ["text"]}, True),
+        ({"a": [1.5] * 10_000}, False),
+        ({"b": [str(number) for number in range(10_000)]}, False),
+    ],
+    ids=["small", "numbers", "texts"],
+)
+def test_a_large_frame_is_not_compared_after_a_quick_call(
+    columns: Any, is_small: bool
+) -> None:
+    look = FirstLook(1.0, argument_tokens({"frame": None}))
+
+    changed = look.names_of_changed({"frame": pandas.DataFrame(columns)}, seconds=0.0)
+
+    assert changed == ["frame"] * is_small

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bandsaw.fingerprint import fingerprint
+from bandsaw.fingerprint import argument_tokens, fingerprint
+from bandsaw.fingerprint.mutation import FirstLook
 
 polars = pytest.importorskip("polars", reason="needs polars")
 
@@ -98,3 +99,22 @@ def test_slices_and_chunks_of_nested_columns_do_not_count() -> None:
     assert fingerprint(polars.concat([series[:1], series[1:]], rechunk=False)) == (
         fingerprint(series)
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_small"),
+    [
+        ({"a": [1.5], "b": ["text"]}, True),
+        ({"a": [1.5] * 10_000}, False),
+        ({"b": [str(number) for number in range(10_000)]}, False),
+    ],
+    ids=["small", "numbers", "texts"],
+)
+def test_a_large_frame_is_not_compared_after_a_quick_call(
+    columns: Any, is_small: bool
+) -> None:
+    look = FirstLook(1.0, argument_tokens({"frame": None}))
+
+    changed = look.names_of_changed({"frame": polars.DataFrame(columns)}, seconds=0.0)
+
+    assert changed == ["frame"] * is_small

@@ -315,6 +315,19 @@ def test_what_explains_an_exception_may_make_no_sense(
     assert repr(error) == "ValueError('there')"
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1]", b"5", b"{"])
+def test_names_of_changed_arguments_that_make_no_sense_are_refused(
+    answered: Run, content: bytes
+) -> None:
+    def change(answer: Any) -> None:
+        answer.members["changed.json"] = content
+
+    error = answered(change).result.exception
+
+    assert isinstance(error, ProtocolError)
+    assert "changed arguments" in str(error)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"5", b'{"os": 1}'])
 def test_versions_that_make_no_sense_explain_nothing(
     answered: Run, content: bytes

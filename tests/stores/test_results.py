@@ -43,11 +43,22 @@ def key(code: str = "0", arguments: str = "a") -> CacheKey:
     return CacheKey("task/execution", arguments * 64, code * 64)
 
 
+KEY = key()
+
+
 def put(results: ResultStore, key: CacheKey, value: object) -> Miss:
     miss = results.get(key, SERIALIZER)
     assert isinstance(miss, Miss)
     results.put(key, Result(value), SERIALIZER, DESCRIPTION, miss)
     return miss
+
+
+def found(
+    results: ResultStore, key: CacheKey = KEY, serializer: Any = SERIALIZER
+) -> Result:
+    hit = results.get(key, serializer)
+    assert isinstance(hit, Hit)
+    return hit.result
 
 
 def test_a_key_cannot_be_changed_and_equals_its_like() -> None:
@@ -61,7 +72,7 @@ def test_a_key_cannot_be_changed_and_equals_its_like() -> None:
 def test_a_result_is_found_by_its_key(results: ResultStore) -> None:
     assert put(results, key(), 7) == Miss("task/execution", ABSENT)
 
-    assert results.get(key(), SERIALIZER) == Result(7)
+    assert results.get(key(), SERIALIZER) == Hit("task/execution", Result(7))
     assert results.find(key(), SERIALIZER) == Hit("task/execution", Result(7))
 
 
@@ -79,19 +90,18 @@ def test_a_result_is_what_its_serializer_reads(
     put(results, key(), value)
 
     for _ in range(3):
-        assert results.get(key(), SERIALIZER) == Result(value)
+        assert found(results) == Result(value)
     if value is not None:
-        assert results.get(key(), Doubling()) == Result(2 * value)
+        assert found(results, serializer=Doubling()) == Result(2 * value)
 
 
 def test_results_that_can_be_changed_are_not_shared(results: ResultStore) -> None:
     put(results, key(), ([7],))
     for _ in range(3):
-        found = results.get(key(), SERIALIZER)
-        assert isinstance(found, Result)
-        assert found == Result(([7],))
-        found.value[0].append(8)
-        found.value = 9
+        result = found(results)
+        assert result == Result(([7],))
+        result.value[0].append(8)
+        result.value = 9
 
 
 def test_results_of_other_code_stand_beside(results: ResultStore) -> None:
@@ -99,8 +109,8 @@ def test_results_of_other_code_stand_beside(results: ResultStore) -> None:
     miss = put(results, key("1"), 8)
 
     assert miss.name == key("1").variant
-    assert results.get(key("0"), SERIALIZER) == Result(7)
-    assert results.get(key("1"), SERIALIZER) == Result(8)
+    assert found(results, key("0")) == Result(7)
+    assert found(results, key("1")) == Result(8)
     assert results.forget(key("2")) == 2
     assert results.items() == []
 
@@ -136,7 +146,7 @@ def test_a_damaged_entry_tells_why_and_is_replaced(
 
     assert (miss.name, miss.reason) == (key().name, DAMAGED)
     assert isinstance(miss.error, DamagedEntryError)
-    assert results.get(key(), SERIALIZER) == Result(8)
+    assert found(results) == Result(8)
 
 
 def test_a_result_that_is_too_old_is_replaced_where_it_is(store: MemoryStore) -> None:
@@ -148,7 +158,7 @@ def test_a_result_that_is_too_old_is_replaced_where_it_is(store: MemoryStore) ->
     miss = put(ResultStore(store, max_age=0.0), key("1"), 9)
 
     assert miss == Miss(key("1").variant, TOO_OLD)
-    assert results.get(key("1"), SERIALIZER) == Result(9)
+    assert found(results, key("1")) == Result(9)
     assert len(results.items()) == 1
 
 
@@ -163,7 +173,8 @@ def test_what_was_missed_is_looked_for_where_it_is_put(store: MemoryStore) -> No
     assert mine.get_missed(key("0"), SERIALIZER, miss) == variant
 
     put(other, key("0"), 7)
-    assert mine.get_missed(key("0"), SERIALIZER, miss) == Result(7)
+    hit = Hit(key("0").variant, Result(7))
+    assert mine.get_missed(key("0"), SERIALIZER, miss) == hit
 
 
 def test_code_is_described_once(results: ResultStore, store: MemoryStore) -> None:

@@ -57,6 +57,7 @@ def call(task: Any, *args: Any) -> Session:
         return session
 
 
+@pytest.mark.filterwarnings("ignore::bandsaw.exceptions.MutatedArgumentWarning")
 def test_the_task_gets_and_returns_copies() -> None:
     values = [1, 2, 3]
     session = call(change, values)
@@ -65,6 +66,7 @@ def test_the_task_gets_and_returns_copies() -> None:
     assert seen.pop() is not session.result.value
 
 
+@pytest.mark.filterwarnings("ignore::bandsaw.exceptions.MutatedArgumentWarning")
 def test_notes_and_attachments_come_back() -> None:
     session = call(change, [])
     assert session.context.value_info() == {"notes": {"before": 1}}

@@ -22,6 +22,8 @@ LIBRARY = Path(__file__).parent.parent
 REQUIREMENTS = ("numpy",)
 # What caches and processes are compared with, in the same process.
 PEERS = ("diskcache", "execnet", "joblib", "loky")
+# The libraries of the values whose fingerprints are measured.
+FRAMES = ("pandas", "polars")
 ORIGINAL = "bandsaw==0.3"
 
 
@@ -94,7 +96,8 @@ def contestants(python: str, with_original: bool = True) -> list[Contestant]:
     if with_original:
         executable = environment(python, "original", (ORIGINAL, *REQUIREMENTS))
         found.append(Contestant("original", executable))
-    found.append(this_library(environment(python, "bandsaw", (*REQUIREMENTS, *PEERS))))
+    packages = (*REQUIREMENTS, *PEERS, *FRAMES)
+    found.append(this_library(environment(python, "bandsaw", packages)))
     return found
 
 

@@ -31,7 +31,9 @@ def row(unit: str = "", target: Any = 1.5) -> Row:
 def test_a_row_gives_a_figure_for_each_contestant(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("numpy", "joblib", "diskcache", "loky", "execnet"):
+    modules = ["numpy", "joblib", "diskcache", "loky", "execnet"]
+    modules += ["pandas", "polars"] if name.startswith("identity-") else []
+    for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module}, with which is compared, is not installed")
     monkeypatch.setenv("ARRAY_SIZE", "1000000")

@@ -141,6 +141,11 @@ def _cleaner(dtype: Any) -> Any:
         and numpy.finfo(numpy.longdouble).nmant == _EXTENDED_PRECISION_DIGITS
     )
 
+    usual = None
+    if real.itemsize in (2, 4, 8):
+        bits = numpy.dtype(f"{real.byteorder}u{real.itemsize}")
+        usual = numpy.full(1, numpy.nan, real).view(bits)
+
     def clean(block: Any) -> Any:
         block = block.view(real)
         with numpy.errstate(all="ignore"):
@@ -148,7 +153,11 @@ def _cleaner(dtype: Any) -> Any:
         if total != total:
             # There is a NaN, or infinities of both signs.
             missing = numpy.isnan(block)
-            if missing.any():
+            # Nearly always each NaN is the usual one, so that nothing is to be copied.
+            if missing.any() and (
+                usual is None
+                or not numpy.array_equal(missing, block.view(usual.dtype) == usual)
+            ):
                 block = block.copy()
                 numpy.copyto(block, numpy.nan, where=missing)
         if padded:

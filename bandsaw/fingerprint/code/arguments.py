@@ -16,7 +16,7 @@ from ...methods import BoundTask
 from ..leaves import LEAVES
 from ..objects import attributes, pickles_its_own_way
 from ..registry import find_stand_in
-from .constants import below, is_code
+from .constants import below, is_code, place_of
 from .owners import INSTALLED, OWN, owner_of_class, owner_of_namespace
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def code_in(values: Iterable[object]) -> tuple[Any, ...]:
         parts = _parts(value, holders)
         if not _ATOMS.issuperset(map(type, parts)):
             waiting += [part for part in parts if type(part) not in _ATOMS]
-    return tuple(sorted(found.values(), key=_place))
+    return tuple(sorted(found.values(), key=place_of))
 
 
 def functions_in(value: object, name: str) -> list[FunctionType]:
@@ -194,8 +194,3 @@ def _items(value: Any) -> list[Any]:
         if isinstance(value, kind):
             return list(kind.__iter__(value))
     return []
-
-
-def _place(code: Any) -> tuple[str, str, int]:
-    line = code.__code__.co_firstlineno if isinstance(code, FunctionType) else 0
-    return str(code.__module__), code.__qualname__, line

@@ -165,6 +165,17 @@ def describe(value: object) -> Description:
         return _opaque(value)
 
 
+def place_of(code: Any) -> tuple[str, str, int]:
+    """Return what functions and classes are sorted by, the same in every process.
+
+    Args:
+        code: The function or class.
+    """
+    line = code.__code__.co_firstlineno if isinstance(code, types.FunctionType) else 0
+    name = getattr(code, "__qualname__", type(code).__qualname__)
+    return str(getattr(code, "__module__", None)), name, line
+
+
 def content_of(value: object, depth: int = 0) -> str:
     """Return the fingerprint of a value that is no plain data, if it has one.
 
@@ -266,7 +277,7 @@ def _describe(value: Any, depth: int, above: set[int]) -> Description:
     above = above | {id(value)}
     described = [_describe(item, depth + 1, above) for item in items]
     if not ordered:
-        described.sort(key=lambda part: part.token)
+        described.sort(key=lambda part: (part.token, *map(place_of, part.targets)))
     targets = [target for part in described for target in part.targets]
     return Description(
         label + b"%d " % len(described) + b"".join(part.token for part in described),

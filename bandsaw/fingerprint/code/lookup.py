@@ -279,6 +279,20 @@ def label_of(code: Any) -> str:
     return f"{module}.{code.__qualname__}"
 
 
+def foreign_name(code: Any) -> str:
+    """Return a name of a function or class that is not the user's own.
+
+    Args:
+        code: The function or class.
+
+    Returns:
+        The outermost package and the qualified name: modules inside of it move.
+    """
+    module = getattr(code, "__module__", None)
+    root = module.partition(".")[0].lstrip("_") if type(module) is str else ""
+    return f"{root}.{getattr(code, '__qualname__', type(code).__qualname__)}"
+
+
 def is_of_bandsaw(
     space: Namespace, chain: str, namespace: Callable[[Mapping[str, Any]], Namespace]
 ) -> bool:

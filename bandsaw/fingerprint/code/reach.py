@@ -42,6 +42,7 @@ from .lookup import (
     ABSENT,
     Namespace,
     follow,
+    foreign_name,
     is_generated,
     is_of_bandsaw,
     label_of,
@@ -93,6 +94,16 @@ def _may_read(value: Any) -> bool:
     if module is None:
         return False
     return owner_of_namespace(vars(module)) == INSTALLED
+
+
+def _is_hidden_by_alias(chain: str, module: ModuleType) -> bool:
+    """Tell if a name by which a module is used does not tell which one it is."""
+    name = module.__name__
+    if chain.partition(".")[0] == name.rpartition(".")[2] or chain.startswith(name):
+        return False
+    # The version of a package represents its outermost module.
+    owner = owner_of_namespace(vars(module))
+    return owner != OWN and ("." in name or owner != INSTALLED)
 
 
 class Reach:
@@ -267,6 +278,7 @@ class Reach:
         for name in sorted(names):
             value = space.values.get(name, ABSENT)
             if isinstance(value, ModuleType):
+                self._follow(node, space, name, ())
                 for attribute in sorted(names & vars(value).keys()):
                     self._follow(node, space, f"{name}.{attribute}", ())
             elif value is not ABSENT:
@@ -353,8 +365,7 @@ class Reach:
                 self.watch.changeable(lambda: vars(cls)[name], description)
             self._constants.add(label)
         node.content += [name, description.token.hex()]
-        for target in description.targets:
-            node.add_edge(name, self._code_node(target))
+        self._follow_targets(node, name, description)
 
     # Names
 
@@ -379,8 +390,10 @@ class Reach:
             return
         if isinstance(value, ModuleType):
             self._packages.add_of(value.__name__)
+            if _is_hidden_by_alias(chain, value):
+                node.content += [chain, value.__name__]
         elif is_code(value) and bound_to(value) is None:
-            node.add_edge(chain, self._code_node(value))
+            self._follow_code_value(node, chain, value)
         elif is_state:
             space, place = self._origin(found.space, found.place, value)
             self._follow_assignment(node, chain, space, place, found.steps[-1])
@@ -430,7 +443,7 @@ class Reach:
                 node.add_edge(name, self._code_node(target))
             return
         if is_code(value) and bound_to(value) is None:
-            node.add_edge(name, self._code_node(value))
+            self._follow_code_value(node, name, value)
             return
         description = describe(value)
         if not description.is_plain:
@@ -454,10 +467,25 @@ class Reach:
         def expand(node: Node, _: object) -> None:
             node.content = [description.token.hex()]
             node.text = f"{name} = {text_of(value)}"
-            for target in description.targets:
-                node.add_edge(name, self._code_node(target))
+            self._follow_targets(node, name, description)
 
         return self._graph.node(key, "constant", lambda: label, expand, value)
+
+    def _follow_targets(self, node: Node, name: str, description: Description) -> None:
+        """Follow the functions and classes in a constant, with their places in it."""
+        targets = description.targets
+        is_one = len(set(map(id, targets))) == 1
+        for place, target in enumerate(targets):
+            label = name if is_one else f"{name}[{place}]"
+            self._follow_code_value(node, label, target)
+
+    def _follow_code_value(self, node: Node, name: str, value: object) -> None:
+        """Follow a function or class that a name refers to."""
+        found = self._code_node(value)
+        node.add_edge(name, found)
+        # What is not the user's own has no node.
+        if found is None and name.rpartition(".")[2] != getattr(value, "__name__", ""):
+            node.content += [name, foreign_name(value)]
 
     def _follow_decorated(
         self, node: Node, chain: str, space: Namespace, name: str, binding: Binding

@@ -481,6 +481,54 @@ def test_code_without_source_counts_by_its_instructions() -> None:
     assert digest(functions[0]) == digest(functions[1]) != digest(functions[2])
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("used = [first, second]", "used = [second, first]"),
+        ("used = {1: first, 2: second}", "used = {2: first, 1: second}"),
+        ("used = {1: math.sin}", "used = {1: math.cos}"),
+        ("used = math.sin", "used = math.cos"),
+        ("from math import sin as used", "from math import cos as used"),
+        ("import json as used", "import pickle as used"),
+        ("import os.path as used", "import os as used"),
+        ("used = partial(math.sin)", "used = partial(math.cos)"),
+        ("used = lru_cache()(first)", "used = lru_cache()(second)"),
+    ],
+)
+def test_which_function_a_name_refers_to_is_significant(one: str, other: str) -> None:
+    text = textwrap.dedent(
+        """
+        import math
+        from functools import lru_cache, partial
+
+        def first(x):
+            return x
+
+        def second(x):
+            return first(x)
+
+        {}
+
+        def cell(x):
+            return used, first, second
+        """
+    )
+    found = [
+        digest(define(text.format(line), f"<which {line}>"))
+        for line in (one, other, one)
+    ]
+
+    assert found[0] == found[2] != found[1]
+
+
+def test_the_order_of_functions_in_a_set_is_ignored() -> None:
+    text = "def f(): pass\ndef g(): pass\ndef h(): pass\nused = {{{}}}\n"
+    text += "def cell(): return used\n"
+    names = ("f, g, h", "h, g, f", "g, h, f")
+
+    assert len({digest(define(text.format(one), f"<set {one}>")) for one in names}) == 1
+
+
 def test_code_of_functions_that_was_replaced_is_seen() -> None:
     function = define(CELL.format(1), "<cell 4>")
     before = digest(function)

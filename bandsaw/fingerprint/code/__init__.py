@@ -77,8 +77,8 @@ def watched_code(
         return found
     reach = Reach()
     code = reach.code_of(function, others)
-    while reach.has_taken_state_for_constants:
-        reach = Reach(reach.state)
+    while reach.is_mistaken:
+        reach = Reach(reach.state, reach.registered)
         code = reach.code_of(function, others)
     if found is not None and found[0] == code:
         # A name was bound anew to something equal.

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable
 
+    from .made import Look
+
 _ATOMS = frozenset(LEAVES) | {range}
 _SEQUENCES = frozenset((list, tuple))
 _SETS = frozenset((set, frozenset))
@@ -244,23 +246,47 @@ def _is_standard(kind: type) -> bool:
     ) in CONTENTS and kind.__name__ not in _NOT_PLAIN
 
 
-def _describe(value: Any, depth: int, above: set[int]) -> Description:
+def describe_with(
+    value: Any, look: Look, depth: int = 0, above: set[int] | None = None
+) -> Description:
+    """Describe the content of a value, and what it holds that is no plain data.
+
+    Args:
+        value: The value.
+        look: Describes what is no plain data.
+        depth: How many values are around it.
+        above: The addresses of these.
+    """
+    return _describe(value, depth, above or set(), look)
+
+
+def _describe(
+    value: Any, depth: int, above: set[int], look: Look | None = None
+) -> Description:
     kind = type(value)
     leaf = LEAVES.get(kind)
     if leaf is not None:
         return Description(leaf(value))
+    if look is not None:
+        look.count()
+        fixed = _plain(value) if kind in _CONTAINERS else None
+        if fixed is not None:
+            look.size += len(value)
+            return Description(fingerprint(value), is_fixed=fixed)
     owner = bound_to(value)
     if is_code(value) and owner is None:
         return Description(b"code ", (value,))
+    if id(value) in above and look is not None:
+        return Description(b"circle ", is_fixed=False)
     if depth > _DEPTH_LIMIT or id(value) in above:
         return _opaque(value)
-    if isinstance(value, types.ModuleType):
+    if isinstance(value, types.ModuleType) and look is None:
         # What is used of a module of the user's own is not known.
         is_own = owner_of_namespace(vars(value)) == OWN
         name = text(value.__name__)
         return Description(b"module " + name, (value,), not is_own)
     if owner is not None:
-        held = _describe(owner, depth + 1, above | {id(value)})
+        held = _describe(owner, depth + 1, above | {id(value)}, look)
         return Description(
             b"method " + text(value.__name__) + held.token,
             (value, *held.targets),
@@ -270,12 +296,12 @@ def _describe(value: Any, depth: int, above: set[int]) -> Description:
     parts = _parts(value)
     if parts is None:
         fixed = _plain(value)
-        if fixed is None:
-            return _opaque(value)
-        return Description(fingerprint(value), is_fixed=fixed)
+        if fixed is not None:
+            return Description(fingerprint(value), is_fixed=fixed)
+        return _opaque(value) if look is None else look.other(value, depth, above)
     label, cls, items, fixed, ordered = parts
     above = above | {id(value)}
-    described = [_describe(item, depth + 1, above) for item in items]
+    described = [_describe(item, depth + 1, above, look) for item in items]
     if not ordered:
         described.sort(key=lambda part: (part.token, *map(place_of, part.targets)))
     targets = [target for part in described for target in part.targets]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import deque
 from hashlib import sha256
 
+from .instructions import names_of_code
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Callable, Hashable, Union
 
     Text = Union[str, Callable[[], str]]
@@ -46,13 +49,20 @@ class Code:
         parts: What it consists of, by name.
         packages: The versions of the installed distributions that it uses, by the
             names of the distributions. They are not in the digest.
+        unseen: What could not be looked at, by name, and why. It is not in the digest.
     """
 
-    __slots__ = ("digest", "packages", "parts")
+    __slots__ = ("digest", "packages", "parts", "unseen")
 
-    def __init__(self, parts: dict[str, Part], packages: dict[str, str]) -> None:
+    def __init__(
+        self,
+        parts: dict[str, Part],
+        packages: dict[str, str],
+        unseen: dict[str, str] | None = None,
+    ) -> None:
         self.parts = parts
         self.packages = packages
+        self.unseen = unseen or {}
         content = "".join(
             f"{len(name)}:{name}{parts[name].digest};" for name in sorted(parts)
         )
@@ -79,9 +89,25 @@ class Node:
         content: Texts that represent it, apart from what its names refer to.
         edges: The names that it uses, and the labels of what they refer to.
         text: The source or value, to show differences.
+        runs: The nodes that were reached from here, but for what runs only while a
+            module is imported. Each with the name of the method that it is, if it is
+            one that runs only where this name is used.
+        method: What is noted with the nodes that are reached.
+        is_at_import: Whether what is reached runs only while a module is imported.
+        code: The code object of a function, where it is known.
     """
 
-    __slots__ = ("content", "edges", "kind", "label", "text")
+    __slots__ = (
+        "code",
+        "content",
+        "edges",
+        "is_at_import",
+        "kind",
+        "label",
+        "method",
+        "runs",
+        "text",
+    )
 
     def __init__(self, label: str, kind: str) -> None:
         self.label = label
@@ -89,6 +115,10 @@ class Node:
         self.content: list[str] = []
         self.edges: list[tuple[str, str]] = []
         self.text: Text = ""
+        self.runs: list[tuple[str | None, Node]] = []
+        self.method: str | None = None
+        self.is_at_import = False
+        self.code: CodeType | None = None
 
     def add_edge(self, name: str, target: Node | None) -> None:
         """Note what a name refers to, `None` for what is not significant."""
@@ -108,6 +138,10 @@ class Graph:
     """All nodes that were reached.
 
     They are expanded breadth first, so that labels are the same in every process.
+
+    Attributes:
+        roots: Those that were not reached from another one.
+        unseen: What could not be looked at, by name, and why.
     """
 
     def __init__(self) -> None:
@@ -116,6 +150,9 @@ class Graph:
         self._waiting: deque[tuple[Callable[..., None], Node, object]] = deque()
         # What is told apart by its `id` has to live as long.
         self._alive: list[object] = []
+        self._current: Node | None = None
+        self.roots: list[Node] = []
+        self.unseen: dict[str, str] = {}
 
     def node(
         self,
@@ -135,21 +172,59 @@ class Graph:
             subject: What was reached.
         """
         found = self._nodes.get(key)
-        if found is not None:
-            return found
-        name = label()
-        number = self._labels[name] = self._labels.get(name, 0) + 1
-        node = Node(name if number == 1 else f"{name} ({number})", kind)
-        self._nodes[key] = node
-        self._alive.append(subject)
-        self._waiting.append((expand, node, subject))
-        return node
+        if found is None:
+            name = label()
+            number = self._labels[name] = self._labels.get(name, 0) + 1
+            found = Node(name if number == 1 else f"{name} ({number})", kind)
+            self._nodes[key] = found
+            self._alive.append(subject)
+            self._waiting.append((expand, found, subject))
+        current = self._current
+        if current is None:
+            self.roots.append(found)
+        elif not current.is_at_import:
+            current.runs.append((current.method, found))
+        return found
 
     def grow(self) -> None:
         """Expand all nodes, and those that they refer to."""
         while self._waiting:
-            expand, node, subject = self._waiting.popleft()
-            expand(node, subject)
+            expand, self._current, subject = self._waiting.popleft()
+            expand(self._current, subject)
+        self._current = None
+
+    def running(self) -> set[Node]:
+        """Return the nodes of what may run when the code is called.
+
+        What runs only while modules are imported, like a decorator that fills a table,
+        is not among them, and neither is a method whose name nothing uses.
+        """
+        found: set[Node] = set()
+        names: set[str] = set()
+        are_known = True
+        waiting = list(self.roots)
+        methods: list[tuple[str, Node]] = []
+        while waiting:
+            while waiting:
+                node = waiting.pop()
+                if node in found:
+                    continue
+                found.add(node)
+                if node.code is not None:
+                    names |= names_of_code(node.code)
+                elif node.kind == "function":
+                    are_known = False  # A source does not tell all of them.
+                for method, target in node.runs:
+                    if method is None:
+                        waiting.append(target)
+                    else:
+                        methods.append((method, target))
+            waiting = [
+                target
+                for method, target in methods
+                if target not in found and (method in names or not are_known)
+            ]
+        return found
 
     def code(self, packages: dict[str, str]) -> Code:
         """Return what was reached.
@@ -158,4 +233,4 @@ class Graph:
             packages: The distributions that were met.
         """
         parts = [node.part() for node in self._nodes.values()]
-        return Code({part.name: part for part in parts}, packages)
+        return Code({part.name: part for part in parts}, packages, self.unseen)

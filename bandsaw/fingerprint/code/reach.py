@@ -12,12 +12,15 @@ them, a `Graph` of nodes grows until nothing new is reached:
    are used. Where no source compiles to the loaded code, the code object has both
    (`instructions`).
 3. Each name is followed from its module on (`lookup.follow`). A function or class is a
-   node of step 1. A constant is a node of its content (`constants.describe`) where that
-   is plain data, and else of its assignment in the source. What the code changes itself
-   is state: a node of its assignment, too.
+   node of step 1. A constant is a node of its content, which is plain data
+   (`constants.describe`) or was made by a call (`made.Look`). What cannot be looked at,
+   what is of this process only, and what the code changes itself, its state, are nodes
+   of their assignment in the source.
 4. What a function imports itself is followed in sources alone (`unloaded`), since it
    may not be loaded yet.
 
+What code that is reached changes is known when all is followed: decorators, and
+methods that nothing names, run only while modules are imported (`parts.Graph.running`).
 All bindings that were followed are noted in a `Watch`, which tells at the next call if
 the answer still holds. Where a value turns out to be state after it was taken for a
 constant, the caller starts again, with the state that is known by then.
@@ -27,6 +30,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from operator import getitem
 from types import FunctionType, ModuleType
 
 from ...infos import text_of
@@ -50,6 +54,14 @@ from .lookup import (
     namespace_of,
     origin,
 )
+from .made import (
+    MOST_AGAIN,
+    Look,
+    held_attribute,
+    in_order_of_modules,
+    is_passing,
+    makes_passing,
+)
 from .owners import INSTALLED, OWN, Packages, owner_of_class, owner_of_namespace
 from .parts import Graph
 from .source import source_of
@@ -59,10 +71,11 @@ from .watching import HELD, Watch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Any, Iterable, Mapping
+    from typing import Any, Callable, Iterable, Mapping
 
     from .constants import Description
     from .lookup import Binding, Found
+    from .made import Kinds, Known
     from .parts import Code, Node
     from .source.outline import Assignment, Definition
 
@@ -78,6 +91,10 @@ _READERS = frozenset(
     )
 )
 _READ = "annotations are read"
+
+# Methods that run while classes are made.
+_AT_IMPORT = frozenset(("__init_subclass__", "__set_name__"))
+_OF_METACLASSES = frozenset(("__init__", "__new__", "__prepare__"))
 
 # Packages with many classes to inherit that ignore annotations.
 _BLIND = frozenset(("numpy", "pandas", "scipy", "sklearn", "torch"))
@@ -106,22 +123,42 @@ def _is_hidden_by_alias(chain: str, module: ModuleType) -> bool:
     return owner != OWN and ("." in name or owner != INSTALLED)
 
 
+def _is_part(chain: str, names: Iterable[str]) -> bool:
+    """Tell if a dotted name is one of some names, or that of a part of one."""
+    return any(chain == name or chain.startswith(f"{name}.") for name in names)
+
+
+def _look_again(label: str, kinds: Kinds, known: Known, value: object) -> Description:
+    return Look(label, kinds, known).describe(value)
+
+
+def _describe_registered(value: list[object]) -> Description:
+    return describe(in_order_of_modules(value))
+
+
 class Reach:
     """Follows the names that the code of a function uses.
 
     Args:
         state: The names that are known to be changed by code that is reached.
+        registered: The names that are known to be changed while modules are imported.
 
     Attributes:
         watch: The bindings that were followed.
         state: The names that code which is reached changes itself, like
             ``"package.module.COUNTS"``.
+        registered: The names that decorators and the like change.
     """
 
-    def __init__(self, state: Iterable[str] = ()) -> None:
+    def __init__(
+        self, state: Iterable[str] = (), registered: Iterable[str] = ()
+    ) -> None:
         self.watch = Watch()
         self.state: set[str] = set(state)
+        self.registered: set[str] = set(registered)
+        self._lists: set[str] = set()
         self._constants: set[str] = set()
+        self._changes: list[tuple[Node, set[str]]] = []
         self._graph = Graph()
         self._packages = Packages()
         self._namespaces: dict[int, Namespace] = {}
@@ -137,13 +174,23 @@ class Reach:
         for target in (function, *others):
             self._code_node(target)
         self._graph.grow()
+        if self._changes:
+            running = self._graph.running()
+            for node, names in self._changes:
+                if node in running:
+                    self.state |= names
+                else:
+                    self.registered |= names
         self.watch.close()
         return self._graph.code(self._packages.versions)
 
     @property
-    def has_taken_state_for_constants(self) -> bool:
-        """Whether a value was taken for a constant that the code changes."""
-        return not self._constants.isdisjoint(self.state)
+    def is_mistaken(self) -> bool:
+        """Whether a value was looked at before it was known how it is changed."""
+        return not (
+            self._constants.isdisjoint(self.state)
+            and self._lists.isdisjoint(self.registered)
+        )
 
     def _namespace(self, values: Mapping[str, Any]) -> Namespace:
         known = self._namespaces.get(id(values))
@@ -199,6 +246,7 @@ class Reach:
 
     def _expand_function(self, node: Node, function: FunctionType) -> None:
         self.watch.function(function)
+        node.code = function.__code__
         space = self._namespace(function.__globals__)
         source = source_of(function.__code__.co_filename) or space.source
         definition = None if source is None else source.outline.find(function)
@@ -216,17 +264,20 @@ class Reach:
     def _follow_definition(
         self, node: Node, space: Namespace, definition: Definition
     ) -> None:
-        for name in definition.changed:
-            if name[0] == ".":
-                self.state.add(name)
-            elif name in space.values:
-                self.state.add(self._label(space, name, space.values[name]))
+        if definition.changed:
+            changed = {
+                self._label_of_change(space, name) for name in definition.changed
+            }
+            self._changes.append((node, changed))
         if any(chain.rpartition(".")[2] in _READERS for chain in definition.names):
             self.state.add(_READ)
+        # It runs when the module is imported; what it returns is a value.
+        node.is_at_import = True
         decorators = [
             self._follow_decorator(node, space, form, names)
             for form, names in definition.decorators
         ]
+        node.is_at_import = False
         if definition.kind == "function" and any(decorators):
             self._follow_annotations(node, space, definition)
         for chain in definition.names:
@@ -234,6 +285,13 @@ class Reach:
         for item in definition.imports:
             module = space.absolute(item)
             self._unloaded.follow_import(node, module, item, definition.local_names)
+
+    def _label_of_change(self, space: Namespace, name: str) -> str:
+        found = None if name[0] in ".=" else follow(space, name, self._namespace)
+        if found is None:
+            return name
+        label = self._label(found.space, found.place, found.value)
+        return ".".join([label, *found.rest])
 
     def _follow_decorator(
         self, node: Node, space: Namespace, form: str, names: list[str]
@@ -260,8 +318,9 @@ class Reach:
         self, node: Node, function: FunctionType, changed: Iterable[str]
     ) -> None:
         names = function.__code__.co_freevars
+        roots = {name.partition(".")[0] for name in changed}
         for name, cell in zip(names, function.__closure__ or ()):
-            if name in changed:
+            if name in roots:
                 continue  # What code changes itself is state.
             try:
                 value = cell.cell_contents
@@ -274,7 +333,7 @@ class Reach:
         names = names_of_code(code)
         # Instructions do not tell which of the values they change.
         changed = names if changes_values(code, names) else frozenset()
-        self.state.update(f".{name}" for name in changed)
+        self._changes.append((node, {f".{name}" for name in changed}))
         for name in sorted(names):
             value = space.values.get(name, ABSENT)
             if isinstance(value, ModuleType):
@@ -318,7 +377,13 @@ class Reach:
                 self._follow_annotations(node, space, definition)
         for base in (*cls.__bases__, type(cls)):
             node.add_edge("base", self._code_node(base))
+        are_named = self._are_methods_named(cls)
         for name, value in sorted(members_of(cls).items()):
+            node.is_at_import = name in _AT_IMPORT or (
+                name in _OF_METACLASSES and issubclass(cls, type)
+            )
+            is_special = name.startswith("__") and name.endswith("__")
+            node.method = name if are_named and not is_special else None
             if name in members:
                 self.watch.binding(vars(cls), name, members[name])
             if definition is not None and is_generated(value):
@@ -331,6 +396,15 @@ class Reach:
                 place = f"{cls.__qualname__}.{name}"
                 binding = vars(cls), name, members.get(name, value)
                 self._follow_decorated(node, name, space, place, binding)
+        node.is_at_import, node.method = False, None
+
+    @staticmethod
+    def _are_methods_named(cls: type) -> bool:
+        """Tell if nothing but the user's own code calls the methods of a class."""
+        return all(
+            owner is object or owner is type or owner_of_class(owner) == OWN
+            for owner in cls.__mro__
+        )
 
     def _are_annotations_read(
         self, space: Namespace, cls: type, definition: Definition
@@ -378,7 +452,7 @@ class Reach:
             return
         value = found.value
         label = self._label(found.space, found.place, value)
-        is_state = chain.partition(".")[0] in changed or label in self.state
+        is_state = _is_part(chain, changed) or label in self.state
         for namespace, name, bound in found.steps[: -1 if is_state else None]:
             if bound is ABSENT:
                 self.watch.absence(namespace, name)
@@ -404,25 +478,188 @@ class Reach:
         self, node: Node, chain: str, found: Found, label: str
     ) -> None:
         value, namespace, name = found.value, *found.steps[-1][:2]
-        description = describe(value)
-        if not description.is_plain:
+        space, place = origin(found.space, name, value, self._namespace)
+        if found.rest and space is not None:
+            held = self._follow_attributes(node, chain, found, label)
+            if held is not None:
+                self._follow_held(node, chain, found, held)
+                return
+        description_of: Callable[[Any], Description] = describe
+        if type(value) is list:
+            if label in self.registered:
+                description_of = _describe_registered
+            else:
+                self._lists.add(label)
+        description = description_of(value)
+        if space is None and not description.is_plain:
+            self._follow_targets(node, chain, description)
+            node.content += [chain, place]
+        elif space is not None and self._is_left_to_assignment(
+            node, space, place, value
+        ):
             for target in description.targets:
                 node.add_edge(chain, self._code_node(target))
-            space, place = origin(found.space, name, value, self._namespace)
-            if space is None:
-                node.content += [chain, place]
-            elif space.source is None and not functions_in(value, place):
-                # No source tells how it was made.
-                self.watch.identity(*found.steps[-1])
-                node.content += [chain, content_of(value)]
-            else:
+            self._follow_assignment(node, chain, space, place, found.steps[-1])
+        elif description.is_plain:
+            if not (description.is_fixed and isinstance(value, HELD)):
+                get = partial(getitem, namespace, name)
+                self.watch.changeable(get, description, description_of)
+            self._follow_described(node, chain, label, name, value, description)
+        else:
+            self.watch.identity(*found.steps[-1])
+            look = self._look(label, value, partial(getitem, namespace, name))
+            self._follow_described(node, chain, label, name, value, look)
+            if not look.is_plain and space is not None and space.source is not None:
                 self._follow_assignment(node, chain, space, place, found.steps[-1])
-            return
-        if not (description.is_fixed and isinstance(value, HELD)):
-            self.watch.changeable(lambda: namespace[name], description)
+            elif not look.is_plain:
+                node.content += [chain, content_of(value)]
+
+    def _follow_described(
+        self,
+        node: Node,
+        chain: str,
+        label: str,
+        name: str,
+        value: object,
+        description: Description,
+    ) -> None:
         self._constants.add(label)
         key = ("constant", label)
         node.add_edge(chain, self._constant_node(key, label, name, value, description))
+
+    def _is_left_to_assignment(
+        self, node: Node, space: Namespace, place: str, value: object
+    ) -> bool:
+        """Tell if the source tells more of a value than its content does."""
+        if space.source is None:
+            return bool(functions_in(value, place))
+        if place in space.source.outline.definitions:
+            return not describe(value).is_plain  # A decorator has made it.
+        if node.is_at_import and not describe(value).is_plain:
+            return True  # What a decorator does with it is done.
+        if place not in space.source.outline.assignments:
+            return False
+        return is_passing(value) or self._is_made_of_times(space, place, {place})
+
+    def _is_made_of_times(self, space: Namespace, place: str, passed: set[str]) -> bool:
+        """Tell if nothing but times and temporary paths makes a value."""
+        assignment = space.source and space.source.outline.assignments.get(place)
+        if not assignment:
+            return False
+        has_times = False
+        for chain in assignment.names:
+            found = follow(space, chain, self._namespace)
+            if found is None or chain in passed:
+                continue  # A function of Python, like `str`.
+            if isinstance(found.value, ModuleType):
+                is_time = makes_passing(".".join([found.value.__name__, *found.rest]))
+            elif is_code(found.value):
+                name = foreign_name(found.value)
+                is_time = makes_passing(".".join([name, *found.rest]))
+            else:
+                owner, inner = self._origin(found.space, found.place, found.value)
+                passed |= {chain, inner}
+                is_time = self._is_made_of_times(owner, inner, passed)
+            if is_time is False:
+                return False
+            has_times = has_times or bool(is_time)
+        return has_times
+
+    def _look(
+        self, label: str, value: object, get: Callable[[], object] | None
+    ) -> Description:
+        """Look at a value that is no plain data, and note what cannot be looked at.
+
+        Args:
+            label: What it is called.
+            value: The value.
+            get: Returns the value that is there now, if changes in it are significant.
+        """
+        known: Known = {}
+        state, registered = frozenset(self.state), frozenset(self.registered)
+
+        def is_state(path: str, attribute: str) -> bool:
+            labels = {f"{path}.{attribute}", f"={attribute}"}
+            if labels.isdisjoint(state):
+                self._constants |= labels
+                return False
+            return True
+
+        def is_registered(attribute: str) -> bool:
+            if f"={attribute}" in registered:
+                return True
+            self._lists.add(f"={attribute}")
+            return False
+
+        kinds = is_state, is_registered
+        look = Look(label, kinds, known)
+        description = look.describe(value)
+        self._graph.unseen.update(look.unseen)
+        if get is not None and look.size <= MOST_AGAIN:
+            again = partial(_look_again, label, kinds, known)
+            self.watch.changeable(get, description, again)
+        return description
+
+    def _follow_attributes(
+        self, node: Node, chain: str, found: Found, label: str
+    ) -> tuple[str, object, Callable[[], object]] | None:
+        """Follow the attributes of an object that are named, as far as it holds them.
+
+        Returns:
+            The label of the last one, its value and what returns it; `None` if there is
+            none, or if the code changes it.
+        """
+        value, place = found.value, label
+        for attribute in found.rest:
+            held = held_attribute(value, attribute)
+            if held is ABSENT:
+                break
+            labels = {f"{place}.{attribute}", f"={attribute}"}
+            if not labels.isdisjoint(self.state):
+                return None
+            if place == label:
+                self.watch.identity(*found.steps[-1])
+            self._constants |= {place, *labels}
+            kind = type(value)
+            node.add_edge(chain, self._code_node(kind))
+            get = partial(getattr, value, attribute)
+            names = getattr(value, "__dict__", {})
+            if attribute in names:
+                self.watch.binding(names, attribute, held)
+            elif isinstance(held, HELD):
+                self.watch.changeable(get, describe(held))
+            place, value = f"{place}.{attribute}", held
+        return None if place == label else (place, value, get)
+
+    def _follow_held(
+        self,
+        node: Node,
+        chain: str,
+        found: Found,
+        held: tuple[str, object, Callable[[], object]],
+    ) -> None:
+        """Follow what an attribute of an object holds."""
+        label, value, get = held
+        if isinstance(value, ModuleType):
+            node.content += [chain, value.__name__]
+            return
+        if is_code(value) and bound_to(value) is None:
+            self._follow_code_value(node, chain, value)
+            return
+        name = label.rpartition(".")[2]
+        description = describe(value)
+        if is_passing(value):
+            space, place = self._origin(found.space, found.place, found.value)
+            self._follow_assignment(node, chain, space, place, found.steps[-1])
+            return
+        if not description.is_plain:
+            description = self._look(label, value, get)
+        elif not (description.is_fixed and isinstance(value, HELD)):
+            self.watch.changeable(get, description)
+        self._follow_described(node, chain, label, name, value, description)
+        if not description.is_plain:
+            space, place = self._origin(found.space, found.place, found.value)
+            self._follow_assignment(node, chain, space, place, found.steps[-1])
 
     def _label(self, space: Namespace, name: str, value: object) -> str:
         owner, place = self._origin(space, name, value)
@@ -447,7 +684,10 @@ class Reach:
             return
         description = describe(value)
         if not description.is_plain:
-            node.content += [name, content_of(value)]
+            content = content_of(value)
+            if " " in content and not is_passing(value):  # It is no fingerprint.
+                self._look(label, value, None)
+            node.content += [name, content]
             for target in (*description.targets, *code_in([value])):
                 node.add_edge(name, self._code_node(target))
             return

@@ -51,7 +51,9 @@ class Watch:
         self._codes: list[types.CodeType] = []
         self._cells: list[Any] = []
         self._contents: list[object] = []
-        self._changeable: list[tuple[Callable[[], object], Description]] = []
+        self._changeable: list[
+            tuple[Callable[[], object], Description, Callable[[Any], Description]]
+        ] = []
         self._files: dict[str, tuple[str, Status]] = {}
         self._groups: list[tuple[Any, Any, tuple[object, ...]]] = []
         self._singles: tuple[list[Any], list[str], list[object]] = ([], [], [])
@@ -102,14 +104,20 @@ class Watch:
         self._cells.append(cell)
         self._contents.append(content)
 
-    def changeable(self, get: Callable[[], object], description: Description) -> None:
+    def changeable(
+        self,
+        get: Callable[[], object],
+        description: Description,
+        describe: Callable[[Any], Description] = describe,
+    ) -> None:
         """Watch the content of a value that can be changed in place.
 
         Args:
             get: Returns the value that is there now.
             description: The description of its content now.
+            describe: Describes a value.
         """
-        self._changeable.append((get, description))
+        self._changeable.append((get, description, describe))
 
     def file(self, module: str, path: str, status: Status) -> None:
         """Watch the file of a module, as long as it is not imported."""
@@ -195,7 +203,7 @@ class Watch:
     def _content_is_the_same(self) -> bool:
         return all(
             describe(get()).is_same(description)
-            for get, description in self._changeable
+            for get, description, describe in self._changeable
         )
 
     def _files_are_the_same(self) -> bool:

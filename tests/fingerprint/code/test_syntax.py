@@ -149,33 +149,34 @@ def test_a_function_reads_names_of_its_module(source: str, names: list[str]) -> 
 
 
 CHANGES = [
-    "x[1] = 2",
-    "x.a = 1",
-    "del x[1]",
-    "x.append(1)",
-    "x[1].update(a)",
-    "x.a.b = 1",
-    "x[1] += 1",
-    "x.y += 1",
+    ("x[1] = 2", "x"),
+    ("x.a = 1", "x.a"),
+    ("del x[1]", "x"),
+    ("x.append(1)", "x"),
+    ("x[1].update(a)", "x"),
+    ("x.a.b = 1", "x.a.b"),
+    ("x.a[1].b = 1", "x.a"),
+    ("x[1] += 1", "x"),
+    ("x.y += 1", "x.y"),
 ]
 
 
-@pytest.mark.parametrize("statement", CHANGES)
-def test_a_function_tells_what_it_changes(statement: str) -> None:
+@pytest.mark.parametrize(("statement", "name"), CHANGES)
+def test_a_function_tells_what_it_changes(statement: str, name: str) -> None:
     ((definition,),) = outline_of_text(f"def f(): {statement}").definitions.values()
 
-    assert [name for name in definition.changed if name[0] != "."] == ["x"]
+    assert [name for name in definition.changed if name[0] not in ".="] == [name]
 
 
 @pytest.mark.parametrize(
     ("statement", "attributes"),
     [
-        ("self.a[1] = 2", [".a"]),
-        ("self.a.append(1)", [".a"]),
-        ("self.a += [1]", [".a"]),
-        ("cls.a = 1", [".a"]),
-        ("x.a[1].b.update(c)", [".a", ".b"]),
-        ("self.a = 1", []),
+        ("self.a[1] = 2", [".a", "=a"]),
+        ("self.a.append(1)", [".a", "=a"]),
+        ("self.a += [1]", [".a", "=a"]),
+        ("cls.a = 1", [".a", "=a"]),
+        ("x.a[1].b.update(c)", [".a", ".b", "=a", "=b"]),
+        ("self.a = 1", ["=a"]),
         ("x[1] = self.a", []),
     ],
 )
@@ -186,6 +187,13 @@ def test_a_method_tells_which_attributes_it_changes(
     (definition,) = outline_of_text(source).definitions["C.f"]
 
     assert definition.changed == attributes
+
+
+def test_a_constructor_changes_no_object_that_was_there_before() -> None:
+    source = "class C:\n def __init__(self, x):\n  self.a = {}; self.a[1] = x; x.b = 1"
+    (definition,) = outline_of_text(source).definitions["C.__init__"]
+
+    assert definition.changed == [".a", ".b", "=b"]
 
 
 def test_names_that_are_given_as_texts_are_read() -> None:

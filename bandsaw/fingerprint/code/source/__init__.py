@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .outline import Definition
 
 # What is remembered differs between versions of this module and of Python.
-_KIND = f"outline-3-{sys.implementation.cache_tag}-{sys.flags.optimize}"
+_KIND = f"outline-4-{sys.implementation.cache_tag}-{sys.flags.optimize}"
 
 # The resolution of the times at which processes start, in seconds.
 _TICK = 0.05
@@ -238,7 +238,7 @@ def _read_lines(path: str) -> list[str]:
 
 def _is_younger_than_process(path: str) -> bool:
     try:
-        return os.stat(path).st_mtime > _start_of_process() + _TICK
+        return os.stat(path).st_mtime > start_of_process() + _TICK
     except OSError:
         return True
 
@@ -249,7 +249,8 @@ class _Process:
     start: float | None = None
 
 
-def _start_of_process() -> float:
+def start_of_process() -> float:
+    """Return when this process began, in seconds since the epoch."""
     if _Process.start is None:
         _Process.start = _read_start() or time.time() - time.process_time()
     return _Process.start

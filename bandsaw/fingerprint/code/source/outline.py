@@ -54,8 +54,9 @@ class Definition(
         names: The dotted names that it reads from the module.
         local_names: The dotted names that it reads and that begin with a name that is
             bound inside by an import.
-        changed: The names from outside that it rebinds, or whose values it changes.
-            After a dot, the names of attributes, of whatever, that it does this to.
+        changed: The dotted names from outside that it rebinds, or whose values it
+            changes. After a dot, the names of attributes, of whatever, that it does
+            this to; and after `=`, those of objects that it has not made.
         code: The digest of what it is compiled to; empty for a class, and for lambdas
             of the same line.
         annotations: The digest of the form of its annotations, empty without any, and

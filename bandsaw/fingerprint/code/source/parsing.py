@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     # By qualified name and first line.
     Codes = dict[tuple[str, int], list[CodeType]]
 
+# Methods that fill a new object, which is no change of one.
+_MAKERS = frozenset(
+    (
+        "__attrs_post_init__",
+        "__init__",
+        "__new__",
+        "__post_init__",
+        "__setstate__",
+        "model_post_init",
+    )
+)
+
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -177,7 +189,7 @@ def _changed(inside: Iterable[Scope]) -> set[str]:
         name
         for scope in within
         for name in scope.changes
-        if scope.owner_of(name) not in within
+        if scope.owner_of(name.partition(".")[0]) not in within
     }
 
 
@@ -240,7 +252,7 @@ def _bound_names(scopes: Scopes) -> set[str]:
     module = scopes.module
     imported = {item.bound for item in module.imports}
     defined = {name for _, name in scopes.definitions}
-    changed = {name for name in module.changes if name[0] != "."}
+    changed = {name.partition(".")[0] for name in module.changes if name[0] not in ".="}
     return (module.bound | changed) - imported - defined
 
 
@@ -260,12 +272,14 @@ class Scope:
         parent: The scope around it, `None` for the module.
         is_class: Whether it is the body of a class, which is no scope for functions.
         is_comprehension: Whether `:=` binds a name in the scope around it.
+        is_maker: Whether it is part of a method that fills a new object.
         bound: The names that are bound here.
         module_names: The names that are declared to be global.
         outer_names: The names that are declared to be nonlocal.
         reads: The first parts of dotted names that are read here, with the whole names.
-        changes: The names that are rebound or whose value is changed. After a dot, the
-            names of attributes, of whatever, that are.
+        changes: The dotted names that are rebound or whose value is changed. After a
+            dot, the names of attributes, of whatever, that are; and after `=`, those
+            of objects that were there before.
         imports: What is imported here.
         inner: The scopes inside.
     """
@@ -277,6 +291,7 @@ class Scope:
         "inner",
         "is_class",
         "is_comprehension",
+        "is_maker",
         "module_names",
         "outer_names",
         "parent",
@@ -292,6 +307,7 @@ class Scope:
         self.parent = parent
         self.is_class = is_class
         self.is_comprehension = is_comprehension
+        self.is_maker: bool = parent is not None and not is_class and parent.is_maker
         self.bound: set[str] = set()
         self.module_names: set[str] = set()
         self.outer_names: set[str] = set()
@@ -397,8 +413,12 @@ class Scopes:
             scope.reads.add((root, chain))
         if not isinstance(node.ctx, ast.Load):
             # An attribute that an object gets is none of its class.
-            is_own = isinstance(node.value, ast.Name) and node.value.id == "self"
-            self._change(node.value if is_own else node, scope)
+            if isinstance(node.value, ast.Name) and node.value.id == "self":
+                self._change(node.value, scope)
+                if not scope.is_maker:
+                    scope.changes.add(f"={node.attr}")
+            else:
+                self._change(node, scope)
 
     def _visit_subscript(self, node: ast.Subscript, scope: Scope) -> None:
         if not isinstance(node.ctx, ast.Load):
@@ -410,13 +430,22 @@ class Scopes:
 
     @staticmethod
     def _change(target: Any, scope: Scope) -> None:
-        """Note that what a name refers to, or an attribute, is changed."""
+        """Note that what a dotted name refers to, or an attribute, is changed."""
+        attributes: list[str] = []
+        steps: list[str] = []
         while isinstance(target, (ast.Subscript, ast.Attribute)):
             if isinstance(target, ast.Attribute):
-                scope.changes.add(f".{target.attr}")
+                attributes.append(target.attr)
+                steps.append(target.attr)
+            else:
+                steps.clear()  # Which item is not known.
             target = target.value
-        if isinstance(target, ast.Name):
-            scope.changes.add(target.id)
+        scope.changes.update(f".{name}" for name in attributes)
+        is_name = isinstance(target, ast.Name)
+        if not (scope.is_maker and is_name and target.id == "self"):
+            scope.changes.update(f"={name}" for name in attributes)
+        if is_name:
+            scope.changes.add(".".join([target.id, *reversed(steps)]))
 
     def _visit_call(self, node: ast.Call, scope: Scope) -> None:
         function = node.func
@@ -424,8 +453,11 @@ class Scopes:
             self._change(function.value, scope)
         chain, root = _chain(node)
         if root is not None:
+            # `getattr` with a literal name takes nothing else from the value.
             scope.reads.add((root, chain))
-        self._visit_children(node, scope)
+            self._visit_all((node.func, *node.args[2:]), scope)
+        else:
+            self._visit_children(node, scope)
 
     def _visit_augmented_assignment(self, node: ast.AugAssign, scope: Scope) -> None:
         if isinstance(node.target, ast.Name):
@@ -441,6 +473,7 @@ class Scopes:
         self._visit_all(node.decorator_list, scope)
         self._visit_parameters(node, scope)
         inner = Scope(scope)
+        inner.is_maker = inner.is_maker or node.name in _MAKERS
         self._bind_parameters(node.args, inner)
         self._define(node, node.name, ".<locals>.", inner, node.body)
 

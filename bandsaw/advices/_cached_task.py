@@ -8,7 +8,11 @@ from hashlib import sha256
 from types import FunctionType
 from weakref import WeakKeyDictionary as WeakKeyDictionary, ref as ref
 
-from ..exceptions import ConfigurationError, SerializationError
+from ..exceptions import (
+    ConfigurationError,
+    SerializationError,
+    UnstableValueError,
+)
 from ..fingerprint import Unstable, fingerprint_of_tokens, is_immutable
 from ..identifier import ID_LENGTH
 from ..infos import text_of
@@ -165,6 +169,32 @@ class CachedTask:
         name = f"{task.task_id}/{execution_id}"
         key = CacheKey(name, arguments, version.digest)
         return key, watch if self._has_constant_defaults else None
+
+    def unseen(self, session: Session) -> dict[str, str]:
+        """Return what of the code could not be looked at, by name, and why.
+
+        Args:
+            session: The session of the call.
+        """
+        code = self._version_of(session)[0].code
+        return {} if code is None else code.unseen
+
+    def refuse_unseen(self, session: Session) -> None:
+        """Refuse a call if something of its code could not be looked at.
+
+        Args:
+            session: The session of the call.
+
+        Raises:
+            UnstableValueError: If there is such a thing. It names the first one.
+        """
+        for name, reason in sorted(self.unseen(session).items()):
+            raise UnstableValueError(
+                f"{name}, which task {session.task} uses, could not be looked at: "
+                f"{reason.rstrip('.')}. Pass it as an argument, give its class an "
+                "identity with register_fingerprint, or leave strict=True out, so that "
+                "its assignment counts."
+            )
 
     def describe(self, session: Session, key: CacheKey) -> Description:
         """Return what is written down of a call, to explain later what differs.

@@ -69,6 +69,9 @@ class CachingAdvice(Advice):
         verify: Whether large buffers are compared with their checksums when a process
             uses a result for the first time, and not only when the time or the size of
             its file has changed.
+        strict: Whether a call is refused whose code uses a value that could not be
+            looked at. Otherwise that counts by its assignment, and is listed when a
+            task or `cache why` explains.
 
     Attributes:
         directory: Where the files are; only there if it was given.
@@ -90,6 +93,7 @@ class CachingAdvice(Advice):
         compare_python: bool = False,
         wait: float = 600.0,
         verify: bool = False,
+        strict: bool = False,
     ) -> None:
         if (directory is None) == (store is None):
             raise ConfigurationError(
@@ -111,6 +115,7 @@ class CachingAdvice(Advice):
         self._compare_python = compare_python
         self._wait = wait
         self._verify = verify
+        self._strict = strict
         if max_size is not None or max_age is not None:
             self._calls  # noqa: B018  (It checks them.)
 
@@ -136,7 +141,7 @@ class CachingAdvice(Advice):
             self,
             self.store,
             (self._max_size, self._max_age, self._verify),
-            (self._code, self._compare_python),
+            (self._code, self._compare_python, self._strict),
             self._wait,
         )
 
@@ -149,7 +154,8 @@ class CachingAdvice(Advice):
         Raises:
             ConfigurationError: If the task's parameter `cache` makes no sense.
             SerializationError: If the task is a generator function.
-            UnstableValueError: If an argument has no stable identity.
+            UnstableValueError: If an argument has no stable identity; with `strict`,
+                also if a value that the code uses could not be looked at.
             UntrustedDirectoryError: If others can write to the directory.
         """
         self._calls.answer(session)
@@ -202,7 +208,8 @@ class _CachedCalls:
         store: Where the results are.
         bounds: How much the store may hold, how old results may be, and whether large
             buffers are verified.
-        identity: What of the code counts, and whether the version of Python does.
+        identity: What of the code counts, whether the version of Python does, and
+            whether a call is refused if its code uses what could not be looked at.
         wait: How long a call waits while the same one is being computed, in seconds.
 
     Raises:
@@ -214,14 +221,14 @@ class _CachedCalls:
         advice: Advice,
         store: Store,
         bounds: tuple[int | str | None, float | str | None, bool],
-        identity: tuple[str, bool],
+        identity: tuple[str, bool, bool],
         wait: float,
     ) -> None:
         self._advice = advice
         self._store = store
         self._results = work.ResultStore(store, *bounds)
         self._signed_results = work.ResultStore(store.signed(), *bounds)
-        self._code, self._compare_python = identity
+        self._code, self._compare_python, self._strict = identity
         self._wait = wait
         # By `id`, because the hash of a task is its id, which takes long.
         self._tasks: dict[int, _Known] = {}
@@ -341,6 +348,8 @@ class _CachedCalls:
         if known is not None and known[1].is_current():
             return task, known[0]
         key, watch = task.key_of(session)
+        if self._strict:
+            task.refuse_unseen(session)
         if constants is not None and watch is not None:
             if len(task.keys) >= _MOST_KEYS:
                 task.keys.clear()
@@ -424,10 +433,16 @@ class _CachedCalls:
             )
         task, key = identified
         found = self._find(session, key)
+        unseen = task.unseen(session)
         if isinstance(found, work.Hit):
-            return work.Explanation(name, True, self._store.location(found.name))
+            place = self._store.location(found.name)
+            return work.Explanation(name, True, place, unseen=unseen)
         results = self._results_for(session)
-        return work.explain_miss(results, key, found, task.describe(session, key))
+        explanation = work.explain_miss(
+            results, key, found, task.describe(session, key)
+        )
+        explanation.unseen = unseen
+        return explanation
 
     def _find(self, session: Session, key: CacheKey) -> Hit | Miss:
         results = self._results_for(session)

@@ -73,6 +73,8 @@ class Explanation:
             as far as it counts.
         reason: Why there is no answer, when that is no difference.
         nearest: What is written down of the nearest call, `None` if there is none.
+        unseen: What the code uses that could not be looked at, by name, and why. It
+            counts by its assignment in the source.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Explanation:
         differences: Iterable[Difference] = (),
         reason: str | None = None,
         nearest: dict[str, Any] | None = None,
+        unseen: dict[str, str] | None = None,
     ) -> None:
         self.task = task
         self.is_hit = is_hit
@@ -90,6 +93,7 @@ class Explanation:
         self.differences = list(differences)
         self.reason = reason
         self.nearest = nearest
+        self.unseen = unseen or {}
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as plain data."""
@@ -99,14 +103,18 @@ class Explanation:
         }
 
     def __str__(self) -> str:
-        if self.is_hit:
-            return f"{self.task} is answered from {self.place}."
         lines = [f"{self.task} is not answered from the cache."]
+        if self.is_hit:
+            lines = [f"{self.task} is answered from {self.place}."]
         if self.reason is not None:
             lines.append(f"{self.reason[0].upper()}{self.reason[1:]}.")
         if self.differences:
             lines.append(f"It differs from {self.place}:")
             lines += [_indented(f"- {item}") for item in self.differences]
+        if self.unseen:
+            lines.append("Not looked at:")
+            unseen = sorted(self.unseen.items())
+            lines += [_indented(f"- {name}: {reason}") for name, reason in unseen]
         return "\n".join(lines)
 
     def __repr__(self) -> str:

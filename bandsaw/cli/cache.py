@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import shlex
 import sys
 
 import click
@@ -14,6 +15,7 @@ from ..stores import LocalStore
 from ..stores.entries import Entry, has_footer, is_torn
 from ..stores.pruning import parse_age, parse_size, prune
 from ..stores.results import ResultStore
+from .imports import import_as_script, made_at_import
 from .printing import age_text, show_json, show_table, size_text
 
 TYPE_CHECKING = False
@@ -193,27 +195,40 @@ def verify(directory: str, remove: bool, as_json: bool) -> None:
 @click.argument("task")
 @click.argument("arguments", nargs=-1)
 @click.option("--config", help="The configuration module; see get_configuration.")
+@click.option("--argv", default="", help="The command line of the script, one text.")
 @json_option
 def why(
-    task: str, arguments: tuple[str, ...], config: str | None, as_json: bool
+    task: str,
+    arguments: tuple[str, ...],
+    config: str | None,
+    argv: str,
+    as_json: bool,
 ) -> None:
     """Say why a call is answered from the cache, or why it is not.
 
     TASK is a module and the name of a task in it, like `project.train:fit`. ARGUMENTS
     are Python literals; one that is none is taken as text. NAME=VALUE gives a keyword
-    argument.
+    argument. Values that the module makes from the command line or the environment are
+    the same as in the script with the same --argv and environment.
     """
     if config is not None:
         os.environ["BANDSAW_CONFIG_MODULE"] = config
     sys.path.insert(0, os.getcwd())
-    function = _find_task(task)
+    function = _find_task(task, shlex.split(argv))
     args, kwargs = _parse_arguments(arguments)
     with _named_errors():
         explanation = function.explain(*args, **kwargs)
+    changed = [one.name for one in explanation.differences if one.kind == "code"]
+    made = made_at_import(changed)
     if as_json:
-        show_json(explanation.to_json())
-    else:
-        click.echo(str(explanation))
+        show_json({**explanation.to_json(), "made_at_import": made})
+        return
+    click.echo(str(explanation))
+    if made:
+        words = f"the command line {argv!r}" if argv else "no command line"
+        click.echo(f"Made while the module is imported, here with {words} (--argv):")
+        for name in sorted(made):
+            click.echo(f"- {name}, by {made[name]}")
 
 
 def _open(directory: str) -> LocalStore:
@@ -221,12 +236,10 @@ def _open(directory: str) -> LocalStore:
     return LocalStore(directory).signed()
 
 
-def _find_task(name: str) -> Any:
-    from importlib import import_module
-
+def _find_task(name: str, argv: list[str]) -> Any:
     module_name, _, path = name.partition(":")
     try:
-        found: Any = import_module(module_name)
+        found: Any = import_as_script(module_name, argv)
         for part in path.split("."):
             found = getattr(found, part)
     except (AttributeError, ImportError, ValueError) as error:

@@ -828,3 +828,66 @@ def test_processes_take_over_from_one_that_dies(
 
     assert [other.communicate()[0] for other in others] == ["2\n"] * 3
     assert (tmp_path / "computed").read_text() == "xx"
+
+
+UNSEEN = {
+    "bandsaw_config.py": """
+        import bandsaw
+        from bandsaw.advices.cache import CachingAdvice
+        configuration = bandsaw.Configuration()
+        configuration.add_advice_chain(CachingAdvice("cache"))
+        strict = CachingAdvice("cache", strict=True)
+        configuration.add_advice_chain(strict, name="strict")
+        """,
+    "site-packages/engines.py": """
+        class Engine:
+            def __reduce__(self):
+                raise TypeError("it is connected")
+        """,
+    "script.py": """
+        import logging
+        import sys
+        sys.path.append("site-packages")
+        import bandsaw
+        from engines import Engine
+
+        log = logging.getLogger(__name__)
+        engine = Engine()
+
+        @bandsaw.task
+        def fit(x):
+            return x, engine is None
+
+        @bandsaw.task(chain="strict")
+        def fit_strictly(x):
+            return x, engine is None
+
+        @bandsaw.task(chain="strict")
+        def logs(x):
+            log.info("x")
+            return x
+
+        if __name__ == "__main__":
+            fit(1)
+            print(fit.explain(1))
+            print(fit.explain(2).unseen)
+            print(logs(1), logs.is_cached(1))
+            print(fit_strictly.explain(1).reason)
+            fit_strictly(1)
+        """,
+}
+
+
+def test_what_could_not_be_looked_at_is_listed_or_refused(workflow: Workflow) -> None:
+    workflow.write(UNSEEN)
+    done = workflow.python("script.py", status=1)
+    hit, heading, line, listed, logs, reason = done.stdout.splitlines()
+
+    assert "is answered from" in hit
+    assert heading == "Not looked at:"
+    assert line.startswith("- script.engine: ")
+    assert listed.startswith("{'script.engine': ")
+    assert logs == "1 True"
+    assert reason.startswith("it cannot be cached: script.engine, which task ")
+    assert "UnstableValueError: script.engine, which task script.fit" in done.stderr
+    assert "could not be looked at: " in done.stderr

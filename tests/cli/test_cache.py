@@ -189,6 +189,52 @@ def test_a_call_is_explained(project: Path) -> None:
     ]
 
 
+SCRIPT = {
+    "bandsaw_config.py": FILES["bandsaw_config.py"],
+    "script.py": """
+        import argparse
+        import os
+        import bandsaw
+
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--rate", type=float, required="NEEDED" in os.environ)
+        args = parser.parse_args()
+        LEVEL = int(os.environ.get("LEVEL", "1"))
+
+        @bandsaw.task
+        def fit(x):
+            return x * args.rate * LEVEL
+
+        if __name__ == "__main__":
+            print(fit(3), fit.is_cached(3))
+        """,
+}
+
+
+def test_values_of_a_script_are_made_anew_or_named(workflow: Workflow) -> None:
+    workflow.write(SCRIPT)
+    workflow.python("script.py", "--rate", "2")
+
+    def why(*words: str, status: int = 0, **environment: str) -> str:
+        command = ("-m", "bandsaw", "cache", "why", "script:fit", *words)
+        done = workflow.python(*command, environment=environment, status=status)
+        return str(done.stdout + done.stderr)
+
+    assert "is answered from" in why("3", "--argv", "--rate 2")
+    text = why("3")
+    assert "code script.args.rate has changed from rate = 2.0 to rate = None" in text
+    assert "- script.args, by args = parser.parse_args()" in text
+    assert "script.LEVEL" not in text
+    text = why("3", "--argv", "--rate 2", LEVEL="4")
+    assert "code script.LEVEL has changed from LEVEL = 1 to LEVEL = 4" in text
+    assert "- script.LEVEL, by LEVEL = int(os.environ" in text
+    text = why("3", status=1, NEEDED="1")
+    assert "That was to make script.args:\n  args = parser.parse_args()" in text
+    assert "--argv" in text
+    text = why("3", "--argv", "--rate 2", status=1, LEVEL="high")
+    assert "That was to make script.LEVEL" in text
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

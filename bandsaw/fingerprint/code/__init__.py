@@ -80,7 +80,7 @@ def watched_code(
     while reach.is_mistaken:
         reach = Reach(reach.state, reach.registered)
         code = reach.code_of(function, others)
-    if found is not None and found[0] == code:
+    if found is not None and found[0] == code and found[0].unseen == code.unseen:
         # A name was bound anew to something equal.
         code = found[0]
     if len(known[1]) >= _MOST_KNOWN:

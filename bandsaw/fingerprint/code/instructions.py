@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from hashlib import sha256
 from opcode import opmap
 from types import CodeType
@@ -33,6 +34,9 @@ CHANGEABLE = frozenset((bytearray, dict, list, set))
 
 # What finds a name that is given as a text.
 _BY_TEXT = frozenset(("getattr", "globals"))
+
+# Of later versions it is not known what instructions do.
+_KNOWN = frozenset(opmap.values() if sys.version_info < (3, 14) else ())
 
 _CHANGING = frozenset(
     opmap[name]
@@ -69,6 +73,18 @@ def changes_values(code: CodeType, names: set[str]) -> bool:
         return True
     return any(
         isinstance(constant, CodeType) and changes_values(constant, names)
+        for constant in code.co_consts
+    )
+
+
+def has_unknown_instructions(code: CodeType) -> bool:
+    """Tell if it is not known what some instructions of code do to values.
+
+    Args:
+        code: The code object.
+    """
+    return not _KNOWN.issuperset(code.co_code[::2]) or any(
+        isinstance(constant, CodeType) and has_unknown_instructions(constant)
         for constant in code.co_consts
     )
 

@@ -41,7 +41,13 @@ from .arguments import (
     implementations_of,
 )
 from .constants import BOUND, below, bound_to, content_of, describe, is_code
-from .instructions import CHANGEABLE, changes_values, code_digest, names_of_code
+from .instructions import (
+    CHANGEABLE,
+    changes_values,
+    code_digest,
+    has_unknown_instructions,
+    names_of_code,
+)
 from .lookup import (
     ABSENT,
     Namespace,
@@ -157,6 +163,7 @@ class Reach:
         self.state: set[str] = set(state)
         self.registered: set[str] = set(registered)
         self._lists: set[str] = set()
+        self._known_constants: dict[str, tuple[object, Node]] = {}
         self._constants: set[str] = set()
         self._changes: list[tuple[Node, set[str]]] = []
         self._graph = Graph()
@@ -253,6 +260,10 @@ class Reach:
         if source is None or definition is None:
             # The source is not that of the code that is loaded.
             node.content = ["code", code_digest(function.__code__)]
+            if has_unknown_instructions(function.__code__):
+                self._graph.unseen[node.label] = (
+                    "no source fits it, and it has instructions that are not known"
+                )
             self._follow_closure(node, function, ())
             self._follow_code(node, space, function.__code__)
             return
@@ -264,6 +275,10 @@ class Reach:
     def _follow_definition(
         self, node: Node, space: Namespace, definition: Definition
     ) -> None:
+        if definition.unknown:
+            self._graph.unseen[node.label] = (
+                f"it has syntax that is not known: {', '.join(definition.unknown)}"
+            )
         if definition.changed:
             changed = {
                 self._label_of_change(space, name) for name in definition.changed
@@ -478,6 +493,10 @@ class Reach:
         self, node: Node, chain: str, found: Found, label: str
     ) -> None:
         value, namespace, name = found.value, *found.steps[-1][:2]
+        known = self._known_constants.get(label)
+        if known is not None and known[0] is value and not found.rest:
+            node.add_edge(chain, known[1])
+            return
         space, place = origin(found.space, name, value, self._namespace)
         if found.rest and space is not None:
             held = self._follow_attributes(node, chain, found, label)
@@ -525,7 +544,10 @@ class Reach:
     ) -> None:
         self._constants.add(label)
         key = ("constant", label)
-        node.add_edge(chain, self._constant_node(key, label, name, value, description))
+        constant = self._constant_node(key, label, name, value, description)
+        node.add_edge(chain, constant)
+        if isinstance(value, HELD) and not description.targets:
+            self._known_constants[label] = value, constant
 
     def _is_left_to_assignment(
         self, node: Node, space: Namespace, place: str, value: object

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import linecache
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from bandsaw.fingerprint import code
+from bandsaw.fingerprint.code import instructions
+from bandsaw.fingerprint.code.source import parsing, syntax
 from tests.workflows import Workflow
 
 PREFIX = """
@@ -368,3 +371,69 @@ def test_what_cannot_be_looked_at_is_listed(
     ]
     assert "no way" in unseen["made_by_calls.engine"]
     assert unseen["made_by_calls.many"] == "it holds more than 10000 values"
+
+
+NEWER = """
+LIMIT, SEEN = 3, []
+
+def helped(x):
+    return x + LIMIT
+
+def task(x, *more):
+    SEEN.append(x)
+    return [helped(y) if (y := one) else f"{helped(one)!r}" for one in more]
+"""
+NODES = ["Call", "FormattedValue", "IfExp", "JoinedStr", "ListComp", "NamedExpr"]
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_unknown_syntax_is_read_as_it_is_and_listed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = getattr(ast, name)
+    monkeypatch.setattr(parsing, "_known_nodes", parsing._known_nodes - {kind})
+    monkeypatch.delitem(parsing._VISITORS, kind, raising=False)
+    monkeypatch.delitem(syntax._SPECIAL, kind, raising=False)
+    one, same, other = (
+        found(monkeypatch, NEWER.replace("= 3", f"= {number}")) for number in (3, 3, 4)
+    )
+
+    assert one.digest == same.digest != other.digest
+    assert {"made_by_calls.helped", "made_by_calls.LIMIT"} <= set(one.parts)
+    assert f"it has syntax that is not known: {name}" in one.unseen.values()
+
+
+def test_constants_of_an_unknown_kind_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(syntax.LEAVES, str)
+
+    assert len(set(map(forms_of_texts, ["a", "b"]))) == 2
+
+
+def forms_of_texts(text: str) -> str:
+    return syntax.form_of_nodes([ast.Constant(value=text)])
+
+
+def test_unknown_instructions_are_no_harm_where_there_is_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = found(monkeypatch, NEWER)
+    monkeypatch.setattr(instructions, "_KNOWN", frozenset())
+    monkeypatch.setattr(instructions, "_CHANGING", frozenset())
+    after = found(monkeypatch, NEWER)
+
+    assert after == before
+    assert not after.unseen
+
+
+def test_unknown_instructions_without_source_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names: dict[str, Any] = {"__name__": "without_source"}
+    exec(NEWER, names)
+    assert not code.reachable_code(names["helped"]).unseen
+    monkeypatch.setattr(instructions, "_KNOWN", frozenset())
+    monkeypatch.setattr(instructions, "_CHANGING", frozenset())
+    unseen = code.reachable_code(names["task"]).unseen
+
+    assert sorted(unseen) == ["without_source.helped", "without_source.task"]
+    assert "instructions that are not known" in unseen["without_source.task"]

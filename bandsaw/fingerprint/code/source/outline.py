@@ -38,7 +38,7 @@ class Definition(
     namedtuple(
         "Definition",
         "name kind line end form decorators names local_names changed code annotations"
-        " imports",
+        " unknown imports",
     )
 ):
     """A function or a class that the source defines, at any depth.
@@ -61,6 +61,7 @@ class Definition(
             of the same line.
         annotations: The digest of the form of its annotations, empty without any, and
             the names that they read. Those of a class include its methods'.
+        unknown: The names of kinds of syntax in it that are not known.
         imports: What is imported inside.
     """
 
@@ -78,6 +79,7 @@ class Definition(
         changed: list[str]
         code: str
         annotations: tuple[str, list[str]]
+        unknown: list[str]
         imports: list[Import]
 
     @property

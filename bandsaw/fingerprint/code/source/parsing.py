@@ -37,6 +37,27 @@ _MAKERS = frozenset(
     )
 )
 
+# The nodes of Python 3.8 to 3.13. Others are taken as they are, and listed.
+_KNOWN_NODES = """
+    Add And AnnAssign Assert Assign AsyncFor AsyncFunctionDef AsyncWith
+    Attribute AugAssign AugLoad AugStore Await BinOp BitAnd BitOr BitXor BoolOp
+    Break Call ClassDef Compare Constant Continue Del Delete Dict DictComp Div
+    Eq ExceptHandler Expr Expression ExtSlice FloorDiv For FormattedValue
+    FunctionDef FunctionType GeneratorExp Global Gt GtE If IfExp Import
+    ImportFrom In Index Invert Is IsNot JoinedStr LShift Lambda List ListComp
+    Load Lt LtE MatMult Match MatchAs MatchClass MatchMapping MatchOr
+    MatchSequence MatchSingleton MatchStar MatchValue Mod Module Mult Name
+    NamedExpr Nonlocal Not NotEq NotIn Or Param ParamSpec Pass Pow RShift Raise
+    Return Set SetComp Slice Starred Store Sub Subscript Try TryStar Tuple
+    TypeAlias TypeIgnore TypeVar TypeVarTuple UAdd USub UnaryOp While With Yield
+    YieldFrom alias arg arguments comprehension keyword match_case withitem
+"""
+_known_nodes = {
+    kind
+    for kind in map(vars(ast).get, _KNOWN_NODES.split())
+    if kind is not None  # Not every version has all of them.
+}
+
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -111,6 +132,7 @@ def _definition(node: Any, name: str, scopes: Scopes, codes: Codes) -> Definitio
         code="" if is_class else _code(name, line, codes),
         annotations=_annotations(node, scopes.of[node]),
         imports=[item for scope in inside for item in scope.imports],
+        unknown=sorted({name for scope in inside for name in scope.unknown}),
     )
 
 
@@ -282,6 +304,7 @@ class Scope:
             of objects that were there before.
         imports: What is imported here.
         inner: The scopes inside.
+        unknown: The names of kinds of syntax that are not known.
     """
 
     __slots__ = (
@@ -296,6 +319,7 @@ class Scope:
         "outer_names",
         "parent",
         "reads",
+        "unknown",
     )
 
     def __init__(
@@ -315,6 +339,7 @@ class Scope:
         self.changes: set[str] = set()
         self.imports: list[Import] = []
         self.inner: list[Scope] = []
+        self.unknown: set[str] = set()
         if parent is not None:
             parent.inner.append(self)
 
@@ -371,11 +396,14 @@ class Scopes:
             self._visit(statement, self.module)
 
     def _visit(self, node: ast.AST, scope: Scope) -> None:
-        special = _VISITORS.get(type(node))
+        kind = type(node)
+        special = _VISITORS.get(kind)
         if special is not None:
             special(self, node, scope)
-        else:
-            self._visit_children(node, scope)
+            return
+        if kind not in _known_nodes:
+            scope.unknown.add(kind.__name__)
+        self._visit_children(node, scope)
 
     def _visit_children(self, node: ast.AST, scope: Scope) -> None:
         for name in node._fields:

@@ -108,7 +108,13 @@ def _emit_field(value: Any, tokens: Tokens) -> None:
             _emit_field(item, tokens)
         tokens.append(b"]")
     else:
-        tokens.append(LEAVES[type(value)](value))
+        tokens.append(_leaf(value))
+
+
+def _leaf(value: Any) -> bytes:
+    leaf = LEAVES.get(type(value))
+    # A constant of a kind that is not known
+    return b"?" + text(repr(value)) if leaf is None else leaf(value)
 
 
 def _emit_name(node: ast.Name, tokens: Tokens) -> None:
@@ -116,7 +122,7 @@ def _emit_name(node: ast.Name, tokens: Tokens) -> None:
 
 
 def _emit_constant(node: ast.Constant, tokens: Tokens) -> None:
-    tokens.append(b"c" + LEAVES[type(node.value)](node.value))
+    tokens.append(b"c" + _leaf(node.value))
 
 
 def _emit_body(body: list[ast.stmt], tokens: Tokens) -> None:

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 _MOST = 10_000
 MOST_AGAIN = 1000
 
-# How large an array may be, in bytes.
-_LARGEST = 256 << 20
-
 # The modules of the standard library whose objects stand for something outside of the
 # values of a program, or are used up.
 _PASSING_MODULES = frozenset(
@@ -55,7 +52,6 @@ _PASSING_MODULES = frozenset(
         "_thread",
         "asyncio",
         "concurrent",
-        "contextlib",
         "contextvars",
         "ftplib",
         "http",
@@ -110,31 +106,37 @@ _TEMPORARY = re.compile(r"(^|[/\\])tmp[a-z0-9_]{8}($|[/\\])")
 _UNITS = (1, 1000, 1_000_000_000)
 
 
-def is_passing(value: object) -> bool:
+def is_passing(value: Any) -> bool:
     """Tell if a value is of this process only: a time, a temporary path, a handle.
 
     Args:
         value: Any value.
     """
     kind = type(value)
-    if isinstance(value, (float, int)):
-        return kind is not bool and _is_time_of_process(value)
-    if isinstance(value, str):
-        return "tmp" in value and _TEMPORARY.search(value) is not None
-    if kind.__name__ == "datetime" and kind.__module__ == "datetime":
-        return _is_time_of_process(value.timestamp())  # type: ignore[attr-defined]
-    if isinstance(value, os.PathLike):
-        return kind.__module__.startswith("pathlib") and is_passing(os.fspath(value))
-    if hasattr(kind, "__next__") or kind.__name__ in ("coroutine", "async_generator"):
+    if kind is float or kind is int:
+        return _is_time_of_process(value)
+    if kind is str:
+        return _is_temporary(value)
+    name, module = kind.__name__, kind.__module__
+    if name == "datetime" and module == "datetime":
+        return _is_time_of_process(value.timestamp())
+    if module.startswith("pathlib"):
+        return _is_temporary(os.fspath(value))
+    if owner_of_class(kind) == OWN:
+        return False
+    if hasattr(kind, "__next__") or name in ("coroutine", "async_generator"):
         return True
-    if kind.__name__.endswith(("Logger", "LoggerAdapter")):
+    if name.endswith(("Logger", "LoggerAdapter")):
         return True
     return any(
         owner.__module__.partition(".")[0] in _PASSING_MODULES
         or owner.__module__.startswith("numpy.random")
         for owner in kind.__mro__
-        if owner_of_class(owner) != OWN
     )
+
+
+def _is_temporary(path: str) -> bool:
+    return "tmp" in path and _TEMPORARY.search(path) is not None
 
 
 def _is_time_of_process(number: float) -> bool:
@@ -185,7 +187,10 @@ def held_attribute(value: object, name: str) -> object:
     """
     if isinstance(type(value).__getattribute__, FunctionType):
         return ABSENT
-    return attributes(value).get(name, ABSENT)
+    try:
+        return attributes(value).get(name, ABSENT)
+    except Exception:
+        return ABSENT  # What stands for another object may raise any exception.
 
 
 def _items_of(value: object) -> object:
@@ -311,8 +316,6 @@ class Look:
 
         opaque = Description(b"?", (type(value),), is_plain=False, is_fixed=False)
         try:
-            if int(getattr(value, "nbytes", 0)) > _LARGEST:
-                return reference, opaque, f"it has more than {_LARGEST >> 20} MiB"
             token = b"value " + fingerprint(value)
         except Exception as error:
             return reference, opaque, str(error) or type(error).__name__

@@ -10,7 +10,7 @@ from .instructions import names_of_code
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Callable, Hashable, Union
+    from typing import Callable, Container, Hashable, Union
 
     Text = Union[str, Callable[[], str]]
 
@@ -95,9 +95,11 @@ class Node:
         method: What is noted with the nodes that are reached.
         is_at_import: Whether what is reached runs only while a module is imported.
         code: The code object of a function, where it is known.
+        chains: The dotted names that it uses, where only its source is known.
     """
 
     __slots__ = (
+        "chains",
         "code",
         "content",
         "edges",
@@ -119,6 +121,7 @@ class Node:
         self.method: str | None = None
         self.is_at_import = False
         self.code: CodeType | None = None
+        self.chains: list[str] = []
 
     def add_edge(self, name: str, target: Node | None) -> None:
         """Note what a name refers to, `None` for what is not significant."""
@@ -193,15 +196,17 @@ class Graph:
             expand(self._current, subject)
         self._current = None
 
-    def running(self) -> set[Node]:
+    def running(self, decorating: Container[Node]) -> set[Node]:
         """Return the nodes of what may run when the code is called.
 
         What runs only while modules are imported, like a decorator that fills a table,
         is not among them, and neither is a method whose name nothing uses.
+
+        Args:
+            decorating: The nodes of classes with instances that are decorators.
         """
         found: set[Node] = set()
         names: set[str] = set()
-        are_known = True
         waiting = list(self.roots)
         methods: list[tuple[str, Node]] = []
         while waiting:
@@ -212,17 +217,19 @@ class Graph:
                 found.add(node)
                 if node.code is not None:
                     names |= names_of_code(node.code)
-                elif node.kind == "function":
-                    are_known = False  # A source does not tell all of them.
+                for chain in node.chains:
+                    names.update(chain.split("."))
                 for method, target in node.runs:
-                    if method is None:
+                    if method is None or (
+                        method == "__call__" and node not in decorating
+                    ):
                         waiting.append(target)
                     else:
                         methods.append((method, target))
             waiting = [
                 target
                 for method, target in methods
-                if target not in found and (method in names or not are_known)
+                if method in names and target not in found
             ]
         return found
 

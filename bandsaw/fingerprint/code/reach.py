@@ -163,6 +163,7 @@ class Reach:
         self.state: set[str] = set(state)
         self.registered: set[str] = set(registered)
         self._lists: set[str] = set()
+        self._decorating: set[Node] = set()
         self._known_constants: dict[str, tuple[object, Node]] = {}
         self._constants: set[str] = set()
         self._changes: list[tuple[Node, set[str]]] = []
@@ -182,7 +183,7 @@ class Reach:
             self._code_node(target)
         self._graph.grow()
         if self._changes:
-            running = self._graph.running()
+            running = self._graph.running(self._decorating)
             for node, names in self._changes:
                 if node in running:
                     self.state |= names
@@ -319,6 +320,10 @@ class Reach:
         for chain in names:
             self._follow(node, space, chain, ())
         found = [follow(space, name, self._namespace) for name in names]
+        for item in found:
+            maker = None if item is None else self._class_node(type(item.value))
+            if maker is not None:
+                self._decorating.add(maker)
         return any(item is not None and _may_read(item.value) for item in found)
 
     def _follow_annotations(
@@ -398,7 +403,8 @@ class Reach:
                 name in _OF_METACLASSES and issubclass(cls, type)
             )
             is_special = name.startswith("__") and name.endswith("__")
-            node.method = name if are_named and not is_special else None
+            may_be_unused = name == "__call__" or (are_named and not is_special)
+            node.method = name if may_be_unused else None
             if name in members:
                 self.watch.binding(vars(cls), name, members[name])
             if definition is not None and is_generated(value):
@@ -769,6 +775,7 @@ class Reach:
         def expand(decorated: Node, _: object) -> None:
             for definition in definitions or ():
                 decorated.content += ["form", definition.form, source.doubt]
+                decorated.chains += [*definition.names, *definition.local_names]
                 self._follow_definition(decorated, space, definition)
 
         key = ("decorated", id(space.values), name)

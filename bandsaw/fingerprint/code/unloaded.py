@@ -166,6 +166,7 @@ class Unloaded:
         for form, used in definition.decorators:
             node.content.append(form)
             names += used
+        node.chains = [*names, *definition.local_names]
         for chain in names:
             self._follow(node, chain, module.name, chain.split("."))
         for item in definition.imports:

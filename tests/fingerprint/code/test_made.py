@@ -193,10 +193,15 @@ class Registry:
     def __init__(self):
         self.items = {}
         self.order = []
+        self.called = {}
 
     def register(self, function):
         self.items[function.__name__] = function
         self.order.append(function)
+        return function
+
+    def __call__(self, function):
+        self.called[function.__name__] = function
         return function
 
     def find(self, name):
@@ -218,12 +223,17 @@ def register(function):
     return function
 
 @register
+@REGISTRY
 @REGISTRY.register
 def one(x): return x * 1
 
 @register
 @REGISTRY.register
 def two(x): return x * 2
+
+def late(x):
+    from tests.waiting import wait_until
+    return wait_until(x)
 """
 
 
@@ -235,6 +245,8 @@ def two(x): return x * 2
         ("REGISTRY.find('one')(x)", "x * 1", "x * 3", True),
         ("REGISTRY.items['one'](x)", "x * 1", "x * 3", True),
         ("REGISTRY.order[0](x)", "x * 1", "x * 3", True),
+        ("REGISTRY.called['one'](x)", "x * 1", "x * 3", True),
+        ("[REGISTRY.find('one')(x), late(x)]", "x * 1", "x * 3", True),
         ("Base.known['Inner']().run()", "return 1", "return 2", True),
         ("one(x)", "x * 2", "x * 3", False),
         ("one(x)", "@REGISTRY.register\ndef two", "def two", False),

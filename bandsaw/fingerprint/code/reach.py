@@ -450,6 +450,8 @@ class Reach:
         if not description.is_plain:
             if is_without_source:
                 node.content += [name, type(value).__qualname__]
+            if vars(cls).get(name) is value and label not in self.state:
+                self._follow_made_attribute(node, cls, name, value)
             return
         if not description.is_fixed:
             # What code that is reached changes is state. It is identified by its
@@ -459,6 +461,22 @@ class Reach:
             if name in vars(cls):
                 self.watch.changeable(lambda: vars(cls)[name], description)
             self._constants.add(label)
+        node.content += [name, description.token.hex()]
+        self._follow_targets(node, name, description)
+
+    def _follow_made_attribute(
+        self, node: Node, cls: type, name: str, value: object
+    ) -> None:
+        """Follow an object in a class, but for what makes attributes of others."""
+        kind = type(value)
+        if hasattr(kind, "__get__") or owner_of_class(kind) == INSTALLED:
+            return
+        if functions_in(value, f"{cls.__qualname__}.{name}"):
+            return  # A decorator has made it.
+        self._constants.add(f".{name}")
+        self.watch.identity(vars(cls), name, value)
+        get = partial(getitem, vars(cls), name)
+        description = self._look(f"{label_of(cls)}.{name}", value, get)
         node.content += [name, description.token.hex()]
         self._follow_targets(node, name, description)
 

@@ -95,6 +95,8 @@ A, B = {"a": 2, "b": 1}, {"a": 1, "b": 2}
         (NAMESPACE + "def task(x): return getattr(value, 'b')", [B]),
         (NAMESPACE + "def task(x): return lambda: value.a", [A]),
         (NAMESPACE + "class C:\n  args = value\ndef task(x): return C.args.a", [A, B]),
+        ("class C:\n  one = Settings(**GIVEN)\ndef task(x): return C.one.a", [A, B]),
+        ("class C:\n  one = Settings(**GIVEN)\ndef task(x): return C()", [A, B]),
         (SETTINGS + NAMED, [A]),
         (SETTINGS + WHOLE, [A, B]),
         (SETTINGS + "def task(x): return value.doubled", [A, B]),

@@ -8,7 +8,6 @@ unknown is noted, with the reason.
 from __future__ import annotations
 
 import os
-import re
 import time
 import weakref
 from types import FunctionType, ModuleType
@@ -100,7 +99,8 @@ _CLOCKS = frozenset(
 # What makes one value of others, and adds nothing to them.
 _FORMING = ("os.path", "posixpath", "pathlib", "ntpath", "builtins", "datetime", "time")
 
-_TEMPORARY = re.compile(r"(^|[/\\])tmp[a-z0-9_]{8}($|[/\\])")
+# What `tempfile` makes names of, after a prefix.
+_RANDOM = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 # The units of times that are numbers: seconds, milliseconds and nanoseconds.
 _UNITS = (1, 1000, 1_000_000_000)
@@ -136,7 +136,10 @@ def is_passing(value: Any) -> bool:
 
 
 def _is_temporary(path: str) -> bool:
-    return "tmp" in path and _TEMPORARY.search(path) is not None
+    return "tmp" in path and any(
+        len(part) == 11 and part[:3] == "tmp" and _RANDOM.issuperset(part[3:])
+        for part in path.split(os.sep)
+    )
 
 
 def _is_time_of_process(number: float) -> bool:

@@ -52,11 +52,6 @@ _KNOWN_NODES = """
     TypeAlias TypeIgnore TypeVar TypeVarTuple UAdd USub UnaryOp While With Yield
     YieldFrom alias arg arguments comprehension keyword match_case withitem
 """
-_known_nodes = {
-    kind
-    for kind in map(vars(ast).get, _KNOWN_NODES.split())
-    if kind is not None  # Not every version has all of them.
-}
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -398,12 +393,10 @@ class Scopes:
     def _visit(self, node: ast.AST, scope: Scope) -> None:
         kind = type(node)
         special = _VISITORS.get(kind)
-        if special is not None:
-            special(self, node, scope)
-            return
-        if kind not in _known_nodes:
+        if special is None:
             scope.unknown.add(kind.__name__)
-        self._visit_children(node, scope)
+            special = Scopes._visit_children
+        special(self, node, scope)
 
     def _visit_children(self, node: ast.AST, scope: Scope) -> None:
         for name in node._fields:
@@ -602,6 +595,11 @@ class Scopes:
 
 
 _VISITORS: dict[type, Callable[[Scopes, Any, Scope], None]] = {
+    # Not every version has all of them.
+    **dict.fromkeys(
+        (getattr(ast, name) for name in _KNOWN_NODES.split() if hasattr(ast, name)),
+        Scopes._visit_children,
+    ),
     ast.AnnAssign: Scopes._visit_annotated_assignment,
     ast.AsyncFunctionDef: Scopes._visit_function,
     ast.Attribute: Scopes._visit_attribute,

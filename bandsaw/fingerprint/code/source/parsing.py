@@ -127,7 +127,7 @@ def _definition(node: Any, name: str, scopes: Scopes, codes: Codes) -> Definitio
         code="" if is_class else _code(name, line, codes),
         annotations=_annotations(node, scopes.of[node]),
         imports=[item for scope in inside for item in scope.imports],
-        unknown=sorted({name for scope in inside for name in scope.unknown}),
+        unknown=sorted({name for scope, name in scopes.unknown if scope in inside}),
     )
 
 
@@ -299,7 +299,6 @@ class Scope:
             of objects that were there before.
         imports: What is imported here.
         inner: The scopes inside.
-        unknown: The names of kinds of syntax that are not known.
     """
 
     __slots__ = (
@@ -314,7 +313,6 @@ class Scope:
         "outer_names",
         "parent",
         "reads",
-        "unknown",
     )
 
     def __init__(
@@ -326,7 +324,9 @@ class Scope:
         self.parent = parent
         self.is_class = is_class
         self.is_comprehension = is_comprehension
-        self.is_maker: bool = parent is not None and not is_class and parent.is_maker
+        self.is_maker: bool = (
+            is_comprehension and parent is not None and parent.is_maker
+        )
         self.bound: set[str] = set()
         self.module_names: set[str] = set()
         self.outer_names: set[str] = set()
@@ -334,7 +334,6 @@ class Scope:
         self.changes: set[str] = set()
         self.imports: list[Import] = []
         self.inner: list[Scope] = []
-        self.unknown: set[str] = set()
         if parent is not None:
             parent.inner.append(self)
 
@@ -378,6 +377,7 @@ class Scopes:
         of: The scope of each function, class and comprehension, by its node.
         outside: What the header of a function or class reads in the scope around it.
         definitions: The functions and classes with their qualified names.
+        unknown: Where kinds of syntax were found that are not known, with their names.
     """
 
     def __init__(self, tree: ast.Module, has_declarations: bool = True) -> None:
@@ -385,6 +385,7 @@ class Scopes:
         self.of: dict[ast.AST, Scope] = {}
         self.outside: dict[ast.AST, Scope] = {}
         self.definitions: list[tuple[Any, str]] = []
+        self.unknown: list[tuple[Scope, str]] = []
         self._has_declarations = has_declarations
         self._prefix = ""
         for statement in tree.body:
@@ -394,7 +395,7 @@ class Scopes:
         kind = type(node)
         special = _VISITORS.get(kind)
         if special is None:
-            scope.unknown.add(kind.__name__)
+            self.unknown.append((scope, kind.__name__))
             special = Scopes._visit_children
         special(self, node, scope)
 
@@ -461,12 +462,16 @@ class Scopes:
             else:
                 steps.clear()  # Which item is not known.
             target = target.value
-        scope.changes.update(f".{name}" for name in attributes)
         is_name = isinstance(target, ast.Name)
-        if not (scope.is_maker and is_name and target.id == "self"):
-            scope.changes.update(f"={name}" for name in attributes)
+        if attributes:
+            scope.changes.update(f".{name}" for name in attributes)
+            if not (scope.is_maker and is_name and target.id == "self"):
+                scope.changes.update(f"={name}" for name in attributes)
         if is_name:
-            scope.changes.add(".".join([target.id, *reversed(steps)]))
+            chain = target.id
+            if steps:
+                chain = ".".join([chain, *reversed(steps)])
+            scope.changes.add(chain)
 
     def _visit_call(self, node: ast.Call, scope: Scope) -> None:
         function = node.func
@@ -494,7 +499,7 @@ class Scopes:
         self._visit_all(node.decorator_list, scope)
         self._visit_parameters(node, scope)
         inner = Scope(scope)
-        inner.is_maker = inner.is_maker or node.name in _MAKERS
+        inner.is_maker = node.name in _MAKERS
         self._bind_parameters(node.args, inner)
         self._define(node, node.name, ".<locals>.", inner, node.body)
 

@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from functools import partial
-from time import sleep
+from time import perf_counter, sleep
 
 from ..config import get_configuration
 from ..exceptions import InvalidSessionError, ProtocolError, TaskMemoryError
@@ -238,8 +238,10 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
     process = os.getpid()
     relay_records(partial(channel.send, frames.RECORD))
     forward(calls.session, partial(channel.send, frames.PROGRESS))
+    task = calls.session.task
+    start = perf_counter()
     try:
-        outcome: Result | BaseException = calls.session.task.execute(execution)
+        outcome: Result | BaseException = task.execute(execution)
     except BaseException as error:
         outcome = error
     finally:
@@ -247,16 +249,21 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
         forward(None, None)
     if os.getpid() != process:
         end_forked(outcome)
+    changed: list[str] = []
     if isinstance(outcome, Result):
-        value = calls.write(outcome)
+        if outcome.exception is None:
+            changed = execution.changed_arguments(task, perf_counter() - start)
+        value = None if changed else calls.write(outcome)
         if value is not None:
             _flush_output()
             channel.send_bare(frames.VALUE, value)
             return
     target = SessionFrames()
     parcels: list[Parcel] = []
+    session = calls.executed(execution)
+    session.changed_arguments = (*changed,)
     answer_executed(
-        calls.executed(execution),
+        session,
         outcome,
         target,
         lambda: parcels.append(Parcel(target)),

@@ -469,14 +469,16 @@ def train(weights):
 
 @bandsaw.task(chain="kept")
 def train_there(weights):
-    weights.append(0)
+    # Only a later call, which says less to a process that knows the task
+    if weights[0] > 3:
+        weights.append(0)
 
 if __name__ == "__main__":
     for task in (train, train_there):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            task([1])
-            task([2])
+            for number in range(6):
+                task([number])
         print([(one.category.__name__, "'weights'" in str(one.message))
                for one in caught])
 """,
@@ -487,9 +489,11 @@ from bandsaw.advices.remote import RemoteAdvice
 from bandsaw.advices.subprocess import SubprocessAdvice
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(CachingAdvice("cache"), SubprocessAdvice())
-configuration.add_advice_chain(
-    CachingAdvice("kept"), SubprocessAdvice(workers=1), name="kept"
-)
+class Asking(bandsaw.Advice):
+    def before(self, session):
+        session.ids.execution_id
+        session.proceed()
+configuration.add_advice_chain(Asking(), SubprocessAdvice(workers=1), name="kept")
 """,
     )
     assert output == "[('MutatedArgumentWarning', True)]\n" * 2

@@ -33,7 +33,7 @@ in its place, so that existing ``except`` clauses keep working.
     ├── UntrustedDirectoryError (PermissionError)
     │       another user can write there: take the right away
     ├── NotMovableError (TypeError)
-    │       run this task here, or define it in a module
+    │       run this task here, define it in a module, or reload the module
     ├── MainGuardError (RuntimeError)
     │       guard the script's top level
     ├── InterpreterError (RuntimeError)
@@ -151,7 +151,7 @@ class UntrustedDirectoryError(BandsawError, PermissionError):
 
 
 class NotMovableError(BandsawError, TypeError):
-    """A task that another interpreter would not find."""
+    """A task that another interpreter would not find, or not as it is loaded here."""
 
 
 class MainGuardError(BandsawError, RuntimeError):

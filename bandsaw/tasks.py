@@ -230,6 +230,16 @@ class Task(SerializableValue):
     def __reduce__(self) -> tuple[Any, ...]:
         return Task.deserialize, (self.serialized(),)
 
+    def is_found_by_name(self) -> bool:
+        """Tell if the name of the function refers to it; a reload may change that."""
+        found: Any = sys.modules.get(self.function.__module__)
+        try:
+            for part in self.function.__qualname__.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            return False
+        return unwrap(found) is self.function
+
     def _importable_module(self) -> str:
         """Return the module in which another interpreter finds the function."""
         if self.is_generator_function:
@@ -249,19 +259,12 @@ class Task(SerializableValue):
                 "in a notebook, with 'python -c', or in a script whose name does not "
                 "end with '.py'. Move it to a module"
             )
-        module = sys.modules.get(self.function.__module__)
-        if module is None:
+        if sys.modules.get(self.function.__module__) is None:
             raise self._not_movable(
                 f"its module {self.function.__module__!r} is not a loaded module, "
                 "perhaps because of 'exec'. Move it to one"
             )
-        try:
-            found: Any = module
-            for part in self.function.__qualname__.split("."):
-                found = getattr(found, part)
-        except AttributeError:
-            found = None
-        if unwrap(found) is not self.function:
+        if not self.is_found_by_name():
             raise self._not_movable(
                 f"the name {self.function.__qualname__!r} of module {name!r} leads to "
                 "something else"
@@ -341,6 +344,10 @@ class OwnTask:
     def is_generator_function(self) -> bool:
         """Whether a call gives a generator."""
         return bool(getattr(self.own, "is_generator_function", False))
+
+    def is_found_by_name(self) -> bool:
+        """Tell that the object, which names itself, is found."""
+        return True
 
     def bind(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]

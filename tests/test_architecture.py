@@ -19,9 +19,9 @@ _ROOMS = """
     decorator advices
     tracking timestamps files runner transports
     reporting extensions advice
-    environments stores session
+    environments stores session distribution
     tasks execution result context fingerprint
-    distribution interpreter config chain identifier serialization
+    interpreter config chain identifier serialization
     infos run user datetime io modules methods exceptions
     runtime
 """

@@ -28,6 +28,7 @@ from ..runtime.home import Hold
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
 from .finding import find_unpacked, remember_unpacked, state_of
+from .snapshot import Snapshot, not_loaded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class DistributionArchive:
         self._directory: str | None = None
         # The files of a snapshot that was found in the directory
         self._found: dict[str, str] = {}
+        self._own: dict[str, str] = {}
+        self._snapshot: Snapshot | None = None
+        # The names of the files in the archive by their paths
+        self._names: dict[str, str] = {}
         self._noted = 0.0
         # While this process may start interpreters from it, nothing may remove it.
         self._hold: Hold | None = None
@@ -113,12 +118,15 @@ class DistributionArchive:
         files = self._files()
         # What is changed while it is read has another state afterwards.
         state = state_of(files, self._texts, __file__)
+        loaded = self._loaded_files(files)
+        if self._snapshot is not None and self._snapshot.keeps_earlier:
+            state = None  # It would be that of the edited files.
         directory = find_unpacked(state)
         if directory is not None:
             self._archive_id = os.path.basename(directory)
             self._found = {name: os.path.join(directory, name) for name in files}
             return directory
-        self._build(files)
+        self._build(files, loaded)
         directory = bootstrap.unpack(self._path, self._archive_id)
         remember_unpacked(state, directory)
         return directory
@@ -132,22 +140,65 @@ class DistributionArchive:
 
         Raises:
             ConfigurationError: If there is no module of a name that was asked for.
+            NotMovableError: If a module was edited after it was loaded, and no text of
+                it is known that compiles to what is loaded.
         """
         with self._lock:
             if self._is_built:
                 return
             directory = self._directory
             is_found = directory is not None and bootstrap.is_unpacked(directory)
-            # What was edited since it was found is not in it.
-            self._build((self._found if is_found else {}) or self._files())
+            if is_found and self._found:
+                # What was edited since it was found is not in it.
+                self._build(self._found, {})
+            else:
+                files = self._files()
+                self._build(files, self._loaded_files(files))
 
-    def _build(self, files: dict[str, str]) -> None:
+    def _loaded_files(self, files: dict[str, str]) -> dict[str, bytes]:
+        """Return the content of files that may have changed since they were loaded.
+
+        Args:
+            files: The paths of all files by their names in the archive.
+        """
+        snapshot = Snapshot(self._own)
+        texts = self._loaded_texts(snapshot)
+        names = {path: name for name, path in files.items()}
+        self._snapshot, self._names = snapshot, names
+        return {names[path]: text for path, text in texts.items() if path in names}
+
+    def _loaded_texts(self, snapshot: Snapshot) -> dict[str, bytes]:
+        return snapshot.texts()
+
+    def refuse_other_code(self, function: Any) -> None:
+        """Refuse a function that reaches code which the archive has in another version.
+
+        Args:
+            function: The function of a task, `None` if that is not known.
+
+        Raises:
+            NotMovableError: If it does, or if there will be no archive.
+        """
+        snapshot = self._snapshot
+        if snapshot is None or self._archive_id is None:
+            snapshot = Snapshot(_own_modules())
+            self._loaded_texts(snapshot)
+        if snapshot.strays and function is not None:
+            from ..fingerprint.code import watched_code
+
+            _, watch = watched_code(function)
+            for where, stray in snapshot.strays:
+                if watch.follows(stray):
+                    raise not_loaded(where, absolute_path(stray.__code__.co_filename))
+
+    def _build(self, files: dict[str, str], loaded: dict[str, bytes]) -> None:
         from hashlib import sha256
 
         beside = f"{self._path}.part"
         try:
             with open(beside, "w+b", opener=open_private) as stream:
-                _write(stream, files, self._texts)
+                texts = {n: text.encode("utf-8") for n, text in self._texts.items()}
+                _write(stream, files, {**texts, **loaded})
                 stream.seek(0)
                 self._archive_id = sha256(stream.read()).hexdigest()
             os.replace(beside, self._path)
@@ -168,7 +219,8 @@ class DistributionArchive:
 
     def _files(self) -> dict[str, str]:
         """Return the paths of all files by their names in the archive."""
-        return _files_of(self.modules, _own_modules())
+        self._own = _own_modules()
+        return _files_of(self.modules, self._own)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DistributionArchive):
@@ -214,16 +266,17 @@ def _files_of(modules: tuple[str, ...], own: dict[str, str]) -> dict[str, str]:
     return files
 
 
-def _write(stream: IO[bytes], files: dict[str, str], texts: dict[str, str]) -> None:
+def _write(stream: IO[bytes], files: dict[str, str], texts: dict[str, bytes]) -> None:
     import zipfile
 
     with zipfile.ZipFile(stream, "w") as archive:
-        for name in sorted((*files, *texts)):
+        for name in sorted({*files, *texts}):
             entry = zipfile.ZipInfo(name)  # Always of the same date.
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o600 << 16
-            text = texts.get(name)
-            content = _read(files[name]) if text is None else text.encode("utf-8")
+            content = texts.get(name)
+            if content is None:
+                content = _read(files[name])
             # The first call after each edit waits for it. Trying harder takes longer,
             # and saves a tenth of the size.
             archive.writestr(entry, content, compresslevel=1)
@@ -463,12 +516,22 @@ class _TemporaryArchive(DistributionArchive):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def __init__(self, configuration: Configuration, *modules: str) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        previous: _TemporaryArchive | None,
+        *modules: str,
+    ) -> None:
         super().__init__("", *modules)
+        if previous is not None and previous.archive_id is None:
+            previous = previous._previous
+        elif previous is not None:
+            previous._previous = None
+        # It may have the text of a module that was edited since.
+        self._previous: _TemporaryArchive | None = previous
         self._configuration = configuration
         self._temporary: TemporaryDirectory | None = None
         self._loaded = 0
-        self._own: frozenset[str] = frozenset()
         self._loaded_own: list[_LoadedModule] = []
 
     @property
@@ -478,16 +541,34 @@ class _TemporaryArchive(DistributionArchive):
 
     def _files(self) -> dict[str, str]:
         self._loaded = len(sys.modules)
-        own = _own_modules()
-        self._own = frozenset(own)
-        self._loaded_own = [_loaded_module(name) for name in own]
-        return _files_of(self.modules, own)
+        files = super()._files()
+        self._loaded_own = [_loaded_module(name) for name in self._own]
+        return files
 
-    def _build(self, files: dict[str, str]) -> None:
+    def _loaded_texts(self, snapshot: Snapshot) -> dict[str, bytes]:
+        previous = self._previous
+        if previous is None:
+            return super()._loaded_texts(snapshot)
+        return snapshot.texts(previous._text_of, previous._snapshot)
+
+    def _text_of(self, path: str) -> bytes | None:
+        """Return the content that a file has in the archive, `None` if it has none."""
+        import zipfile
+
+        try:
+            name = self._names[path]
+            if self._directory is not None:
+                return _read(os.path.join(self._directory, name))
+            with zipfile.ZipFile(self._path) as archive:
+                return archive.read(name)
+        except (KeyError, OSError, zipfile.BadZipFile):
+            return None
+
+    def _build(self, files: dict[str, str], loaded: dict[str, bytes]) -> None:
         parent = self._configuration.temporary_path
         self._temporary = TemporaryDirectory(parent, "distribution-")
         self._path = os.path.join(self._temporary.path, "archive.pyz")
-        super()._build(files)
+        super()._build(files, loaded)
 
     @property
     def is_current(self) -> bool:
@@ -498,9 +579,16 @@ class _TemporaryArchive(DistributionArchive):
         for name, module, fact, spec in self._loaded_own:
             if loaded(name) is not module or fact("__spec__") is not spec:
                 return False
+        snapshot = self._snapshot
+        if snapshot is not None:
+            # Comparing lists that hold the same objects is the quickest way.
+            codes = [function.__code__ for function in snapshot.code.functions]
+            may_differ = codes != snapshot.code.codes or "IPython" in sys.modules
+            if may_differ and not snapshot.is_current(self._text_of):
+                return False
         if self._loaded == len(sys.modules):
             return True
-        if not self._own >= _own_modules().keys():
+        if not self._own.keys() >= _own_modules().keys():
             return False
         self._loaded = len(sys.modules)
         return True
@@ -547,6 +635,6 @@ def get_distribution_archive(configuration: Configuration) -> DistributionArchiv
     with _lock:
         archive = _archives.get(configuration.module_name)
         if archive is None or archive.modules != modules or not archive.is_current:
-            archive = _TemporaryArchive(configuration, *modules)
+            archive = _TemporaryArchive(configuration, archive, *modules)
             _archives[configuration.module_name] = archive
         return archive

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # A file that was changed just now may be changed again without a change of its time.
 _YOUNG_NS = 2 * 10**9
 
+# The resolution of the times at which processes start, in seconds.
+_TICK = 0.05
+
 # After how many seconds without a question something is forgotten.
 _KEPT = 90 * 24 * 60 * 60
 
@@ -126,3 +129,50 @@ def _remove_unused(parent: str) -> None:
                     os.unlink(path)
             except OSError:
                 pass  # Another process was faster.
+
+
+def changed_after_start(changed: float) -> bool:
+    """Tell if a file was changed after this process began.
+
+    Args:
+        changed: The time of its last change, in seconds.
+    """
+    if _Process.start is None:
+        _Process.start = _read_start() or _estimate_start()
+    return changed > _Process.start + _TICK
+
+
+class _Process:
+    """This process, or the one that it was forked from when it knew its start."""
+
+    start: float | None = None
+
+
+def _read_start() -> float | None:
+    """Return when the process began, in seconds, where Linux tells it."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            # The name of the program comes before and may contain anything.
+            fields = file.read().rpartition(b")")[2].split()
+        ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks)
+    except (OSError, AttributeError, LookupError, ValueError):
+        return None
+
+
+def _estimate_start() -> float:
+    """Return when the process began, in seconds, or up to a second later."""
+    import subprocess
+
+    # It has used no more time than has passed; most that wait have used much less.
+    start = time.time() - time.process_time()
+    command = ["ps", "-o", "etime=", "-p", str(os.getpid())]
+    try:
+        elapsed = subprocess.check_output(command, stderr=subprocess.DEVNULL).decode()
+        days, _, clock = elapsed.strip().rpartition("-")
+        seconds = int(days or 0) * 24 * 60 * 60
+        for power, number in enumerate(reversed(clock.split(":"))):
+            seconds += int(number) * 60**power
+        return min(start, time.time() - seconds)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return start

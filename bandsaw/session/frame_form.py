@@ -235,6 +235,7 @@ class _Writer(SessionWriter):
             or packed.task is not task
             or packed.serializer is not self.serializer
             or packed.task_id != task.task_id
+            or not full_task(task).is_found_by_name()
         ):
             self.write_value(TASK, task)
             content, buffers = self._members[TASK]

@@ -8,12 +8,14 @@ from ..modules import importable_module_name
 from ..runtime.temporary import open_private
 from ..serialization.readers import writing_for
 from ..session.zip_form import SessionFile
+from ..tasks import full_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO, Any, Callable
 
+    from ..distribution import DistributionArchive
     from ..interpreter import Interpreter
     from ..serialization.readers import Reader
     from ..session import Session
@@ -67,7 +69,6 @@ class Job:
         session: The session.
         interpreter: The interpreter.
         settings: The conditions.
-        archive: The code that the interpreter needs.
     """
 
     def __init__(
@@ -76,10 +77,20 @@ class Job:
         self.session = session
         self.interpreter = interpreter
         self.settings = settings
-        self.archive = session.distribution_archive
+        self._archive = session.distribution_archive
         self._directory: Path | None = None
         self._input: Path | None = None
         self._answer: IO[bytes] | None = None
+
+    @property
+    def archive(self) -> DistributionArchive:
+        """The code that the interpreter needs.
+
+        Raises:
+            NotMovableError: If that is not the code that is loaded here.
+        """
+        self._archive.refuse_other_code(full_task(self.session.task).callable)
+        return self._archive
 
     @property
     def run_id(self) -> str:

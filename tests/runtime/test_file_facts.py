@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,12 @@ def test_without_a_home_everything_is_found_out_each_time(
     fork.reset()
     assert ask(path) == 7
     assert ask.count == 2
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
+def test_the_start_of_a_process_is_estimated_where_linux_does_not_tell_it() -> None:
+    told = remembered._read_start()
+    if told is None:
+        pytest.skip("this is no Linux")
+
+    assert told - 0.1 <= remembered._estimate_start() <= told + 1.1

@@ -99,6 +99,10 @@ class Watch:
         self._functions.append(function)
         self._codes.append(function.__code__)
 
+    def follows(self, function: types.FunctionType) -> bool:
+        """Tell if a function is watched."""
+        return any(each is function for each in self._functions)
+
     def cell(self, cell: Any, content: object) -> None:
         """Watch what a closure holds."""
         self._cells.append(cell)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import weakref
 
-from ....runtime.file_facts import remembered
+from ....runtime.file_facts import (
+    changed_after_start,
+    remembered,
+)
 from ....runtime.fork import call_at_reset
 from ..instructions import code_digest
 from .outline import Outline
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 # What is remembered differs between versions of this module and of Python.
 _KIND = f"outline-4-{sys.implementation.cache_tag}-{sys.flags.optimize}"
-
-# The resolution of the times at which processes start, in seconds.
-_TICK = 0.05
 
 # A file that was compiled sooner after a change may be from before it; in seconds.
 _RESOLUTION = 2.0
@@ -90,7 +89,7 @@ def source_of(path: str) -> Source | None:
     """
     outline = _outline_of_file(path) if not path.startswith("<") else None
     if outline is not None:
-        return Source(path, outline, _doubt if _is_younger_than_process(path) else "")
+        return Source(path, outline, _doubt if _is_younger(path) else "")
     lines = _lines_in_linecache(path)
     if lines is None:
         return None
@@ -236,36 +235,11 @@ def _read_lines(path: str) -> list[str]:
         return _lines_in_linecache(path) or []
 
 
-def _is_younger_than_process(path: str) -> bool:
+def _is_younger(path: str) -> bool:
     try:
-        return os.stat(path).st_mtime > start_of_process() + _TICK
+        return changed_after_start(os.stat(path).st_mtime)
     except OSError:
         return True
-
-
-class _Process:
-    """This process, or the one that it was forked from when it knew its start."""
-
-    start: float | None = None
-
-
-def start_of_process() -> float:
-    """Return when this process began, in seconds since the epoch."""
-    if _Process.start is None:
-        _Process.start = _read_start() or time.time() - time.process_time()
-    return _Process.start
-
-
-def _read_start() -> float | None:
-    """Return when the process began, in seconds, where Linux tells it."""
-    try:
-        with open("/proc/self/stat", "rb") as file:
-            # The name of the program comes before and may contain anything.
-            fields = file.read().rpartition(b")")[2].split()
-        ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks)
-    except (OSError, AttributeError, LookupError, ValueError):
-        return None
 
 
 @call_at_reset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 
 from ..config import get_configuration
 from ..execution import Execution
@@ -192,6 +193,8 @@ def _task_function(
         task.steps = (environment_step(task, environment, configuration),)
     chain = chain.for_task(task)
     wrap = _wrap_coroutine_function if task.is_coroutine_function else _wrap_function
+    if "IPython" in sys.modules:
+        wrap = _follow_reloads(wrap)
     wrapper = wrap(task, configuration, chain)
     if script_is_not_imported_yet():
         wrapper = refuse_calls_of_imported_script(wrapper)
@@ -241,3 +244,33 @@ def _wrap_coroutine_function(
         return result.value
 
     return call
+
+
+def _follow_reloads(wrap: Callable[..., Any]) -> Callable[..., Any]:
+    """Let what wraps a task follow the reloader of IPython.
+
+    That gives an old function the attributes of a new one, from IPython 9 on also its
+    default values, but not always its closure. So the function reads there what it has
+    to call.
+
+    Args:
+        wrap: Makes what is called.
+    """
+
+    def wrap_again(task: Task, *arguments: Any) -> Any:
+        def call(*args: Any, _bandsaw_wrapper: Any = None, **kwargs: Any) -> Any:
+            return _bandsaw_wrapper.bandsaw_call(*args, **kwargs)
+
+        async def call_coroutine_function(
+            *args: Any, _bandsaw_wrapper: Any = None, **kwargs: Any
+        ) -> Any:
+            return await _bandsaw_wrapper.bandsaw_call(*args, **kwargs)
+
+        wrapper: Any = call
+        if task.is_coroutine_function:
+            wrapper = call_coroutine_function
+        wrapper.__kwdefaults__ = {"_bandsaw_wrapper": wrapper}
+        wrapper.bandsaw_call = wrap(task, *arguments)
+        return wrapper
+
+    return wrap_again

@@ -1,6 +1,7 @@
 """Reads code objects: their digest, their names, and if they change values in place."""
 
 from __future__ import annotations
+import __future__
 
 import sys
 from hashlib import sha256
@@ -100,6 +101,25 @@ def code_digest(code: CodeType) -> str:
         in its file it stands.
     """
     return sha256(_description(code).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def with_future_annotations(code: CodeType) -> CodeType:
+    """Return code as if its module had begun with the import of ``annotations``.
+
+    Reloaders that compile a function without its module leave out that line.
+
+    Args:
+        code: The code object.
+    """
+    return code.replace(
+        co_flags=code.co_flags | __future__.annotations.compiler_flag,
+        co_consts=tuple(
+            with_future_annotations(constant)
+            if isinstance(constant, CodeType)
+            else constant
+            for constant in code.co_consts
+        ),
+    )
 
 
 def _description(code: CodeType) -> str:

@@ -5,9 +5,10 @@ It is remembered on disk, so that a later process does not parse the source agai
 
 from __future__ import annotations
 
+import sys
 from collections import namedtuple
 
-from ..instructions import code_digest
+from ..instructions import code_digest, with_future_annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ class Outline:
         if candidates:
             digest = code_digest(code)
             fitting = [item for item in candidates if item.code == digest]
+            if not fitting and "IPython" in sys.modules:
+                digest = code_digest(with_future_annotations(code))
+                fitting = [item for item in candidates if item.code == digest]
             for item in fitting:
                 if item.line == code.co_firstlineno:
                     return item

@@ -113,7 +113,7 @@ class Snapshot:
     def _is_in_doubt(self, name: str, status: os.stat_result) -> bool:
         # A file that was moved there has an old time of its own.
         changed = max(status.st_mtime, status.st_ctime)
-        return changed_after_start(changed) or not self.code.is_from(
+        return changed_after_start(changed, 0.0) or not self.code.is_from(
             name, self.paths[name]
         )
 

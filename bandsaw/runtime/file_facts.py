@@ -131,15 +131,16 @@ def _remove_unused(parent: str) -> None:
                 pass  # Another process was faster.
 
 
-def changed_after_start(changed: float) -> bool:
+def changed_after_start(changed: float, tolerance: float = _TICK) -> bool:
     """Tell if a file was changed after this process began.
 
     Args:
         changed: The time of its last change, in seconds.
+        tolerance: How long after the start, in seconds, that does not count.
     """
     if _Process.start is None:
         _Process.start = _read_start() or _estimate_start()
-    return changed > _Process.start + _TICK
+    return changed > _Process.start + tolerance
 
 
 class _Process:

@@ -31,4 +31,4 @@ if __name__ == "__main__":
         print(json.dumps([execute(client, cell) for cell in json.load(sys.stdin)]))
     finally:
         client.stop_channels()
-        manager.shutdown_kernel(now=True)
+        manager.shutdown_kernel()  # It removes what it has made.

@@ -138,9 +138,14 @@ def changed_after_start(changed: float, tolerance: float = _TICK) -> bool:
         changed: The time of its last change, in seconds.
         tolerance: How long after the start, in seconds, that does not count.
     """
+    return changed > start_of_process() + tolerance
+
+
+def start_of_process() -> float:
+    """Return when this process began, in seconds since the epoch."""
     if _Process.start is None:
         _Process.start = _read_start() or _estimate_start()
-    return changed > _Process.start + tolerance
+    return _Process.start
 
 
 class _Process:

@@ -12,6 +12,7 @@ import time
 import weakref
 from types import FunctionType, ModuleType
 
+from ...runtime.file_facts import start_of_process
 from .. import fingerprint
 from ..leaves import text
 from ..objects import attributes
@@ -20,7 +21,6 @@ from .arguments import code_in
 from .constants import Description, describe_with
 from .lookup import ABSENT
 from .owners import OWN, owner_of_class
-from .source import start_of_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

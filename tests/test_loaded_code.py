@@ -223,7 +223,8 @@ print(m.child(), user.child())
             return helper()
     """
     assert output(workflow, body, user=user) == (
-        "('one', 1, 'model')\nworkflow.child user.helper\n(False, 1, 'model') another one"
+        "('one', 1, 'model')\nworkflow.child user.helper\n"
+        "(False, 1, 'model') another one"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock, get_ident
+from _thread import RLock, allocate_lock, get_ident
 from _weakref import ref
 from _weakrefset import WeakSet
 from itertools import count
@@ -74,6 +74,16 @@ else:
             """Release the lock in a forked child, unless its one thread holds it."""
             if not self._lock._is_owned():
                 self._lock = RLock()
+
+
+def closed_gate() -> Any:
+    """Return a lock by which one thread waits until another one releases it.
+
+    A forked child has nothing to renew there: a thread that waits does not fork.
+    """
+    gate = allocate_lock()
+    gate.acquire()
+    return gate
 
 
 class _Callbacks:

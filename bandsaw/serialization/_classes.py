@@ -30,8 +30,14 @@ _HEAP_TYPE = 1 << 9
 # The only classes that data may import at any time: values that `import bandsaw` does
 # not load. Making one of them does no more than keeping what the data says.
 _VALUE_CLASSES = {
+    "bandsaw.context": "Context",
     "bandsaw.environments.environment": "Environment",
+    "bandsaw.execution": "Execution",
     "bandsaw.files": "File",
+    "bandsaw.interpreter": "Interpreter",
+    "bandsaw.result": "Result",
+    # It finds only what is loaded.
+    "bandsaw.tasks": "Task",
 }
 
 # The arguments of an exception, the only attribute of its kind that data may set.
@@ -83,7 +89,7 @@ def find_class(name: str, module_name: str, base: type) -> type | None:
     """Find the class that data names, without calling anything.
 
     A module that is not loaded is imported inside of
-    `bandsaw.modules.allow_imports()` only, but for those of two classes of bandsaw.
+    `bandsaw.modules.allow_imports()` only, but for those of the values of bandsaw.
 
     Args:
         name: The (dotted) name of the class inside of its module.

@@ -51,7 +51,7 @@ class JsonSerializer(Serializer):
 
     Reading JSON runs no code but of exceptions, enums and `SerializableValue`s, and of
     the value serializers. It imports no module, unless a session is being restored, but
-    those of `File` and `Environment`.
+    those of bandsaw's own values, like `File` and `Environment`.
 
     Attributes:
         value_serializers (List[ValueSerializer]): Offered, in this order, every value

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections import deque
 
 from ..exceptions import InterpreterError
-from ..runtime.fork import Lock, call_in_child
+from ..runtime.fork import Lock, call_in_child, closed_gate
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
 from .frames import Parcel
@@ -277,8 +276,7 @@ class _Turn:
 
     def queue(self) -> _Turn:
         """Be about to wait."""
-        self._coming = allocate_lock()
-        self._coming.acquire()
+        self._coming = closed_gate()
         return self
 
     def come(self, worker: Worker | None) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _PREFIX = "bandsaw-"
 _LOCK = ".lock"
 
+# How often to try to make what other processes are removing.
+_TRIES = 100
+
 
 class _State:
     """What this process has made."""
@@ -120,7 +123,7 @@ def parent_directory_for(directory: str | None) -> str | None:
     if directory is None or not _is_of_a_pool():
         return None
     # The one that has started the pool removes it.
-    os.makedirs(directory, 0o700, exist_ok=True)
+    _make_shared(directory)
     return directory
 
 
@@ -216,13 +219,30 @@ def _is_usable(directory: str) -> bool:
 
 def _make_new(parent: str, prefix: str) -> str:
     """Make a directory with a name that cannot be foreseen."""
-    while True:
+    for _ in range(_TRIES):
         path = os.path.join(parent, prefix + os.urandom(5).hex())
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
             continue
+        except FileNotFoundError:
+            if parent not in _state.chosen:
+                raise
+            _make_shared(parent)
+            continue
         return path
+    raise FileNotFoundError(f"{parent} is removed again and again.")
+
+
+def _make_shared(directory: str) -> None:
+    """Make a directory that processes of a pool share, and remove as they end."""
+    for _ in range(_TRIES):
+        try:
+            os.makedirs(directory, 0o700, exist_ok=True)
+        except FileNotFoundError:
+            continue  # One of them has just removed what leads there.
+        return
+    raise FileNotFoundError(f"What leads to {directory} is removed again and again.")
 
 
 def _is_of_a_pool() -> bool:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import tempfile
+import threading
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-from bandsaw.runtime.temporary import TemporaryDirectory
+from bandsaw.runtime.temporary import TemporaryDirectory, choose_directory
 from tests.waiting import wait_until
 from tests.workflows import MOVING, UNMEASURED, Workflow, read_script
 
 MAKES = """
 import os, sys
-from bandsaw.runtime.temporary import TemporaryDirectory
+from bandsaw.runtime.temporary import TemporaryDirectory, choose_directory
 
 directory = TemporaryDirectory(*sys.argv[1:])
 open(os.path.join(directory.path, "file"), "w").close()
@@ -188,7 +190,7 @@ def test_what_a_killed_process_of_a_pool_leaves_is_removed_at_the_end(
 
 WHERE = """
 import os, sys
-from bandsaw.runtime.temporary import TemporaryDirectory
+from bandsaw.runtime.temporary import TemporaryDirectory, choose_directory
 
 directory = TemporaryDirectory()
 place = os.path.dirname(directory.path)
@@ -224,3 +226,24 @@ def test_a_directory_is_made_where_python_makes_them(
     # What takes long to import is imported when it is needed.
     assert not is_quick or output[1:3] == ["False", "False"]
     assert Path(output[4]).parent == tmp_path
+
+
+def test_what_leads_to_a_directory_may_be_removed_meanwhile(tmp_path: Path) -> None:
+    place = tmp_path / "above" / "place"
+    choose_directory(str(place))
+    is_done = threading.Event()
+
+    def remove() -> None:
+        while not is_done.is_set():
+            for path in (place, place.parent):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        for _ in range(200):
+            TemporaryDirectory(str(place)).remove()
+    finally:
+        is_done.set()
+        thread.join()

@@ -212,9 +212,13 @@ def test_a_child_imports_no_work_of_the_advices_that_moved_a_session(
     """
 
     imported = set(workflow.run(script, config=TUTORIAL).stdout.split())
+    # A virtual environment may import more in each of its interpreters.
+    by_all = set(
+        workflow.python("-c", "import sys; print(*sys.modules)").stdout.split()
+    )
 
     assert "bandsaw.advices.subprocess" in imported
-    assert imported & IN_NO_CHILD == set()
+    assert imported & IN_NO_CHILD - by_all == set()
 
 
 def test_the_runner_imports_the_standard_library_only_and_little_of_it(

@@ -48,8 +48,8 @@ class Model:
         return self.prepare()
 
     def prepare(self):
-        self.__done = "prepared"
-        return self.__done
+        __done = "prepared"
+        return __done
 """
 
 # What was imported by name is called by name.

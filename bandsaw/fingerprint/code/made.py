@@ -36,43 +36,49 @@ if TYPE_CHECKING:
 _MOST = 10_000
 MOST_AGAIN = 1000
 
-# The modules of the standard library whose objects stand for something outside of the
-# values of a program, or are used up.
-_PASSING_MODULES = frozenset(
+# The modules of the standard library whose objects give what is not in them, or are
+# used up.
+_GIVING_MODULES = frozenset(
     (
-        "_asyncio",
-        "_contextvars",
         "_io",
         "_queue",
         "_random",
         "_socket",
         "_sqlite3",
         "_ssl",
-        "_thread",
-        "asyncio",
-        "concurrent",
-        "contextvars",
         "ftplib",
         "http",
         "io",
         "itertools",
-        "logging",
         "mmap",
-        "multiprocessing",
         "queue",
         "random",
-        "select",
-        "selectors",
         "shelve",
         "smtplib",
         "socket",
         "sqlite3",
         "ssl",
+        "zipfile",
+    )
+)
+
+# Those whose objects belong to the process, and give no values.
+_PASSING_MODULES = frozenset(
+    (
+        "_asyncio",
+        "_contextvars",
+        "_thread",
+        "asyncio",
+        "concurrent",
+        "contextvars",
+        "logging",
+        "multiprocessing",
+        "select",
+        "selectors",
         "subprocess",
         "tempfile",
         "threading",
         "weakref",
-        "zipfile",
     )
 )
 
@@ -124,15 +130,45 @@ def is_passing(value: Any) -> bool:
         return _is_temporary(os.fspath(value))
     if owner_of_class(kind) == OWN:
         return False
-    if hasattr(kind, "__next__") or name in ("coroutine", "async_generator"):
+    if name in ("coroutine", "async_generator"):
         return True
     if name.endswith(("Logger", "LoggerAdapter")):
         return True
-    return any(
-        owner.__module__.partition(".")[0] in _PASSING_MODULES
-        or owner.__module__.startswith("numpy.random")
-        for owner in kind.__mro__
+    return _is_of(kind, _PASSING_MODULES) or gives_values(value)
+
+
+def gives_values(value: Any) -> bool:
+    """Tell if what a value gives is not in it, like what an open file has inside.
+
+    Args:
+        value: Any value.
+    """
+    kind = type(value)
+    if owner_of_class(kind) == OWN:
+        return False
+    return (
+        hasattr(kind, "__next__")
+        or _is_of(kind, _GIVING_MODULES)
+        or any(owner.__module__.startswith("numpy.random") for owner in kind.__mro__)
     )
+
+
+def _is_of(kind: type, modules: frozenset[str]) -> bool:
+    return any(owner.__module__.partition(".")[0] in modules for owner in kind.__mro__)
+
+
+def reason_to_list(value: object) -> str:
+    """Return why a value of this process only is listed as not looked at.
+
+    Args:
+        value: A value that counts by its assignment.
+
+    Returns:
+        The reason; empty for what gives no values, like a logger or a time.
+    """
+    if not gives_values(value):
+        return ""
+    return f"what {type(value).__qualname__} gives is not in its value"
 
 
 def _is_temporary(path: str) -> bool:
@@ -259,6 +295,7 @@ class Look:
         """
         kind = type(value)
         if is_passing(value):
+            self._list(value)
             return Description(b"passing " + text(kind.__qualname__))
         if isinstance(value, ModuleType):
             return Description(b"module " + text(value.__name__), code_in([value]))
@@ -267,6 +304,11 @@ class Look:
         ):
             return self._describe_object(value, depth, above)
         return self._describe_whole(value)
+
+    def _list(self, value: object) -> None:
+        reason = reason_to_list(value)
+        if reason:
+            self.unseen[".".join(self._names)] = reason
 
     def _describe_object(self, value: Any, depth: int, above: set[int]) -> Description:
         kind = type(value)
@@ -284,6 +326,7 @@ class Look:
                 item = in_order_of_modules(item)
             self._names.append(name)
             if is_passing(item):
+                self._list(item)
                 found = Description(b"passing ")
             else:
                 found = describe_with(item, self, depth + 1, above)

@@ -67,6 +67,7 @@ from .made import (
     in_order_of_modules,
     is_passing,
     makes_passing,
+    reason_to_list,
 )
 from .owners import INSTALLED, OWN, Packages, owner_of_class, owner_of_namespace
 from .parts import Graph
@@ -585,6 +586,7 @@ class Reach:
             return True  # What a decorator does with it is done.
         if place not in space.source.outline.assignments:
             return False
+        self._list(f"{space.name}.{place}", value)
         return is_passing(value) or self._is_made_of_times(space, place, {place})
 
     def _is_made_of_times(self, space: Namespace, place: str, passed: set[str]) -> bool:
@@ -695,6 +697,7 @@ class Reach:
         name = label.rpartition(".")[2]
         description = describe(value)
         if is_passing(value):
+            self._list(label, value)
             space, place = self._origin(found.space, found.place, found.value)
             self._follow_assignment(node, chain, space, place, found.steps[-1])
             return
@@ -706,6 +709,12 @@ class Reach:
         if not description.is_plain:
             space, place = self._origin(found.space, found.place, found.value)
             self._follow_assignment(node, chain, space, place, found.steps[-1])
+
+    def _list(self, label: str, value: object) -> None:
+        """List what counts by its assignment, and gives values that may differ."""
+        reason = reason_to_list(value)
+        if reason:
+            self._graph.unseen[label] = reason
 
     def _label(self, space: Namespace, name: str, value: object) -> str:
         owner, place = self._origin(space, name, value)
@@ -730,6 +739,7 @@ class Reach:
             return
         description = describe(value)
         if not description.is_plain:
+            self._list(label, value)
             content = content_of(value)
             if " " in content and not is_passing(value):  # It is no fingerprint.
                 self._look(label, value, None)

@@ -22,7 +22,7 @@ from tests.workflows import Workflow
 
 PREFIX = """
 import collections, dataclasses, datetime, functools, io, json, logging, os, random
-import tempfile, threading, time, types
+import sqlite3, tempfile, threading, time, types
 from argparse import Namespace
 
 GIVEN = json.loads(os.environ["GIVEN"])
@@ -150,29 +150,36 @@ def test_numbers_of_numpy_count_by_value(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not one.unseen
 
 
+# What gives no values is not listed.
+OF_THIS_PROCESS_ONLY = (
+    "time.time()",
+    "int(time.time())",
+    "time.strftime('%Y %H:%M:%S') + str(time.perf_counter())",
+    "datetime.datetime.now()",
+    "datetime.datetime.now().isoformat()",
+    "Namespace(a=time.time_ns(), b=datetime.datetime.now())",
+    "tempfile.mkdtemp()",
+    "os.path.join(OUT, 'results')",
+    "Namespace(a=OUT)",
+    "logging.getLogger(__name__)",
+    "logging.LoggerAdapter(logging.getLogger(__name__), {})",
+    "threading.Lock()",
+)
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "unseen"),
     [
-        "time.time()",
-        "int(time.time())",
-        "time.strftime('%Y %H:%M:%S') + str(time.perf_counter())",
-        "datetime.datetime.now()",
-        "datetime.datetime.now().isoformat()",
-        "Namespace(a=time.time_ns(), b=datetime.datetime.now())",
-        "tempfile.mkdtemp()",
-        "os.path.join(OUT, 'results')",
-        "Namespace(a=OUT)",
-        "logging.getLogger(__name__)",
-        "logging.LoggerAdapter(logging.getLogger(__name__), {})",
-        "threading.Lock()",
-        "io.StringIO()",
-        "random.Random()",
-        "(number for number in [1, 2])",
-        "Settings(a=io.StringIO(), b=(x for x in [1]))",
+        *((text, []) for text in OF_THIS_PROCESS_ONLY),
+        ("io.StringIO()", ["value"]),
+        ("random.Random()", ["value"]),
+        ("sqlite3.connect(':memory:')", ["value"]),
+        ("(number for number in [1, 2])", ["value"]),
+        ("Settings(a=io.StringIO(), b=(x for x in [1]))", ["value.a", "value.b"]),
     ],
 )
 def test_what_is_of_this_process_only_counts_by_its_assignment(
-    text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    text: str, unseen: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     whole = f"OUT = tempfile.mkdtemp()\nvalue = {text}\n{WHOLE}"
@@ -181,7 +188,7 @@ def test_what_is_of_this_process_only_counts_by_its_assignment(
 
     assert one.digest == same.digest
     assert one.digest != other.digest or "Settings" in text or "Namespace" in text
-    assert not one.unseen
+    assert sorted(one.unseen) == [f"made_by_calls.{name}" for name in unseen]
 
 
 def test_an_environment_beside_a_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:

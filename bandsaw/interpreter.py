@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 
+from .exceptions import ConfigurationError
 from .modules import absolute_path, search_path, working_directory
 from .serialization import SerializableValue
 
@@ -22,6 +23,9 @@ class Interpreter(SerializableValue):
             the ones of this process; another Python gets those of them that hold the
             user's own sources.
         executable: The path of the executable. By default the one of this process.
+
+    Raises:
+        ConfigurationError: If the path is one text.
     """
 
     def __init__(
@@ -29,6 +33,10 @@ class Interpreter(SerializableValue):
         path: Iterable[str] | None = None,
         executable: str | None = None,
     ) -> None:
+        if isinstance(path, (str, bytes)):
+            raise ConfigurationError(
+                f"Interpreter needs a list of directories as path, and not {path!r}."
+            )
         self._path = None if path is None else tuple(map(os.fspath, path))
         self.executable = os.fspath(executable or sys.executable)
         self._environment: dict[str, str] = {}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bandsaw.advices._moving import imports_of
+from bandsaw.exceptions import ConfigurationError
 from bandsaw.interpreter import Interpreter, is_own_source, own_source_directories
 from bandsaw.serialization import JsonSerializer, PickleSerializer
 from tests.workflows import Workflow
@@ -40,6 +41,11 @@ def test_it_may_be_given_paths() -> None:
     assert interpreter.executable == "/usr/bin/python3"
     assert not interpreter.is_this_python
     assert interpreter.import_path() == ("/a", "/b")
+
+
+def test_one_text_is_no_list_of_paths() -> None:
+    with pytest.raises(ConfigurationError, match=r"a list of directories .* not 'src'"):
+        Interpreter("src")
 
 
 def test_the_environment_is_replaced_and_returned_as_a_copy() -> None:

@@ -104,6 +104,12 @@ class CachingAdvice(Advice):
                 f"CachingAdvice: code={code!r} is unknown. It is one of "
                 f"{', '.join(map(repr, CODE_CHOICES))}."
             )
+        seconds: object = wait
+        if not isinstance(seconds, (int, float)) or not seconds >= 0:
+            raise ConfigurationError(
+                "CachingAdvice needs a number of seconds from 0 on as wait, and not "
+                f"{wait!r}."
+            )
         self._given = directory
         # Where that is, whatever becomes of the working directory.
         self._root = None if directory is None else os.path.abspath(directory)

@@ -52,7 +52,7 @@ class LoggingAdvice(Advice):
         formatter: Makes the lines of the attachment, by default a `JsonFormatter`.
 
     Raises:
-        ConfigurationError: If there is no level of that name.
+        ConfigurationError: If there is no level of that name, or the formatter is none.
     """
 
     def __init__(
@@ -62,6 +62,11 @@ class LoggingAdvice(Advice):
     ) -> None:
         self.level = _level_number(level)
         if formatter is not None:
+            if isinstance(formatter, str) or not hasattr(formatter, "format"):
+                raise ConfigurationError(
+                    "LoggingAdvice needs a logging.Formatter as formatter, and not "
+                    f"{formatter!r}."
+                )
             self.formatter = formatter
 
     @late_attribute

@@ -77,6 +77,7 @@ class SubprocessAdvice(RemoteAdvice):
                 f"not {output!r}."
             )
         if interpreter is not None:
+            _check_interpreter(interpreter)
             self.interpreters = {"default": interpreter}
         self._output = output
         self.timeout = timeout
@@ -110,7 +111,11 @@ class SubprocessAdvice(RemoteAdvice):
 
         Returns:
             This advice, so that calls chain.
+
+        Raises:
+            ConfigurationError: If it is neither.
         """
+        _check_interpreter(interpreter)
         self.interpreters[name] = interpreter
         return self
 
@@ -243,6 +248,15 @@ _NONE: dict[str, Any] = {}
 def _check_limits(limits: Mapping[str, Any]) -> None:
     _check_positive("timeout", limits.get("timeout"), float)
     _check_positive("memory_limit", limits.get("memory_limit"), int)
+
+
+def _check_interpreter(interpreter: Any) -> None:
+    # Their classes would have to be imported for `isinstance`.
+    if not (hasattr(interpreter, "executable") or hasattr(interpreter, "at")):
+        raise ConfigurationError(
+            "SubprocessAdvice needs an Interpreter or an Environment as interpreter, "
+            f"and not {interpreter!r}. Interpreter(executable='...') takes a path."
+        )
 
 
 def _check_positive(name: str, value: Any, kind: type) -> None:

@@ -19,6 +19,7 @@ from bandsaw import Advice, Configuration, JsonSerializer
 from bandsaw.advice import advise_task_with_chain
 from bandsaw.advices.cache import CachingAdvice
 from bandsaw.exceptions import (
+    ConfigurationError,
     MutatedArgumentWarning,
     SerializationError,
     UnstableValueError,
@@ -606,3 +607,9 @@ def test_a_cache_behind_a_move_is_asked_in_the_child(tmp_path: Path) -> None:
     assert first == "computed\nTrue 2\nUnstableValueError\n"
     second = workflow.output(script, config=MOVED)
     assert second == "True 2\nUnstableValueError\n"
+
+
+@pytest.mark.parametrize("wait", [-1, float("nan"), "10", None])
+def test_a_wait_that_is_no_number_of_seconds_is_refused(wait: Any) -> None:
+    with pytest.raises(ConfigurationError, match="needs a number of seconds"):
+        CachingAdvice("cache", wait=wait)

@@ -386,3 +386,9 @@ def test_a_session_that_comes_back_is_logged_to_its_end(
 
     assert call.lines("session.log") == ["text"]
     assert call.lines("session-2.log") == ["text"]
+
+
+@pytest.mark.parametrize("formatter", ["%(message)s", 3])
+def test_what_is_no_formatter_is_refused(formatter: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"needs a logging\.Formatter.* not "):
+        LoggingAdvice(formatter=formatter)

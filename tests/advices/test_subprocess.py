@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.exceptions import ConfigurationError
 from tests.workflows import (
     HEAD,
     MOVING,
@@ -218,3 +223,11 @@ configuration.set_serializer(bandsaw.JsonSerializer())
 def test_the_script_may_be_the_module_of_the_configuration(workflow: Workflow) -> None:
     output = workflow.output(read_script("script_and_configuration.py"))
     assert output == "True\n6\nTrue\nabab\n"
+
+
+@pytest.mark.parametrize("interpreter", ["/usr/bin/python3", 3])
+def test_what_is_no_interpreter_is_refused(interpreter: Any) -> None:
+    with pytest.raises(ConfigurationError, match="needs an Interpreter or an Environm"):
+        SubprocessAdvice(interpreter=interpreter)
+    with pytest.raises(ConfigurationError, match="needs an Interpreter or an Environm"):
+        SubprocessAdvice().add_interpreter(interpreter)

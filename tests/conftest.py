@@ -50,11 +50,16 @@ SECONDS_TO_END = 10.0
 # which knows a cheap way, measures those of the tests of what runs in a child; the
 # oldest measures what happens right in the tests.
 MEASURED_CHILDREN = (
+    "tests/advices/test_subprocess",
     "tests/cli/",
     "tests/fingerprint/code/",
     "tests/runtime/",
     "tests/serialization/",
+    "tests/test_distribution.py",
+    "tests/test_loaded_code.py",
+    "tests/test_modules.py",
     "tests/test_runner.py",
+    "tests/test_user.py",
     "tests/transports/",
 )
 COVERAGE_OF_CHILDREN = os.environ.get("COVERAGE_PROCESS_START")

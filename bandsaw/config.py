@@ -270,9 +270,7 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
         return loaded
     # Not under the lock: another thread may be importing a module whose tasks wait
     # here.
-    configuration = _configuration_of(
-        modules.import_module(modules.importable_module_name(name))
-    )
+    configuration = _configuration_of(_configuration_module(name))
     with _state.lock:
         if name in _state.configurations:
             return _state.configurations[name]
@@ -287,6 +285,21 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
             _state.configurations.pop(name, None)
         raise
     return configuration
+
+
+def _configuration_module(name: str) -> ModuleType:
+    name = modules.importable_module_name(name)
+    try:
+        return modules.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ModuleNotFoundError(
+            f"No module named {name!r}, which has to hold the configuration. Put "
+            f"{name}.py beside the script, or name another module with "
+            "@task(config='...') or the environment variable BANDSAW_CONFIG_MODULE.",
+            name=name,
+        ) from None
 
 
 def configuration_of_session(name: str) -> Configuration:

@@ -221,7 +221,8 @@ def test_a_module_that_is_not_there_is_named() -> None:
 
 
 def test_the_default_module_has_to_be_there() -> None:
-    with pytest.raises(ModuleNotFoundError, match="No module named 'bandsaw_config'"):
+    message = r"No module named 'bandsaw_config'.* Put bandsaw_config\.py beside"
+    with pytest.raises(ModuleNotFoundError, match=message):
         get_configuration()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The flag of coroutine functions; importing `inspect`, which names it, takes long.
 _COROUTINE = 128
 
-_MAIN_NAMES = ("__main__", "__mp_main__")
+MAIN_NAMES = ("__main__", "__mp_main__")
 
 # The module names of the scripts that were started, by their paths.
 _names_of_scripts: dict[str, str] = {}
@@ -141,7 +141,7 @@ def importable_module_name(module_name: str) -> str:
         The name under which another interpreter can import the module; the unchanged
         name, if there is none.
     """
-    if module_name in _MAIN_NAMES:
+    if module_name in MAIN_NAMES:
         return script_module_name() or module_name
     return module_name
 
@@ -157,7 +157,7 @@ def script_module_name() -> str | None:
     if _script.name is not None:
         return _script.name
     spec = attribute_of(sys.modules.get("__main__"), "__spec__")
-    if spec is not None and spec.name not in _MAIN_NAMES:
+    if spec is not None and spec.name not in MAIN_NAMES:
         # Started with `python -m`, or already imported under its file's name
         return str(spec.name)
     path = script_path()
@@ -441,7 +441,7 @@ def continue_script(module_name: str | None) -> None:
 
 def _stand_for_script(module: ModuleType) -> None:
     # A process of a pool knows its script by another name, and may have sent us here.
-    for name in _MAIN_NAMES:
+    for name in MAIN_NAMES:
         sys.modules[name] = module
 
 

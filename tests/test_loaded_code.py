@@ -204,7 +204,9 @@ print(refusal(m.child))
 def test_what_was_imported_by_name_before_a_reload_is_refused(
     workflow: Workflow,
 ) -> None:
+    # It gives the script one more name.
     body = """
+import multiprocessing
 import user
 from m import child, cached
 print(child())

@@ -13,6 +13,7 @@ from ..config import ARCHIVE_CONTENTS, Configuration
 from ..exceptions import ConfigurationError
 from ..interpreter import is_own_source
 from ..modules import (
+    MAIN_NAMES,
     absolute_path,
     attribute_of,
     find_module,
@@ -300,7 +301,7 @@ def _own_modules() -> dict[str, str]:
         path = attribute_of(module, "__file__")
         if (
             isinstance(path, str)
-            and name != _MAIN
+            and name not in MAIN_NAMES
             and not name.startswith("bandsaw.")
             and is_own[os.path.dirname(path := absolute_path(path))]
             and (os.path.isfile(path) or zip_file_of(path) is not None)

@@ -7,7 +7,7 @@ import sys
 
 from . import serialization
 from .chain import AdviceChain, AdviceChains
-from .exceptions import ConfigurationError, InvalidSessionError
+from .exceptions import InvalidSessionError, check_methods, check_type
 from .runtime import temporary
 from .runtime.fork import Lock, call_at_reset
 from .runtime.lazy import LateModule, late_attribute
@@ -36,6 +36,16 @@ ARCHIVE_CONTENTS = "_bandsaw_contents.txt"
 _CONFIGURATION_MODULE_ENV_VARIABLES = (
     CONFIGURATION_MODULE_ENV_VARIABLE,
     "BANDSAW_CONFIG",
+)
+
+
+# One that is told of progress only if it has a method for it.
+_CALLED_METHODS = (
+    "on_init",
+    "on_session_created",
+    "on_session_finished",
+    "on_before_task_executed",
+    "on_after_task_executed",
 )
 
 
@@ -74,17 +84,12 @@ class Configuration:
             name: The name by which tasks choose the chain.
 
         Raises:
-            ConfigurationError: If something is not an advice.
+            ConfigurationError: If something is not an advice, or the name is no text.
         """
+        check_type("add_advice_chain", "a text as the name of a chain", name, str)
         for advice in advices:
-            for method in ("before", "after"):
-                if isinstance(advice, type) or not callable(
-                    getattr(advice, method, None)
-                ):
-                    raise ConfigurationError(
-                        f"{advice!r} in advice chain {name!r} is not an advice: it "
-                        f"must be an object with the method {method}(session)."
-                    )
+            owner = f"advice chain {name!r}"
+            check_methods(owner, "advices", advice, "before", "after")
         with _state.lock:
             chain = self.chains.get(name)
             if chain is None:
@@ -114,7 +119,11 @@ class Configuration:
 
         Args:
             extension: The extension.
+
+        Raises:
+            ConfigurationError: If it is not an extension.
         """
+        check_methods("add_extension", "an Extension", extension, *_CALLED_METHODS)
         with _state.lock:
             self._extensions += (extension,)
             for chain in self.chains.values():
@@ -132,7 +141,13 @@ class Configuration:
 
         Args:
             serializer: The serializer.
+
+        Raises:
+            ConfigurationError: If it is not a serializer.
         """
+        check_methods(
+            "set_serializer", "a serializer", serializer, "serialize", "deserialize"
+        )
         self.serializer = serializer
         return self
 
@@ -146,7 +161,12 @@ class Configuration:
 
         Args:
             *modules: The names of modules or packages.
+
+        Raises:
+            ConfigurationError: If one of them is not a name.
         """
+        for name in modules:
+            check_type("add_modules_for_distribution", "names of modules", name, str)
         self.listed_modules += modules
         return self
 
@@ -260,6 +280,7 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
         The configuration.
 
     Raises:
+        ConfigurationError: If it is no name.
         ModuleNotFoundError: If there is no such module.
         LookupError: If the module has no attribute `configuration`.
         TypeError: If that is something else than a `Configuration`.
@@ -288,6 +309,7 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
 
 
 def _configuration_module(name: str) -> ModuleType:
+    check_type("bandsaw", "the name of a module as configuration", name, str)
     name = modules.importable_module_name(name)
     try:
         return modules.import_module(name)

@@ -210,3 +210,42 @@ class MutatedArgumentWarning(RuntimeWarning):
     A cache gives later calls the result only, and another interpreter has a copy of the
     arguments. The message names the arguments.
     """
+
+
+def check_methods(owner: str, needed: str, value: object, *names: str) -> None:
+    """Refuse an object that does not have the methods of what is needed.
+
+    A user's own object need not inherit from the class of what is needed, which would
+    have to be imported.
+
+    Args:
+        owner: The class or method that needs it.
+        needed: What it needs.
+        value: What it was given.
+        *names: The names of the methods.
+
+    Raises:
+        ConfigurationError: If one of them is missing, or if the object is a class.
+    """
+    for name in names:
+        if isinstance(value, type) or not callable(getattr(value, name, None)):
+            raise ConfigurationError(
+                f"{owner} needs {needed}, and not {value!r}: it must be an object with "
+                f"the method {name}."
+            )
+
+
+def check_type(owner: str, needed: str, value: object, *types: type) -> None:
+    """Refuse an object of another type, at once instead of at its first use.
+
+    Args:
+        owner: The class or method that needs it.
+        needed: What it needs.
+        value: What it was given.
+        *types: The types that it may have.
+
+    Raises:
+        ConfigurationError: If it has none of them.
+    """
+    if not isinstance(value, types):
+        raise ConfigurationError(f"{owner} needs {needed}, and not {value!r}.")

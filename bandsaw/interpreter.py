@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, check_type
 from .modules import absolute_path, search_path, working_directory
 from .serialization import SerializableValue
 
@@ -59,7 +59,13 @@ class Interpreter(SerializableValue):
 
         Returns:
             This interpreter, so that calls chain.
+
+        Raises:
+            ConfigurationError: If a value is not a text.
         """
+        for name, value in environment.items():
+            owner = "Interpreter.set_environment"
+            check_type(owner, f"a text as the value of {name}", value, str)
         self._environment = environment
         return self
 

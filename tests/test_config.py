@@ -108,8 +108,31 @@ def test_all_methods_can_be_chained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [Advice, object(), None])
 def test_what_is_no_advice_is_refused_when_it_is_added(wrong: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"chain 'mine' is not an advice"):
+    with pytest.raises(ConfigurationError, match=r"chain 'mine' needs advices"):
         Configuration().add_advice_chain(wrong, name="mine")
+
+
+@pytest.mark.parametrize("wrong", [PickleSerializer, "pickle", None])
+def test_what_is_no_serializer_is_refused_when_it_is_set(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="set_serializer needs a serializer"):
+        Configuration().set_serializer(wrong)
+
+
+@pytest.mark.parametrize("wrong", [Extension, 3])
+def test_what_is_no_extension_is_refused_when_it_is_added(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="add_extension needs an Extension"):
+        Configuration().add_extension(wrong)
+
+
+def test_what_is_no_name_is_refused() -> None:
+    wrong: Any = Configuration()
+
+    with pytest.raises(ConfigurationError, match="the name of a module as config"):
+        get_configuration(wrong)
+    with pytest.raises(ConfigurationError, match="a text as the name of a chain"):
+        Configuration().add_advice_chain(name=wrong)
+    with pytest.raises(ConfigurationError, match="needs names of modules"):
+        Configuration().add_modules_for_distribution(wrong)
 
 
 def test_an_advice_needs_no_base_class() -> None:

@@ -48,6 +48,12 @@ def test_one_text_is_no_list_of_paths() -> None:
         Interpreter("src")
 
 
+def test_a_variable_of_the_environment_is_a_text() -> None:
+    wrong: Any = 3
+    with pytest.raises(ConfigurationError, match="a text as the value of A, and not 3"):
+        Interpreter().set_environment(A=wrong)
+
+
 def test_the_environment_is_replaced_and_returned_as_a_copy() -> None:
     interpreter = Interpreter().set_environment(A="1", self="2")
     assert interpreter.environment == {"A": "1", "self": "2"}

@@ -6,7 +6,12 @@ import os
 from sys import getsizeof
 
 from ..advice import Advice
-from ..exceptions import ConfigurationError, InterpreterError, UnstableValueError
+from ..exceptions import (
+    ConfigurationError,
+    InterpreterError,
+    UnstableValueError,
+    check_methods,
+)
 from ..runtime.lazy import LateModule, late_attribute
 from ._choices import CODE_CHOICES
 
@@ -104,6 +109,8 @@ class CachingAdvice(Advice):
                 f"CachingAdvice: code={code!r} is unknown. It is one of "
                 f"{', '.join(map(repr, CODE_CHOICES))}."
             )
+        if store is not None:
+            check_methods("CachingAdvice", "a Store as store", store, "read", "write")
         seconds: object = wait
         if not isinstance(seconds, (int, float)) or not seconds >= 0:
             raise ConfigurationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..advice import Advice
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, check_methods
 from ..runtime.lazy import late_attribute
 
 TYPE_CHECKING = False
@@ -62,11 +62,8 @@ class LoggingAdvice(Advice):
     ) -> None:
         self.level = _level_number(level)
         if formatter is not None:
-            if isinstance(formatter, str) or not hasattr(formatter, "format"):
-                raise ConfigurationError(
-                    "LoggingAdvice needs a logging.Formatter as formatter, and not "
-                    f"{formatter!r}."
-                )
+            needed = "a logging.Formatter as formatter"
+            check_methods("LoggingAdvice", needed, formatter, "format", "formatTime")
             self.formatter = formatter
 
     @late_attribute
@@ -107,5 +104,8 @@ def _level_number(level: int | str | None) -> int | None:
 
     number = logging.getLevelName(level)
     if not isinstance(number, int):
-        raise ConfigurationError(f"Unknown level {level!r} for LoggingAdvice")
+        raise ConfigurationError(
+            f"Unknown level {level!r} for LoggingAdvice. Known are DEBUG, INFO, "
+            "WARNING, ERROR, CRITICAL, and what logging.addLevelName has added."
+        )
     return number

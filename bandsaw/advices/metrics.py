@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ..advice import Advice
-from ..exceptions import MissingExtraError
+from ..exceptions import MissingExtraError, check_methods
 from ..runtime.fork import Lock, call_in_child
 from ._attach import attach
 
@@ -35,6 +35,9 @@ class MetricsAdvice(Advice):
         directory: Keeps a copy of each file too, named by the session's id. It is made
             if there is none.
         file_format: The format of the file, by default `multimeter.JsonFormat`.
+
+    Raises:
+        ConfigurationError: If the meter cannot measure.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class MetricsAdvice(Advice):
         directory: str | os.PathLike[str] | None = None,
         file_format: Any | None = None,
     ) -> None:
+        check_methods("MetricsAdvice", "a Multimeter as meter", meter, "measure")
         self.meter = meter
         self.directory: Path | None = None if directory is None else Path(directory)
         self._file_format = file_format

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from ..advice import Advice
+from ..exceptions import check_type
 from ..runtime.lazy import LateModule, late_attribute
 
 TYPE_CHECKING = False
@@ -45,6 +48,9 @@ class RemoteAdvice(Advice):
     """
 
     def __init__(self, directory: str | Path | None = None) -> None:
+        if directory is not None:
+            owner = type(self).__name__
+            check_type(owner, "a path as directory", directory, str, os.PathLike)
         self._given_directory = directory
 
     @late_attribute

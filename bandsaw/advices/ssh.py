@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, check_methods, check_type
 from ..transports.openssh import SshCommandLineBackend
 from ..transports.remotes import Remote, SshBackend
 from ..transports.ssh import SshTransport
@@ -41,7 +41,12 @@ class SshAdvice(RemoteAdvice):
     ) -> None:
         super().__init__(directory)
         self.remotes: dict[str, Remote] = {}
-        self._backend = SshCommandLineBackend() if backend is None else backend
+        if backend is None:
+            backend = SshCommandLineBackend()
+        check_methods(
+            "SshAdvice", "an SshBackend as backend", backend, "execute_remote"
+        )
+        self._backend = backend
 
     def add_remote(self, remote: Remote, name: str = "default") -> SshAdvice:
         """Add a machine.
@@ -52,7 +57,11 @@ class SshAdvice(RemoteAdvice):
 
         Returns:
             This advice, so that calls chain.
+
+        Raises:
+            ConfigurationError: If it is not a machine.
         """
+        check_type("SshAdvice.add_remote", "a Remote", remote, Remote)
         self.remotes[name] = remote
         return self
 
@@ -74,7 +83,10 @@ class SshAdvice(RemoteAdvice):
         name = parameters.get("remote", "default")
         if name not in self.remotes:
             known = ", ".join(map(repr, self.remotes)) or "none"
-            raise ConfigurationError(f"Unknown remote {name!r}. Known are: {known}.")
+            raise ConfigurationError(
+                f"Unknown remote {name!r}. Known are: {known}. "
+                f"SshAdvice.add_remote(remote, {name!r}) adds it."
+            )
         return self.remotes[name]
 
     def interpreter_for(self, session: Session) -> Interpreter:

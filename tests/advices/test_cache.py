@@ -27,7 +27,7 @@ from bandsaw.exceptions import (
 from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.session import Session
-from bandsaw.stores import MemoryStore
+from bandsaw.stores import LocalStore, MemoryStore
 from tests.configurations import loadable_configuration
 from tests.workflows import Workflow
 
@@ -613,3 +613,9 @@ def test_a_cache_behind_a_move_is_asked_in_the_child(tmp_path: Path) -> None:
 def test_a_wait_that_is_no_number_of_seconds_is_refused(wait: Any) -> None:
     with pytest.raises(ConfigurationError, match="needs a number of seconds"):
         CachingAdvice("cache", wait=wait)
+
+
+@pytest.mark.parametrize("store", ["cache", LocalStore])
+def test_what_is_no_store_is_refused(store: Any) -> None:
+    with pytest.raises(ConfigurationError, match="CachingAdvice needs a Store"):
+        CachingAdvice(store=store)

@@ -378,11 +378,18 @@ def test_the_task_is_not_executed_in_vain_when_multimeter_is_not_there(
 def test_multimeter_is_imported_on_first_use(workflow: Workflow) -> None:
     script = (
         "import sys, bandsaw.advices.metrics as metrics\n"
-        "metrics.MetricsAdvice(object())\n"
+        "class Meter:\n"
+        "    def measure(self, name, **tags): ...\n"
+        "metrics.MetricsAdvice(Meter())\n"
         "assert 'multimeter' not in sys.modules\n"
     )
 
     workflow.python("-c", script)
+
+
+def test_what_cannot_measure_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="MetricsAdvice needs a Multimeter"):
+        MetricsAdvice("metrics")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system cannot fork.")

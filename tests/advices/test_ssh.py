@@ -926,3 +926,11 @@ def test_an_unknown_machine_is_named_with_the_known_ones(setting: Setting) -> No
 def test_a_parameter_that_makes_no_sense_is_named(setting: Setting) -> None:
     with pytest.raises(ConfigurationError, match="'gpu'"):
         setting.call(far_tasks.add, 1, 2, ssh="gpu")
+
+
+def test_what_is_no_machine_or_backend_is_refused() -> None:
+    wrong: Any = "gpu.example"
+    with pytest.raises(ConfigurationError, match=r"add_remote needs a Remote, and not"):
+        SshAdvice().add_remote(wrong)
+    with pytest.raises(ConfigurationError, match="SshAdvice needs an SshBackend"):
+        SshAdvice(backend=wrong)

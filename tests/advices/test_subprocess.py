@@ -231,3 +231,9 @@ def test_what_is_no_interpreter_is_refused(interpreter: Any) -> None:
         SubprocessAdvice(interpreter=interpreter)
     with pytest.raises(ConfigurationError, match="needs an Interpreter or an Environm"):
         SubprocessAdvice().add_interpreter(interpreter)
+
+
+@pytest.mark.parametrize("directory", [3, ["a"]])
+def test_what_is_no_path_is_refused_as_directory(directory: Any) -> None:
+    with pytest.raises(ConfigurationError, match="SubprocessAdvice needs a path"):
+        SubprocessAdvice(directory)

@@ -11,6 +11,7 @@ from .exceptions import MutatedArgumentWarning, NotMovableError, UnstableValueEr
 from .identifier import identifier_from_string, unique_identifier
 from .modules import import_object, importable_module_name
 from .result import Result
+from .runtime.caller_warnings import warn_caller
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
@@ -377,7 +378,6 @@ def warn_of_changed_arguments(task: Any, names: Sequence[str]) -> None:
         names: The names of the arguments.
     """
     import contextlib
-    import warnings
 
     if getattr(task, "has_warned", False):
         return
@@ -387,15 +387,17 @@ def warn_of_changed_arguments(task: Any, names: Sequence[str]) -> None:
     what = f"argument {names[0]!r}"
     if len(names) > 1:
         what = f"arguments {', '.join(map(repr, names))}"
-    message = MutatedArgumentWarning(
+    message = (
         f"Task {task} changes its {what} in place. Its caller does not see the change "
         "when the result comes from the cache, or when another interpreter runs the "
         "task. Change a copy in it, and return that."
     )
     code = getattr(full_task(task).function, "__code__", None)
     if code is None:
-        warnings.warn(message, stacklevel=2)
+        warn_caller(message, MutatedArgumentWarning)
     else:
+        import warnings
+
         warnings.warn_explicit(
             message, MutatedArgumentWarning, code.co_filename, code.co_firstlineno
         )

@@ -325,13 +325,9 @@ class _CachedCalls:
     # Warnings
 
     def _warn_of_damage(self, miss: Miss) -> None:
-        import warnings
-
-        warnings.warn(
+        _warn_caller(
             f"The cached result {self._store.location(miss.name)} cannot be read and "
-            f"is computed again: {type(miss.error).__name__}: {miss.error}",
-            RuntimeWarning,
-            stacklevel=4,
+            f"is computed again: {type(miss.error).__name__}: {miss.error}"
         )
 
     def _complain(self, session: Session, error: Exception) -> None:
@@ -340,13 +336,9 @@ class _CachedCalls:
         if subject in self._complained_of:
             return
         self._complained_of.add(subject)
-        import warnings
-
-        warnings.warn(
+        _warn_caller(
             f"The result of task {session.task} could not be kept in the cache: "
-            f"{type(error).__name__}: {error}",
-            RuntimeWarning,
-            stacklevel=4,
+            f"{type(error).__name__}: {error}"
         )
 
     # Identity
@@ -503,3 +495,9 @@ def _constant_arguments(execution: Execution) -> tuple[Any, ...] | None:
     if getattr(execution, "has_id", True):
         return None
     return values, types, *execution.kwargs
+
+
+def _warn_caller(message: str) -> None:
+    from ..runtime.caller_warnings import warn_caller
+
+    warn_caller(message)

@@ -24,6 +24,7 @@ from ..modules import (
     zip_file_of,
 )
 from ..runtime import home, path_trust
+from ..runtime.caller_warnings import warn_caller
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.home import Hold
 from ..runtime.temporary import TemporaryDirectory, open_private
@@ -408,16 +409,14 @@ def _files_of_package(name: str, directory: str) -> dict[str, str]:
 
 
 def _warn_of_left_out_data(package: str, paths: list[str]) -> None:
-    import warnings
-
     named = ", ".join(paths[:3])
     if len(paths) > 3:
         named += f" and {len(paths) - 3} more"
-    warnings.warn(
+    warn_caller(
         f"Data of the package {package.replace('/', '.')} does not travel to other "
         f"interpreters: {named}. A file may have {LARGEST_DATA_FILE} bytes, and all of "
         f"a package {LARGEST_PACKAGE_DATA}.",
-        stacklevel=2,
+        UserWarning,
     )
 
 

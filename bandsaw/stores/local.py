@@ -9,11 +9,11 @@ import mmap
 import os
 import stat
 import time
-import warnings
 import weakref
 from pathlib import Path
 
 from ..exceptions import UntrustedDirectoryError
+from ..runtime.caller_warnings import warn_caller
 from ..runtime.fork import Lock, call_in_child
 from ..runtime.path_trust import check_path, how_to_mend
 from .base import Item, Store, check_name
@@ -388,11 +388,9 @@ class LocalStore(Store):
                 f"{how_to_mend('go-w', path, _OTHERWISE)}"
             )
         if status.st_mode & stat.S_IWGRP:
-            warnings.warn(
+            warn_caller(
                 f"A group may write to the directory {path} of a cache. "
-                f"{how_to_mend('g-w', path, _OTHERWISE)}",
-                RuntimeWarning,
-                stacklevel=2,
+                f"{how_to_mend('g-w', path, _OTHERWISE)}"
             )
 
     def __repr__(self) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import secrets
 import shlex
 import subprocess
-import warnings
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ..exceptions import (
     InterpreterStartError,
     UnreachableError,
 )
+from ..runtime.caller_warnings import warn_caller
 from ..runtime.parent_watch import Lifeline
 from .base import Job, Transport, runner_arguments
 
@@ -97,7 +97,7 @@ class SshTransport(Transport):
             # The connection may have died instead.
             raise left if isinstance(left, UnreachableError) else died
         if left is not None:
-            warnings.warn(f"{directory} was not removed: {left}", stacklevel=2)
+            warn_caller(f"{directory} was not removed: {left}", UserWarning)
         return job.read_output()
 
     def _choose_directory(self) -> Path:

@@ -309,8 +309,9 @@ def test_a_damaged_entry_is_a_miss_and_is_replaced(
     whole = caching.entry.read_bytes()
     caching.entry.write_bytes(damage(whole))
 
-    with pytest.warns(RuntimeWarning, match="cannot be read and is computed again"):
+    with pytest.warns(RuntimeWarning, match="cannot be read and") as caught:
         assert task(value) == value
+    assert [warning.filename for warning in caught] == [__file__]
     assert caching.calls == 2
     assert without_time(caching.entry) == without_time(whole)
     assert task(value) == value
@@ -343,6 +344,7 @@ def test_a_directory_that_can_not_be_written_is_one_warning(caching: Caching) ->
     assert warning.category is RuntimeWarning
     assert "could not be kept in the cache" in str(warning.message)
     assert str(caching.directory) in str(warning.message)
+    assert warning.filename == __file__
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="Root writes everywhere")

@@ -18,7 +18,7 @@ _ROOMS = """
     bandsaw __main__ cli
     decorator advices
     tracking timestamps files runner transports
-    reporting extensions advice
+    connections reporting extensions advice
     environments stores session distribution
     tasks execution result context fingerprint
     interpreter config chain identifier serialization

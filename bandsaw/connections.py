@@ -388,7 +388,11 @@ class Slurm(_Value):
                 return Event("queued", words[2])
             if words[3:6] == ["has", "been", "allocated"]:
                 return Event("started", words[2])
-        if "CANCELLED" in words and words[0].startswith(("slurmstepd", "srun")):
+        if words[:5] == ["srun:", "Job", "has", "been", "cancelled"]:
+            return Event("cancelled")
+        if words[:3] == ["srun:", "Job", "allocation"] and words[-1] == "revoked":
+            return Event("cancelled", words[3])
+        if "CANCELLED" in words and words[0].startswith("slurmstepd"):
             kind = "time limit" if "DUE TO TIME LIMIT" in line else "cancelled"
             return Event(kind, _after(words, ("STEP", "JOB")))
         return super().read(line)

@@ -20,7 +20,7 @@ from tests.words import NASTY_WORDS, TELLS_ITS_WORDS, any_words
 
 PYTHON = ["python3", "-u", "-c", "import sys;exec(eval(sys.stdin.readline()))"]
 
-CANCELLED = "slurmstepd: error: *** STEP 12.0 ON a CANCELLED AT 2026-11-30T10:00:00"
+CANCELLED = "slurmstepd-a: error: *** STEP 12.0 ON a CANCELLED AT 2026-11-30T10:00:00"
 
 
 def told_by(command: Sequence[str]) -> Any:
@@ -262,6 +262,8 @@ def test_slurm_refuses_arguments_of_another_kind(argument: str, value: Any) -> N
             f"{CANCELLED} DUE TO TIME LIMIT ***",
             Event("time limit", "12"),
         ),
+        ("srun: Job has been cancelled", Event("cancelled")),
+        ("srun: Job allocation 12 has been revoked", Event("cancelled", "12")),
         ("srun: error: node1: task 0: Killed", None),
         ("CANCELLED", None),
         ("srun: job", None),

@@ -139,7 +139,7 @@ class Execution(SerializableValue):
             included; computed at the first question. See `bandsaw.fingerprint`.
         """
         if self._tokens is None:
-            arguments = self._named_arguments(task)
+            arguments = self.named_arguments(task)
             compute = fingerprint.argument_tokens  # Not to measure the import
             start = perf_counter()
             self._tokens = compute(arguments)
@@ -147,7 +147,18 @@ class Execution(SerializableValue):
             self._arguments = arguments
         return self._tokens
 
-    def _named_arguments(self, task: Task | OwnTask | None) -> Mapping[str, Any]:
+    def named_arguments(self, task: Task | OwnTask | None) -> Mapping[str, Any]:
+        """Return the arguments by the names of their parameters.
+
+        Args:
+            task: The task that was called, for an execution that does not know it.
+
+        Returns:
+            The values, defaults included; `args` and `kwargs` as they are if the task
+            does not take them.
+        """
+        if self._tokens is not None:
+            return self._arguments
         task = self._task or task
         named = None if task is None else task.bind(self.args, self.kwargs)
         return named or {"args": self.args, "kwargs": self.kwargs}
@@ -196,7 +207,7 @@ class Execution(SerializableValue):
             task: The task that was called.
         """
         if self._first_look is not None:
-            arguments = self._named_arguments(task)
+            arguments = self.named_arguments(task)
             self._first_look = self._first_look.confirmed_by(arguments)
 
     def changed_arguments(self, task: Task | OwnTask, seconds: float) -> list[str]:
@@ -210,9 +221,7 @@ class Execution(SerializableValue):
         look = self._first_look
         if look is None:
             return []
-        known = self._tokens is not None
-        arguments = self._arguments if known else self._named_arguments(task)
-        return look.names_of_changed(arguments, seconds)
+        return look.names_of_changed(self.named_arguments(task), seconds)
 
     def fingerprint(self, task: Task | OwnTask | None = None) -> str:
         """Return the whole fingerprint of the arguments, of which the id is a part.

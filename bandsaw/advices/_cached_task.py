@@ -6,7 +6,7 @@ import sys
 from collections import namedtuple
 from hashlib import sha256
 from types import FunctionType
-from weakref import WeakKeyDictionary as WeakKeyDictionary, ref as ref
+from weakref import ref as ref
 
 from ..exceptions import (
     ConfigurationError,
@@ -155,7 +155,7 @@ class CachedTask:
         task = session.full_task
         execution: Execution = session.execution
         if self._ignored:
-            found = fingerprint_of_tokens(self._tokens(session))
+            found = fingerprint_of_tokens(self._tokens(execution, task))
             if isinstance(found, Unstable):
                 raise found.error()
             arguments = found.hex()
@@ -165,7 +165,7 @@ class CachedTask:
             execution_id = execution.execution_id
             if execution.instability is not None:
                 raise execution.instability
-        version, watch = self._version_of(session)
+        version, watch = self._version_of(execution, task)
         name = f"{task.task_id}/{execution_id}"
         key = CacheKey(name, arguments, version.digest)
         return key, watch if self._has_constant_defaults else None
@@ -176,7 +176,7 @@ class CachedTask:
         Args:
             session: The session of the call.
         """
-        code = self._version_of(session)[0].code
+        code = self._version_of(session.execution, session.full_task)[0].code
         return {} if code is None else code.unseen
 
     def refuse_unseen(self, session: Session) -> None:
@@ -203,44 +203,43 @@ class CachedTask:
             session: The session of the call, before the task is executed.
             key: The key of the call.
         """
-        execution = session.execution
-        values = session.full_task.bind(execution.args, execution.kwargs)
-        if values is None:
-            values = {"args": execution.args, "kwargs": execution.kwargs}
+        execution, task = session.execution, session.full_task
+        tokens = self._tokens(execution, task)
+        values = execution.named_arguments(task)
         arguments: dict[str, list[str]] = {}
-        for name, token in self._tokens(session).items():
+        for name, token in tokens.items():
             digest = sha256(token).hexdigest()[:16]  # type: ignore[arg-type]
-            text = HIDDEN if name in self._hidden else _text_of(values.get(name))
+            text = HIDDEN if name in self._hidden else _text_of(values[name])
             arguments[name] = [digest, text]
         version = self._version
         if version.digest != key.code:  # Another call with other code came between.
-            version, _ = self._version_of(session)
+            version, _ = self._version_of(execution, task)
         return Description({**version.facts, "arguments": arguments}, version.code)
 
-    def _tokens(self, session: Session) -> dict[str, Token]:
+    def _tokens(self, execution: Execution, task: Task | OwnTask) -> dict[str, Token]:
         """Return what stands for the significant arguments."""
-        tokens: dict[str, Token] = session.execution.argument_tokens(session.full_task)
+        tokens = execution.argument_tokens(task)
         if self._ignored:
             return {name: tokens[name] for name in tokens if name not in self._ignored}
         return tokens
 
-    def _values(self, session: Session) -> tuple[Any, ...]:
+    def _values(self, execution: Execution, task: Task | OwnTask) -> tuple[Any, ...]:
         """Return the significant arguments themselves."""
-        execution = session.execution
         if self._ignored:
-            arguments = session.full_task.bind(execution.args, execution.kwargs)
+            arguments = task.bind(execution.args, execution.kwargs)
             if arguments is not None:
                 return tuple(
                     arguments[name] for name in arguments if name not in self._ignored
                 )
         return (*execution.args, *execution.kwargs.values())
 
-    def _version_of(self, session: Session) -> tuple[_Version, Watch | None]:
-        task = session.full_task
+    def _version_of(
+        self, execution: Execution, task: Task | OwnTask
+    ) -> tuple[_Version, Watch | None]:
         code: Code | None = None
         watch: Watch | None = None
         if self._watched_code is not None:
-            values = self._values(session)
+            values = self._values(execution, task)
             others: tuple[Any, ...] = ()
             if not _ATOMS.issuperset(map(type, values)):
                 others = self._code_in(values)

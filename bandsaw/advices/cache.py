@@ -245,9 +245,8 @@ class _CachedCalls:
         self._wait = wait
         # By `id`, because the hash of a task is its id, which takes long.
         self._tasks: dict[int, _Known] = {}
-        self._missed: work.WeakKeyDictionary[Session, _Missed] = (
-            work.WeakKeyDictionary()
-        )
+        # What is computed just now.
+        self._missed: dict[Session, _Missed] = {}
         self._complained_of: set[Any] = set()
 
     def answer(self, session: Session) -> None:
@@ -280,22 +279,55 @@ class _CachedCalls:
         self, session: Session, key: CacheKey, miss: Miss, description: Description
     ) -> None:
         """Walk on, while no other thread or process does so for the same call."""
+        results = self._results_for(session)
+        call = session, results, key, miss, description
+        if self._wait <= 0:
+            found = self._compute_alone(*call)
+        else:
+            with results.lock(key, 0) as is_alone:
+                if is_alone:
+                    found = self._compute_alone(*call)
+            if not is_alone:
+                found = self._wait_and_compute(*call)
+        if found is not None:
+            _conclude(session, found)
+
+    def _wait_and_compute(
+        self,
+        session: Session,
+        results: ResultStore,
+        key: CacheKey,
+        miss: Miss,
+        description: Description,
+    ) -> Hit | None:
         from contextlib import ExitStack
 
-        results = self._results_for(session)
         with ExitStack() as held:
             with work.waiting_until(session.notice_interrupt):
                 held.enter_context(results.lock(key, self._wait))
-            if session.is_cancelled:
-                raise work.cancelled_error()
-            # The previous holder of the lock may have computed the result.
-            found = results.get_missed(key, session.configuration.serializer, miss)
-            if isinstance(found, work.Miss):
-                self._missed[session] = key, found, description
-                session.is_result_kept = True
-                session.proceed()
-                return
-        _conclude(session, found)
+            return self._compute_alone(session, results, key, miss, description)
+
+    def _compute_alone(
+        self,
+        session: Session,
+        results: ResultStore,
+        key: CacheKey,
+        miss: Miss,
+        description: Description,
+    ) -> Hit | None:
+        """Walk on, but for a result that was kept since it was missed."""
+        if session.is_cancelled:
+            raise work.cancelled_error()
+        found = results.get_missed(key, session.configuration.serializer, miss)
+        if not isinstance(found, work.Miss):
+            return found
+        self._missed[session] = key, found, description
+        session.is_result_kept = True
+        try:
+            session.proceed()
+        finally:
+            self._missed.pop(session, None)
+        return None
 
     def keep(self, session: Session) -> None:
         """Keep the result, unless it is a failure, and walk on.

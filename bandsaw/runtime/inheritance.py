@@ -14,6 +14,7 @@ from .fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any, Callable, ContextManager, Generic, TypeVar
 
     T = TypeVar("T")
@@ -46,9 +47,9 @@ class Inherited(Generic[T]):
         threading = sys.modules.get("threading")
         if threading is None:
             return None
-        inherited: dict[Inherited[T], T]
-        inherited = getattr(threading.current_thread(), _ATTRIBUTE, {})
-        return inherited.get(self)
+        inherited: dict[Inherited[T], T] | None
+        inherited = getattr(threading.current_thread(), _ATTRIBUTE, None)
+        return None if inherited is None else inherited.get(self)
 
     def switch(self, is_inherited: bool) -> None:
         """Let threads that are started from now on inherit this fact, or no longer.
@@ -56,6 +57,8 @@ class Inherited(Generic[T]):
         Args:
             is_inherited: Whether they do.
         """
+        if is_inherited and self in _facts and _methods_are_replaced():
+            return
         with _lock:
             if is_inherited:
                 if self not in _facts:
@@ -139,15 +142,29 @@ _lock = Lock()
 _facts: list[Inherited[Any]] = []
 _methods = ReplacedMethods()
 
+_POOLS = "concurrent.futures.thread"
+
+
+class _Found:
+    """What was there when methods were replaced."""
+
+    pools: ModuleType | None = None
+
+
+def _methods_are_replaced() -> bool:
+    """Tell if no module was imported since whose methods have to be replaced."""
+    return sys.modules.get(_POOLS) is _Found.pools
+
 
 def _replace_methods() -> None:
     import threading
 
     _methods.replace(threading.Thread, "start", _starting)
     # A pool that is imported later has no threads of another context.
-    pools = sys.modules.get("concurrent.futures.thread")
+    pools = sys.modules.get(_POOLS)
     if pools is not None:
         _methods.replace(pools.ThreadPoolExecutor, "submit", _submitting)
+    _Found.pools = pools
 
 
 def _inheritance() -> list[tuple[Inherited[Any], Any]]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     Content = Union[bytes, memoryview]
 
+_NO_PARTS = frozenset(("", ".", ".."))
+
 
 class Item:
     """What a store knows of one of its names.
@@ -60,6 +62,17 @@ class Store(ABC):
         Raises:
             OSError: If they cannot be read.
         """
+
+    def may_have(self, name: str) -> bool:
+        """Tell, sooner than `read` would, if there is nothing under a name.
+
+        Args:
+            name: The name.
+
+        Returns:
+            `False` only if there is nothing.
+        """
+        return True
 
     @abstractmethod
     def write(self, name: str, pieces: Sequence[Content]) -> None:
@@ -170,6 +183,6 @@ def check_name(name: str) -> str:
     Raises:
         ValueError: If it is not a relative path of plain parts.
     """
-    if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+    if not _NO_PARTS.isdisjoint(name.split("/")) or "\0" in name:
         raise ValueError(f"{name!r} cannot be the name of an entry of a cache.")
     return name

@@ -19,7 +19,7 @@ import time
 from contextvars import ContextVar
 from zlib import crc32
 
-from ..runtime.fork import Lock, call_at_reset
+from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import Inherited
 from ..runtime.registries import held_locks
 from ..session.cancellation import is_cancelled
@@ -37,8 +37,13 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
+
+    _EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
+    _SHARED = fcntl.LOCK_SH | fcntl.LOCK_NB
+    _UNLOCK = fcntl.LOCK_UN
 except ImportError:  # Not a POSIX system
     fcntl = None  # type: ignore[assignment]
+    _EXCLUSIVE = _SHARED = _UNLOCK = 0
 
 # How long to sleep between two tries, in seconds.
 _SHORTEST_PAUSE = 0.0005
@@ -84,25 +89,26 @@ class Locks:
     def __init__(self, path: str | None = None) -> None:
         self._path = path
         self._guard = Lock()
+        self._descriptor = -1
+        self._begin_anew()
+        call_in_child(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Hold nothing: a forked process does not have its parent's locks."""
         self._names: dict[str, int] = {}
         # How many threads of this process wait for a name.
         self._wanted: dict[str, int] = {}
-        self._descriptor = -1
-        self._process = os.getpid()
 
     def alone(self, name: str, wait: float) -> ContextManager[bool]:
         """Lock a name on this machine; see `Store.alone`."""
         return _Lock(self, name, wait)
 
     def _acquire(self, name: str, wait: float, held: Sequence[_Lock]) -> bool:
-        self._begin_anew_in_forked_process()
         if self._try(name):
             return True
         if wait <= 0:
             return False
         is_in_order = all(name > other.name for other in held)
-        for other in held:
-            other.locks._begin_anew_in_forked_process()
         is_over = is_cancelled.get()
         deadline = time.monotonic() + wait
         pause = _SHORTEST_PAUSE
@@ -136,14 +142,14 @@ class Locks:
     def _renew_mark(self, name: str) -> None:
         position = _position(name)
         is_wanted = position in map(_position, self._wanted)
-        self._lock(position + _WANTED, "LOCK_SH" if is_wanted else "LOCK_UN")
+        self._lock(position + _WANTED, _SHARED if is_wanted else _UNLOCK)
 
     def _is_wanted(self, name: str) -> bool:
         """Tell if another thread or process waits for a name."""
         with self._guard:
             if name in self._wanted:
                 return True
-            is_free = self._lock(_position(name) + _WANTED, "LOCK_EX")
+            is_free = self._lock(_position(name) + _WANTED, _EXCLUSIVE)
             self._renew_mark(name)
             return not is_free
 
@@ -154,12 +160,12 @@ class Locks:
             self._names[name] = position = _position(name)
             # Two names may share a byte. Its lock is given up by the last of them.
             is_shared = list(self._names.values()).count(position) > 1
-            if is_shared or self._lock(position, "LOCK_EX"):
+            if is_shared or self._lock(position, _EXCLUSIVE):
                 return True
             del self._names[name]
             return False
 
-    def _lock(self, position: int, kind: str) -> bool:
+    def _lock(self, position: int, kind: int) -> bool:
         """Change the lock of a byte, and tell if no other process was in the way."""
         if self._path is None or fcntl is None:
             return True
@@ -170,29 +176,17 @@ class Locks:
             except OSError:
                 return True
         try:
-            flags = getattr(fcntl, kind)
-            if kind != "LOCK_UN":
-                flags |= fcntl.LOCK_NB
-            fcntl.lockf(self._descriptor, flags, 1, position)
+            fcntl.lockf(self._descriptor, kind, 1, position)
         except OSError as error:
             return error.errno not in _HELD_ELSEWHERE
         return True
 
     def _release(self, name: str) -> None:
-        if self._process != os.getpid():
-            return  # A forked process holds nothing, even if it was forked in here.
         with self._guard:
+            # A process that was forked in here does not hold it.
             position = self._names.pop(name, None)
             if position is not None and position not in self._names.values():
-                self._lock(position, "LOCK_UN")
-
-    def _begin_anew_in_forked_process(self) -> None:
-        """Hold nothing there: a process does not have its parent's locks."""
-        process = os.getpid()
-        if self._process != process:
-            self._names = {}
-            self._wanted = {}
-            self._process = process
+                self._lock(position, _UNLOCK)
 
 
 class _Lock:
@@ -232,10 +226,11 @@ class _Lock:
 
 def _current() -> tuple[_Lock, ...]:
     """Return the locks that are held on behalf of the current context."""
-    try:
-        held = _held.get()
-    except LookupError:
-        held = _inherited.of_thread() or ()
+    held = _held.get(None)
+    if held is None:
+        held = _inherited.of_thread()
+    if not held:
+        return ()
     # A thread may go on after what has started it.
     return tuple(lock for lock in held if lock.is_held)
 

@@ -28,6 +28,10 @@ class MemoryStore(Store):
         """Return what is kept under a name."""
         return self._contents.get(check_name(name))
 
+    def may_have(self, name: str) -> bool:
+        """Tell if something is kept under a name."""
+        return name in self._contents
+
     def is_unchanged(self, content: Content, written: float) -> bool:
         """Trust the memory."""
         return True

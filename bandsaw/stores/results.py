@@ -7,6 +7,7 @@ fingerprint of that code. A *document* describes code, once for all entries of a
 
 from __future__ import annotations
 
+import _pickle
 import contextlib
 import time
 from collections import namedtuple
@@ -24,7 +25,7 @@ from .pruning import Bounds, is_document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ContextManager, NamedTuple
+    from typing import Any, ContextManager, NamedTuple, Sequence
 
     from ..fingerprint.code import Code
     from ..serialization import Serializer
@@ -74,6 +75,9 @@ ABSENT = "absent"
 OTHER_CODE = "of other code"
 TOO_OLD = "too old"
 DAMAGED = "damaged"
+
+# Pickle writes values of these types as every serializer of pickles does.
+_PLAIN = frozenset((bool, bytes, complex, float, int, str, type(None)))
 
 # Of which entries, and how many, it is remembered that they are whole.
 _LARGEST_REMEMBERED = 4096
@@ -168,6 +172,8 @@ class ResultStore:
         Returns:
             The hit, or why there is still none.
         """
+        if not self._store.may_have(miss.name):
+            return miss
         found = self._read(miss.name, key, serializer)
         if found is None:
             return miss
@@ -191,11 +197,12 @@ class ResultStore:
             return first
         # The first entry may be gone, and that of other code still be there.
         beside = key.variant
-        second = self._read(beside, key, serializer)
-        if isinstance(second, Hit) or (
-            second is not None and second.reason != OTHER_CODE
-        ):
-            return second
+        if self._store.may_have(beside):
+            second = self._read(beside, key, serializer)
+            if isinstance(second, Hit) or (
+                second is not None and second.reason != OTHER_CODE
+            ):
+                return second
         if first is None:
             return Miss(key.name, ABSENT)
         return Miss(beside, ABSENT) if first.reason == OTHER_CODE else first
@@ -288,13 +295,12 @@ class ResultStore:
             OSError: If the entry cannot be written.
             SerializationError: If the result cannot be written.
         """
-        stream = BytesIO()
         # As exactly as the entry says it, and not later than now.
         created = int(time.time() * 1000) / 1000
         writer = _bound(serializer, key, created)
-        buffers = writer.serialize_with_buffers(result, stream)
+        value, buffers = _written(writer, result)
         pieces = pack(
-            stream.getvalue(),
+            value,
             list(map(contiguous, buffers)),
             description.record,
             key.arguments,
@@ -324,10 +330,8 @@ class ResultStore:
 
         Args:
             key: The key.
-            wait: How long to wait for the lock, in seconds. With 0 nothing is locked.
+            wait: How long to wait for the lock, in seconds.
         """
-        if wait <= 0:
-            return contextlib.nullcontext(False)
         return self._store.alone(key.name, wait)
 
     def forget(self, key: CacheKey) -> int:
@@ -411,6 +415,19 @@ def parts_of(code: Code | None) -> dict[str, list[str]]:
     return {
         part.name: [part.kind, part.digest, part.text] for part in code.parts.values()
     }
+
+
+def _written(
+    serializer: Serializer, result: Result
+) -> tuple[bytes, Sequence[memoryview]]:
+    """Return what a serializer writes of a result, and the buffers beside it."""
+    is_plain = type(result) is Result and type(result.value) in _PLAIN
+    if is_plain and type(serializer) is PickleSerializer:
+        # The serializer would ask each part in vain if it is written in its own way.
+        return _pickle.dumps(result, 5), ()
+    stream = BytesIO()
+    buffers = serializer.serialize_with_buffers(result, stream)
+    return stream.getvalue(), buffers
 
 
 def _bound(serializer: Serializer, key: CacheKey, created: float) -> Serializer:

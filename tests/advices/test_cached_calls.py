@@ -779,6 +779,42 @@ configuration.add_advice_chain(CachingAdvice("cache")"""
         assert list(pool.map(run, ["ab", "ba"])) == ["1\n", "1\n"]
 
 
+ONE_OF_MANY_MISSES = """
+import sys
+import bandsaw
+from bandsaw.stores import local
+
+@bandsaw.task
+def same(x):
+    return x
+
+local._COMPARING_INTERVAL = 60
+opened = []
+sys.addaudithook(lambda event, details: event == "open" and opened.append(details[0]))
+for number in range(3):
+    opened.clear()
+    same(number)
+print(len(opened))
+"""
+
+
+def test_what_misses_again_and_again_opens_only_what_it_writes(
+    workflow: Workflow,
+) -> None:
+    workflow.write_script(
+        ONE_OF_MANY_MISSES,
+        """
+        import bandsaw
+        from bandsaw.advices.cache import CachingAdvice
+
+        configuration = bandsaw.Configuration()
+        configuration.add_advice_chain(CachingAdvice("cache"))
+        """,
+    )
+
+    assert workflow.python("workflow.py").stdout == "1\n"
+
+
 OPPOSITE = """
 import os, sys, time
 import bandsaw

@@ -27,6 +27,16 @@ def test_what_was_never_written_is_absent(store: Store) -> None:
     assert not store.remove("task/a")
 
 
+def test_what_was_missed_is_found_once_it_is_written(store: Store) -> None:
+    for _ in range(3):
+        assert content_of(store, "task/a") is None
+    store.write("task/a", [b"x"])
+    assert content_of(store, "task/b") is None
+
+    assert store.may_have("task/a")
+    assert content_of(store, "task/a") == b"x"
+
+
 @pytest.mark.parametrize("content", [b"", b"\0", b"some text", LARGE])
 def test_what_was_written_is_read(store: Store, content: bytes) -> None:
     half = len(content) // 2

@@ -16,6 +16,7 @@ import pytest
 
 from bandsaw.exceptions import UntrustedDirectoryError
 from bandsaw.stores import LocalStore
+from tests.waiting import wait_until
 from tests.workflows import SCRIPTS, UNMEASURED, Workflow
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")
@@ -191,6 +192,22 @@ def test_a_directory_that_was_removed_is_made_anew(
     store.write("task/a", [b"new"])
     assert (tmp_path / "cache" / "task" / "a").read_bytes() == b"new"
     assert store.read("task/a") == b"new"
+
+
+def test_what_was_missed_is_found_once_another_process_has_written_it(
+    tmp_path: Path,
+) -> None:
+    store, other = LocalStore(tmp_path / "cache"), LocalStore(tmp_path / "cache")
+    store.write("task/a", [b"x"])
+    for _ in range(3):
+        assert store.read("task/b") is None
+    other.write("task/b", [b"y"])
+    assert store.read("task/b") == b"y"
+
+    shutil.rmtree(tmp_path / "cache")
+    other.write("task/c", [b"z"])
+    # It is seen at the next comparison.
+    wait_until(lambda: store.read("task/c") == b"z")
 
 
 DAEMON = """

@@ -13,6 +13,7 @@ checksum of all but the buffers, whose own are in the record.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 
 from ..exceptions import DamagedEntryError
@@ -20,7 +21,7 @@ from ..fingerprint.digests import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence, Union
+    from typing import Any, Callable, Sequence, Union
 
     Content = Union[bytes, memoryview]
 
@@ -185,15 +186,14 @@ def pack(
     Returns:
         The pieces, to be written one after the other. Buffers are not copied.
     """
-    import json
-
+    encode = _encoder()
     pieces: list[Content] = []
-    text = json.dumps(record).encode("ascii")
+    text = encode(record).encode("ascii")
     if buffers:
         # Where the buffers are depends on how long the record is that says so.
         start, room = len(value), len(text) + 128 * len(buffers) + 64
         table, pieces = _lay_out_buffers(start + room, buffers)
-        text = json.dumps({**record, "buffers": table}).encode("ascii").ljust(room)
+        text = encode({**record, "buffers": table}).encode("ascii").ljust(room)
     footer = b"%b%b %b %016x %016x %016x %b " % (
         _MAGIC,
         arguments.encode("ascii"),
@@ -208,6 +208,14 @@ def pack(
     checksum.update(footer)
     line = footer + checksum.hexdigest().encode("ascii") + b"\n"
     return [value, text, *pieces, line]
+
+
+@lru_cache(maxsize=None)
+def _encoder() -> Callable[[dict[str, Any]], str]:
+    # A process whose calls are all answered writes nothing.
+    from json import JSONEncoder
+
+    return JSONEncoder(check_circular=False).encode
 
 
 def _lay_out_buffers(

@@ -124,6 +124,7 @@ NOT_IN_A_RUNNER = {
 
 # What the advices before the one that moves a session, and trackers, do in its caller
 IN_NO_CHILD = NOT_IN_A_RUNNER - {"socket"} | {
+    "bandsaw.advices._cached_calls",
     "bandsaw.advices._cached_task",
     "bandsaw.advices._logged",
     "bandsaw.advices._moving",

@@ -6,7 +6,6 @@ import sys
 from collections import namedtuple
 from hashlib import sha256
 from types import FunctionType
-from weakref import ref as ref
 
 from ..exceptions import (
     ConfigurationError,
@@ -16,26 +15,10 @@ from ..exceptions import (
 from ..fingerprint import Unstable, fingerprint_of_tokens, is_immutable
 from ..identifier import ID_LENGTH
 from ..infos import text_of
-from ..result import Result as Result
-from ..session.cancellation import (
-    cancelled_error as cancelled_error,
-    waiting_until as waiting_until,
-)
-from ..stores.entries import with_changed_arguments as with_changed_arguments
-from ..stores.local import LocalStore as LocalStore
-from ..stores.results import (
-    DAMAGED as DAMAGED,
-    CacheKey,
-    Description,
-    Hit as Hit,
-    Miss as Miss,
-    ResultStore as ResultStore,
-    document_of,
-)
+from ..stores.results import CacheKey, Description, document_of
 from ..tasks import unwrap
 from ..tracking.hiding import HIDDEN, names_to_hide
 from ._choices import CODE_CHOICES
-from .explanation import Explanation as Explanation, explain_miss as explain_miss
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -220,7 +220,7 @@ class ResultStore:
             if checked is not None and checked[0] == content and checked[1] == key:
                 entry, constant = checked[2:]
                 if constant and type(serializer) is PickleSerializer:
-                    return Hit(name, Result(*constant))
+                    return Hit(name, _result_of(*constant))
                 reader = _bound(serializer, key, entry.created)
                 value = reader.deserialize_with_buffers(entry.value, ())
             elif not has_footer(content):
@@ -450,6 +450,14 @@ def _constant_of(result: Any, serializer: Serializer) -> tuple[Any, ...]:
     if result.exception is not None or not is_immutable(result.value):
         return ()
     return (result.value,)
+
+
+def _result_of(value: Any) -> Result:
+    """Make a result of a value in a shorter time than its class, for each hit."""
+    result = Result.__new__(Result)
+    result.value = value
+    result.exception = None
+    return result
 
 
 def _value_put_by_hand(content: Content, serializer: Serializer) -> Any:

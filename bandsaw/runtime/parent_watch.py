@@ -4,8 +4,8 @@ The parent keeps the writing end of a pipe open. When it ends, for whatever reas
 child reads the pipe's end. A process that the parent has forked may hold the pipe open
 longer, so the child also looks at who its parent is.
 
-A child that is stopped cannot look, so on Linux the end of the pipe lets it go on. On
-macOS a stopped child ends when it is continued.
+A child that is stopped cannot look, so on Linux the end of the pipe lets it go on, also
+one that was stopped before it could look. On macOS it ends when it is continued.
 
 A child on another machine has the pipe as its standard input. What starts it there may
 give it another one, so it takes it for a lifeline only after a greeting.
@@ -76,6 +76,14 @@ class Lifeline:
             if self._kept_open >= 0:
                 os.write(self._kept_open, _GREETING)
 
+    def continue_at_end(self, child: int) -> None:
+        """Have a child that was stopped, and its process group, go on when this ends.
+
+        Args:
+            child: The leader of the group, which may not have come to watch the pipe.
+        """
+        _let_its_end_continue(self.descriptor, -child)
+
     def cut(self) -> None:
         """Let the child end, unless it has been told to already."""
         with self._lock:
@@ -129,16 +137,21 @@ def end_with_parent(
         os.close(inherited)
     if remove is not None:
         remove = os.path.abspath(remove)
-    _let_its_end_continue_this_process(descriptor)
+    _let_its_end_continue(descriptor, os.getpid())
     start_new_thread(_watch, (descriptor, parent, remove, greeted, places))
 
 
-def _let_its_end_continue_this_process(descriptor: int) -> None:
-    """Have the system send SIGCONT, which alone reaches a process that is stopped."""
+def _let_its_end_continue(descriptor: int, owner: int) -> None:
+    """Have the system send SIGCONT, which alone reaches a process that is stopped.
+
+    Args:
+        descriptor: The reading end of the pipe.
+        owner: The id of the process, or the negative one of a process group.
+    """
     try:
         import fcntl
 
-        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, owner)
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, SIGCONT)
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)

@@ -241,6 +241,7 @@ class Worker:
             self._process = self._start_process(theirs.fileno())
         finally:
             theirs.close()
+        self._lifeline.continue_at_end(self._process.pid)
         for stream in self._streams:
             if stream is not None:
                 stream.close_target()

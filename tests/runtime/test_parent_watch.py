@@ -210,9 +210,42 @@ def test_a_stopped_child_ends_with_its_parent(start: Start, depth: int) -> None:
     assert read_to_the_end(process) == ""
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="Only SIGCONT wakes it there")
+def test_a_child_that_is_stopped_before_it_watches_ends_with_its_parent(
+    start: Start, tmp_path: Path
+) -> None:
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\nkill -STOP $$\nexec "{sys.executable}" "$@"\n')
+    wrapper.chmod(0o700)
+    process = start(
+        HANGING
+        + """
+from bandsaw.transports import worker
+
+if __name__ == "__main__":
+    threading.Thread(target=hang, daemon=True).start()
+    while not worker._workers:
+        threading.Event().wait(0.001)
+    for started in worker._workers:
+        print("hanging", started._process.pid, flush=True)
+    signal.pause()
+""",
+        config=config_with(wrapper),
+    )
+
+    wait_until_stopped(hanging(process))
+    process.kill()
+
+    assert read_to_the_end(process) == ""
+
+
 def stop(process: int) -> None:
     """Stop a process that is not a child of this one."""
     os.kill(process, signal.SIGSTOP)
+    wait_until_stopped(process)
+
+
+def wait_until_stopped(process: int) -> None:
     status = Path(f"/proc/{process}/stat")
     wait_until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
 
@@ -268,6 +301,18 @@ if __name__ == "__main__":
     assert read_to_the_end(process) == ""
 
 
+def config_with(executable: Path) -> str:
+    return f"""
+        import bandsaw
+        from bandsaw.advices.subprocess import SubprocessAdvice
+
+        interpreter = bandsaw.Interpreter(executable={str(executable)!r})
+        configuration = bandsaw.Configuration().add_advice_chain(
+            SubprocessAdvice(interpreter=interpreter)
+        )
+        """
+
+
 def test_a_child_behind_a_wrapper_ends_with_the_parent_too(
     start: Start, tmp_path: Path
 ) -> None:
@@ -277,15 +322,7 @@ def test_a_child_behind_a_wrapper_ends_with_the_parent_too(
     process = start(
         HANGS.replace("os.write(1", "os.write(2"),
         "()",
-        config=f"""
-            import bandsaw
-            from bandsaw.advices.subprocess import SubprocessAdvice
-
-            interpreter = bandsaw.Interpreter(executable={str(wrapper)!r})
-            configuration = bandsaw.Configuration().add_advice_chain(
-                SubprocessAdvice(interpreter=interpreter)
-            )
-            """,
+        config=config_with(wrapper),
     )
     hanging(process)
     process.kill()

@@ -169,7 +169,7 @@ class _State:
 
     def new_processes(self, directory: str) -> set[int]:
         """Children, and what inherited the mark also from a parent that is gone."""
-        started = {p for p in _processes() - self.processes if _is_marked(p, directory)}
+        started = {p for p in _processes() - self.processes if is_marked(p, directory)}
         children = _children() - self.processes
         return (started | children) - _processes_that_stay()
 
@@ -253,7 +253,7 @@ def _children() -> set[int]:
     return children
 
 
-def _is_marked(pid: int, directory: str) -> bool:
+def is_marked(pid: int, directory: str) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:

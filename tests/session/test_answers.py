@@ -168,6 +168,13 @@ def other_arguments() -> Execution:
     return Execution("e", ("other",))
 
 
+def name_ids(answer: Any, before_task: str = "", before_run: str = "") -> None:
+    """Let an answer name the ids of its call, with something before two of them."""
+    task_id = Task.create_task(double, {"version": "1"}).task_id
+    run_id = bandsaw.get_run_id()
+    answer.header["ids"] = f"{before_task}{task_id}_{'0' * 16}_{before_run}{run_id}"
+
+
 CHANGES: dict[str, Callable[[Any], None]] = {
     "another task": lambda answer: answer.set("task.dat", other_task()),
     "other arguments": lambda answer: answer.set("execution.dat", other_arguments()),
@@ -175,6 +182,18 @@ CHANGES: dict[str, Callable[[Any], None]] = {
     "another configuration": lambda answer: answer.header.update(configuration="os"),
     "another chain": lambda answer: answer.header.update(advice_chain="other"),
     "ids of another call": lambda answer: answer.header.update(ids="a_b_c"),
+    **{
+        f"ids of a task that is sorted by {first!r}": lambda answer, first=first: (
+            name_ids(answer, before_task=first)
+        )
+        for first in "!~"
+    },
+    **{
+        f"ids of a run that is sorted by {first!r}": lambda answer, first=first: (
+            name_ids(answer, before_run=first)
+        )
+        for first in "!~"
+    },
     "ids that lead elsewhere": lambda answer: answer.header.update(
         ids=f"{answer.header['ids'].split('_')[0]}_../.._{bandsaw.get_run_id()}"
         if answer.header["ids"]

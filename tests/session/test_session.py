@@ -101,6 +101,30 @@ def test_other_text_is_no_session_id() -> None:
         Ids.from_string("t_e")
 
 
+def append(values: list[int]) -> None:
+    values.append(1)
+
+
+class AskingAfterwards(Extension):
+    def on_after_task_executed(self, session: Session) -> None:
+        session.context["id"] = session.session_id
+
+
+def test_an_extension_that_asks_after_the_task_gets_the_id_of_before() -> None:
+    configuration = Configuration().add_advice_chain()
+    configuration.add_extension(AskingAfterwards())
+    task = Task.create_task(append)
+    known, asked = (
+        Session(task, Execution.of_call(task, ([],), {}), configuration)
+        for _ in range(2)
+    )
+    before = known.session_id
+
+    asked.initiate()
+
+    assert asked.context["id"] == before
+
+
 # Parts
 
 

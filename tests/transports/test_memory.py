@@ -39,6 +39,12 @@ class Note(Advice):
 seen: list[Any] = []
 
 
+class Keep(Advice):
+    def before(self, session: Session) -> None:
+        seen.append((session, session.temp_dir))
+        session.proceed()
+
+
 def change(values: list[int]) -> list[int]:
     seen.append(values)
     values.append(4)
@@ -49,9 +55,9 @@ def fail(value: Any) -> None:
     raise LookupError(value)
 
 
-def call(task: Any, *args: Any) -> Session:
+def call(task: Any, *args: Any, advice: Advice | None = None) -> Session:
     with loadable_configuration() as configuration:
-        configuration.add_advice_chain(InMemory(), Note())
+        configuration.add_advice_chain(InMemory(), advice or Note())
         session = Session(Task.create_task(task), Execution(None, args), configuration)
         session.initiate()
         return session
@@ -73,6 +79,29 @@ def test_notes_and_attachments_come_back() -> None:
     with session.attachments["large.bin"].open() as file:
         assert file.read() == bytes(200_000)
     session.remove_temp_dir()
+
+
+def test_the_files_over_there_go_with_the_answer_whatever_keeps_the_session() -> None:
+    call(double_in_place, 1, advice=Keep())
+    there, directory = seen.pop()
+    assert there.result == Result(2)
+    assert not directory.exists()
+
+
+class Unreadable(Exception):
+    def __reduce__(self) -> Any:
+        return fail, (1,)
+
+
+def fail_unreadably() -> None:
+    raise Unreadable("It is broken.")
+
+
+def test_an_exception_that_cannot_be_read_is_described() -> None:
+    exception = call(fail_unreadably).result.exception
+    assert isinstance(exception, SerializationError)
+    assert "cannot be given to its caller (LookupError: 1)" in str(exception)
+    assert "Unreadable: It is broken." in str(exception)
 
 
 def test_an_exception_comes_back_with_its_traceback() -> None:

@@ -40,6 +40,12 @@ STORED = Path(__file__).parent.parent / "stored" / ".forms" / "1" / "sessions"
 ODD = (b"\0" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x01\0\0\0")
 
 
+# How often as many are tried
+TIMES = pytest.mark.parametrize(
+    "times", [1, pytest.param(25, marks=pytest.mark.stress)]
+)
+
+
 def mutations(content: bytes, count: int) -> Iterator[bytes]:
     """Damage bytes here and there, the same way each time."""
     chance = random.Random(len(content))
@@ -75,16 +81,17 @@ def restore(content: bytes, name: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in STORED.glob("*.zip")))
-def test_a_saved_session(name: str, tmp_path: Path) -> None:
+@TIMES
+def test_a_saved_session(name: str, times: int, tmp_path: Path) -> None:
     content = (STORED / name).read_bytes()
-    for damaged in mutations(content, 40):
+    for damaged in mutations(content, 40 * times):
         restore(damaged, name, tmp_path / "session.zip")
 
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         members = {member: file.read(member) for member in file.namelist()}
     for member, whole in members.items():
         # The checksums of the zip file fit.
-        for damaged in mutations(whole, 4) if whole else ():
+        for damaged in mutations(whole, 4 * times) if whole else ():
             restore(
                 zipped({**members, member: damaged}), name, tmp_path / "session.zip"
             )
@@ -116,14 +123,15 @@ def test_a_member_that_claims_to_be_small_takes_no_memory(method: int) -> None:
         tracemalloc.stop()
 
 
-def test_frames() -> None:
+@TIMES
+def test_frames(times: int) -> None:
     here, there = make_ends()
     seen = bytearray()
     here.send(frames.JOB, {"form": {"ids": ["a", 1], "x": None}}, [b"content" * 9])
     seen += there._socket.recv(1 << 16)
     here.close()
     there.close()
-    for damaged in mutations(bytes(seen), 500):
+    for damaged in mutations(bytes(seen), 500 * times):
         here, there = make_ends()
         there._socket.sendall(damaged)
         there.close()
@@ -141,21 +149,23 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_json(name: str) -> None:
+@TIMES
+def test_json(name: str, times: int) -> None:
     serializer = JsonSerializer()
     stream = io.BytesIO()
     serializer.serialize(VALUES[name], stream)
-    for damaged in mutations(stream.getvalue(), 1000):
+    for damaged in mutations(stream.getvalue(), 1000 * times):
         with contextlib.suppress(SerializationError):
             serializer.deserialize(io.BytesIO(damaged))
 
 
 @pytest.mark.parametrize("buffers", [(), (b"\1" * 70_000, b"\2" * 9)])
-def test_an_entry_of_a_cache(buffers: tuple[bytes, ...]) -> None:
+@TIMES
+def test_an_entry_of_a_cache(buffers: tuple[bytes, ...], times: int) -> None:
     views = [memoryview(buffer) for buffer in buffers]
     record: dict[str, Any] = {"task": "a.b", "arguments": {"x": ["01", "1"]}}
     content = b"".join(pack(b"value", views, record, "a" * 64, "b" * 64, 1234.5))
-    for damaged in mutations(content, 500):
+    for damaged in mutations(content, 500 * times):
         with contextlib.suppress(DamagedEntryError):
             if not has_footer(damaged):
                 continue
@@ -165,7 +175,8 @@ def test_an_entry_of_a_cache(buffers: tuple[bytes, ...]) -> None:
             assert [bytes(buffer) for buffer in entry.buffers] == list(buffers)
 
 
-def test_a_lock_file(tmp_path: Path) -> None:
+@TIMES
+def test_a_lock_file(tmp_path: Path, times: int) -> None:
     file = LockFile(str(tmp_path / "bandsaw.lock"))
     packages = [
         Package("six", "1.16", ["sha256:0"]),
@@ -174,7 +185,7 @@ def test_a_lock_file(tmp_path: Path) -> None:
     section = Section.of(["six", "x @ git"], packages, {"./own": ["six"]})
     file.put("name", "linux", section)
     content = Path(file.path).read_bytes()
-    parts = [*mutations(content, 1000), b"[" * 100_000]
+    parts = [*mutations(content, 1000 * times), b"[" * 100_000]
     parts += [json.dumps(changed).encode() for changed in changes(json.loads(content))]
     for damaged in parts:
         Path(file.path).write_bytes(damaged)
@@ -206,7 +217,10 @@ def changes(value: Any) -> Iterator[Any]:
                 yield [*value[:place], changed, *value[place + 1 :]]
 
 
-def test_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@TIMES
+def test_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
     monkeypatch.setenv("BANDSAW_HOME", str(tmp_path / "home"))
     modules = {f"bandsaw/{name}.py": b"x = 1\n" * 20 for name in "abc"}
     members = {"__main__.py": b"import bandsaw\n", **modules}
@@ -214,7 +228,7 @@ def test_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "archive.pyz"
     others = [zipped(members, zipfile.ZIP_BZIP2), zipped(members, zipfile.ZIP_LZMA)]
     said = []
-    for damaged in [*mutations(content, 300), *others]:
+    for damaged in [*mutations(content, 300 * times), *others]:
         path.write_bytes(damaged)
         try:
             directory = unpack(str(path))
@@ -245,10 +259,11 @@ def _tracked(tmp_path: Path) -> Path:
 IDS = Ids("task", "execution", "run")
 
 
-def test_a_tracked_result(tracked: Path) -> None:
+@TIMES
+def test_a_tracked_result(tracked: Path, times: int) -> None:
     content = tracked.read_bytes()
     whole = json.loads(content)
-    parts = [*mutations(content, 300), b"", b"[" * 100_000]
+    parts = [*mutations(content, 300 * times), b"", b"[" * 100_000]
     parts += [json.dumps(changed).encode() for changed in changes(whole)]
     for damaged in parts:
         tracked.write_bytes(damaged)

@@ -362,7 +362,7 @@ def test_no_call_is_lost_or_wrong_when_processes_are_killed(
 
 
 @pytest.mark.parametrize(
-    "calls", [1000, pytest.param(10_000, marks=pytest.mark.stress)]
+    "calls", [1000, pytest.param(11_000, marks=pytest.mark.stress)]
 )
 @ADVICES
 def test_neither_end_grows(workflow: Workflow, advice: str, calls: int) -> None:
@@ -371,28 +371,32 @@ def test_neither_end_grows(workflow: Workflow, advice: str, calls: int) -> None:
         + f"""
 import resource
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def held():
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak, len(os.listdir("/dev/fd"))
 
 @bandsaw.task
 def work(data):
-    return data, peak()
+    return data, os.getpid(), held()
 
 if __name__ == "__main__":
     data = bytes(100_000)
     for _ in range(100):
-        _, there = work(data)
-    here = peak()
+        _, pid, there = work(data)
+    here = held()
+    pids = set()
     for _ in range({calls}):
-        _, later = work(data)
+        _, pid, later = work(data)
+        pids.add(pid)
     # In kilobytes; on macOS in bytes.
     unit = 1024 if sys.platform == "darwin" else 1
-    print(peak() - here < 4000 * unit, later - there < 4000 * unit)
+    for before, after in (here, held()), (there, later):
+        print(after[0] - before[0] < 4000 * unit, after[1] - before[1], len(pids))
 """,
         config=config(advice=advice),
         timeout=1200,
     )
-    assert output == "True True\n"
+    assert output == "True 0 1\n" * 2
 
 
 @pytest.mark.parametrize(

@@ -535,9 +535,10 @@ def test_a_refused_stream_leaves_the_session_as_it_was(
     members = members_of(content)
     members["moderator.dat"] = b"damaged"
 
-    with pytest.raises(SerializationError):
+    with pytest.raises(SerializationError) as caught:
         session.restore(io.BytesIO(zipped(members)))
 
+    assert caught.value.part == "step"
     assert (session.task, session.execution, session.step) == (task, execution, step)
     assert session.task is task
     assert not session.attachments

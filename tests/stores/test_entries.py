@@ -79,6 +79,16 @@ def test_a_changed_byte_is_found(buffers: tuple[bytes, ...]) -> None:
     assert set(missed) <= padding
 
 
+@pytest.mark.parametrize("buffers", [(), LARGE])
+def test_bytes_that_were_put_before_the_last_line_are_found(
+    buffers: tuple[bytes, ...],
+) -> None:
+    content = packed(b"value", *buffers)
+    last_line = content.rfind(b"\n#")
+
+    assert is_refused(content[:last_line] + b"x" + content[last_line:])
+
+
 def is_refused(content: bytes) -> bool:
     if not has_footer(content):
         return True

@@ -478,6 +478,18 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "task").iterdir()) == ["a", "b"]
 
 
+def test_uses_are_written_now_and_then(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.write("task/a", [b""])
+    store._uses._written -= 3600
+
+    for _ in range(3):
+        store.note_use("task/a")
+
+    assert (tmp_path / "task" / ".uses-a").read_bytes() == b"."
+    assert store._uses.of("task/a")[1] == 3
+
+
 def test_uses_are_written_when_the_process_ends(
     workflow: Workflow, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Iterator
@@ -28,6 +29,9 @@ store = LocalStore(directory)
 with store.alone(name, 0) as is_alone:
     print(is_alone, flush=True)
     for name in wanted:
+        if name == "later":
+            sys.stdin.readline()
+            continue
         with store.alone(name, 60) as is_alone:
             print(is_alone, flush=True)
     sys.stdin.read()
@@ -113,6 +117,24 @@ def test_nobody_waits_for_a_process_that_waits_for_him(
         holder = start_holder("task/a", "task/b")
         with store.alone("task/a", 60) as is_alone:
             assert not is_alone
+    assert holder.communicate(timeout=60)[0] == "True\n"
+
+
+def test_a_process_that_waits_sees_who_comes_to_wait_for_it_later(
+    start_holder: Start, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    with store.alone("task/b", 0):
+        holder = start_holder("task/a", "later", "task/b")
+        assert holder.stdin is not None
+        holder.stdin.write("\n")
+        begin = threading.Timer(0.2, holder.stdin.flush)
+        begin.start()
+        started = time.monotonic()
+        with store.alone("task/a", 60) as is_alone:
+            assert not is_alone
+        assert time.monotonic() - started < 50
+        begin.join()
     assert holder.communicate(timeout=60)[0] == "True\n"
 
 

@@ -26,6 +26,23 @@ def current_timestamp() -> str:
     return f"{text}.{milliseconds % 1000:03d}+00:00"
 
 
+def timestamp_of(seconds: float) -> str:
+    """Return a point in time.
+
+    Args:
+        seconds: The time in seconds since the epoch.
+
+    Returns:
+        The time in UTC with microseconds, as `datetime.datetime` writes it.
+    """
+    whole = int(seconds // 1)
+    microseconds = round((seconds - whole) * 1e6)
+    if microseconds == 10**6:
+        whole, microseconds = whole + 1, 0
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+    return f"{text}.{microseconds:06d}+00:00"
+
+
 def datetime_from_timestamp(timestamp: str) -> datetime:
     """Return the time that a timestamp stands for.
 

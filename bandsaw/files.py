@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from .exceptions import UnreadableFileError
+from .fingerprint.digests import BLOCK_SIZE, digest_blocks
+from .runtime.file_facts import remembered
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
@@ -78,8 +80,6 @@ class File(SerializableValue):
             UnreadableFileError: If there is no such file, if it cannot be read, or if
                 it is being changed all the time.
         """
-        from .runtime.file_facts import remembered
-
         try:
             for _ in range(_MOST_TRIES):
                 before = self._status()
@@ -110,8 +110,6 @@ class File(SerializableValue):
         return status
 
     def _compute(self) -> str:
-        from .fingerprint.digests import BLOCK_SIZE, digest_blocks
-
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.fstat(descriptor).st_size

@@ -37,8 +37,8 @@ def identifier_from_bytes(buffer: bytes | bytearray | memoryview) -> str:
         The first hexadecimal digits of their SHA-256: 16, or as many as the environment
         variable ``BANDSAW_ID_LENGTH`` said when bandsaw was imported.
     """
-    # Not at the top: it is slow to import, and the first identifier may never come.
-    from hashlib import sha256
+    # Not at the top: the first identifier may never come.
+    from .runtime.hashing import sha256
 
     return sha256(buffer).hexdigest()[:ID_LENGTH]
 

@@ -6,6 +6,7 @@ import contextvars
 import os
 import sys
 
+from .datetime import current_timestamp
 from .modules import script_arguments
 from .runtime.fork import Lock, call_at_reset
 from .user import get_current_username
@@ -64,8 +65,6 @@ class Run:
     ) -> None:
         self.run_id = make_run_id() if run_id is None else run_id
         if start_date is None:
-            from .datetime import current_timestamp
-
             start_date = current_timestamp()
         if user is None:
             user = get_current_username()

@@ -22,9 +22,20 @@ if TYPE_CHECKING:
     from .advice import Advice
     from .execution import Execution
 
+    # Of each parameter its name, its kind and its default
+    Parameters = Sequence[tuple[str, int, Any]]
+
 
 # Flags of code objects; the module `inspect`, which names them, costs 8 ms to import.
 _VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 4, 8, 32, 128, 512
+
+# The kinds of parameters, with the numbers that `inspect` gives them
+POSITIONAL_ONLY, POSITIONAL_OR_KEYWORD, VAR_POSITIONAL, KEYWORD_ONLY, VAR_KEYWORD = (
+    range(5)
+)
+
+#: The default of a parameter that has none.
+NO_DEFAULT: Any = object()
 
 # How a coroutine is run by a thread in which a session walks. An asynchronous caller
 # sets it to something that runs the coroutine on the caller's event loop.
@@ -135,6 +146,13 @@ class Task(SerializableValue):
         return inspect.signature(self.function)
 
     @property
+    def parameters(self) -> Parameters:
+        """The name, the kind and the default of each parameter of the function."""
+        if "__signature__" in vars(self.function):
+            return _parameters_of(self.signature)
+        return self._prepared_parameters().listed()
+
+    @property
     def is_coroutine_function(self) -> bool:
         """Whether a call gives a coroutine."""
         return self._is_coroutine_function
@@ -183,9 +201,12 @@ class Task(SerializableValue):
         Returns:
             The value of each parameter, or `None` if the arguments do not fit.
         """
+        return self._prepared_parameters().bind(args, kwargs)
+
+    def _prepared_parameters(self) -> _Parameters:
         if self._parameters is None:
             self._parameters = _Parameters(self.function)
-        return self._parameters.bind(args, kwargs)
+        return self._parameters
 
     def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the task: where to find it.
@@ -342,6 +363,15 @@ class OwnTask:
         return self.own.signature  # type: ignore[no-any-return]
 
     @property
+    def parameters(self) -> Parameters:
+        """The name, the kind and the default of each parameter of the function.
+
+        Raises:
+            AttributeError: If the object has no signature.
+        """
+        return _parameters_of(self.signature)
+
+    @property
     def is_generator_function(self) -> bool:
         """Whether a call gives a generator."""
         return bool(getattr(self.own, "is_generator_function", False))
@@ -451,6 +481,13 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return runner(coroutine)
 
 
+def _parameters_of(signature: inspect.Signature) -> Parameters:
+    return [
+        (p.name, int(p.kind), NO_DEFAULT if p.default is p.empty else p.default)
+        for p in signature.parameters.values()
+    ]
+
+
 class _Parameters:
     """The parameters of a function, prepared for binding many calls.
 
@@ -466,6 +503,7 @@ class _Parameters:
             code.co_argcount + code.co_kwonlyargcount,
         )
         self.positional = names[:positional]
+        self.keyword_only = names[positional:total]
         self.by_keyword = frozenset(names[code.co_posonlyargcount : total])
         self.required = frozenset(names[:total])
         self.varargs = self.varkeywords = None
@@ -510,3 +548,16 @@ class _Parameters:
         if self.varkeywords is not None:
             values[self.varkeywords] = others
         return values
+
+    def listed(self) -> Parameters:
+        """Return what the signature of the function says, in its order."""
+        kinds = [
+            (n, POSITIONAL_OR_KEYWORD if n in self.by_keyword else POSITIONAL_ONLY)
+            for n in self.positional
+        ]
+        if self.varargs is not None:
+            kinds.append((self.varargs, VAR_POSITIONAL))
+        kinds += [(name, KEYWORD_ONLY) for name in self.keyword_only]
+        if self.varkeywords is not None:
+            kinds.append((self.varkeywords, VAR_KEYWORD))
+        return [(n, kind, self.defaults.get(n, NO_DEFAULT)) for n, kind in kinds]

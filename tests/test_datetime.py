@@ -6,7 +6,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given, strategies as st
 
-from bandsaw.datetime import current_timestamp, datetime_from_timestamp
+from bandsaw.datetime import (
+    current_timestamp,
+    datetime_from_timestamp,
+    timestamp_of,
+)
 
 
 def test_a_timestamp_is_iso_in_utc_with_milliseconds() -> None:
@@ -69,3 +73,12 @@ def test_what_isoformat_writes_is_read(time: datetime) -> None:
 def test_what_is_no_timestamp_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
         datetime_from_timestamp(text)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.5, 1638264760.1234565, 1638264760.9999999])
+def test_a_time_in_seconds_is_written_as_the_standard_library_does(
+    seconds: float,
+) -> None:
+    expected = datetime.fromtimestamp(seconds, timezone.utc)
+
+    assert timestamp_of(seconds) == expected.isoformat(timespec="microseconds")

@@ -17,7 +17,7 @@ from bandsaw.exceptions import NotMovableError
 from bandsaw.execution import Execution
 from bandsaw.identifier import identifier_from_string
 from bandsaw.result import Result
-from bandsaw.tasks import Task, full_task
+from bandsaw.tasks import NO_DEFAULT, Task, full_task
 from tests.workflows import Workflow
 
 
@@ -341,6 +341,23 @@ def test_arguments_are_bound_as_the_function_would(args: Any, kwargs: Any) -> No
         expected = dict(bound.arguments)
 
     assert binds(function, *args, **kwargs) == expected
+
+
+def test_the_parameters_are_those_of_the_signature() -> None:
+    def function(a: Any, /, b: Any, c: Any = 1, *d: Any, k: Any = 2, **e: Any) -> None:
+        pass
+
+    def signed(*args: Any) -> None:
+        pass
+
+    signed.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    expected = [
+        (p.name, p.kind, NO_DEFAULT if p.default is p.empty else p.default)
+        for p in inspect.signature(function).parameters.values()
+    ]
+
+    assert Task(function).parameters == expected  # type: ignore[arg-type]
+    assert Task(signed).parameters == expected  # type: ignore[arg-type]
 
 
 def test_positional_only_parameters_are_bound_by_position_only() -> None:

@@ -1,120 +1,39 @@
-"""The work of a logging advice: its own records, and the lines of all."""
+"""The work of a logging advice: its own records, and the lines of all.
+
+As long as the program has not imported the module `logging`, which takes 5 ms, nothing
+handles the advice's records but the logs of its sessions. So it does without, too.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
-import json
-import logging
 import sys
-import traceback
 
+from ..runtime.lazy import LateModule
 from ._attach import attach
+from ._lines import OwnRecord, line_of
 from ._records import SessionLog, collect_records, find_log, hide_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from logging import LogRecord
     from types import FrameType
-    from typing import Any, Iterator
 
     from ..session import Session
+    from . import _formatting
     from .log import LoggingAdvice
+
+    formatting = _formatting
+else:
+    formatting = LateModule("bandsaw.advices._formatting")
 
 ATTACHMENT_NAME = "session.log"
 
-logger = logging.getLogger("bandsaw.advices.log")
+_LOGGER = "bandsaw.advices.log"
+_INFO = 20
 
-
-class JsonFormatter(logging.Formatter):
-    """Makes one line of JSON out of a log record.
-
-    The fields are ``timestamp`` (ISO 8601, UTC), ``logger``, ``level``, ``message``,
-    ``threadId``, ``threadName``, ``processId``, ``processName``, ``module``,
-    ``function``, ``path`` and ``line_no``. A record with exception information has
-    ``traceback`` and ``exception`` too, and one with an attribute ``session`` has
-    ``sessionId``, ``runId``, ``taskId`` and ``executionId``.
-
-    It works for any handler of the standard library, with or without a session.
-    """
-
-    # Where users import it from, and pickles find it.
-    __module__ = "bandsaw.advices.log"
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line for a record.
-
-        Args:
-            record: Any record. A message that cannot be put together is shown as the
-                parts that it consists of.
-
-        Returns:
-            A JSON object without line breaks.
-        """
-        created = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
-        fields: dict[str, Any] = {
-            "timestamp": created.isoformat(timespec="microseconds"),
-            "logger": record.name,
-            "level": record.levelname,
-            "message": _message_of(record),
-            "threadId": record.thread,
-            "threadName": record.threadName,
-            "processId": record.process,
-            "processName": record.processName,
-            "module": record.module,
-            "function": record.funcName,
-            "path": record.pathname,
-            "line_no": record.lineno,
-        }
-        fields.update(_exception_fields(record))
-        fields.update(_session_fields(getattr(record, "session", None)))
-        return _encode(fields)
-
-
-def _message_of(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except Exception:
-        return f"{_text_of(record.msg)} {_text_of(record.args)}"
-
-
-def _text_of(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as error:
-        return f"<{type(value).__name__} whose text fails with {type(error).__name__}>"
-
-
-_encode = json.JSONEncoder(default=_text_of).encode
-
-
-def _exception_fields(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
-    information: Any = record.exc_info
-    if isinstance(information, BaseException):
-        information = (type(information), information, information.__traceback__)
-    if isinstance(information, tuple) and any(part is not None for part in information):
-        kind, exception, frames = information
-        only = traceback.format_exception_only(kind, exception)
-        yield "traceback", "".join(traceback.format_tb(frames)).strip()
-        yield "exception", "".join(only).strip()
-    elif record.exc_text:
-        # From another process: only the text came along.
-        yield "traceback", record.exc_text
-        yield "exception", record.exc_text.rstrip().rpartition("\n")[2]
-
-
-def _session_fields(session: Any) -> Iterator[tuple[str, str]]:
-    try:
-        ids = session.ids
-        fields = {
-            "sessionId": ids.session_id,
-            "runId": ids.run_id,
-            "taskId": ids.task_id,
-            "executionId": ids.execution_id,
-        }
-    except Exception:
-        # A user's own kind of session, or one that has no ids yet.
-        return
-    yield from fields.items()
+# With the other one a record names the process as that does.
+_LOGGING = frozenset(("logging", "multiprocessing"))
 
 
 class LoggedSessions:
@@ -154,15 +73,22 @@ class LoggedSessions:
 
     def _make_log(self, session: Session) -> SessionLog:
         advice = self._advice
-        return SessionLog(
-            session, advice, advice.level, advice.formatter, JsonFormatter()
-        )
+        given = advice.given_formatter
+        format_record = line_of if given is None else given.format
+        return SessionLog(session, advice, advice.level, format_record, line_of)
 
     def _log(self, moment: str, session: Session, log: SessionLog) -> None:
-        record = _make_record(moment, session, sys._getframe(2))
+        frame = sys._getframe(2)
+        is_imported = not _LOGGING.isdisjoint(sys.modules)
+        if not is_imported and self._advice.given_formatter is None:
+            message = _MESSAGE % _facts(moment, session)
+            log.append(OwnRecord(_LOGGER, frame, message, session))
+            return
+        record = _make_record(moment, session, frame)
         # The session's own log has the line whatever the loggers are enabled for.
         log.write(record, session)
         record.__dict__["session"] = SessionIds(session)
+        logger = formatting.logger
         with hide_from(session):
             if logger.isEnabledFor(record.levelno):
                 logger.handle(record)
@@ -189,15 +115,22 @@ class SessionIds:
         return self
 
 
-def _make_record(moment: str, session: Session, frame: FrameType) -> logging.LogRecord:
+_MESSAGE = "%s %s:%s with context %s"
+
+
+def _facts(moment: str, session: Session) -> tuple[str, str, str, str]:
     ids = session.ids
-    return logger.makeRecord(
-        logger.name,
-        logging.INFO,
+    return moment, ids.task_id, ids.execution_id, _context_text(session)
+
+
+def _make_record(moment: str, session: Session, frame: FrameType) -> LogRecord:
+    return formatting.logger.makeRecord(
+        _LOGGER,
+        _INFO,
         frame.f_code.co_filename,
         frame.f_lineno,
-        "%s %s:%s with context %s",
-        (moment, ids.task_id, ids.execution_id, _context_text(session)),
+        _MESSAGE,
+        _facts(moment, session),
         None,
         frame.f_code.co_name,
     )

@@ -6,21 +6,20 @@ A forked child starts without open logs: the files are its parent's.
 from __future__ import annotations
 
 import contextlib
-import copy
-import logging
 import os
 import sys
-import tempfile
-import traceback
 
 from ..runtime.fork import Lock, call_in_child
 from ..runtime.log_capture import current_observers, observed_by, only_observed_by
+from ..runtime.temporary import open_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ContextManager, Iterator
+    from logging import LogRecord
+    from typing import Any, Callable, ContextManager, Iterator
 
     from ..session import Session
+    from ._lines import AnyRecord
 
 _open_logs: list[SessionLog] = []
 
@@ -35,8 +34,8 @@ class SessionLog:
         session: The session whose records are kept.
         owner: The advice that keeps them.
         level: The lowest level to keep; by default what the loggers are enabled for.
-        formatter: Makes the line of a record.
-        fallback: Makes the line of a record that the formatter fails for.
+        format_record: Makes the line of a record.
+        fallback: Makes the line of a record that the other one fails for.
     """
 
     def __init__(
@@ -44,22 +43,23 @@ class SessionLog:
         session: Session,
         owner: object,
         level: int | None,
-        formatter: logging.Formatter,
-        fallback: logging.Formatter,
+        format_record: Callable[[Any], str],
+        fallback: Callable[[Any], str],
     ) -> None:
         self.session: Session | None = session
         self.owner = owner
         self.level = level
-        self._formatter = formatter
+        self._format_record = format_record
         self._fallback = fallback
         self._error_was_reported = False
         self._lock = Lock()
-        descriptor, self.path = tempfile.mkstemp(
-            prefix="session-", suffix=".log", dir=os.fspath(session.temp_dir)
-        )
+        # The directory is private, and that of the session.
+        name = f"session-{os.urandom(5).hex()}.log"
+        self.path = os.path.join(session.temp_path, name)
+        descriptor = open_private(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
 
-    def take(self, record: logging.LogRecord, innermost: Any) -> None:
+    def take(self, record: LogRecord, innermost: Any) -> None:
         """Write a record that was logged in this session, or in one inside of it."""
         self.write(record, getattr(innermost, "session", None))
 
@@ -68,39 +68,56 @@ class SessionLog:
         """Whether the log still takes records."""
         return self.session is not None
 
-    def write(self, record: logging.LogRecord, session: Session | None) -> None:
+    def write(self, record: LogRecord, session: Session | None) -> None:
         """Write one record. Whatever fails, the task that logged it goes on.
 
         Args:
             record: The record; it is left as it is.
             session: The session that a record belongs to which names none itself.
         """
+        # A copy, as the user's handlers may pickle the record, which a session need not
+        # survive, and as a formatter leaves texts in it that others would use.
         try:
-            # A copy, as the user's handlers may pickle the record, which a session need
-            # not survive, and as a formatter leaves texts in it that others would use.
-            copied = copy.copy(record)
+            from copy import copy
+
+            copied = copy(record)
             copied.__dict__.setdefault("session", session)
-            line = self._format(copied).encode("utf-8", "backslashreplace") + b"\n"
+        except Exception:
+            self._report_error()
+        else:
+            self.append(copied)
+
+    def append(self, record: AnyRecord) -> None:
+        """Write one record that belongs to this log. Whatever fails, the task goes on.
+
+        Args:
+            record: The record.
+        """
+        try:
+            line = self._format(record).encode("utf-8", "backslashreplace") + b"\n"
             with self._lock:
                 while line and self.is_open:
                     line = line[self._file.write(line) or 0 :]
         except Exception:
             self._report_error()
 
-    def _format(self, record: logging.LogRecord) -> str:
+    def _format(self, record: AnyRecord) -> str:
         try:
-            return self._formatter.format(record)
+            return self._format_record(record)
         except Exception:
             self._report_error()
-            return self._fallback.format(record)
+            return self._fallback(record)
 
     def _report_error(self) -> None:
         # What a handler of the standard library does, but once for each log.
-        if self._error_was_reported or not logging.raiseExceptions:
+        logging = sys.modules.get("logging")
+        if self._error_was_reported or not getattr(logging, "raiseExceptions", True):
             return
         self._error_was_reported = True
         if sys.stderr is not None:
             with contextlib.suppress(OSError, ValueError):
+                import traceback
+
                 sys.stderr.write("--- Logging error ---\n")
                 traceback.print_exc(file=sys.stderr)
 

@@ -12,11 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..session import Session
-    from ._logged import (
-        JsonFormatter as JsonFormatter,
-        LoggedSessions,
-        SessionIds as SessionIds,
-    )
+    from ._formatting import JsonFormatter as JsonFormatter
+    from ._logged import LoggedSessions, SessionIds as SessionIds
 
 __all__ = ["JsonFormatter", "LoggingAdvice"]
 
@@ -30,7 +27,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import _logged
 
-    return getattr(_logged, name)
+    where = _logged if hasattr(_logged, name) else _logged.formatting
+    return getattr(where, name)
 
 
 def __dir__() -> list[str]:
@@ -69,9 +67,17 @@ class LoggingAdvice(Advice):
     @late_attribute
     def formatter(self) -> logging.Formatter:
         """Makes the lines of the attachment."""
-        from ._logged import JsonFormatter
+        from ._logged import formatting
 
-        return JsonFormatter()
+        return formatting.JsonFormatter()
+
+    @property
+    def given_formatter(self) -> logging.Formatter | None:
+        """The formatter that was chosen, `None` for that of each advice."""
+        is_default = type(self).formatter is LoggingAdvice.formatter
+        if is_default and "formatter" not in vars(self):
+            return None
+        return self.formatter
 
     # A process that only loads the configuration does without what this needs.
     @late_attribute

@@ -6,8 +6,7 @@ the order of a set or dict, on the process, the machine or the version of Python
 
 from __future__ import annotations
 
-from hashlib import sha256
-
+from ..runtime.hashing import sha256
 from .leaves import LEAVES, text
 from .registry import register_fingerprint
 from .tokens import Unstable, token_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from hashlib import sha256
+
+from ..runtime.hashing import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ have a form, whose token is its label followed by the tokens of its parts.
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from ..exceptions import UnstableValueError
+from ..runtime.hashing import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

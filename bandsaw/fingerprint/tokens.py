@@ -10,9 +10,8 @@ that depends on nothing but what they hold.
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from ..exceptions import UnstableValueError
+from ..runtime.hashing import sha256
 from .expand import expand
 from .form import Form, Refused, join, shorten
 from .leaves import LEAVES

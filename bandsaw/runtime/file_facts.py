@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import time
-from hashlib import sha256
 
 from .fork import call_at_reset
+from .hashing import sha256
 from .home import home_directory, make_directory
+from .json_text import loads, make_dumps
 from .path_trust import check_home
 from .temporary import open_private
 
@@ -39,6 +40,8 @@ _trusted: dict[str, bool] = {}
 call_at_reset(_trusted.clear)
 
 _REMEMBERED = "remembered"
+
+_dumps = make_dumps()
 
 
 def remembered(
@@ -91,19 +94,15 @@ def _place(directory: str, kind: str, path: str) -> str:
 
 def _read(place: str, identity: list[int]) -> Any:
     """Return the answer in a file, `None` if it is of another content, or damaged."""
-    import json
-
     try:
         with open(place, encoding="utf-8") as file:
-            found, answer = json.load(file)
+            found, answer = loads(file.read())
     except (OSError, TypeError, ValueError):
         return None
     return answer if found == identity else None
 
 
 def _write(place: str, content: Any) -> None:
-    import json
-
     directory = os.path.dirname(place)
     beside = f"{place}.{os.urandom(8).hex()}"
     try:
@@ -111,7 +110,7 @@ def _write(place: str, content: Any) -> None:
             os.makedirs(directory, 0o700, exist_ok=True)
             _remove_unused(os.path.dirname(directory))
         with open(beside, "x", encoding="utf-8", opener=open_private) as file:
-            json.dump(content, file, separators=(",", ":"))
+            file.write(_dumps(content))
         os.replace(beside, place)
     except OSError:
         try:

@@ -162,9 +162,11 @@ def _replace_methods() -> None:
     _methods.replace(threading.Thread, "start", _starting)
     # A pool that is imported later has no threads of another context.
     pools = sys.modules.get(_POOLS)
-    if pools is not None:
-        _methods.replace(pools.ThreadPoolExecutor, "submit", _submitting)
-    _Found.pools = pools
+    # While another thread imports it, it is not there yet.
+    executor = getattr(pools, "ThreadPoolExecutor", None)
+    if executor is not None:
+        _methods.replace(executor, "submit", _submitting)
+        _Found.pools = pools
 
 
 def _inheritance() -> list[tuple[Inherited[Any], Any]]:

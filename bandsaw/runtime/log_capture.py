@@ -81,16 +81,18 @@ class _Capture:
         self.forwarding: Forwarding | None = None
         self.forced = _Forced()
         self._methods = ReplacedMethods()
-        self._finder = _LoggingFinder()
+        self._finder = _Finder()
 
     def change(self) -> None:
         """Replace what has to be replaced by now, or put it back. The lock is held."""
         if not self.observers and self.forwarding is None:
             self.put_back()
             return
-        if "logging" in sys.modules or self.observers:
-            self._stop_waiting()
+        if "logging" in sys.modules:
             self._replace_methods()
+        _inherited.switch(bool(self.observers))
+        if sys.modules.keys() >= _AWAITED:
+            self._stop_waiting()
         elif self._finder not in sys.meta_path:
             sys.meta_path.insert(0, self._finder)
 
@@ -99,10 +101,6 @@ class _Capture:
 
         self._methods.replace(Logger, "isEnabledFor", _enabled_for_observers_too)
         self._methods.replace(Logger, "callHandlers", _shown_to_observers)
-        if self.observers:
-            # Work for a pool may come from several sessions, also for its first time.
-            import concurrent.futures.thread  # noqa: F401
-        _inherited.switch(bool(self.observers))
 
     def put_back(self) -> None:
         """Leave nothing behind."""
@@ -125,13 +123,17 @@ class _Capture:
         self.forget_observers()
 
 
-class _LoggingFinder:
-    """Finds the module `logging` as Python does, to be there once it is imported."""
+# Modules with methods that are to be replaced
+_AWAITED = frozenset(("logging", "concurrent.futures.thread"))
+
+
+class _Finder:
+    """Finds modules as Python does, to be there once they are imported."""
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> ModuleSpec | None:
-        if name != "logging":
+        if name not in _AWAITED:
             return None
         from importlib.machinery import PathFinder
 
@@ -183,6 +185,8 @@ def observed_by(observer: Observer) -> Iterator[None]:
     Args:
         observer: Sees the records.
     """
+    for name in _AWAITED & sys.modules.keys():
+        __import__(name)  # Another thread may be about to.
     with _capture.lock:
         _capture.observers.append(observer)
         _capture.change()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from .log_capture import forward_records, lowest_level
+from .log_capture import current_observers, forward_records, lowest_level
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ _PLAIN = (str, int, float, bool, type(None))
 
 # Stands for the level below which no record is wanted.
 _DISABLED = "disable"
+
+# The levels of the module `logging` when it is imported: warnings
+_INITIAL: Levels = {"": 30, _DISABLED: 0}
 
 
 class _Forwarding:
@@ -116,9 +119,12 @@ def wanted_levels() -> Levels | None:
         # What is logged further on is wanted where it is wanted from here.
         return _forwarding.levels
     logging: Any = sys.modules.get("logging")
-    if logging is None or not hasattr(logging, "root"):
+    if logging is not None and hasattr(logging, "root"):
+        levels = _levels_of(logging.root)
+    elif current_observers():
+        levels = _INITIAL
+    else:
         return None
-    levels = _levels_of(logging.root)
     lowest = lowest_level()
     if lowest is not None:
         levels = {

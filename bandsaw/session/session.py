@@ -495,14 +495,18 @@ class Session:
         if self._directory_path is None:
             from pathlib import Path
 
-            path = self._make_temp_dir(self._required_configuration())
-            self._directory_path = Path(path)
+            self._directory_path = Path(self.temp_path)
         return self._directory_path
+
+    @property
+    def temp_path(self) -> str:
+        """The path of `temp_dir`, as text."""
+        return self._make_temp_dir(self._required_configuration())
 
     def _make_temp_dir(self, configuration: Configuration) -> str:
         if self._directory is None:
-            parent = configuration.temporary_directory
-            self._directory = TemporaryDirectory(str(parent), "session-")
+            parent = configuration.temporary_path
+            self._directory = TemporaryDirectory(parent, "session-")
         return self._directory.path
 
     def remove_temp_dir(self) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import stat
 
 from ..exceptions import UntrustedDirectoryError
+from ..session.attachments import copy_attachment
 from .documents import Documents
 from .names import file_name
 from .recent import Recent
@@ -35,7 +34,6 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # No file with what is tracked of a result is as large, in bytes.
 _LARGEST_RESULT = 16 * 1024 * 1024
 
-_COPY_SIZE = 1024 * 1024
 _MOST_NEW = 1_000
 
 
@@ -118,8 +116,8 @@ class TrackingDirectory:
         temporary = _temporary_name(directory)
         descriptor = _open(directory, temporary, _CREATE)
         try:
-            with open(descriptor, "wb") as target, attachment.open() as source:
-                shutil.copyfileobj(source, target, _COPY_SIZE)
+            with open(descriptor, "wb") as target:
+                copy_attachment(attachment, target)
             _make_new_directory(f"{directory}/{_ATTACHMENTS}")
             os.replace(temporary, f"{directory}/{_ATTACHMENTS}/{name}")
         except BaseException:
@@ -195,6 +193,8 @@ class TrackingDirectory:
             _remove_file(found)
             return os.path.exists(kept)
         os.rename(found, kept)
+        import shutil
+
         kept_attachments = f"{directory}/{_EARLIER_ATTACHMENTS}"
         shutil.rmtree(kept_attachments, ignore_errors=True)
         try:
@@ -238,6 +238,8 @@ class _Place:
 
 
 def _is_failure(path: str) -> bool:
+    import json
+
     try:
         with open(os.open(path, _READ), "rb") as stream:
             status = os.fstat(stream.fileno())

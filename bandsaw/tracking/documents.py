@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 from itertools import chain, islice
+from math import isfinite
 from operator import is_
 
 from ..infos import text_of
+from ..runtime.json_text import make_dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _DEEPEST = 50
 _LONGEST_INTEGER = 14_000
 
 # A circle is nested too deep for it, which is found out without looking for circles.
-_encode = json.JSONEncoder(allow_nan=False, check_circular=False).encode
+_encode = make_dumps(allow_nan=False)
 
 
 class Documents:
@@ -76,7 +76,7 @@ def _plain(value: Any, parents: tuple[int, ...]) -> Any:
             return str.__str__(value)
         if isinstance(value, int) and int.bit_length(value) < _LONGEST_INTEGER:
             return int.__index__(value)
-        if isinstance(value, float) and math.isfinite(value):
+        if isinstance(value, float) and isfinite(value):
             return float.__float__(value)
         inside = (*parents, id(value))
         if isinstance(value, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from itertools import islice
 
@@ -85,6 +84,8 @@ class Eraser:
     """
 
     def __init__(self, values: list[Any]) -> None:
+        import re
+
         parts = set()
         for value in values:
             for part in islice(_parts(value), _MOST_PARTS):
@@ -171,5 +172,7 @@ def _ends(text: str) -> Iterator[str]:
 
 
 def _expression(part: str) -> str:
+    import re
+
     expression = re.escape(part)
     return expression if len(part) >= _SHORTEST_PART else rf"(?<!\w){expression}(?!\w)"

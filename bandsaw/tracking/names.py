@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import sys
-from urllib.parse import quote
 
-_PLAIN = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._~@+,=:-]{1,120}").fullmatch
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+
+_PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~@+,=:-"
+_LONGEST_PLAIN = 120
+_NO_NAMES = frozenset(("", ".", ".."))
 
 # What may not be in a file name, or would make its decoding ambiguous.
-_SPECIAL = re.compile(r"[\x00-\x1f\x7f-\x9f/\\%\ud800-\udfff]|^\.(?=\.?\Z)")
+_SPECIAL = r"[\x00-\x1f\x7f-\x9f/\\%\ud800-\udfff]|^\.(?=\.?\Z)"
 
 # The limit of the usual file systems, in bytes.
 _LONGEST_NAME = 255
@@ -33,19 +36,29 @@ def file_name(identifier: str, reserved: str = "") -> str:
         A name without a slash that is neither empty nor `.` nor `..`; different ids
         have different names.
     """
-    if _PLAIN(identifier) and identifier != reserved:
+    # The module `re` takes longer to import than most sessions to be tracked.
+    is_plain = len(identifier) <= _LONGEST_PLAIN and not identifier.strip(_PLAIN)
+    if is_plain and identifier != reserved and identifier not in _NO_NAMES:
         return identifier
     if not identifier:
         return "%"
+    return _made_plain(identifier, reserved)
+
+
+def _made_plain(identifier: str, reserved: str) -> str:
+    import re
+    from hashlib import sha256
+    from urllib.parse import quote
+
     if identifier == reserved:
         name = f"%{ord(identifier[0]):02X}{identifier[1:]}"
     else:
-        name = _SPECIAL.sub(_quoted, identifier)
+        name = re.sub(_SPECIAL, _quoted, identifier)
     if not name.isascii() and sys.getfilesystemencoding().lower() != "utf-8":
         name = quote(identifier, safe=" ~@+,=:()[]{}'!#$&;", errors="surrogatepass")
     if len(name.encode()) <= _LONGEST_NAME:
         return name
-    digest = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()
     head = name.encode()[: _LONGEST_NAME - len(digest) - 2].decode(errors="ignore")
     return f"{head}%-{digest}"
 

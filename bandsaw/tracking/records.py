@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from inspect import Parameter
 from itertools import islice
 
 from ..distribution import get_distribution_archive
 from ..infos import described, value_info
+from ..tasks import (
+    KEYWORD_ONLY,
+    NO_DEFAULT,
+    POSITIONAL_ONLY,
+    POSITIONAL_OR_KEYWORD,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    full_task,
+)
 from .hiding import HIDDEN, Eraser, names_to_hide, without_hidden_members
 
 TYPE_CHECKING = False
@@ -15,16 +23,14 @@ if TYPE_CHECKING:
 
     from ..distribution import DistributionArchive
     from ..session import Ids, Session
-
-    # Of each parameter its name, its kind and its default.
-    Parameters = Sequence[tuple[str, Any, Any]]
+    from ..tasks import Parameters
 
 # How many items of a result are described, and how much of a message is kept.
 _MOST_ITEMS = 1_000
 _LONGEST_MESSAGE = 10_000
 
-_POSITIONAL = frozenset((Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD))
-_ANY_ARGUMENTS: Parameters = (("kwargs", Parameter.VAR_KEYWORD, Parameter.empty),)
+_POSITIONAL = frozenset((POSITIONAL_ONLY, POSITIONAL_OR_KEYWORD))
+_ANY_ARGUMENTS: Parameters = (("kwargs", VAR_KEYWORD, NO_DEFAULT),)
 
 
 class TaskFacts:
@@ -43,8 +49,7 @@ class TaskFacts:
         # Any keyword arguments, if the task does not know its parameters.
         self._parameters: Parameters = _ANY_ARGUMENTS
         try:
-            parameters = task.signature.parameters.values()
-            self._parameters = [(p.name, p.kind, p.default) for p in parameters]
+            self._parameters = full_task(task).parameters
         except Exception:
             pass
         self._names = [name for name, _, _ in self._parameters]
@@ -190,7 +195,7 @@ class SessionRecords:
         arguments = list(facts.bound(args, kwargs))
         secrets = [value for name, _, value in arguments if name in names]
         for name, kind, value in arguments:
-            if kind is Parameter.VAR_KEYWORD and name not in names:
+            if kind == VAR_KEYWORD and name not in names:
                 secrets += [item for key, item in value.items() if key in names]
         self._eraser = Eraser(secrets)
         return [
@@ -204,7 +209,7 @@ class SessionRecords:
         # Which of the arguments without a known name is a hidden one is unknown.
         if name in names or name.startswith("["):
             return {"type": type(value).__qualname__, "value": HIDDEN, "name": name}
-        if kind is Parameter.VAR_KEYWORD:
+        if kind == VAR_KEYWORD:
             value = without_hidden_members(value, names)
         return {**self._describe(value), "name": name}
 
@@ -262,23 +267,23 @@ def bound(
     position = 0
     rest = dict(kwargs)
     for name, kind, default in parameters:
-        if kind is Parameter.VAR_POSITIONAL:
+        if kind == VAR_POSITIONAL:
             yield name, kind, tuple(args[position:])
             position = len(args)
-        elif kind is Parameter.VAR_KEYWORD:
+        elif kind == VAR_KEYWORD:
             yield name, kind, rest
             rest = {}
-        elif kind is not Parameter.KEYWORD_ONLY and position < len(args):
+        elif kind != KEYWORD_ONLY and position < len(args):
             yield name, kind, args[position]
             position += 1
-        elif kind is not Parameter.POSITIONAL_ONLY and name in rest:
+        elif kind != POSITIONAL_ONLY and name in rest:
             yield name, kind, rest.pop(name)
-        elif default is not Parameter.empty:
+        elif default is not NO_DEFAULT:
             yield name, kind, default
     for place in range(position, len(args)):
-        yield f"[{place}]", Parameter.POSITIONAL_ONLY, args[place]
+        yield f"[{place}]", POSITIONAL_ONLY, args[place]
     for name, value in rest.items():
-        yield name, Parameter.KEYWORD_ONLY, value
+        yield name, KEYWORD_ONLY, value
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,6 @@ import os
 from ..modules import importable_module_name
 from ..runtime.temporary import open_private
 from ..serialization.readers import writing_for
-from ..session.zip_form import SessionFile
 from ..tasks import full_task
 
 TYPE_CHECKING = False
@@ -141,6 +140,8 @@ class Job:
     def input(self) -> Path:
         """The file with the saved session; it is written when it is first asked for."""
         if self._input is None:
+            from ..session.zip_form import SessionFile
+
             path = self.directory / "session.zip"
             with open(path, "xb", opener=open_private) as stream:
                 self.save_to(SessionFile(stream))
@@ -176,6 +177,8 @@ class Job:
 
     def read_output(self) -> SavedForm:
         """Return the answer that is in the file `output`."""
+        from ..session.zip_form import SessionFile
+
         self._answer = open(self.output, "rb")  # noqa: SIM115  (`close` closes it)
         return SessionFile(self._answer)
 

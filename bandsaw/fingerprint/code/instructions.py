@@ -4,9 +4,10 @@ from __future__ import annotations
 import __future__
 
 import sys
-from hashlib import sha256
 from opcode import opmap
 from types import CodeType
+
+from ...runtime.hashing import sha256
 
 #: Methods that change what they are called on.
 CHANGING_METHODS = frozenset(

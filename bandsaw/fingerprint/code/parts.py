@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from hashlib import sha256
 
+from ...runtime.hashing import sha256
 from .instructions import names_of_code
 
 TYPE_CHECKING = False

@@ -7,8 +7,8 @@ the same on every Python, which the text of `ast.dump` is not.
 from __future__ import annotations
 
 import ast
-from hashlib import sha256
 
+from ....runtime.hashing import sha256
 from ...leaves import LEAVES, text
 
 TYPE_CHECKING = False

@@ -323,18 +323,30 @@ def _remove_left(place: str) -> None:
 
 
 def _remove_tree(path: str) -> None:
+    # Most hold little else, and the module `shutil` takes long to import.
     try:
-        # Most hold nothing else, and the module `shutil` takes long to import.
-        if set(os.listdir(path)) <= {_LOCK}:
-            if os.path.lexists(lock := os.path.join(path, _LOCK)):
-                os.unlink(lock)
-            os.rmdir(path)
-            return
+        _remove_few(path)
     except OSError:
-        pass  # Perhaps something was put there just now.
-    import shutil
+        # Something was put there just now, or there are more directories inside.
+        import shutil
 
-    shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_few(path: str) -> None:
+    """Remove a directory with files, and with directories that are empty.
+
+    Raises:
+        OSError: If there is more in it.
+    """
+    with os.scandir(path) as entries:
+        found = list(entries)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            os.rmdir(entry.path)
+        else:
+            os.unlink(entry.path)
+    os.rmdir(path)
 
 
 def _remove(path: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
+from _signal import SIGKILL, SIGTERM  # type: ignore[import-not-found]
 
 from ..exceptions import InterpreterError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .spawning import ChildProcess
 
 #: How long a process that has to go may take for it, in seconds.
 GRACE = 0.5
@@ -24,7 +27,7 @@ class ProcessExited(Exception):
         self.death = death
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def end_group(process: ChildProcess) -> None:
     """End a process, everything in its process group, and what these have started.
 
     On Linux that includes what has left the group for a session of its own. A daemon,
@@ -37,15 +40,13 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
         return
     # When it has ended, what it has started has another parent.
     outside = _descendants_outside(process.pid)
-    signal_group(process.pid, signal.SIGTERM)
-    _signal_all(outside, signal.SIGTERM)
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
+    signal_group(process.pid, SIGTERM)
+    _signal_all(outside, SIGTERM)
+    if process.wait(GRACE) is None:
         outside.update(_descendants_outside(process.pid))
-        signal_group(process.pid, signal.SIGKILL)
+        signal_group(process.pid, SIGKILL)
         process.wait()
-    _signal_all(outside, signal.SIGKILL)
+    _signal_all(outside, SIGKILL)
 
 
 #: The environment variable by which what a dead process has started is found. It holds
@@ -69,7 +70,7 @@ def end_left(mark: str) -> None:
             continue
         if facts.session == pid or _facts_of(facts.session) is not None:
             left[pid] = facts.start
-    _signal_all(left, signal.SIGKILL)
+    _signal_all(left, SIGKILL)
 
 
 def _has_mark(pid: int, mark: str) -> bool:
@@ -171,8 +172,10 @@ def describe_exit(status: int) -> str:
     """Describe the exit of a process that should have given an answer.
 
     Args:
-        status: Its return code, as `subprocess` has it.
+        status: Its return code, as `ChildProcess` has it.
     """
+    import signal
+
     if status == 0 and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
         return (
             "has ended without an answer. How is unknown, as this process ignores the "

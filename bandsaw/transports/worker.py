@@ -14,10 +14,9 @@ from __future__ import annotations
 import _socket
 import contextlib
 import os
-import signal
-import subprocess
 import sys
 import time
+from _signal import SIGKILL  # type: ignore[import-not-found]
 from functools import partial
 
 from ..exceptions import (
@@ -38,6 +37,7 @@ from . import frames
 from .background import run_beside, wait_for_all_beside
 from .frames import Channel, Handshake, Prepare, SavedSession, SentSession
 from .output import ChildStream
+from .spawning import ChildProcess, start_process
 from .termination import (
     GRACE,
     MARK_VARIABLE,
@@ -202,7 +202,10 @@ class Worker:
             stream.watch(self._channel)
         settings = {
             **specification.settings,
-            "lifeline": self._lifeline.settings,
+            "lifeline": {
+                **self._lifeline.settings,
+                "descriptor": self._process.descriptors[1],
+            },
             "temporary_directory": self._directory.path,
         }
         self._lifeline.release_descriptor()
@@ -247,23 +250,19 @@ class Worker:
                 stream.close_target()
         return own
 
-    def _start_process(self, descriptor: int) -> subprocess.Popen[bytes]:
+    def _start_process(self, descriptor: int) -> ChildProcess:
         main = os.path.join(self.specification.archive.directory, "__main__.py")
-        stdout, stderr = (
-            None if stream is None else stream.target for stream in self._streams
-        )
+        streams = [None if s is None else s.target for s in self._streams]
         interpreter = self.specification.interpreter
         environment = interpreter.process_environment()
         marks = environment.get(MARK_VARIABLE, "")
         environment[MARK_VARIABLE] = f"{marks}:{self._mark}"
-        return subprocess.Popen(
-            [*interpreter.command(), main, "--channel", str(descriptor)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=[descriptor, self._lifeline.descriptor],
-            start_new_session=True,  # A Ctrl-C is for this process, which ends it.
+        # A Ctrl-C is for this process, which ends it; so it has a session of its own.
+        return start_process(
+            [*interpreter.command(), main, "--channel"],
+            environment,
+            streams,
+            [descriptor, self._lifeline.descriptor],
         )
 
     def is_alive(self) -> bool:
@@ -545,7 +544,7 @@ class Worker:
         process = self._process
         if self.is_alive():
             # It has closed its end, or is just about to be gone.
-            self._wait(GRACE)
+            process.wait(GRACE)
         if self.is_alive():
             end_group(process)
             return InterpreterDiedError(
@@ -553,7 +552,9 @@ class Worker:
             )
         for stream in self._pumped:
             stream.drain()
-        text = f"Interpreter {self._executable} {describe_exit(process.returncode)}"
+        text = (
+            f"Interpreter {self._executable} {describe_exit(process.returncode or 0)}"
+        )
         if job is not None and job.memory_limit is not None:
             text += f" Its memory was limited to {job.memory_limit} bytes."
         stderr = self._streams[1]
@@ -567,12 +568,12 @@ class Worker:
             end_left(self._mark)
         end_group(self._process)
         # Whatever the process has started there cannot be told any more to end.
-        signal_group(self._process.pid, signal.SIGKILL)
+        signal_group(self._process.pid, SIGKILL)
         self._close()
 
     def kill(self) -> None:
         """End the process at once; it has not worked yet."""
-        signal_group(self._process.pid, signal.SIGKILL)
+        signal_group(self._process.pid, SIGKILL)
         self._process.wait()
         self._close()
 
@@ -603,14 +604,10 @@ class Worker:
             for stream in self._pumped:
                 stream.wait(_INTERVAL)
             if not self._pumped:
-                self._wait(None if deadline is None else _INTERVAL)
+                self._process.wait(None if deadline is None else _INTERVAL)
         for stream in self._pumped:
             stream.drain()
         self._close()
-
-    def _wait(self, seconds: float | None) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
 
     def _close(self) -> None:
         # At the end of the program another thread may do the same, and be stopped.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import sys
 from collections import OrderedDict, defaultdict, deque
 
@@ -349,6 +348,8 @@ def _in_order(items: list[Any]) -> list[Any]:
                 raise TypeError("not ordered")
     if len(items) <= _LARGE_SET:
         return sorted(items)
+    import heapq
+
     # What is between is not shown.
     return heapq.nsmallest(_SEEN, items) + heapq.nlargest(_SEEN, items)[::-1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import functools
 import os
@@ -10,6 +9,7 @@ import sys
 from types import ModuleType
 
 from .exceptions import MainGuardError, NotMovableError, SerializationError
+from .runtime.contexts import contextmanager
 from .runtime.fork import call_at_reset
 from .runtime.home import home_directory
 
@@ -500,7 +500,7 @@ def imports_allowed() -> bool:
     return _imports_allowed.get()
 
 
-@contextlib.contextmanager
+@contextmanager
 def reading_data() -> Iterator[None]:
     """Import nothing inside of the block that `import_object` is asked for.
 
@@ -514,7 +514,7 @@ def reading_data() -> Iterator[None]:
         _reading_data.reset(token)
 
 
-@contextlib.contextmanager
+@contextmanager
 def allow_imports() -> Iterator[None]:
     """Allow what is read inside of the block to import the modules that it names.
 

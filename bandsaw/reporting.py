@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 
 from .extensions import Extension
+from .runtime.contexts import contextmanager, suppress
 from .runtime.fork import Lock
 
 TYPE_CHECKING = False
@@ -110,7 +110,7 @@ class _Forwarding:
 _forwarding = _Forwarding()
 
 
-@contextlib.contextmanager
+@contextmanager
 def forwarding(
     session: Session, send: Callable[[dict[str, Any]], None]
 ) -> Iterator[None]:
@@ -165,7 +165,7 @@ class ProgressExtension(Extension):
         token = self._tokens.pop(id(session), None)
         if token is not None:
             # An asynchronous task may have ended in another context.
-            with contextlib.suppress(ValueError):
+            with suppress(ValueError):
                 _session.reset(token)
 
 

@@ -6,9 +6,9 @@ handles the advice's records but the logs of its sessions. So it does without, t
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
+from ..runtime.contexts import closing
 from ..runtime.lazy import LateModule
 from ._attach import attach
 from ._lines import OwnRecord, line_of
@@ -52,7 +52,7 @@ class LoggedSessions:
         Args:
             session: The session.
         """
-        with contextlib.closing(self._make_log(session)) as log:
+        with closing(self._make_log(session)) as log:
             self._log("BEFORE", session, log)
             with collect_records(log):
                 session.proceed()
@@ -66,7 +66,7 @@ class LoggedSessions:
         # A session that began in another process has only its end here.
         log = find_log(session, self._advice) or self._make_log(session)
         # What is attached must not grow while it is saved or tracked.
-        with contextlib.closing(log):
+        with closing(log):
             self._log("AFTER", session, log)
         attach(session, ATTACHMENT_NAME, log.path)
         session.proceed()

@@ -15,6 +15,7 @@ from ..modules import (
 )
 from ..reporting import report
 from ..result import Result
+from ..runtime.contexts import nullcontext as nullcontext
 from ..runtime.fork import call_at_reset
 from ..runtime.log_forwarding import handle_record
 from ..serialization.readers import Reader

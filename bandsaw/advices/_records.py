@@ -5,10 +5,10 @@ A forked child starts without open logs: the files are its parent's.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
+from ..runtime.contexts import closing, contextmanager, suppress
 from ..runtime.fork import Lock, call_in_child
 from ..runtime.log_capture import current_observers, observed_by, only_observed_by
 from ..runtime.temporary import open_private
@@ -115,7 +115,7 @@ class SessionLog:
             return
         self._error_was_reported = True
         if sys.stderr is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with suppress(OSError, ValueError):
                 import traceback
 
                 sys.stderr.write("--- Logging error ---\n")
@@ -132,14 +132,14 @@ class SessionLog:
         self.close()
 
 
-@contextlib.contextmanager
+@contextmanager
 def collect_records(log: SessionLog) -> Iterator[None]:
     """Lead the records of this context, and of threads started in it, to a log.
 
     Args:
         log: The log, open. It is closed at the end.
     """
-    with contextlib.closing(log):
+    with closing(log):
         _open_logs.append(log)
         try:
             with observed_by(log):

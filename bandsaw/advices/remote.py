@@ -115,9 +115,7 @@ class RemoteAdvice(Advice):
             name of the stream, `stdout` or `stderr`, and the text; `None` if it is
             written where this process writes.
         """
-        from contextlib import nullcontext
-
-        return nullcontext()
+        return moving.nullcontext()
 
     def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment in which the session is continued.

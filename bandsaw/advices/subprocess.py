@@ -215,15 +215,13 @@ class SubprocessAdvice(RemoteAdvice):
         self, session: Session
     ) -> ContextManager[Callable[[str, str], None] | None]:
         """Return what was chosen for the output."""
-        from contextlib import nullcontext
-
         if callable(self._output):
-            return nullcontext(self._output)
+            return moving.nullcontext(self._output)
         if self._output == "capture":
             from ._captured import captured
 
             return captured(session)
-        return nullcontext()
+        return moving.nullcontext()
 
 
 _PARAMETERS = ("interpreter", "timeout", "memory_limit")

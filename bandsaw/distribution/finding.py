@@ -18,31 +18,6 @@ from binascii import crc32
 from ..runtime.temporary import open_private
 from .bootstrap import archives_directory, is_unpacked, note_use
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NamedTuple
-
-    class State(NamedTuple):
-        """The state of all files of an archive.
-
-        Attributes:
-            files: The names of the files in the archive.
-            record: The path of the file that may hold the state.
-            text: The state itself.
-            is_settled: Whether each later change of the files changes the state.
-        """
-
-        files: list[str]
-        record: str
-        text: bytes
-        is_settled: bool
-
-else:
-    # The module `typing` is too slow to import.
-    from collections import namedtuple
-
-    State = namedtuple("State", "files record text is_settled")
-
 # A file that was changed just now may be changed again without a change of its times.
 _YOUNG_NS = 2 * 10**9
 
@@ -50,6 +25,27 @@ _YOUNG_NS = 2 * 10**9
 _KEPT = 90 * 24 * 60 * 60
 
 _SUFFIX = ".files"
+
+
+class State:
+    """The state of all files of an archive.
+
+    Args:
+        files: The names of the files in the archive.
+        record: The path of the file that may hold the state.
+        text: The state itself.
+        is_settled: Whether each later change of the files changes the state.
+    """
+
+    __slots__ = ("files", "is_settled", "record", "text")
+
+    def __init__(
+        self, files: list[str], record: str, text: bytes, is_settled: bool
+    ) -> None:
+        self.files = files
+        self.record = record
+        self.text = text
+        self.is_settled = is_settled
 
 
 def state_of(files: dict[str, str], texts: dict[str, str], maker: str) -> State | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
-import warnings
 from functools import partial
 from time import perf_counter, sleep
 
@@ -16,6 +14,7 @@ from ..modules import import_module
 from ..reporting import forward, forwarding
 from ..result import Result
 from ..run import Run, join_run
+from ..runtime.contexts import contextmanager, nullcontext
 from ..runtime.log_forwarding import relay_records
 from ..session import state  # noqa: F401  (Each session needs it.)
 from ..session.exchange import (
@@ -107,6 +106,8 @@ def _end_soon() -> None:
     left = _threads_left()
     if not left:
         return  # It takes its time for something else.
+    import warnings
+
     try:
         warnings.warn(
             f"A task has left threads that go on: {', '.join(left)}. They are ended "
@@ -271,7 +272,7 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
     _send_answer(channel, parcels.pop())
 
 
-@contextlib.contextmanager
+@contextmanager
 def _surrounded(
     session: Session,
     channel: Channel,
@@ -309,7 +310,7 @@ def _surrounded(
 def _holding(held: Sequence[tuple[str, str]] | None) -> ContextManager[None]:
     """Know which locks the sender of a session holds until it has ended."""
     if held is None:
-        return contextlib.nullcontext()
+        return nullcontext()
     from ..stores.locks import holding
 
     return holding(held)
@@ -323,7 +324,7 @@ def _flush_output() -> None:
             pass  # The task has closed it.
 
 
-@contextlib.contextmanager
+@contextmanager
 def limited_memory(limit: int) -> Iterator[None]:
     """Refuse more memory than this process has now and a limit.
 

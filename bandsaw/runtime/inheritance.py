@@ -7,7 +7,6 @@ standard library are replaced. They are put back afterwards.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
 from .fork import Lock
@@ -197,8 +196,10 @@ def _call_with(
     call: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
+    from contextlib import ExitStack
+
     function, *args = call
-    with contextlib.ExitStack() as facts:
+    with ExitStack() as facts:
         for fact, value in inheritance:
             facts.enter_context(fact.within(value))
         return function(*args, **kwargs)

@@ -13,12 +13,12 @@ The module `logging` is not imported: a program that does not log does not pay f
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import sys
 from _thread import _local
 from _weakref import ref
 
+from .contexts import contextmanager
 from .fork import Lock, call_at_reset, call_in_child
 from .inheritance import Inherited, ReplacedMethods
 
@@ -178,7 +178,7 @@ def forward_records(forwarding: Forwarding | None) -> None:
         _capture.change()
 
 
-@contextlib.contextmanager
+@contextmanager
 def observed_by(observer: Observer) -> Iterator[None]:
     """Show records of this context, and of threads started in it, to an observer.
 
@@ -204,7 +204,7 @@ def observed_by(observer: Observer) -> Iterator[None]:
             _capture.change()
 
 
-@contextlib.contextmanager
+@contextmanager
 def only_observed_by(observers: tuple[Observer, ...]) -> Iterator[None]:
     """Show records of this context to some of its observers only.
 

@@ -10,32 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, NamedTuple
+    from typing import Callable
 
     _Kind = Callable[[str, os.stat_result, os.stat_result], "Weakness | None"]
-
-    class Weakness(NamedTuple):
-        """A directory that others may change.
-
-        Attributes:
-            path: Its path, without links.
-            who: Who else may change it, the beginning of a sentence.
-            is_open: Whether every user may.
-            right: What `chmod` is told to take that right away; `None` if it cannot.
-        """
-
-        path: str
-        who: str
-        is_open: bool
-        right: str | None
-
-else:
-    # The module `typing` is too slow to import.
-    Weakness = namedtuple("Weakness", "path who is_open right")
 
 # Of what this process was warned.
 _warned_of: set[str] = set()
@@ -48,6 +28,25 @@ _ANOTHER_HOME = "let the environment variable BANDSAW_HOME name another director
 
 # As many as Linux follows.
 _MOST_LINKS = 40
+
+
+class Weakness:
+    """A directory that others may change.
+
+    Args:
+        path: Its path, without links.
+        who: Who else may change it, the beginning of a sentence.
+        is_open: Whether every user may.
+        right: What `chmod` is told to take that right away; `None` if it cannot.
+    """
+
+    __slots__ = ("is_open", "path", "right", "who")
+
+    def __init__(self, path: str, who: str, is_open: bool, right: str | None) -> None:
+        self.path = path
+        self.who = who
+        self.is_open = is_open
+        self.right = right
 
 
 def weaknesses_above(path: str) -> list[Weakness]:

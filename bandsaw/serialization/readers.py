@@ -6,13 +6,13 @@ same time is for others.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import os
 import sys
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from ..methods import BoundTask, TaskMethod
+from ..runtime.contexts import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ _reader: contextvars.ContextVar[Reader | None] = contextvars.ContextVar(
 current_reader = _reader.get
 
 
-@contextlib.contextmanager
+@contextmanager
 def writing_for(reader: Reader | None) -> Iterator[None]:
     """Write values for a reader inside of the block.
 

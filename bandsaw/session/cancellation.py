@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from contextvars import ContextVar
 from time import monotonic
 
+from ..runtime.contexts import contextmanager
 from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ _DEPTH = 16
 is_cancelled: ContextVar[_IsCancelled] = ContextVar("is_cancelled", default=bool)
 
 
-@contextlib.contextmanager
+@contextmanager
 def waiting_until(condition: Callable[[], bool]) -> Iterator[None]:
     """Let what waits for other threads and processes wait until a call is cancelled.
 

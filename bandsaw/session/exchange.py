@@ -7,7 +7,6 @@ An answer is either a saved session or a report of why there is none.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
@@ -32,6 +31,7 @@ from ..modules import (
 )
 from ..result import Result
 from ..run import join_run
+from ..runtime.contexts import nullcontext, suppress
 from ..serialization.readers import Reader, current_reader, writing_for
 from .saved_form import CHAIN, CHANGED, TRACEBACK, VERSIONS
 from .session import Session
@@ -64,7 +64,7 @@ RESTORING, WALKING, SAVING = "restoring", "walking", "saving"
 def continue_session(
     source: SavedForm,
     target: SavedForm,
-    surround: Callable[[Session], ContextManager[object]] = contextlib.nullcontext,
+    surround: Callable[[Session], ContextManager[object]] = nullcontext,
     deliver: Callable[[], None] | None = None,
 ) -> None:
     """Restore a session, walk on with it, and write an answer.
@@ -287,7 +287,7 @@ def write_report(
         if serializer is not None:
             stream = io.BytesIO()
             # One that cannot be written arrives as text.
-            with contextlib.suppress(Exception):
+            with suppress(Exception):
                 serializer.serialize(error, stream)
                 answer.write_bytes(_EXCEPTION, stream.getvalue())
             if serializer.signs:

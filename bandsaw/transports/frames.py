@@ -32,7 +32,6 @@ A frame is a header, a head, a content and perhaps a file:
 from __future__ import annotations
 
 import _socket
-import contextlib
 import errno
 import os
 import select
@@ -42,6 +41,7 @@ import time
 from marshal import dumps, loads
 
 from ..exceptions import ProtocolError
+from ..runtime.contexts import suppress
 from ..runtime.fork import Lock
 from ..session.frame_form import SessionFrames
 
@@ -428,7 +428,7 @@ class Channel:
 
     def close(self) -> None:
         """Close the socket, and the files that were not taken; idempotent."""
-        with contextlib.suppress(OSError):  # A task may have closed its descriptor.
+        with suppress(OSError):  # A task may have closed its descriptor.
             self._socket.close()
         while self._descriptors:
             os.close(self._descriptors.pop())

@@ -15,7 +15,7 @@ from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence
+    from typing import Any, Iterator, Sequence
 
 # How long to wait between two looks at a process, in seconds: longer each time.
 _SHORTEST_PAUSE = 0.0005
@@ -104,11 +104,11 @@ def start_process(
     Raises:
         OSError: If it cannot be started.
     """
-    if sys.platform == "linux" and os.sep in words[0] and not _inherits_more():
+    if sys.platform == "linux" and os.sep in words[0]:
         try:
             return _spawn(words, environment, streams, passed)
-        except NotImplementedError:
-            pass  # The C library knows no `setsid`.
+        except (FileNotFoundError, NotImplementedError):
+            pass  # There is no `/proc`, or the C library knows no `setsid`.
     import subprocess
 
     stdout, stderr = streams
@@ -125,37 +125,17 @@ def start_process(
     return ChildProcess(process.pid, passed)
 
 
-def _inherits_more() -> bool:
-    """Tell if a process that is spawned could inherit more than it should.
-
-    That is what was made inheritable, or was opened by a library in C. `subprocess`
-    closes it.
-    """
-    try:
-        for name in os.listdir("/dev/fd"):
-            if int(name) > 2 and _is_inheritable(int(name)):
-                return True
-    except OSError:
-        return True
-    return False
-
-
-def _is_inheritable(descriptor: int) -> bool:
-    try:
-        return os.get_inheritable(descriptor)
-    except OSError:
-        return False  # It is closed by now, like that of the list itself.
-
-
 def _spawn(
     words: Sequence[str],
     environment: dict[str, str],
     streams: Sequence[int | None],
     passed: Sequence[int],
 ) -> ChildProcess:
+    # What is closed meanwhile makes no error.
     actions: list[tuple[Any, ...]] = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        (os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()
     ]
+    actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
     for number, stream in enumerate(streams, 1):
         if stream is not None:
             actions.append((os.POSIX_SPAWN_DUP2, stream, number))
@@ -171,3 +151,17 @@ def _spawn(
         setsigdef=(SIGPIPE, SIGXFSZ),  # Python itself ignores them.
     )
     return ChildProcess(pid, copies)
+
+
+def _inheritable() -> Iterator[int]:
+    """Yield the descriptors that were made inheritable, or that a library in C has."""
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        if descriptor > 2 and _is_inheritable(descriptor):
+            yield descriptor
+
+
+def _is_inheritable(descriptor: int) -> bool:
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:
+        return False  # It is closed by now, like that of the list itself.

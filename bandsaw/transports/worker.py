@@ -12,7 +12,6 @@ The state of the process is `_workers`, all of them that have not ended yet.
 from __future__ import annotations
 
 import _socket
-import contextlib
 import os
 import sys
 import time
@@ -27,6 +26,7 @@ from ..exceptions import (
     TaskTimeoutError,
 )
 from ..modules import working_directory
+from ..runtime.contexts import ExitStack, suppress
 from ..runtime.fork import Lock, call_at_exit, call_at_reset, call_in_child
 from ..runtime.log_forwarding import wanted_levels
 from ..runtime.parent_watch import Lifeline
@@ -183,7 +183,7 @@ class Worker:
         self._directory = TemporaryDirectory(parent_directory, "worker-")
         self._streams: list[ChildStream | None] = []
         self._mark = os.urandom(8).hex()
-        with contextlib.ExitStack() as undoing:
+        with ExitStack() as undoing:
             undoing.callback(self._directory.remove)
             try:
                 own = self._start(undoing)
@@ -221,10 +221,10 @@ class Worker:
             settings=settings,
         )
         # If it is gone, the first job finds out why.
-        with contextlib.suppress(EOFError):
+        with suppress(EOFError):
             self._channel.send(frames.HANDSHAKE, handshake.encode())
 
-    def _start(self, undoing: contextlib.ExitStack) -> _socket.socket:
+    def _start(self, undoing: ExitStack) -> _socket.socket:
         """Start the process and return this end of its channel.
 
         Args:
@@ -281,7 +281,7 @@ class Worker:
         Args:
             job: A job like those that will follow.
         """
-        with contextlib.suppress(EOFError):
+        with suppress(EOFError):
             configuration, modules = job.modules_needed()
             message = Prepare(configuration=configuration, modules=modules)
             self._channel.send(frames.PREPARE, message.encode())
@@ -587,7 +587,7 @@ class Worker:
         if self._is_leaving:
             return
         self._is_leaving = True
-        with contextlib.suppress(EOFError, TimeoutError):
+        with suppress(EOFError, TimeoutError):
             self._channel.send(frames.EXIT, deadline=time.monotonic() + GRACE)
 
     def await_exit(self, deadline: float | None = None) -> None:

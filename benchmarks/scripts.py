@@ -65,6 +65,10 @@ def _over_bare(
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
         (contestant,) = [one for one in contestants if one.name == "bandsaw"]
         with tempfile.TemporaryDirectory() as directory:
+            if variables:
+                # The library has its bytecode, as what pip installs has.
+                with tempfile.TemporaryDirectory() as another:
+                    _Runner(contestant, another, {}).run(program)
             runner = _Runner(contestant, directory, variables)
             run = runner.run_with_empty_cache if empties else runner.run
             run(program)  # Unpacks, and lets Python compile.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from sys import getsizeof
 from weakref import ref
 
@@ -124,6 +123,8 @@ class CachedCalls:
         miss: Miss,
         description: Description,
     ) -> Hit | None:
+        from contextlib import ExitStack
+
         with ExitStack() as held:
             with waiting_until(session.notice_interrupt):
                 held.enter_context(results.lock(key, self._wait))

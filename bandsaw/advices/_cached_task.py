@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import namedtuple
-from hashlib import sha256
 from types import FunctionType
 
 from ..exceptions import (
@@ -15,6 +14,7 @@ from ..exceptions import (
 from ..fingerprint import Unstable, fingerprint_of_tokens, is_immutable
 from ..identifier import ID_LENGTH
 from ..infos import text_of
+from ..runtime.hashing import sha256
 from ..stores.results import CacheKey, Description, document_of
 from ..tasks import unwrap
 from ..tracking.hiding import HIDDEN, names_to_hide

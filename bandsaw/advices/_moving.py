@@ -6,7 +6,7 @@ import sys
 from functools import partial
 
 from ..exceptions import InterpreterError, NotMovableError, SerializationError
-from ..interpreter import Interpreter as Interpreter
+from ..interpreter import Interpreter
 from ..modules import (
     importable_modules,
     script_arguments,

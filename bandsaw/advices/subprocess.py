@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..exceptions import ConfigurationError
 from ..runtime.fork import Lock
-from ..runtime.lazy import late_attribute
+from ..runtime.lazy import LateModule, late_attribute
 from .remote import RemoteAdvice, moving
 
 TYPE_CHECKING = False
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Callable, ContextManager, Mapping, Union
 
+    from .. import interpreter as interpreters
     from ..environments import Environment
     from ..interpreter import Interpreter
     from ..session import Session
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ._routes import ShortRoutes
 
     AnyInterpreter = Union[Interpreter, Environment]
+else:
+    # A process that only loads its configuration does without.
+    interpreters = LateModule("bandsaw.interpreter")
 
 
 class SubprocessAdvice(RemoteAdvice):
@@ -93,7 +97,7 @@ class SubprocessAdvice(RemoteAdvice):
     @late_attribute
     def interpreters(self) -> dict[str, AnyInterpreter]:
         """The interpreters and environments by name."""
-        return {"default": moving.Interpreter()}
+        return {"default": interpreters.Interpreter()}
 
     @property
     def interpreter(self) -> AnyInterpreter:
@@ -131,10 +135,10 @@ class SubprocessAdvice(RemoteAdvice):
             EnvironmentBuildError: If its environment cannot be made.
         """
         chosen = self._chosen(session)
-        if isinstance(chosen, moving.Interpreter):
+        if isinstance(chosen, interpreters.Interpreter):
             return chosen
         resolution = chosen.at(session.configuration.directory).resolution()
-        interpreter = moving.Interpreter(executable=resolution.executable())
+        interpreter = interpreters.Interpreter(executable=resolution.executable())
         if resolution not in session.environments:
             session.environments += (resolution,)
         return interpreter
@@ -142,7 +146,7 @@ class SubprocessAdvice(RemoteAdvice):
     def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment, as it is locked."""
         chosen = self._chosen(session)
-        if isinstance(chosen, moving.Interpreter):
+        if isinstance(chosen, interpreters.Interpreter):
             return super().environment_for(session)
         return chosen.at(session.configuration.directory).resolution().identity
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
+
+from ..runtime.contexts import nullcontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Store(ABC):
             A context manager that gives `True` while the lock is held, and `False` when
             the wait took too long, could never have ended, or was cancelled.
         """
-        return contextlib.nullcontext(False)
+        return nullcontext(False)
 
     def location(self, name: str) -> str:
         """Return where a name is kept, the path of a file or another text.

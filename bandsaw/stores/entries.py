@@ -14,10 +14,10 @@ checksum of all but the buffers, whose own are in the record.
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import sha256
 
 from ..exceptions import DamagedEntryError
 from ..fingerprint.digests import blob
+from ..runtime.hashing import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import errno
 import mmap
 import os
 import stat
 import time
 import weakref
-from pathlib import Path
 
 from ..exceptions import UntrustedDirectoryError
 from ..runtime.caller_warnings import warn_caller
+from ..runtime.contexts import suppress
 from ..runtime.fork import Lock, call_in_child
+from ..runtime.lazy import late_attribute
 from ..runtime.path_trust import check_path, how_to_mend
 from .base import Item, Store, check_name
 from .locks import locks_of, open_beside, share_with_writers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import ContextManager, Iterator, Sequence
 
     from .base import Content
@@ -71,6 +72,15 @@ _OTHERWISE = (
 _LONGEST_WRITING = 3600.0
 
 
+def _text_of_path(path: str | Path) -> str:
+    """Return the text of a `Path`, if that can be without 6 ms for `pathlib`."""
+    if isinstance(path, str) and ".." not in path:
+        return os.path.normpath(path)
+    from pathlib import Path
+
+    return str(Path(path))
+
+
 class LocalStore(Store):
     """Keeps bytes in files, which only the user can read.
 
@@ -97,8 +107,8 @@ class LocalStore(Store):
         return store
 
     def _keep_below(self, directory: str | Path, path: str) -> None:
-        self.directory = Path(directory)
-        self._location = os.fspath(self.directory)
+        self._given_directory = directory
+        self._location = _text_of_path(directory)
         self._root = path
         self._opened: _Directory | None
         self._has_missed: bool
@@ -113,6 +123,13 @@ class LocalStore(Store):
         self._are_rights_significant = True
         self._signed: LocalStore | None = None
 
+    @late_attribute
+    def directory(self) -> Path:
+        """Where the files are."""
+        from pathlib import Path
+
+        return Path(self._given_directory)
+
     def signed(self) -> LocalStore:
         """Return the store of the same files that does not look who may write them.
 
@@ -122,10 +139,9 @@ class LocalStore(Store):
         if not self._are_rights_significant:
             return self
         if self._signed is None:
-            from copy import copy
-
             # Beside this one, which still looks who may write what has no signature.
-            self._signed = copy(self)
+            self._signed = type(self).__new__(type(self))
+            vars(self._signed).update(vars(self))
             self._signed._are_rights_significant = False
             self._signed._close()
             call_in_child(self._signed._close)
@@ -196,7 +212,7 @@ class LocalStore(Store):
         if not isinstance(mapping, _Mapping):
             return
         status = mapping.status
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             directory = self._open()
             descriptor = os.open(name, _READ_FLAGS, dir_fd=directory.descriptor)
             try:
@@ -246,7 +262,7 @@ class LocalStore(Store):
                 os.close(descriptor)
             os.replace(temporary, name, src_dir_fd=below, dst_dir_fd=below)
         except BaseException:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.unlink(temporary, dir_fd=below)
             raise
 
@@ -260,7 +276,7 @@ class LocalStore(Store):
             except FileExistsError:
                 continue
             if not self._are_rights_significant and directory.mode & 0o022:
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     os.chmod(made, directory.mode, dir_fd=directory.descriptor)
 
     def remove(self, name: str) -> bool:
@@ -272,7 +288,7 @@ class LocalStore(Store):
             os.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             return False
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.rmdir(os.path.dirname(path))
         return True
 
@@ -302,13 +318,13 @@ class LocalStore(Store):
         """Remove what killed writers have left, and uses of files that are gone."""
         for path in list(_files(self._root)):
             base = os.path.basename(path)
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 if base.startswith(_WRITING):
                     if time.time() - os.lstat(path).st_mtime > _LONGEST_WRITING:
                         os.unlink(path)
                 elif _is_orphan(path):
                     os.unlink(path)
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     if os.path.dirname(path) != self._root:
                         os.rmdir(os.path.dirname(path))
 
@@ -435,7 +451,7 @@ def _nanoseconds(seconds: float) -> int:
 
 def _set_time(descriptor: int, nanoseconds: int) -> None:
     # Where that is not allowed, the bytes are compared when they are read.
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.utime(descriptor, ns=(nanoseconds, nanoseconds))
 
 

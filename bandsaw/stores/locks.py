@@ -12,13 +12,13 @@ Against it, a thread waits only as long as no other one wants a name that it hol
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
 from contextvars import ContextVar
 from zlib import crc32
 
+from ..runtime.contexts import contextmanager, suppress
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import Inherited
 from ..runtime.registries import held_locks
@@ -235,7 +235,7 @@ def _current() -> tuple[_Lock, ...]:
     return tuple(lock for lock in held if lock.is_held)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _on_behalf_of(held: tuple[_Lock, ...]) -> Iterator[None]:
     token = _held.set(held)
     try:
@@ -264,7 +264,7 @@ def held() -> list[tuple[str, str]]:
 held_locks.register(held)
 
 
-@contextlib.contextmanager
+@contextmanager
 def holding(names: Iterable[tuple[str, str]]) -> Iterator[None]:
     """Wait for locks on behalf of another process that holds some.
 
@@ -309,7 +309,7 @@ def share_with_writers(descriptor: int, mode: int) -> None:
     writers = mode & 0o022
     if writers:
         # Only its owner may do so.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.fchmod(descriptor, 0o600 | writers | writers << 1)
 
 

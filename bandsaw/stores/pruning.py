@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 
 from ..exceptions import ConfigurationError
@@ -174,6 +173,8 @@ def parse_size(size: float | str) -> float:
     """
     if not isinstance(size, str):
         return _positive(size, "size")
+    import re
+
     match = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]?)(i?)b?\s*", size.lower())
     try:
         number, unit, binary = match.groups()  # type: ignore[union-attr]
@@ -196,6 +197,8 @@ def parse_age(age: float | str) -> float:
     """
     if not isinstance(age, str):
         return _positive(age, "age")
+    import re
+
     match = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*?)s?\s*", age.lower())
     try:
         number, unit = match.groups()  # type: ignore[union-attr]

@@ -8,7 +8,6 @@ fingerprint of that code. A *document* describes code, once for all entries of a
 from __future__ import annotations
 
 import _pickle
-import contextlib
 import time
 from collections import namedtuple
 from io import BytesIO
@@ -16,6 +15,7 @@ from io import BytesIO
 from ..exceptions import DamagedEntryError, UntrustedDirectoryError
 from ..fingerprint import is_immutable
 from ..result import Result
+from ..runtime.contexts import suppress
 from ..runtime.fork import call_in_child
 from ..serialization import PickleSerializer
 from ..serialization.buffers import contiguous
@@ -372,7 +372,7 @@ class ResultStore:
         Args:
             name: The name of the entry.
         """
-        with contextlib.suppress(DamagedEntryError, OSError):
+        with suppress(DamagedEntryError, OSError):
             content = self._store.read(name)
             if content is not None and has_footer(content):
                 return Entry(content)

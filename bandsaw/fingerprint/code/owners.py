@@ -9,7 +9,6 @@ only what is needed is read, and what takes long is remembered.
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 from ...interpreter import is_own_source
@@ -245,6 +244,8 @@ def _of_same_name(root: str, place: str, names: list[str]) -> str | None:
 
 
 def _normalized(name: str) -> str:
+    import re
+
     return re.sub("[-_.]+", "-", name).lower()
 
 

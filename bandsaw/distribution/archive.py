@@ -126,7 +126,7 @@ class DistributionArchive:
         directory = find_unpacked(state)
         if directory is not None:
             self._archive_id = os.path.basename(directory)
-            self._found = {name: os.path.join(directory, name) for name in files}
+            self._found = {name: f"{directory}/{name}" for name in files}
             return directory
         self._build(files, loaded)
         directory = bootstrap.unpack(self._path, self._archive_id)
@@ -393,7 +393,7 @@ def _files_of_package(name: str, directory: str) -> dict[str, str]:
     only_python = os.path.realpath(directory) == os.path.realpath(_BANDSAW)
     room = LARGEST_PACKAGE_DATA
     for relative in _visible_files(directory):
-        path = os.path.join(directory, relative)
+        path = f"{directory}{os.sep}{relative}"
         if not relative.endswith(".py"):
             if only_python and not relative.endswith(".typed"):
                 continue

@@ -93,8 +93,7 @@ def state_of(files: dict[str, str], texts: dict[str, str], maker: str) -> State 
 
 def _root(name: str, path: str) -> str:
     """Return the entry of the search path where a file is found by its name."""
-    own = name.replace("/", os.sep)
-    return path[: -len(own)] if path.endswith(own) else path
+    return path[: -len(name)] if path.endswith(name) else path
 
 
 def find_unpacked(state: State | None) -> str | None:
@@ -124,7 +123,7 @@ def find_unpacked(state: State | None) -> str | None:
         return None
     for name in state.files:
         # Programs that clean up remove old files and leave directories.
-        if not os.path.isfile(os.path.join(directory, name)):
+        if not os.path.isfile(f"{directory}/{name}"):
             return None
     note_use(directory)
     return directory

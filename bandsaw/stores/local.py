@@ -140,8 +140,9 @@ class LocalStore(Store):
             return self
         if self._signed is None:
             # Beside this one, which still looks who may write what has no signature.
-            self._signed = type(self).__new__(type(self))
-            vars(self._signed).update(vars(self))
+            signed = type(self).__new__(type(self))
+            vars(signed).update(vars(self))
+            self._signed = signed
             self._signed._are_rights_significant = False
             self._signed._close()
             call_in_child(self._signed._close)

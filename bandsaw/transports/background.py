@@ -22,6 +22,7 @@ class _Beside:
         """Know of none, as in a forked child."""
         self.changed = threading.Condition()
         self.running: set[object] = set()
+        self.is_ending = False
 
 
 _beside = _Beside()
@@ -52,6 +53,16 @@ def run_beside(function: Callable[[], None]) -> None:
         run()
 
 
+def pause_beside(seconds: float) -> bool:
+    """Wait in such a thread, and tell if nothing waits for its end meanwhile.
+
+    Args:
+        seconds: How long to wait.
+    """
+    with _beside.changed:
+        return not _beside.changed.wait_for(lambda: _beside.is_ending, seconds)
+
+
 def wait_for_all_beside(seconds: float) -> None:
     """Wait until there is no such thread any more.
 
@@ -59,4 +70,7 @@ def wait_for_all_beside(seconds: float) -> None:
         seconds: How long to wait at most.
     """
     with _beside.changed:
+        _beside.is_ending = True
+        _beside.changed.notify_all()
         _beside.changed.wait_for(lambda: not _beside.running, seconds)
+        _beside.is_ending = False

@@ -6,10 +6,12 @@ one is started. It imports what that will need, and waits.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..exceptions import InterpreterError, InterpreterStartError
 from ..runtime.fork import Lock, call_in_child
 from ..session.frame_form import SessionFrames
-from .background import run_beside
+from .background import pause_beside, run_beside
 from .base import Job, Transport
 from .frames import Parcel
 from .termination import ProcessExited
@@ -18,6 +20,10 @@ from .worker import ProcessSpecification, Worker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
+
+
+# How long after an answer the process of the next job is started, in seconds.
+_PAUSE = 0.01
 
 
 class ProcessTransport(Transport):
@@ -36,6 +42,7 @@ class ProcessTransport(Transport):
         self._idle_timeout = idle_timeout
         self._lock = Lock()
         self._spare: Worker | None = None
+        self._is_starting = False
         call_in_child(self._forget)
 
     def run(self, job: Job) -> SessionFrames:
@@ -83,7 +90,9 @@ class ProcessTransport(Transport):
         ahead = _Once(lambda: self._start_ahead(job, specification))
         answer = worker.run(job, parcel, meanwhile=ahead)
         worker.retire()
-        run_beside(ahead)
+        # A program that ends now needs none, and a call that follows at once has no
+        # use for one that has just been started.
+        run_beside(partial(_call_later, ahead))
         return answer
 
     def _start(self, job: Job, specification: ProcessSpecification) -> Worker:
@@ -102,14 +111,18 @@ class ProcessTransport(Transport):
 
     def _start_ahead(self, job: Job, specification: ProcessSpecification) -> None:
         with self._lock:
-            if self._spare is not None and self._spare.is_alive():
+            spare = self._spare
+            if self._is_starting or (spare is not None and spare.is_alive()):
                 return
+            self._is_starting = True
         try:
             spare = self._start(job, specification)
+            spare.prepare(job)
+            self._keep(spare)
         except (InterpreterStartError, OSError):
-            return  # The next call tries it again, and says why.
-        spare.prepare(job)
-        self._keep(spare)
+            pass  # The next call tries it again, and says why.
+        finally:
+            self._is_starting = False
 
     def _keep(self, worker: Worker) -> None:
         """Keep a process that has not worked for the next job, if that is wanted."""
@@ -129,6 +142,12 @@ class ProcessTransport(Transport):
 
     def _forget(self) -> None:
         self._spare = None
+        self._is_starting = False
+
+
+def _call_later(function: Callable[[], None]) -> None:
+    if pause_beside(_PAUSE):
+        function()
 
 
 class _Once:

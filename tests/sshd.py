@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
-from typing import IO, Iterator
+from typing import IO, Iterator, Mapping
 
 import pytest
 
@@ -18,13 +18,18 @@ from tests.interpreters import is_one_of
 # Where sshd is although no user has it in the path
 SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
-# What a process over there needs so that the tests know and measure it
+# What a process over there needs so that the tests know and measure it, and where Slurm
+# is
 KEPT_VARIABLES = (
     "BANDSAW_HOME",
     "BANDSAW_TEST_DIRECTORY",
     "COVERAGE_PROCESS_START",
     "COVERAGE_FILE",
+    "SLURM_CONF",
 )
+
+# The server under a name that does not depend on its port, for `HostKeyAlias`
+ALIAS = "server-of-the-tests"
 
 SERVER_CONFIGURATION = """\
 ListenAddress 127.0.0.1
@@ -41,6 +46,7 @@ PrintMotd no
 KexAlgorithms curve25519-sha256
 MaxStartups 100
 Subsystem sftp internal-sftp
+AcceptEnv {accepted}
 SetEnv {variables}
 """
 
@@ -55,6 +61,7 @@ IdentityAgent none
 ControlPath none
 ForwardAgent no
 LogLevel ERROR
+SendEnv {sent}
 """
 
 
@@ -69,8 +76,12 @@ class Sshd:
             know nothing of the configuration of the user who runs the tests.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory
+        # A bash that is not the outermost shell leaves the user's own settings alone.
+        self._variables = {"SHLVL": "1", **(variables or {})}
         self.user = getpass.getuser()
         self.key_file = directory / "user_key"
         self.commands = directory / "commands"
@@ -81,12 +92,15 @@ class Sshd:
         self._prepare_commands()
         self.port = self._start()
         host_key = (directory / "host_key.pub").read_text()
-        known = f"[127.0.0.1]:{self.port} {host_key}"
+        known = f"{ALIAS},[127.0.0.1]:{self.port} {host_key}"
         (directory / "known_hosts").write_text(known)
 
     def _prepare_commands(self) -> None:
         configuration = self.directory / "client_config"
-        configuration.write_text(CLIENT_CONFIGURATION.format(directory=self.directory))
+        text = CLIENT_CONFIGURATION.format(
+            directory=self.directory, sent=" ".join(KEPT_VARIABLES)
+        )
+        configuration.write_text(text)
         self.commands.mkdir()
         for name in ("ssh", "scp"):
             command = self.commands / name
@@ -98,18 +112,14 @@ class Sshd:
     def _start(self) -> int:
         """Starts the server, and returns its port."""
         configuration = self.directory / "server_config"
-        # A bash that is not the outermost shell leaves the user's own settings alone.
-        variables = {"SHLVL": "1"}
-        for name in KEPT_VARIABLES:
-            if name in os.environ:
-                variables[name] = os.environ[name]
-        words = [f'"{name}={value}"' for name, value in variables.items()]
+        words = [f'"{name}={value}"' for name, value in self._variables.items()]
         for _ in range(20):
             port = free_port()
             configuration.write_text(
                 SERVER_CONFIGURATION.format(
                     port=port,
                     directory=self.directory,
+                    accepted=" ".join(KEPT_VARIABLES),
                     variables=" ".join(words),
                 )
             )
@@ -129,6 +139,18 @@ class Sshd:
             if "Address already in use" not in str(self._log):
                 break
         pytest.skip(f"sshd cannot be started here: {self._log}")
+
+    def key_for_shell(self, shell: str) -> Path:
+        """Returns the key of a user whose login shell is another one."""
+        path = self.directory / f"key_for_{shell}"
+        if not path.exists():
+            # What sshd itself does with the login shell of a user
+            command = f'exec {find(shell)} -c \\"$SSH_ORIGINAL_COMMAND\\"'
+            make_key(path)
+            public = path.with_suffix(".pub").read_text()
+            with open(self.directory / "authorized_keys", "a") as authorized:
+                authorized.write(f'command="{command}" {public}')
+        return path
 
     def check(self) -> None:
         """Skips the test where the server does not let the user in."""
@@ -182,8 +204,15 @@ class Log(threading.Thread):
         return "".join(self._lines).strip()
 
 
-def start_sshd(directory: Path) -> Iterator[Sshd]:
-    """Starts a server, and stops it again; skips the test where there is none."""
+def start_sshd(
+    directory: Path, variables: Mapping[str, str] | None = None
+) -> Iterator[Sshd]:
+    """Starts a server, and stops it again; skips the test where there is none.
+
+    Args:
+        directory: Where it keeps its files.
+        variables: What is set in the environment of each user.
+    """
     if not is_one_of(min, max):
         # They take long, and hardly depend on which Python they run on.
         pytest.skip("runs with the oldest and the newest Python only")
@@ -192,7 +221,7 @@ def start_sshd(directory: Path) -> Iterator[Sshd]:
     if os.geteuid() == 0:
         # What the service of the system would have made
         Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)
-    server = Sshd(directory)
+    server = Sshd(directory, variables)
     try:
         server.check()
         yield server
@@ -204,7 +233,7 @@ def find(name: str) -> str:
     """Returns the path of a program, or skips the test where there is none."""
     path = shutil.which(name, path=SYSTEM_PATH)
     if path is None:
-        pytest.skip(f"There is no {name} here, which the tests with sshd need.")
+        pytest.skip(f"There is no {name} here, which this test needs.")
     return os.path.abspath(path)
 
 

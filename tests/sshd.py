@@ -152,6 +152,11 @@ class Sshd:
                 authorized.write(f'command="{command}" {public}')
         return path
 
+    @property
+    def log(self) -> str:
+        """What the server has said so far."""
+        return str(self._log)
+
     def check(self) -> None:
         """Skips the test where the server does not let the user in."""
         command = [str(self.commands / "ssh"), "-p", str(self.port)]

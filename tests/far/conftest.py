@@ -11,6 +11,7 @@ from typing import Callable, Iterator, Sequence, TypeVar
 import pytest
 
 from bandsaw.connections import Command, Connection, Slurm, Ssh
+from tests.far.relay import Relay, relay_to
 from tests.far.slurm import Cluster, start_slurm
 from tests.sshd import Sshd, find, start_sshd
 from tests.waiting import SECONDS, wait_until
@@ -163,3 +164,10 @@ def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=SECONDS,
     )
+
+
+@pytest.fixture
+def relay(sshd: Sshd) -> Iterator[Relay]:
+    """A port in front of the server."""
+    with relay_to(sshd.port) as made:
+        yield made

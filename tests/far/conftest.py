@@ -109,7 +109,7 @@ def container() -> Connection:
         timeout=SECONDS,
     )
     if tried.returncode:
-        said = tried.stderr.decode(errors="replace").strip()
+        said = tried.stderr.decode(errors="replace").split("\n")[0]
         pytest.skip(f"The kernel allows no container here: {said}")
     return Command(words)
 

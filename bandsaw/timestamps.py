@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from .datetime import current_timestamp
 from .extensions import Extension
-from .runtime.lazy import LateModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import datetime
     from .session import Session
-else:
-    # A process that only loads its configuration does without.
-    datetime = LateModule("bandsaw.datetime")
 
 
 class TimestampsExtension(Extension):
@@ -46,4 +42,4 @@ def _note(session: Session, event: str) -> None:
     timestamps = context["timestamps"]
     # Something else that the user keeps under that name is the user's.
     if isinstance(timestamps, type(context)) and event not in timestamps:
-        timestamps[event] = datetime.current_timestamp()
+        timestamps[event] = current_timestamp()

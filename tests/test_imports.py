@@ -82,6 +82,7 @@ OWN_WHEN_CONFIGURING = {
     "bandsaw.advices.subprocess",
     "bandsaw.chain",
     "bandsaw.config",
+    "bandsaw.datetime",
     "bandsaw.exceptions",
     "bandsaw.extensions",
     "bandsaw.runtime",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         execution as execution,
         extensions as extensions,
         fingerprint as fingerprint,
+        futures as futures,
         identifier as identifier,
         infos as infos,
         interpreter as interpreter,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .extensions import Extension
     from .files import File
     from .fingerprint import register_fingerprint
+    from .futures import Future
     from .identifier import identifier_from_string
     from .interpreter import Interpreter
     from .reporting import progress
@@ -69,6 +71,7 @@ __all__ = [
     "Configuration",
     "Extension",
     "File",
+    "Future",
     "Interpreter",
     "JsonSerializer",
     "Opaque",
@@ -102,6 +105,7 @@ __getattr__, __dir__ = load_on_access(
     "extensions",
     "files",
     "fingerprint",
+    "futures",
     "identifier",
     "infos",
     "interpreter",
@@ -124,6 +128,7 @@ __getattr__, __dir__ = load_on_access(
     Configuration="config",
     Extension="extensions",
     File="files",
+    Future="futures",
     Interpreter="interpreter",
     JsonSerializer="serialization",
     Opaque="serialization",

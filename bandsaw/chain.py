@@ -114,13 +114,15 @@ class AdviceChain:
         name: The name of the chain.
         walk: The table of the steps along the chain.
         extensions: The extensions of the configuration.
+        concurrency: How many submitted calls walk at a time, `None` to find out.
         idle: Whether there is nothing to do but to call the function.
     """
 
-    __slots__ = ("_longer", "extensions", "idle", "name", "walk")
+    __slots__ = ("_longer", "concurrency", "extensions", "idle", "name", "walk")
 
     def __init__(self, name: str, extensions: tuple[Extension, ...]) -> None:
         self.name = name
+        self.concurrency: int | None = None
         # The chains that tasks make of this one, by the steps that they add.
         self._longer: dict[tuple[Advice, ...], AdviceChain] = {}
         self.replace((), extensions)

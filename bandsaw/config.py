@@ -7,7 +7,12 @@ import sys
 
 from . import serialization
 from .chain import AdviceChain, AdviceChains
-from .exceptions import InvalidSessionError, check_methods, check_type
+from .exceptions import (
+    ConfigurationError,
+    InvalidSessionError,
+    check_methods,
+    check_type,
+)
 from .runtime import temporary
 from .runtime.fork import Lock, call_at_reset
 from .runtime.lazy import LateModule, late_attribute
@@ -68,6 +73,8 @@ class Configuration:
         self.chains = AdviceChains(self)
         self._extensions: tuple[Extension, ...] = ()
         self.listed_modules: tuple[str, ...] = ()
+        # Of all chains that have none of their own
+        self._concurrency: int | None = None
         self._directory: str | None = None
         self._made_directory: TemporaryDirectory | None = None
         self._process = os.getpid()
@@ -94,6 +101,7 @@ class Configuration:
             chain = self.chains.get(name)
             if chain is None:
                 chain = self.chains[name] = AdviceChain(name, self._extensions)
+                chain.concurrency = self._concurrency
             chain.replace(advices, self._extensions)
         return self
 
@@ -108,6 +116,32 @@ class Configuration:
         """
         chain = self.chains.get(name)
         return None if chain is None else chain.walk.advices
+
+    def set_concurrency(self, calls: int, chain: str | None = None) -> Configuration:
+        """Set how many submitted calls of a chain walk at a time in a process.
+
+        Without it, there are two for each process or slot that the chain moves them to,
+        else as many as there are processors.
+
+        Args:
+            calls: How many. Calls that are submitted by a task come in addition.
+            chain: The name of the chain; all chains when left out.
+
+        Raises:
+            ConfigurationError: If it is not a positive number, or if there is no such
+                chain.
+        """
+        if not (type(calls) is int and calls > 0):
+            raise ConfigurationError(
+                f"set_concurrency needs a positive number, and not {calls!r}."
+            )
+        with _state.lock:
+            if chain is None:
+                self._concurrency = calls
+            chosen = self.chains.values() if chain is None else [self.chains[chain]]
+            for each in chosen:
+                each.concurrency = calls
+        return self
 
     @property
     def extensions(self) -> list[Extension]:

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-#: What a task can be asked about a call, given the arguments of it.
-QUESTIONS = frozenset(("is_cached", "explain", "forget"))
+#: What a task has that is given the arguments of a call.
+OF_CALLS = frozenset(("is_cached", "explain", "forget", "submit"))
 
 _OF_FUNCTION = frozenset(("__doc__", "__module__"))
 
@@ -42,7 +42,7 @@ class BoundTask(partial):  # type: ignore[type-arg]
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.func, name)
-        return partial(attribute, self.args[0]) if name in QUESTIONS else attribute
+        return partial(attribute, self.args[0]) if name in OF_CALLS else attribute
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BoundTask):

@@ -49,11 +49,38 @@ def attribute_of(module: object, name: str) -> Any:
         The attribute, or `None`.
     """
     if type(module) is ModuleType:
-        return module.__dict__.get(name)  # Most are plain, and this is faster.
-    try:
-        return object.__getattribute__(module, "__dict__").get(name)
-    except AttributeError:
-        return None
+        found = module.__dict__.get(name)  # Most are plain, and this is faster.
+    else:
+        try:
+            found = object.__getattribute__(module, "__dict__").get(name)
+        except AttributeError:
+            return None
+    if found is None and module is _remembered.script and name == "__file__":
+        return _remembered.path
+    return found
+
+
+class _Remembered:
+    """The script and its path, for calls that go on when it has come to its end."""
+
+    script: ModuleType | None = None
+    path: str | None = None
+
+
+_remembered = _Remembered()
+
+
+def remember_script() -> None:
+    """Remember the path of the script, which Python deletes when the script ends."""
+    script = sys.modules.get("__main__")
+    path = attribute_of(script, "__file__")
+    if path is not None:
+        _remembered.script, _remembered.path = script, path
+
+
+@call_at_reset
+def _forget_script() -> None:
+    _remembered.script = _remembered.path = None
 
 
 def working_directory() -> str | None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 # From the top down. Each package and module imports only what stands behind it.
 _ROOMS = """
     bandsaw __main__ cli
-    decorator advices
+    decorator futures advices
     tracking timestamps files runner transports
     connections reporting extensions advice
     environments stores session distribution

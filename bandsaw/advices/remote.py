@@ -117,6 +117,11 @@ class RemoteAdvice(Advice):
         """
         return moving.nullcontext()
 
+    @property
+    def slots(self) -> int | None:
+        """How many sessions are continued there at a time, `None` if any number is."""
+        return None
+
     def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment in which the session is continued.
 

@@ -199,6 +199,11 @@ class SubprocessAdvice(RemoteAdvice):
         }
 
     @property
+    def slots(self) -> int | None:
+        """How many processes there are at most."""
+        return self._workers
+
+    @property
     def inherits_output(self) -> bool:
         """Whether a session writes where this process writes."""
         return self._output == "inherit"

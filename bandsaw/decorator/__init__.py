@@ -10,6 +10,7 @@ from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
 from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
 from ..run import reserve_run_id
+from ..runtime.lazy import LateModule
 from ..runtime.temporary import clean_up_at_exit
 from ..session import Session, advise
 from ..tasks import Task
@@ -20,12 +21,15 @@ if not TYPE_CHECKING:
     from ..runtime.stand_ins import Protocol, overload
 
     P = R_co = None
+    # Most scripts submit nothing.
+    futures = LateModule("bandsaw.futures")
 
 if TYPE_CHECKING:
     from typing import Any, Callable, Protocol, TypeVar, overload
 
     from typing_extensions import Concatenate, ParamSpec
 
+    from .. import futures
     from ..advices.explanation import Explanation
     from ..chain import AdviceChain
     from ..config import Configuration
@@ -70,6 +74,9 @@ class TaskFunction(Protocol[P, R_co]):
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Remove the results of calls with these arguments, and say how many."""
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> futures.Future[R_co]:
+        """Have the call made when it is its turn, and return what it will come to."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function with its advices around it."""
@@ -202,7 +209,20 @@ def _task_function(
     wrapper.bandsaw_task = task  # type: ignore[attr-defined]
     wrapper.bandsaw_configuration = configuration  # type: ignore[attr-defined]
     add_questions(wrapper, task, configuration, chain.name)
+    _add_submit(wrapper, task, configuration, chain)
     return wrapper
+
+
+def _add_submit(
+    wrapper: Any, task: Task, configuration: Configuration, chain: AdviceChain
+) -> None:
+    def submit(*args: Any, **kwargs: Any) -> futures.Future[Any]:
+        """Have the call made when it is its turn, and return what it will come to."""
+        return futures.submit(task, configuration, chain, args, kwargs)
+
+    if script_is_not_imported_yet():
+        submit = refuse_calls_of_imported_script(submit)
+    wrapper.submit = submit
 
 
 def _wrap_function(

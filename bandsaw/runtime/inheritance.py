@@ -168,13 +168,14 @@ def _replace_methods() -> None:
         _Found.pools = pools
 
 
-def _inheritance() -> list[tuple[Inherited[Any], Any]]:
+def facts_of_context() -> list[tuple[Inherited[Any], Any]]:
+    """Return the facts that a thread would inherit which the current context starts."""
     return [(fact, fact.current()) for fact in list(_facts)]
 
 
 def _starting(original: Method) -> Method:
     def start(thread: Any, *args: Any, **kwargs: Any) -> Any:
-        setattr(thread, _ATTRIBUTE, dict(_inheritance()))
+        setattr(thread, _ATTRIBUTE, dict(facts_of_context()))
         return original(thread, *args, **kwargs)
 
     return start
@@ -186,20 +187,32 @@ def _submitting(original: Method) -> Method:
     def submit(executor: Any, *args: Any, **kwargs: Any) -> Any:
         if not args:
             return original(executor, **kwargs)
-        return original(executor, _call_with, _inheritance(), args, kwargs)
+        return original(executor, _call_with, facts_of_context(), args, kwargs)
 
     return submit
 
 
 def _call_with(
-    inheritance: list[tuple[Inherited[Any], Any]],
+    facts: list[tuple[Inherited[Any], Any]],
     call: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
+    function, *args = call
+    return call_with_facts(facts, lambda: function(*args, **kwargs))
+
+
+def call_with_facts(
+    facts: list[tuple[Inherited[Any], Any]], function: Callable[[], Any]
+) -> Any:
+    """Call a function in the context of which some facts are true.
+
+    Args:
+        facts: What `facts_of_context` has returned elsewhere.
+        function: The function.
+    """
     from contextlib import ExitStack
 
-    function, *args = call
-    with ExitStack() as facts:
-        for fact, value in inheritance:
-            facts.enter_context(fact.within(value))
-        return function(*args, **kwargs)
+    with ExitStack() as entered:
+        for fact, value in facts:
+            entered.enter_context(fact.within(value))
+        return function()

@@ -11,7 +11,7 @@ from ..runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable, Iterator
+    from typing import Any, Callable, Iterable, Iterator
 
     _IsCancelled = Callable[[], bool]
 
@@ -26,6 +26,14 @@ _DEPTH = 16
 
 #: Tells if the call on whose behalf the current context waits was cancelled.
 is_cancelled: ContextVar[_IsCancelled] = ContextVar("is_cancelled", default=bool)
+
+#: The submitted call that the current context belongs to, `None` if there is none.
+submitted_call: ContextVar[Any] = ContextVar("bandsaw_submitted_call", default=None)
+
+
+def _submitted_call_is_interrupted() -> bool:
+    call = submitted_call.get()
+    return call is not None and bool(call.is_interrupted)
 
 
 @contextmanager
@@ -72,12 +80,16 @@ class Cancellation:
             callback()
 
     def notice_interrupt(self) -> bool:
-        """Ask for the end if the main thread only waits for it because of Ctrl-C.
+        """Ask for the end if Ctrl-C has ended what else would need it.
+
+        The main thread only waits for it then, or does not wait for it any more.
 
         Returns:
             Whether the end was asked for, now or before.
         """
-        if not self.is_requested and _is_interrupted():
+        if not self.is_requested and (
+            _submitted_call_is_interrupted() or _is_interrupted()
+        ):
             self.request()
         return self.is_requested
 

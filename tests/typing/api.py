@@ -97,6 +97,26 @@ async def awaits() -> None:
     reveal_type(await Model().predict([1]))  # is: list[float]
 
 
+# A submitted call has that signature, too.
+
+reveal_type(plain.submit(1, name="a"))  # is: Future[str]
+reveal_type(plain.submit(1).result())  # is: str
+reveal_type(Model().fit.submit(rounds=3).result(1.5))  # is: float
+reveal_type(Model.load.submit("a"))  # is: Future[bytes]
+plain.submit("1")  # type: ignore[arg-type]
+Model().fit.submit("3")  # type: ignore[arg-type]
+
+
+async def awaits_submitted() -> None:
+    reveal_type(await plain.submit(1))  # is: str
+
+
+def takes(future: bandsaw.Future[object]) -> None:
+    future.cancel()
+
+
+takes(plain.submit(1))
+
 # So wrong arguments are found.
 
 plain("1")  # type: ignore[arg-type]
@@ -181,6 +201,8 @@ configuration = (
     .set_serializer(bandsaw.JsonSerializer())
     .add_modules_for_distribution("my.package", "my.other")
     .set_temp_directory("/tmp")
+    .set_concurrency(4)
+    .set_concurrency(2, "gpu")
 )
 reveal_type(configuration)  # is: Configuration
 reveal_type(bandsaw.get_configuration())  # is: Configuration

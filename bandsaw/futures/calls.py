@@ -1,0 +1,495 @@
+"""Calls that were submitted, and what they will come to."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import Future as _Future, wait
+from contextvars import copy_context
+
+from ..execution import Execution
+from ..modules import remember_script
+from ..result import Result
+from ..runtime.fork import Lock, call_at_reset, call_in_child
+from ..runtime.inheritance import call_with_facts, facts_of_context
+from ..session import Session, advise
+from ..session.cancellation import cancelled_error, submitted_call
+from .places import Level, end_idle_threads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextvars import Context
+    from typing import Any, Callable, Generator, Iterable, TypeVar
+
+    from ..chain import AdviceChain, Walk
+    from ..config import Configuration
+    from ..tasks import Task
+
+    # A future that is handed out is only read.
+    T_co = TypeVar("T_co", covariant=True)
+else:
+    T_co = None
+
+    if sys.version_info < (3, 9):
+        # An annotation may be more than text.
+        class _Future(_Future):
+            def __class_getitem__(cls, parameter):
+                return cls
+
+
+class Future(_Future[T_co]):  # type: ignore[type-var]
+    """What a submitted call will come to.
+
+    It is a `concurrent.futures.Future`, so `concurrent.futures.wait` and `as_completed`
+    take it, and can be awaited on every event loop of `asyncio`. Given as an argument
+    to another submitted call, it stands for its result.
+    """
+
+    # The base class never learns that the call is running, so that it can be cancelled.
+
+    def __init__(self, call: Call | None = None) -> None:
+        super().__init__()
+        self._call = call
+        self._task = None if call is None else call.task
+
+    def cancel(self) -> bool:
+        """Cancel the call, also one that has been moved to another interpreter.
+
+        The process that executes it is ended then.
+
+        Returns:
+            Whether the call is cancelled; not if it has ended, or if its task is being
+            executed by this process.
+        """
+        call = self._call
+        if call is None:
+            return super().cancel()
+        if not call.cancel():
+            return self.cancelled()
+        self._tell_cancelled()
+        call.end_walk()
+        return True
+
+    def _tell_cancelled(self) -> None:
+        super().cancel()
+        # Else `wait` and `as_completed` wait for a thread to come across it.
+        self.set_running_or_notify_cancel()
+
+    def running(self) -> bool:
+        """Tell if the call has begun and not ended."""
+        call = self._call
+        return call is not None and call.has_begun and not self.done()
+
+    def result(self, timeout: float | None = None) -> T_co:
+        """Return what the task returns, or raise what it raises.
+
+        Ctrl-C ends this, and the call.
+
+        Args:
+            timeout: How long to wait, in seconds.
+
+        Raises:
+            concurrent.futures.TimeoutError: If that is not long enough.
+            concurrent.futures.CancelledError: If the call was cancelled.
+        """
+        try:
+            return super().result(timeout)
+        except KeyboardInterrupt:
+            interrupt((self,))
+            raise
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the task raises, `None` if it does not; otherwise as `result`."""
+        try:
+            return super().exception(timeout)
+        except KeyboardInterrupt:
+            interrupt((self,))
+            raise
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        import asyncio
+
+        return asyncio.wrap_future(self).__await__()
+
+    def __repr__(self) -> str:
+        if self.cancelled():
+            state = "cancelled"
+        elif self.done():
+            state = "done" if self.exception() is None else "failed"
+        else:
+            state = "running" if self.running() else "waiting"
+        return f"<Future of {self._task}: {state}>"
+
+
+_OPEN, _DECIDED, _CANCELLED = range(3)
+
+_lock = Lock()
+
+
+class Call:
+    """A submitted call: a record until it is its turn.
+
+    Args:
+        task: The task.
+        configuration: The configuration that has the chain.
+        chain: The chain of the task's calls.
+        args: The positional arguments.
+        kwargs: The keyword arguments.
+
+    Attributes:
+        task: The task.
+        future: What it will come to, `None` when it has.
+        depth: How many submitted calls it was submitted in.
+        has_begun: Whether it has had its turn.
+        is_interrupted: Whether Ctrl-C has ended what waits for it.
+    """
+
+    __slots__ = (
+        "_args",
+        "_chain",
+        "_configuration",
+        "_context",
+        "_facts",
+        "_fate",
+        "_kwargs",
+        "_parent",
+        "_session",
+        "depth",
+        "future",
+        "has_begun",
+        "is_interrupted",
+        "task",
+    )
+
+    def __init__(
+        self,
+        task: Task,
+        configuration: Configuration,
+        chain: AdviceChain,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.task = task
+        self._configuration = configuration
+        self._chain = chain
+        self._args = args
+        self._kwargs = kwargs
+        self._context: Context | None = copy_context()
+        self._facts = facts_of_context()
+        self._fate = _OPEN
+        self._session: Session | None = None
+        self._parent: Call | None = submitted_call.get()
+        self.depth = 0 if self._parent is None else self._parent.depth + 1
+        self.has_begun = self.is_interrupted = False
+        self.future: Future[Any] | None = Future(self)
+
+    def run(self) -> None:
+        """Make the call in the current thread; it raises nothing."""
+        context = self._context
+        if self._fate == _OPEN and context is not None:
+            self.has_begun = True
+            # No frame that an exception leads to may hold the exception.
+            self._end(self._outcome(context))
+
+    def _outcome(self, context: Context) -> Result:
+        try:
+            return context.run(self._walk)
+        except BaseException as error:
+            return Result(exception=error)
+
+    def _walk(self) -> Result:
+        submitted_call.set(self)
+        if self._facts:
+            return call_with_facts(self._facts, self._result)  # type: ignore[no-any-return]
+        return self._result()
+
+    def _result(self) -> Result:
+        task, args, kwargs = self.task, self._args, self._kwargs
+        if self._chain.idle:
+            if not self.decide():
+                raise cancelled_error()
+            return Result(task.callable(*args, **kwargs))
+        execution = Execution.of_call(task, args, kwargs)
+        session = SubmittedSession(
+            task, execution, self._configuration, self._chain.name
+        )
+        session.call = self
+        self._session = session
+        if self._fate == _CANCELLED:
+            raise cancelled_error()
+        return advise(session)
+
+    def decide(self) -> bool:
+        """Let the call not be cancelled any more, and tell if it is not already."""
+        if self._fate == _OPEN:
+            with _lock:
+                if self._fate == _OPEN:
+                    self._fate = _DECIDED
+        return self._fate == _DECIDED
+
+    def cancel(self) -> bool:
+        """Cancel the call unless it is decided, and tell if this has done so."""
+        with _lock:
+            if self._fate != _OPEN:
+                return False
+            self._fate = _CANCELLED
+            return True
+
+    def end_walk(self) -> None:
+        """End what a cancelled call waits for elsewhere, if it has begun."""
+        session = self._session
+        if session is not None:
+            session.cancellation.request()
+        if not self.has_begun:
+            self._forget()
+
+    def _end(self, result: Result) -> None:
+        future, session = self.future, self._session
+        if future is None:
+            return  # It was cancelled at the very moment in which it began.
+        error = result.exception
+        # Noticed by the session itself, when Ctrl-C has ended what waits for it
+        is_cancelled = session is not None and session.is_cancelled
+        if is_cancelled and error is not None and self.cancel():
+            self._forget()
+            future._tell_cancelled()
+            return
+        is_wanted = self.decide()
+        self._forget()
+        if not is_wanted:
+            return
+        if error is None:
+            future.set_result(result.value)
+        else:
+            future.set_exception(error)
+
+    def _forget(self) -> None:
+        """Let go of everything that a call needs which has not ended."""
+        _calls.discard(self)
+        future = self.future
+        if future is not None:
+            future._call = None
+        self.future = self._context = self._session = self._parent = None
+        self._args, self._kwargs, self._facts = (), {}, []
+
+    @property
+    def parent_is_interrupted(self) -> bool:
+        """Whether Ctrl-C has ended what waits for the call that has submitted it."""
+        parent = self._parent
+        return parent is not None and parent.is_interrupted
+
+    def is_below(self, calls: set[Call]) -> bool:
+        """Tell if it is one of some calls, or was submitted inside of one.
+
+        Args:
+            calls: These calls.
+        """
+        call: Call | None = self
+        while call is not None:
+            if call in calls:
+                return True
+            call = call._parent
+        return False
+
+
+class SubmittedSession(Session):
+    """The session of a submitted call.
+
+    Attributes:
+        call: The call.
+    """
+
+    __slots__ = ("call",)
+
+    call: Call
+
+    def _execute_task(self) -> None:
+        if not self.call.decide():
+            raise cancelled_error()
+        super()._execute_task()
+
+
+# Those that have not ended. They are kept, as there may be no other trace of them.
+_calls: set[Call] = set()
+_levels: dict[tuple[AdviceChain, int], Level] = {}
+_limits: dict[AdviceChain, tuple[Walk, int | None, int]] = {}
+call_in_child(_calls.clear)
+call_in_child(_levels.clear)
+
+
+def submit(
+    task: Task,
+    configuration: Configuration,
+    chain: AdviceChain,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Future[Any]:
+    """Submit a call of a task.
+
+    Args:
+        task: The task.
+        configuration: The configuration that has the chain.
+        chain: The chain of the task's calls.
+        args: The positional arguments.
+        kwargs: The keyword arguments.
+
+    Returns:
+        What it will come to.
+
+    Raises:
+        TypeError: If the arguments do not fit, or if the task is a coroutine function.
+    """
+    if task.is_coroutine_function:
+        raise TypeError(
+            f"Task {task} is a coroutine function, which is not submitted: await its "
+            "calls, many at once with asyncio.gather()."
+        )
+    # What a decorator in between does with the arguments is not known.
+    if task.callable is task.function and task.bind(args, kwargs) is None:
+        task.signature.bind(*args, **kwargs)
+    _finish_at_exit()
+    call = Call(task, configuration, chain, args, kwargs)
+    future: Any = call.future
+    _calls.add(call)
+    try:
+        if _Exit.is_interrupted or call.parent_is_interrupted:
+            future.cancel()
+        else:
+            _level_of(configuration.chains[chain.name], call.depth).add(call)
+    except BaseException:
+        future.cancel()
+        raise
+    return future  # type: ignore[no-any-return]
+
+
+def _level_of(chain: AdviceChain, depth: int) -> Level:
+    limit = concurrency_of(chain)
+    level = _levels.get((chain, depth))
+    if level is None:
+        with _lock:
+            for key in [key for key in _levels if key[1] and _levels[key].is_empty]:
+                del _levels[key]
+            level = _levels.setdefault((chain, depth), Level(limit))
+    level.limit = limit
+    return level
+
+
+def concurrency_of(chain: AdviceChain) -> int:
+    """Return how many submitted calls of a chain walk at a time.
+
+    Args:
+        chain: The chain.
+    """
+    known = _limits.get(chain)
+    if known is None or known[0] is not chain.walk or known[1] != chain.concurrency:
+        limit = chain.concurrency or _default_concurrency(chain.walk)
+        known = _limits[chain] = chain.walk, chain.concurrency, limit
+    return known[2]
+
+
+def _default_concurrency(walk: Walk) -> int:
+    for advice in walk.advices:
+        slots = getattr(advice, "slots", None)
+        if isinstance(slots, int):
+            # While a place works, the next call of it is prepared.
+            return 2 * slots
+    usable = getattr(os, "sched_getaffinity", None)
+    return (os.cpu_count() or 1) if usable is None else len(usable(0))
+
+
+def interrupt(futures: Iterable[Future[Any]]) -> None:
+    """End calls whose results Ctrl-C has made superfluous, and all below them.
+
+    Args:
+        futures: What the calls were to come to.
+    """
+    calls = {future._call for future in futures if future._call is not None}
+    _interrupt(lambda call: call.is_below(calls))
+
+
+def _interrupt(is_meant: Callable[[Call], bool]) -> None:
+    while True:
+        found = [c for c in list(_calls) if not c.is_interrupted and is_meant(c)]
+        if not found:
+            return
+        # Those that this process executes cannot be ended, but what they wait for. What
+        # they have submitted meanwhile is found the next time, as it was not marked.
+        for call in found:
+            call.is_interrupted = True
+        for call in found:
+            future = call.future
+            if future is not None:
+                future.cancel()
+
+
+class _Exit:
+    """The end of the program, which waits for what was submitted."""
+
+    is_prepared = False
+    is_interrupted = False
+
+
+def _finish_at_exit() -> None:
+    if _Exit.is_prepared:
+        return
+    _Exit.is_prepared = True
+    remember_script()
+    # What has been registered last comes first: tasks may use the pools.
+    import concurrent.futures.thread  # noqa: F401
+
+    register = getattr(threading, "_register_atexit", None)
+    if register is None:  # Python 3.8
+        _finish_before_threads()
+        return
+    try:
+        register(_finish)
+    except RuntimeError:
+        pass  # The program is ending already, and waits for its threads.
+
+
+def _finish_before_threads() -> None:
+    module: Any = threading
+    shut_down = module._shutdown
+
+    def finish_and_shut_down() -> None:
+        try:
+            _finish()
+        finally:
+            shut_down()
+
+    module._shutdown = finish_and_shut_down
+
+
+def _finish() -> None:
+    """Wait for what was submitted; Ctrl-C, or an end because of it, cancels it."""
+    try:
+        if _script_was_interrupted():
+            _interrupt_all()
+        while _calls:
+            futures = [call.future for call in list(_calls)]
+            wait([future for future in futures if future is not None])
+    except KeyboardInterrupt:
+        _interrupt_all()
+        raise
+    finally:
+        end_idle_threads()
+
+
+def _interrupt_all() -> None:
+    _Exit.is_interrupted = True
+    _interrupt(lambda call: True)
+
+
+def _script_was_interrupted() -> bool:
+    # At a prompt it is what some line before has come to.
+    kind = getattr(sys, "last_type", None)
+    is_interrupt = isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
+    return is_interrupt and not hasattr(sys, "ps1")
+
+
+@call_at_reset
+def _reset() -> None:
+    _interrupt(lambda call: True)
+    _levels.clear()
+    _limits.clear()

@@ -36,6 +36,8 @@ in its place, so that existing ``except`` clauses keep working.
     │       run this task here, define it in a module, or reload the module
     ├── MainGuardError (RuntimeError)
     │       guard the script's top level
+    ├── DependencyError (RuntimeError)
+    │       look at its cause: a call that this one needs has failed
     ├── InterpreterError (RuntimeError)
     │   │       the other interpreter failed: look, or try again
     │   ├── InterpreterDiedError
@@ -156,6 +158,19 @@ class NotMovableError(BandsawError, TypeError):
 
 class MainGuardError(BandsawError, RuntimeError):
     """A script calls a task while another interpreter imports it."""
+
+
+class DependencyError(BandsawError, RuntimeError):
+    """A submitted call was not made, because one that it depends on has failed.
+
+    Its cause is the exception of the call that has failed first, or the
+    `concurrent.futures.CancelledError` of one that was cancelled.
+
+    Attributes:
+        reason: Which call that is, and why it failed.
+    """
+
+    reason: str = ""
 
 
 class InterpreterError(BandsawError, RuntimeError):

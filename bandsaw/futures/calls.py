@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from concurrent.futures import Future as _Future, wait
+from concurrent.futures import CancelledError, Future as _Future, wait
 from contextvars import copy_context
 
+from ..exceptions import DependencyError
 from ..execution import Execution
 from ..modules import remember_script
 from ..result import Result
@@ -15,6 +16,7 @@ from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import call_with_facts, facts_of_context
 from ..session import Session, advise
 from ..session.cancellation import cancelled_error, submitted_call
+from .dependencies import futures_among, with_results
 from .places import Level, end_idle_threads
 
 TYPE_CHECKING = False
@@ -44,6 +46,9 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
     It is a `concurrent.futures.Future`, so `concurrent.futures.wait` and `as_completed`
     take it, and can be awaited on every event loop of `asyncio`. Given as an argument
     to another submitted call, it stands for its result.
+
+    Attributes:
+        task: The task that is called.
     """
 
     # The base class never learns that the call is running, so that it can be cancelled.
@@ -51,7 +56,7 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
     def __init__(self, call: Call | None = None) -> None:
         super().__init__()
         self._call = call
-        self._task = None if call is None else call.task
+        self.task = None if call is None else call.task
 
     def cancel(self) -> bool:
         """Cancel the call, also one that has been moved to another interpreter.
@@ -119,7 +124,7 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
             state = "done" if self.exception() is None else "failed"
         else:
             state = "running" if self.running() else "waiting"
-        return f"<Future of {self._task}: {state}>"
+        return f"<Future of {self.task}: {state}>"
 
 
 _OPEN, _DECIDED, _CANCELLED = range(3)
@@ -153,6 +158,8 @@ class Call:
         "_facts",
         "_fate",
         "_kwargs",
+        "_missing",
+        "_needs",
         "_parent",
         "_session",
         "depth",
@@ -179,10 +186,55 @@ class Call:
         self._facts = facts_of_context()
         self._fate = _OPEN
         self._session: Session | None = None
+        self._needs: list[Future[Any]] = []
+        self._missing = 0
         self._parent: Call | None = submitted_call.get()
         self.depth = 0 if self._parent is None else self._parent.depth + 1
         self.has_begun = self.is_interrupted = False
         self.future: Future[Any] | None = Future(self)
+
+    @property
+    def needs(self) -> list[Future[Any]]:
+        """The futures among the arguments of a call that has not ended."""
+        return self._needs
+
+    def start(self) -> None:
+        """Let the call have its turn as soon as all that it needs is there."""
+        self._needs = needs = futures_among(self._args, self._kwargs, Future)
+        if not needs:
+            self._take_turn()
+            return
+        self._missing = len(needs) + 1  # One for those that are there already
+        for need in needs:
+            need.add_done_callback(self._notice)
+        self._notice(None)
+
+    def _notice(self, need: Future[Any] | None) -> None:
+        """Notice that something is there, or will never be."""
+        if need is not None and (need.cancelled() or need.exception() is not None):
+            _fail(self, need)
+            return
+        with _lock:
+            self._missing -= 1
+            is_complete = not self._missing
+        if is_complete and self._fate == _OPEN:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        chain = self._configuration.chains[self._chain.name]
+        _level_of(chain, self.depth).add(self)
+
+    def fail(self, need: Future[Any]) -> None:
+        """Fail, because something that the call needs will never be there.
+
+        Args:
+            need: What it was to come to.
+        """
+        future = self.future
+        if future is None or not self.decide():
+            return
+        self._forget()
+        future.set_exception(_dependency_error(self.task, need))
 
     def run(self) -> None:
         """Make the call in the current thread; it raises nothing."""
@@ -205,6 +257,9 @@ class Call:
         return self._result()
 
     def _result(self) -> Result:
+        if self._needs:
+            self._args = with_results(self._args, Future)
+            self._kwargs = with_results(self._kwargs, Future)
         task, args, kwargs = self.task, self._args, self._kwargs
         if self._chain.idle:
             if not self.decide():
@@ -271,7 +326,7 @@ class Call:
         if future is not None:
             future._call = None
         self.future = self._context = self._session = self._parent = None
-        self._args, self._kwargs, self._facts = (), {}, []
+        self._args, self._kwargs, self._facts, self._needs = (), {}, [], []
 
     @property
     def parent_is_interrupted(self) -> bool:
@@ -308,6 +363,46 @@ class SubmittedSession(Session):
         if not self.call.decide():
             raise cancelled_error()
         super()._execute_task()
+
+
+class _Failing(threading.local):
+    """The calls that fail in the current thread because another one has."""
+
+    calls: list[tuple[Call, Future[Any]]] | None = None
+
+
+_failing = _Failing()
+
+
+def _fail(call: Call, need: Future[Any]) -> None:
+    # One after the other: what depends on a call that fails here fails in turn, and
+    # thousands of them may be in a row.
+    if _failing.calls is not None:
+        _failing.calls.append((call, need))
+        return
+    _failing.calls = calls = [(call, need)]
+    try:
+        while calls:
+            call, need = calls.pop()
+            call.fail(need)
+    finally:
+        _failing.calls = None
+
+
+def _dependency_error(task: Task, need: Future[Any]) -> DependencyError:
+    cause = CancelledError() if need.cancelled() else need.exception()
+    if isinstance(cause, DependencyError):
+        # It depends on what has failed first, too.
+        reason = cause.reason
+        cause = cause.__cause__
+    elif need.cancelled():
+        reason = f"the call of {need.task} was cancelled"
+    else:
+        reason = f"the call of {need.task} failed: {type(cause).__name__}: {cause}"
+    error = DependencyError(f"A call of {task} was not made, because {reason}")
+    error.reason = reason
+    error.__cause__ = cause
+    return error
 
 
 # Those that have not ended. They are kept, as there may be no other trace of them.
@@ -356,7 +451,7 @@ def submit(
         if _Exit.is_interrupted or call.parent_is_interrupted:
             future.cancel()
         else:
-            _level_of(configuration.chains[chain.name], call.depth).add(call)
+            call.start()
     except BaseException:
         future.cancel()
         raise
@@ -399,12 +494,18 @@ def _default_concurrency(walk: Walk) -> int:
 
 
 def interrupt(futures: Iterable[Future[Any]]) -> None:
-    """End calls whose results Ctrl-C has made superfluous, and all below them.
+    """End calls that Ctrl-C has made superfluous, what they need, and all below them.
 
     Args:
         futures: What the calls were to come to.
     """
-    calls = {future._call for future in futures if future._call is not None}
+    calls: set[Call] = set()
+    unseen = list(futures)
+    while unseen:
+        call = unseen.pop()._call
+        if call is not None and call not in calls:
+            calls.add(call)
+            unseen += call.needs
     _interrupt(lambda call: call.is_below(calls))
 
 

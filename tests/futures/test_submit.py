@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-import functools
 import gc
 import os
 import pickle
 import threading
 import weakref
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -134,7 +134,7 @@ def test_arguments_that_do_not_fit_are_refused_at_once(task_of: TaskMaker) -> No
 
 
 def test_a_decorator_below_may_take_other_arguments(task_of: TaskMaker) -> None:
-    @functools.wraps(add)
+    @wraps(add)
     def with_one(*args: int) -> int:
         return add(1, *args)
 
@@ -208,12 +208,12 @@ def test_calls_begin_in_the_order_in_which_they_were_submitted(
 def test_the_number_can_be_changed_at_any_time(
     configuration: Configuration, gate: Gate, wanted: int
 ) -> None:
-    wait = bandsaw.task(gate.wait.__func__, config=configuration.module_name)
-    first = [wait.submit(gate) for _ in range(2)]
+    wait = waiting(partial(bandsaw.task, config=configuration.module_name), gate)
+    first = [wait.submit() for _ in range(2)]
     wait_until(lambda: len(gate.begun) == 2)
 
     configuration.set_concurrency(wanted)
-    more = [wait.submit(gate) for _ in range(4)]
+    more = [wait.submit() for _ in range(4)]
     wait_until(lambda: len(gate.begun) == max(2, wanted))
 
     assert sum(future.running() for future in first + more) == max(2, wanted)
@@ -223,12 +223,11 @@ def test_each_chain_has_places_of_its_own(
     configuration: Configuration, gate: Gate
 ) -> None:
     configuration.set_concurrency(1)
-    wait, other = (
-        bandsaw.task(function, config=configuration.module_name, chain=chain)
-        for function, chain in ((gate.wait.__func__, "default"), (add, "advised"))
-    )
+    make = partial(bandsaw.task, config=configuration.module_name)
+    wait = waiting(make, gate)
+    other = make(add, chain="advised")
     for _ in range(3):
-        wait.submit(gate)
+        wait.submit()
 
     assert other.submit(1).result(SECONDS) == 2
 

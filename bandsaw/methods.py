@@ -7,6 +7,7 @@ A bound method has the attributes of its function, which do not know the instanc
 from __future__ import annotations
 
 from functools import partial
+from itertools import repeat
 from types import MethodType
 
 TYPE_CHECKING = False
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: What a task has that is given the arguments of a call.
 OF_CALLS = frozenset(("is_cached", "explain", "forget", "submit"))
+
+#: What a task has that is given iterables of the arguments of many calls.
+OF_ITERABLES = frozenset(("map", "map_unordered"))
 
 _OF_FUNCTION = frozenset(("__doc__", "__module__"))
 
@@ -42,7 +46,11 @@ class BoundTask(partial):  # type: ignore[type-arg]
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.func, name)
-        return partial(attribute, self.args[0]) if name in OF_CALLS else attribute
+        if name in OF_CALLS:
+            return partial(attribute, self.args[0])
+        if name in OF_ITERABLES:
+            return partial(_with_instance, attribute, self.args[0])
+        return attribute
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BoundTask):
@@ -57,6 +65,13 @@ class BoundTask(partial):  # type: ignore[type-arg]
 
     def __repr__(self) -> str:
         return f"<bound task {self.func.__qualname__} of {self.args[0]!r}>"
+
+
+def _with_instance(
+    function: Callable[..., Any], instance: Any, *iterables: Any, **options: Any
+) -> Any:
+    # An instance for each item, of which there would be no end without any other.
+    return function(*(repeat(instance),) * bool(iterables), *iterables, **options)
 
 
 class TaskMethod(partial):  # type: ignore[type-arg]

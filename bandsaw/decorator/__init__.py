@@ -25,7 +25,7 @@ if not TYPE_CHECKING:
     futures = LateModule("bandsaw.futures")
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Protocol, TypeVar, overload
+    from typing import Any, Callable, Iterable, Protocol, TypeVar, overload
 
     from typing_extensions import Concatenate, ParamSpec
 
@@ -77,6 +77,20 @@ class TaskFunction(Protocol[P, R_co]):
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> futures.Future[R_co]:
         """Have the call made when it is its turn, and return what it will come to."""
+
+    def map(
+        self, *iterables: Iterable[Any], buffersize: int | None = None
+    ) -> futures.Results[R_co]:
+        """Return an iterator over the results of calls with items of the iterables.
+
+        The results are in the order of the items. No more than `buffersize` calls are
+        ahead of the results that were asked for, so the iterables may be endless.
+        """
+
+    def map_unordered(
+        self, *iterables: Iterable[Any], buffersize: int | None = None
+    ) -> futures.Results[R_co]:
+        """Return an iterator over the results of such calls as they come."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function with its advices around it."""
@@ -223,6 +237,19 @@ def _add_submit(
     if script_is_not_imported_yet():
         submit = refuse_calls_of_imported_script(submit)
     wrapper.submit = submit
+    root = configuration.chains[chain.name]
+
+    def map(*iterables: Any, buffersize: int | None = None) -> futures.Results[Any]:
+        """Return an iterator over the results of calls with items of the iterables."""
+        return futures.Results(submit, iterables, root, buffersize)
+
+    def map_unordered(
+        *iterables: Any, buffersize: int | None = None
+    ) -> futures.Results[Any]:
+        """Return an iterator over the results of such calls as they come."""
+        return futures.UnorderedResults(submit, iterables, root, buffersize)
+
+    wrapper.map, wrapper.map_unordered = map, map_unordered
 
 
 def _wrap_function(

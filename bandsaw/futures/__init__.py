@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .calls import Future, submit
+from .mapping import Results, UnorderedResults
 
-__all__ = ["Future", "submit"]
+__all__ = ["Future", "Results", "UnorderedResults", "submit"]

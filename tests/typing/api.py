@@ -105,6 +105,9 @@ reveal_type(Model().fit.submit(rounds=3).result(1.5))  # is: float
 reveal_type(Model.load.submit("a"))  # is: Future[bytes]
 plain.submit("1")  # type: ignore[arg-type]
 Model().fit.submit("3")  # type: ignore[arg-type]
+reveal_type(plain.map([1], buffersize=2))  # is: Results[str]
+reveal_type(list(Model().fit.map(range(3))))  # is: list[float]
+reveal_type(next(Model.load.map_unordered(["a"])))  # is: bytes
 
 
 async def awaits_submitted() -> None:

@@ -17,6 +17,7 @@ from ..runtime.inheritance import call_with_facts, facts_of_context
 from ..session import Session, advise
 from ..session.cancellation import cancelled_error, submitted_call
 from .dependencies import futures_among, with_results
+from .ending import call_around_cells, call_at_end_of_script, script_was_interrupted
 from .places import Level, end_idle_threads
 
 TYPE_CHECKING = False
@@ -443,12 +444,12 @@ def submit(
     # What a decorator in between does with the arguments is not known.
     if task.callable is task.function and task.bind(args, kwargs) is None:
         task.signature.bind(*args, **kwargs)
-    _finish_at_exit()
+    _prepare_end()
     call = Call(task, configuration, chain, args, kwargs)
     future: Any = call.future
     _calls.add(call)
     try:
-        if _Exit.is_interrupted or call.parent_is_interrupted:
+        if _End.is_interrupted or call.parent_is_interrupted:
             future.cancel()
         else:
             call.start()
@@ -524,48 +525,40 @@ def _interrupt(is_meant: Callable[[Call], bool]) -> None:
                 future.cancel()
 
 
-class _Exit:
-    """The end of the program, which waits for what was submitted."""
+class _End:
+    """The end of the program, which waits for what was submitted.
+
+    Attributes:
+        is_prepared: Whether it will wait.
+        is_interrupted: Whether Ctrl-C has ended all.
+        before_cell: What was submitted before the current cell of a notebook.
+    """
 
     is_prepared = False
     is_interrupted = False
+    before_cell: frozenset[Call] = frozenset()
 
 
-def _finish_at_exit() -> None:
-    if _Exit.is_prepared:
-        return
-    _Exit.is_prepared = True
-    remember_script()
-    # What has been registered last comes first: tasks may use the pools.
-    import concurrent.futures.thread  # noqa: F401
-
-    register = getattr(threading, "_register_atexit", None)
-    if register is None:  # Python 3.8
-        _finish_before_threads()
-        return
-    try:
-        register(_finish)
-    except RuntimeError:
-        pass  # The program is ending already, and waits for its threads.
+def _prepare_end() -> None:
+    if not _End.is_prepared:
+        _End.is_prepared = True
+        remember_script()
+        call_at_end_of_script(_finish)
+        call_around_cells(_begin_cell, _interrupt_cell)
 
 
-def _finish_before_threads() -> None:
-    module: Any = threading
-    shut_down = module._shutdown
+def _begin_cell() -> None:
+    _End.before_cell = frozenset(_calls)
 
-    def finish_and_shut_down() -> None:
-        try:
-            _finish()
-        finally:
-            shut_down()
 
-    module._shutdown = finish_and_shut_down
+def _interrupt_cell() -> None:
+    _interrupt(lambda call: call not in _End.before_cell)
 
 
 def _finish() -> None:
     """Wait for what was submitted; Ctrl-C, or an end because of it, cancels it."""
     try:
-        if _script_was_interrupted():
+        if script_was_interrupted():
             _interrupt_all()
         while _calls:
             futures = [call.future for call in list(_calls)]
@@ -578,15 +571,8 @@ def _finish() -> None:
 
 
 def _interrupt_all() -> None:
-    _Exit.is_interrupted = True
+    _End.is_interrupted = True
     _interrupt(lambda call: True)
-
-
-def _script_was_interrupted() -> bool:
-    # At a prompt it is what some line before has come to.
-    kind = getattr(sys, "last_type", None)
-    is_interrupt = isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
-    return is_interrupt and not hasattr(sys, "ps1")
 
 
 @call_at_reset

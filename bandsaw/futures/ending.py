@@ -1,0 +1,71 @@
+"""The end of the program, and of a notebook's cell, that have submitted calls."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+
+def call_at_end_of_script(function: Callable[[], None]) -> None:
+    """Have a function called when the script has ended, before its threads have to end.
+
+    Args:
+        function: The function.
+    """
+    # What has been registered last comes first: what is waited for may use the pools.
+    import concurrent.futures.thread  # noqa: F401
+
+    register = getattr(threading, "_register_atexit", None)
+    if register is None:  # Python 3.8
+        _call_before_threads_end(function)
+        return
+    try:
+        register(function)
+    except RuntimeError:
+        pass  # The program is ending already, and waits for its threads.
+
+
+def _call_before_threads_end(function: Callable[[], None]) -> None:
+    module: Any = threading
+    shut_down = module._shutdown
+
+    def call_and_shut_down() -> None:
+        try:
+            function()
+        finally:
+            shut_down()
+
+    module._shutdown = call_and_shut_down
+
+
+def script_was_interrupted() -> bool:
+    """Tell if Ctrl-C has ended the script."""
+    # At a prompt it is what some line before has come to.
+    kind = getattr(sys, "last_type", None)
+    is_interrupt = isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
+    return is_interrupt and not hasattr(sys, "ps1")
+
+
+def call_around_cells(begin: Callable[[], None], interrupt: Callable[[], None]) -> None:
+    """Have functions called around the cells of a notebook, or at a prompt of IPython.
+
+    Args:
+        begin: Is called before each cell but the current one.
+        interrupt: Is called when Ctrl-C has ended a cell.
+    """
+    package = sys.modules.get("IPython")
+    get_shell = getattr(package, "get_ipython", None)
+    shell = None if get_shell is None else get_shell()
+    if shell is None:
+        return
+
+    def end(result: Any) -> None:
+        if isinstance(result.error_in_exec, KeyboardInterrupt):
+            interrupt()
+
+    shell.events.register("pre_run_cell", lambda *info: begin())
+    shell.events.register("post_run_cell", end)

@@ -40,6 +40,26 @@ class Context(_Base, SerializableValue):
             for name, value in self._attributes.items()
         }
 
+    def copy(self) -> Context:
+        """Return a context with the same entries, and copies of the child contexts."""
+        return type(self)(
+            {
+                name: value.copy() if isinstance(value, Context) else value
+                for name, value in self.items()
+            }
+        )
+
+    def add_missing(self, other: Context) -> None:
+        """Add the entries of another context that this one does not have.
+
+        Args:
+            other: The other context. Its child contexts are treated alike.
+        """
+        for name, value in other.items():
+            known = self.setdefault(name, value)
+            if known is not value and isinstance(known, Context):
+                known.add_missing(value)
+
     def serialized(self) -> dict[str, Any]:
         """Return what a serializer writes of the context."""
         return {"attributes": self._attributes}

@@ -185,7 +185,7 @@ class ProgressBars(ProgressExtension):
         with self._lock:
             if self._bars is None:
                 self._bars = _make_bars()
-            key = id(progress.session), progress.task
+            key = id(progress.session.root), progress.task
             is_done = progress.total is not None and progress.done >= progress.total
             self._bars.draw(key, progress)
             if is_done:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         logging as logging,
         metrics as metrics,
         remote as remote,
+        retry as retry,
         ssh as ssh,
         subprocess as subprocess,
     )
@@ -25,6 +26,7 @@ __getattr__, __dir__ = load_on_access(
     "logging",
     "metrics",
     "remote",
+    "retry",
     "ssh",
     "subprocess",
 )

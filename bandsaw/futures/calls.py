@@ -360,9 +360,13 @@ class SubmittedSession(Session):
 
     call: Call
 
-    def _execute_task(self) -> None:
+    def admit_task(self) -> None:
+        """Raise what a cancelled call raises, or let it not be cancelled any more."""
         if not self.call.decide():
             raise cancelled_error()
+
+    def _execute_task(self) -> None:
+        self.admit_task()
         super()._execute_task()
 
 

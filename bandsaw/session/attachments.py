@@ -137,6 +137,20 @@ class Attachments(_Base):
         attachments._attachments.update(others)
         return attachments
 
+    def with_new(self, others: Mapping[str, Attachment], suffix: str) -> Attachments:
+        """Return these attachments, and those of others that are not among them.
+
+        Args:
+            others: The other attachments by name.
+            suffix: What their names get before their extensions.
+        """
+        new = {}
+        for name, attachment in others.items():
+            if self.get(name) is not attachment:
+                stem, extension = os.path.splitext(name)
+                new[f"{stem}-{suffix}{extension}"] = attachment
+        return self.replaced_by(new)
+
     def __getitem__(self, name: str) -> Attachment:
         return self._attachments[name]
 

@@ -97,6 +97,7 @@ class Session:
         changed_arguments: The names of the arguments that the task has changed in
             place, as far as they were looked at.
         is_answered: Whether an answer takes these names to another interpreter.
+        stop: The step in which a branch of a session ends; `None` for a session.
     """
 
     # What every walk needs has slots, which are faster than an instance's dict. That is
@@ -126,6 +127,7 @@ class Session:
     is_result_kept: bool = False
     changed_arguments: tuple[str, ...] = ()
     is_answered: bool = False
+    stop: int | None = None
     _context: Context | None = None
     # The entries of a context that is not made yet.
     _notes: dict[str, Any] | None = None
@@ -230,6 +232,25 @@ class Session:
         walk = self.walk
         self._stand_before(walk.concluded[walk.end - position.left])
         self.proceed()
+
+    def branch(self) -> Branch:
+        """Return a session of the same ids at the same step, to walk on with it.
+
+        An advice that wants to try the rest of the chain several times walks on with a
+        branch for each attempt, and concludes the session with the result of one.
+
+        Raises:
+            AdviceError: If the session is not in the `before` of an advice.
+        """
+        return Branch(self)
+
+    @property
+    def root(self) -> Session:
+        """The session that extensions were told of, also for a branch of it."""
+        return self
+
+    def admit_task(self) -> None:
+        """Refuse to execute the task in this process when it is too late for that."""
 
     def choose_chain(self) -> None:
         """Look up the chain as it is now, without taking a step."""
@@ -669,6 +690,117 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session of {self.task}>"
+
+
+# What most sessions do not have, and a branch has as its origin has it.
+_INHERITED = (
+    "_ids",
+    "_restored",
+    "_run",
+    "changed_arguments",
+    "environments",
+    "is_answered",
+    "is_result_kept",
+)
+
+
+class Branch(Session):
+    """A session of the same ids at the same step, with a context and attachments.
+
+    Extensions are not told of it as of a session, but each time that it executes the
+    task.
+
+    Args:
+        origin: The session, in the `before` of an advice.
+
+    Attributes:
+        origin: The session.
+        stop: The step in which the branch ends: the `after` of that advice.
+
+    Raises:
+        AdviceError: If the session is not in the `before` of an advice.
+    """
+
+    __slots__ = ("origin", "stop")
+
+    def __init__(self, origin: Session) -> None:
+        if not 0 <= origin.step < origin.walk.task:
+            raise AdviceError("Only the before() of an advice can branch a session.")
+        super().__init__(
+            origin.task, origin.execution, origin.configuration, origin.advice_chain
+        )
+        self.origin = origin
+        self.walk, self._extensions = origin.walk, origin._extensions
+        self.stop = self.walk.after(origin.step)
+        for name in _INHERITED:
+            if name in vars(origin):
+                setattr(self, name, getattr(origin, name))
+        if origin._context is not None:
+            self._context = origin._context.copy()
+        elif origin._notes is not None:
+            self._notes = dict(origin._notes)
+        if origin._attachments is not None:
+            self._attachments = origin._attachments.replaced_by({})
+        self._stand_before(origin.step + 1)
+
+    @property
+    def root(self) -> Session:
+        """The session that extensions were told of."""
+        return self.origin.root
+
+    def _make_temp_dir(self, configuration: object) -> str:
+        # Files of the branch are to be there as long as the session.
+        return self.origin._make_temp_dir(self.origin.configuration)
+
+    def admit_task(self) -> None:
+        """Have the origin admit it."""
+        self.origin.admit_task()
+
+    def _execute_task(self) -> None:
+        self.admit_task()
+        super()._execute_task()
+
+    def walk_on(self) -> Result:
+        """Walk along the later advices and back; what cancels the origin ends this.
+
+        Returns:
+            The result.
+
+        Raises:
+            AdviceError: If an advice has forgotten its step.
+        """
+        self.origin.call_when_cancelled(self.cancel)
+        try:
+            self.proceed()
+        finally:
+            self.origin.forget_when_cancelled(self.cancel)
+        if self.step != self.stop:
+            raise self._forgotten_step()
+        return self.result
+
+    def cancel(self) -> None:
+        """Cancel the branch."""
+        self.cancellation.request()
+
+    def merge(self) -> None:
+        """Let the origin have the context and the attachments."""
+        origin = self.origin
+        if self._notes is not None or self._context is not None:
+            origin.context.add_missing(self.context)
+        if self._attachments is not None:
+            origin.attachments = origin.attachments.replaced_by(self._attachments)
+        for name in "changed_arguments", "environments", "_ids":
+            if name in vars(self):
+                setattr(origin, name, getattr(self, name))
+
+    def keep_attachments(self, suffix: str) -> None:
+        """Let the origin have the new attachments under names of their own.
+
+        Args:
+            suffix: What each name gets before its extension.
+        """
+        known = self.origin.attachments
+        self.origin.attachments = known.with_new(self.attachments, suffix)
 
 
 def _refuse(session: Session) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from _thread import get_ident
 from concurrent.futures import CancelledError, Future as _Future, wait
 from contextvars import copy_context
 
@@ -159,10 +160,12 @@ class Call:
         "_facts",
         "_fate",
         "_kwargs",
+        "_level",
         "_missing",
         "_needs",
         "_parent",
         "_session",
+        "_thread",
         "depth",
         "future",
         "has_begun",
@@ -189,6 +192,8 @@ class Call:
         self._session: Session | None = None
         self._needs: list[Future[Any]] = []
         self._missing = 0
+        self._level: Level | None = None
+        self._thread = 0
         self._parent: Call | None = submitted_call.get()
         self.depth = 0 if self._parent is None else self._parent.depth + 1
         self.has_begun = self.is_interrupted = False
@@ -223,7 +228,19 @@ class Call:
 
     def _take_turn(self) -> None:
         chain = self._configuration.chains[self._chain.name]
-        _level_of(chain, self.depth).add(self)
+        self._level = level = _level_of(chain, self.depth)
+        level.add(self)
+
+    def lend_place(self) -> Level | None:
+        """Let another call have the place of this one, whose thread waits.
+
+        Returns:
+            What takes it back; `None` if it is not lent.
+        """
+        # Other threads may work for the call, too.
+        if self._level is None or self._thread != get_ident():
+            return None
+        return self._level if self._level.lend() else None
 
     def fail(self, need: Future[Any]) -> None:
         """Fail, because something that the call needs will never be there.
@@ -242,6 +259,7 @@ class Call:
         context = self._context
         if self._fate == _OPEN and context is not None:
             self.has_begun = True
+            self._thread = get_ident()
             # No frame that an exception leads to may hold the exception.
             self._end(self._outcome(context))
 
@@ -327,6 +345,7 @@ class Call:
         if future is not None:
             future._call = None
         self.future = self._context = self._session = self._parent = None
+        self._level = None
         self._args, self._kwargs, self._facts, self._needs = (), {}, [], []
 
     @property

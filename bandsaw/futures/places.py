@@ -41,17 +41,17 @@ class Level:
         limit: How many places there are from now on.
     """
 
-    __slots__ = ("_busy", "_queue", "limit")
+    __slots__ = ("_busy", "_lent", "_queue", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._busy = 0
+        self._busy = self._lent = 0
         self._queue: deque[Turn] = deque()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing has a place or waits for one."""
-        return not (self._busy or self._queue)
+        return not (self._busy or self._lent or self._queue)
 
     def add(self, turn: Turn) -> None:
         """Let something have a place as soon as there is one.
@@ -64,6 +64,32 @@ class Level:
         self._queue.append(turn)
         if self._busy < self.limit and self._take_place():
             self._start()
+
+    def lend(self) -> bool:
+        """Let another call have the place of one that only waits.
+
+        Returns:
+            Whether that is so. Not if as many places are lent as there are: each call
+            that waits has a thread.
+        """
+        with _lock:
+            if self._lent >= self.limit:
+                return False
+            self._lent += 1
+            self._busy -= 1
+        if self._take_place():
+            self._start()
+        return True
+
+    def take_back(self) -> None:
+        """Take a place back that was lent, at once.
+
+        What has waited may hold what others wait for. So there may be more calls than
+        places, until one of them has ended.
+        """
+        with _lock:
+            self._lent -= 1
+            self._busy += 1
 
     def _take_place(self) -> bool:
         with _lock:

@@ -37,6 +37,18 @@ def _submitted_call_is_interrupted() -> bool:
 
 
 @contextmanager
+def place_lent() -> Iterator[None]:
+    """Let another submitted call walk while the current one waits for a cache."""
+    call = submitted_call.get()
+    level = None if call is None else call.lend_place()
+    try:
+        yield
+    finally:
+        if level is not None:
+            level.take_back()
+
+
+@contextmanager
 def waiting_until(condition: Callable[[], bool]) -> Iterator[None]:
     """Let what waits for other threads and processes wait until a call is cancelled.
 

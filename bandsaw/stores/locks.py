@@ -22,7 +22,7 @@ from ..runtime.contexts import contextmanager, suppress
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import Inherited
 from ..runtime.registries import held_locks
-from ..session.cancellation import is_cancelled
+from ..session.cancellation import is_cancelled, place_lent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ class Locks:
             return True
         if wait <= 0:
             return False
+        with place_lent():
+            return self._acquire_later(name, wait, held)
+
+    def _acquire_later(self, name: str, wait: float, held: Sequence[_Lock]) -> bool:
         is_in_order = all(name > other.name for other in held)
         is_over = is_cancelled.get()
         deadline = time.monotonic() + wait

@@ -19,9 +19,9 @@ _ROOMS = """
     decorator futures advices
     tracking timestamps files runner transports
     connections reporting extensions advice
-    environments stores session distribution
+    environments stores session
     tasks execution result context fingerprint
-    interpreter config chain identifier serialization
+    distribution interpreter config chain identifier serialization
     infos run user datetime io modules methods exceptions
     runtime
 """

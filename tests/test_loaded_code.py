@@ -292,7 +292,7 @@ os.utime("made.py", (later, later))
 
 def test_a_script_that_nobody_edits_compiles_nothing_again(workflow: Workflow) -> None:
     body = """
-print(m.child(), "bandsaw.fingerprint.code.instructions" in sys.modules)
+print(m.child(), "bandsaw.runtime.code_objects" in sys.modules)
 """
     output(workflow, body)
     # Now the files are certainly older than the process.

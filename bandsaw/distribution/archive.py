@@ -35,6 +35,7 @@ from .snapshot import Snapshot, not_loaded
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FunctionType
     from typing import IO, Any, Callable, Iterator
 
     _LoadedModule = tuple[str, object, Callable[[str], Any], object]
@@ -172,11 +173,11 @@ class DistributionArchive:
     def _loaded_texts(self, snapshot: Snapshot) -> dict[str, bytes]:
         return snapshot.texts()
 
-    def refuse_other_code(self, function: Any) -> None:
-        """Refuse a function that reaches code which the archive has in another version.
+    def refuse_other_code(self, reaches: Callable[[FunctionType], bool]) -> None:
+        """Refuse a task that reaches code which the archive has in another version.
 
         Args:
-            function: The function of a task, `None` if that is not known.
+            reaches: Tells if the task reaches a function.
 
         Raises:
             NotMovableError: If it does, or if there will be no archive.
@@ -185,13 +186,9 @@ class DistributionArchive:
         if snapshot is None or self._archive_id is None:
             snapshot = Snapshot(_own_modules())
             self._loaded_texts(snapshot)
-        if snapshot.strays and function is not None:
-            from ..fingerprint.code import watched_code
-
-            _, watch = watched_code(function)
-            for where, stray in snapshot.strays:
-                if watch.follows(stray):
-                    raise not_loaded(where, absolute_path(stray.__code__.co_filename))
+        for where, stray in snapshot.strays:
+            if reaches(stray):
+                raise not_loaded(where, absolute_path(stray.__code__.co_filename))
 
     def _build(self, files: dict[str, str], loaded: dict[str, bytes]) -> None:
         from hashlib import sha256

@@ -319,7 +319,7 @@ class _Compiled:
         self._add_inner(code, "")
 
     def _add_inner(self, code: CodeType, prefix: str) -> None:
-        from ..fingerprint.code.instructions import code_digest
+        from ..runtime.code_objects import code_digest
 
         for inner in code.co_consts:
             if isinstance(inner, CodeType):
@@ -336,7 +336,7 @@ class _Compiled:
 
     def has(self, function: FunctionType) -> bool:
         """Tell if it has a function of that name and that code."""
-        from ..fingerprint.code.instructions import code_digest
+        from ..runtime.code_objects import code_digest
 
         code = function.__code__
         name = code.co_name
@@ -377,7 +377,7 @@ def _count_bindings(tree: ast.Module, bound: dict[str, int], changed: set[str]) 
     """Count how often names of the module are bound, and find what it may change."""
     import ast
 
-    from ..fingerprint.code.instructions import CHANGING_METHODS
+    from ..runtime.code_objects import CHANGING_METHODS
 
     inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
     nodes: list[tuple[ast.AST, bool]] = [(tree, True)]

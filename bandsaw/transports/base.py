@@ -12,6 +12,7 @@ from ..tasks import full_task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FunctionType
     from typing import IO, Any, Callable
 
     from ..distribution import DistributionArchive
@@ -88,8 +89,17 @@ class Job:
         Raises:
             NotMovableError: If that is not the code that is loaded here.
         """
-        self._archive.refuse_other_code(full_task(self.session.task).callable)
+        self._archive.refuse_other_code(self._reaches)
         return self._archive
+
+    def _reaches(self, function: FunctionType) -> bool:
+        """Tell if the task reaches a function."""
+        task_function = full_task(self.session.task).callable
+        if task_function is None:
+            return False
+        from ..fingerprint.code import watched_code
+
+        return watched_code(task_function)[1].follows(function)
 
     @property
     def run_id(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from ...runtime.code_objects import names_of_code
 from ...runtime.hashing import sha256
-from .instructions import names_of_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ them, a `Graph` of nodes grows until nothing new is reached:
 2. When the turn of a node comes, its `_expand_...` looks for the definition in the
    source (`source.source_of`). This has a digest of the normal form, and the names that
    are used. Where no source compiles to the loaded code, the code object has both
-   (`instructions`).
+   (`runtime.code_objects`).
 3. Each name is followed from its module on (`lookup.follow`). A function or class is a
    node of step 1. A constant is a node of its content, which is plain data
    (`constants.describe`) or was made by a call (`made.Look`). What cannot be looked at,
@@ -34,6 +34,13 @@ from operator import getitem
 from types import FunctionType, ModuleType
 
 from ...infos import text_of
+from ...runtime.code_objects import (
+    CHANGEABLE,
+    changes_values,
+    code_digest,
+    has_unknown_instructions,
+    names_of_code,
+)
 from .arguments import (
     code_in,
     contents_of_closure,
@@ -41,13 +48,6 @@ from .arguments import (
     implementations_of,
 )
 from .constants import BOUND, below, bound_to, content_of, describe, is_code
-from .instructions import (
-    CHANGEABLE,
-    changes_values,
-    code_digest,
-    has_unknown_instructions,
-    names_of_code,
-)
 from .lookup import (
     ABSENT,
     Namespace,

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from bandsaw.fingerprint import code
-from bandsaw.fingerprint.code import instructions
 from bandsaw.fingerprint.code.source import parsing, syntax
+from bandsaw.runtime import code_objects
 from tests.workflows import Workflow
 
 PREFIX = """
@@ -437,8 +437,8 @@ def test_unknown_instructions_are_no_harm_where_there_is_source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = found(monkeypatch, NEWER)
-    monkeypatch.setattr(instructions, "_KNOWN", frozenset())
-    monkeypatch.setattr(instructions, "_CHANGING", frozenset())
+    monkeypatch.setattr(code_objects, "_KNOWN", frozenset())
+    monkeypatch.setattr(code_objects, "_CHANGING", frozenset())
     after = found(monkeypatch, NEWER)
 
     assert after == before
@@ -451,8 +451,8 @@ def test_unknown_instructions_without_source_are_listed(
     names: dict[str, Any] = {"__name__": "without_source"}
     exec(NEWER, names)
     assert not code.reachable_code(names["helped"]).unseen
-    monkeypatch.setattr(instructions, "_KNOWN", frozenset())
-    monkeypatch.setattr(instructions, "_CHANGING", frozenset())
+    monkeypatch.setattr(code_objects, "_KNOWN", frozenset())
+    monkeypatch.setattr(code_objects, "_CHANGING", frozenset())
     unseen = code.reachable_code(names["task"]).unseen
 
     assert sorted(unseen) == ["without_source.helped", "without_source.task"]

@@ -11,12 +11,12 @@ import os
 import sys
 import weakref
 
+from ....runtime.code_objects import code_digest
 from ....runtime.file_facts import (
     changed_after_start,
     remembered,
 )
 from ....runtime.fork import call_at_reset
-from ..instructions import code_digest
 from .outline import Outline
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections import namedtuple
 
-from ..instructions import code_digest, with_future_annotations
+from ....runtime.code_objects import code_digest, with_future_annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

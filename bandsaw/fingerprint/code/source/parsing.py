@@ -14,7 +14,7 @@ import contextlib
 import gc
 from types import CodeType
 
-from ..instructions import CHANGING_METHODS, code_digest
+from ....runtime.code_objects import CHANGING_METHODS, code_digest
 from .outline import Assignment, Definition, Import, Outline
 from .syntax import form_of_class, form_of_function, form_of_nodes
 

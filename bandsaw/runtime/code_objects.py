@@ -7,7 +7,7 @@ import sys
 from opcode import opmap
 from types import CodeType
 
-from ...runtime.hashing import sha256
+from .hashing import sha256
 
 #: Methods that change what they are called on.
 CHANGING_METHODS = frozenset(

@@ -10,7 +10,6 @@ import sys
 
 from ..runtime.contexts import closing
 from ..runtime.lazy import LateModule
-from ._attach import attach
 from ._lines import OwnRecord, line_of
 from ._records import SessionLog, collect_records, find_log, hide_from
 
@@ -68,7 +67,7 @@ class LoggedSessions:
         # What is attached must not grow while it is saved or tracked.
         with closing(log):
             self._log("AFTER", session, log)
-        attach(session, ATTACHMENT_NAME, log.path)
+        session.attachments.add(ATTACHMENT_NAME, log.path)
         session.proceed()
 
     def _make_log(self, session: Session) -> SessionLog:

@@ -11,7 +11,6 @@ from pathlib import Path
 from ..advice import Advice
 from ..exceptions import MissingExtraError, check_methods
 from ..runtime.fork import Lock, call_in_child
-from ._attach import attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +103,8 @@ class MetricsAdvice(Advice):
         if running is not None:
             self._end(running)
             path = _save(running)
-            attach(session, f"metrics{running.file_format.extension}", path)
+            name = f"metrics{running.file_format.extension}"
+            session.attachments.add(name, path)
             if self.directory is not None:
                 name = _file_name(session.session_id) + running.file_format.extension
                 _keep_copy(path, self.directory, name)

@@ -227,9 +227,9 @@ class SubprocessAdvice(RemoteAdvice):
         if callable(self._output):
             return moving.nullcontext(self._output)
         if self._output == "capture":
-            from ._captured import captured
+            from ..transports.output import attaching_output
 
-            return captured(session)
+            return attaching_output(session)
         return moving.nullcontext()
 
 

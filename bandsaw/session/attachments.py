@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 
@@ -125,6 +126,28 @@ class Attachments(_Base):
         if name in self._attachments:
             raise KeyError(f"Attachment {name!r} does already exist")
         self._attachments[name] = _FileAttachment(os.path.abspath(path))
+
+    def add(self, name: str, path: str | Path) -> None:
+        """Add a file under the first of its names that is free.
+
+        Two advices of one class in a chain use the same name: the second
+        ``session.log`` becomes ``session-2.log``.
+
+        Args:
+            name: The name of the new attachment, if no other has it.
+            path: Where the file is.
+
+        Raises:
+            TypeError: If the value is not a path.
+            ValueError: If there is no such file, or the name is not a plain file name.
+        """
+        stem, extension = os.path.splitext(name)
+        free_name = name
+        for number in itertools.count(2):
+            if free_name not in self._attachments:
+                break
+            free_name = f"{stem}-{number}{extension}"
+        self[free_name] = path
 
     def replaced_by(self, others: Mapping[str, Attachment]) -> Attachments:
         """Return these attachments, with others added or in their place.

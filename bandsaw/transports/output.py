@@ -1,22 +1,26 @@
-"""Where the standard output and error of a child arrive: at the caller's.
+"""Where the standard output and error of a child arrive: mostly at the caller's.
 
 A child inherits those of this process. Where a stream of this process is something
-else, as in a notebook, what the child writes is pumped into it.
+else, as in a notebook, what the child writes is pumped into it. It can be attached to
+the session instead.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import select
 import sys
 
 from ..runtime.fork import Lock, call_in_child
+from ..runtime.temporary import open_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, TextIO
+    from typing import IO, Callable, Iterator, TextIO
 
+    from ..session import Session
     from .frames import Channel
 
 # How many of the last lines of a child are kept, and how many characters of them.
@@ -168,3 +172,26 @@ class ChildStream:
         self._stop()
         with _writing:
             _active.discard(self)
+
+
+@contextlib.contextmanager
+def attaching_output(session: Session) -> Iterator[Callable[[str, str], None]]:
+    """Give what takes the output of a session, and attach it at the end.
+
+    Args:
+        session: The session.
+    """
+    files: dict[str, IO[str]] = {}
+    with contextlib.ExitStack() as stack:
+
+        def take(stream: str, text: str) -> None:
+            if stream not in files:
+                path = os.path.join(session.temp_dir, f"{os.urandom(8).hex()}.txt")
+                files[stream] = stack.enter_context(
+                    open(path, "w", encoding="utf-8", opener=open_private)
+                )
+            files[stream].write(text)
+
+        yield take
+    for stream, file in sorted(files.items(), reverse=True):
+        session.attachments.add(f"{stream}.txt", file.name)

@@ -140,6 +140,14 @@ def test_a_member_that_leaves_its_place_is_refused() -> None:
         Attachments(zip_file)
 
 
+def test_a_file_is_added_under_the_first_name_that_is_free(file: Path) -> None:
+    attachments = Attachments()
+    for _ in range(3):
+        attachments.add("session.log", file)
+
+    assert list(attachments) == ["session.log", "session-2.log", "session-3.log"]
+
+
 def test_attachments_are_replaced_by_name(file: Path) -> None:
     here, there = Attachments(), Attachments()
     here["kept"] = here["old"] = file

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bandsaw.fingerprint import code
-from bandsaw.fingerprint.code.source import parsing, syntax
+from bandsaw.fingerprint.code.source import scopes, syntax
 from bandsaw.runtime import code_objects
 from tests.workflows import Workflow
 
@@ -412,7 +412,7 @@ def test_unknown_syntax_is_read_as_it_is_and_listed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = getattr(ast, name)
-    monkeypatch.delitem(parsing._VISITORS, kind)
+    monkeypatch.delitem(scopes._VISITORS, kind)
     monkeypatch.delitem(syntax._SPECIAL, kind, raising=False)
     one, same, other = (
         found(monkeypatch, NEWER.replace("= 3", f"= {number}")) for number in (3, 3, 4)

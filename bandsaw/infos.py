@@ -115,20 +115,6 @@ def text_of(value: Any) -> str:
     return f"{head[:HEAD]}...{tail}"
 
 
-def shortened(text: str) -> str:
-    """Shorten a text that has over 100 characters.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text, or the first 85 and the last 12 characters of it.
-    """
-    if len(text) <= LONGEST_TEXT:
-        return text
-    return f"{text[:HEAD]}...{text[-TAIL:]}"
-
-
 def text_ends(value: Any, head: int, tail: int) -> tuple[str, str | None]:
     """Return the two ends of a value's text, without making what is between them.
 

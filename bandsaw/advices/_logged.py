@@ -11,7 +11,7 @@ import sys
 from ..runtime.contexts import closing
 from ..runtime.lazy import LateModule
 from ._lines import OwnRecord, line_of
-from ._records import SessionLog, collect_records, find_log, hide_from
+from ._session_logs import SessionLog, collect_records, find_log, hide_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bandsaw.runtime import fork
-from tests.interpreters import is_one_of
 from tests.workflows import Workflow
 
 # A slow machine is no failure; `timeout` in pyproject.toml bounds each test as a whole.
@@ -46,37 +45,11 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # take for it. Only a failing test waits that long.
 SECONDS_TO_END = 10.0
 
-# To measure a child of a test costs more than the child. So only the newest Python,
-# which knows a cheap way, measures those of the tests of what runs in a child; the
-# oldest measures what happens right in the tests.
-MEASURED_CHILDREN = (
-    "tests/advices/test_subprocess",
-    "tests/cli/",
-    "tests/fingerprint/code/",
-    "tests/runtime/",
-    "tests/serialization/",
-    "tests/test_distribution.py",
-    "tests/test_loaded_code.py",
-    "tests/test_modules.py",
-    "tests/test_runner.py",
-    "tests/test_user.py",
-    "tests/transports/",
-)
-COVERAGE_OF_CHILDREN = os.environ.get("COVERAGE_PROCESS_START")
-
 # What a run of the suite itself may have been given.
 VARIABLES_OF_BANDSAW = ("BANDSAW_CONFIG_MODULE", "BANDSAW_CONFIG", "BANDSAW_RUN_ID")
 
 # Marks every process that a test starts, however far down, with the test's directory.
 MARK = "BANDSAW_TEST_DIRECTORY"
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Measures the children of the test, or does not."""
-    os.environ.pop("COVERAGE_PROCESS_START", None)
-    is_measured = item.nodeid.startswith(MEASURED_CHILDREN) and is_one_of(max)
-    if COVERAGE_OF_CHILDREN is not None and is_measured:
-        os.environ["COVERAGE_PROCESS_START"] = COVERAGE_OF_CHILDREN
 
 
 @pytest.fixture(scope="session", autouse=True)

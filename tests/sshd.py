@@ -14,6 +14,7 @@ from typing import IO, Iterator, Mapping
 import pytest
 
 from tests.interpreters import is_one_of
+from tests.measuring import VARIABLE
 
 # Where sshd is although no user has it in the path
 SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
@@ -23,9 +24,8 @@ SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin")
 KEPT_VARIABLES = (
     "BANDSAW_HOME",
     "BANDSAW_TEST_DIRECTORY",
-    "COVERAGE_PROCESS_START",
-    "COVERAGE_FILE",
     "SLURM_CONF",
+    VARIABLE,
 )
 
 # The server under a name that does not depend on its port, for `HostKeyAlias`

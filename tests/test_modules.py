@@ -20,7 +20,7 @@ from bandsaw.modules import (
     imports_allowed,
     object_as_import,
 )
-from tests.workflows import MOVING, UNMEASURED, Workflow
+from tests.workflows import MOVING, Workflow
 
 
 class Outer:
@@ -281,7 +281,7 @@ def test_a_script_works_in_a_directory_that_was_removed(
             ),
         },
     )
-    output = run(workflow, str(tmp_path / "workflow.py"), environment=UNMEASURED)
+    output = run(workflow, str(tmp_path / "workflow.py"))
 
     assert output == MOVED
 
@@ -305,7 +305,7 @@ if __name__ == "__main__":
 """
     workflow.write({"bandsaw_config.py": MOVING, "workflow.py": script})
 
-    output = run(workflow, "workflow.py", environment=UNMEASURED)
+    output = run(workflow, "workflow.py")
 
     assert output == "['None', 'bytes', 'a/path', 'text', '7']\n"
 

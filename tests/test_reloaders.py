@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from tests.test_loaded_code import CACHED
-from tests.workflows import SCRIPTS, UNMEASURED, Workflow
+from tests.workflows import SCRIPTS, Workflow
 
 pytest.importorskip("ipykernel", reason="needs ipykernel")
 
@@ -98,7 +98,7 @@ class Notebook:
         )
         # A module that is written twice in a second would have the bytecode of its
         # first text.
-        variables = {**UNMEASURED, "PYTHONDONTWRITEBYTECODE": "1"}
+        variables = {"PYTHONDONTWRITEBYTECODE": "1"}
         completed = self.workflow.python(
             SCRIPTS / "kernel.py", input=json.dumps(prepared), environment=variables
         )

@@ -30,7 +30,7 @@ from bandsaw.session.exchange import continue_session, receive_answer
 from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
-from tests.workflows import HEAD, MOVING_WITHOUT_SPARE, UNMEASURED, Workflow
+from tests.workflows import HEAD, MOVING_WITHOUT_SPARE, Workflow
 
 ran: list[Any] = []
 
@@ -310,7 +310,6 @@ def refusal_of(*words: str | Path) -> str:
     options = ["--input", "session.zip", "--output", "answer.zip", "--run-id", "run"]
     ended = subprocess.run(
         [*map(str, words), *options],
-        env={**os.environ, **UNMEASURED},
         capture_output=True,
         text=True,
         check=False,

@@ -47,9 +47,6 @@ from text_of import text_of
 # No script of a test takes nearly as long, not even on a busy machine.
 SECONDS = 120
 
-# For an interpreter in which coverage can neither start nor write what it has seen.
-UNMEASURED = {"COVERAGE_PROCESS_START": ""}
-
 
 def write_files(directory: Path, files: Mapping[str, str]) -> None:
     """Write files by their names, which may lead to directories below."""

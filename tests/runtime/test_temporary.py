@@ -15,7 +15,7 @@ import pytest
 
 from bandsaw.runtime.temporary import TemporaryDirectory, choose_directory
 from tests.waiting import wait_until
-from tests.workflows import MOVING, UNMEASURED, Workflow, read_script
+from tests.workflows import MOVING, Workflow, read_script
 
 MAKES = """
 import os, sys
@@ -219,7 +219,6 @@ def test_a_directory_is_made_where_python_makes_them(
     (tmp_path / "file").touch(0o700)
 
     environment = {name: text.format(tmp_path) for name, text in variables.items()}
-    environment.update(UNMEASURED)
     output = workflow.python("-c", WHERE, environment=environment).stdout.split()
 
     assert output[:1] + output[3:4] == ["False", "True"]

@@ -17,7 +17,7 @@ import pytest
 from bandsaw.exceptions import UntrustedDirectoryError
 from bandsaw.stores import LocalStore
 from tests.waiting import wait_until
-from tests.workflows import SCRIPTS, UNMEASURED, Workflow
+from tests.workflows import SCRIPTS, Workflow
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="Only root gives files away")
 
@@ -308,7 +308,7 @@ def test_users_of_one_group_share_what_is_signed(workflow: Workflow) -> None:
         os.chown(shared / "cache", 0, 12345)
         (shared / "cache").chmod(0o2770)
         script = SCRIPTS / "users_of_one_group.py"
-        workflow.python(script, shared / "cache", 12345, environment=UNMEASURED)
+        workflow.python(script, shared / "cache", 12345)
     finally:
         shutil.rmtree(shared)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
@@ -69,7 +70,16 @@ def imported_names(node: ast.AST, module: str) -> list[str]:
     return [name if name in MODULES else start for name in full]
 
 
-def _graph() -> Iterator[tuple[str, Import]]:
+@lru_cache(maxsize=None)
+def import_graph() -> tuple[Import, ...]:
+    """Return every import of one module of the package by another one.
+
+    Read when a test asks for it, and not by every process that collects tests.
+    """
+    return tuple(_imports())
+
+
+def _imports() -> Iterator[Import]:
     for module, file in MODULES.items():
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for node, late, for_types in statements(tree):
@@ -77,8 +87,7 @@ def _graph() -> Iterator[tuple[str, Import]]:
                 if name.split(".")[0] == "bandsaw":
                     line: int = node.lineno  # type: ignore[attr-defined]
                     late = late or is_late_module(node)
-                    yield module, Import(module, name, late, for_types, line)
+                    yield Import(module, name, late, for_types, line)
 
 
 MODULES = _modules()
-GRAPH = list(_graph())

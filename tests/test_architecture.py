@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.modules import GRAPH, MODULES, Import
+from tests.modules import MODULES, Import, import_graph
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,7 +51,9 @@ def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else module
 
 
-IMPORTS = [found for module, found in GRAPH if module != NEVER_IMPORTED]
+@pytest.fixture(name="imports")
+def _imports() -> list[Import]:
+    return [found for found in import_graph() if found.importer != NEVER_IMPORTED]
 
 
 def leads_down(found: Import) -> bool:
@@ -62,12 +64,14 @@ def leads_down(found: Import) -> bool:
     return ORDER.index(above) <= ORDER.index(below)
 
 
-def test_every_import_leads_down() -> None:
-    assert [str(found) for found in IMPORTS if not leads_down(found)] == []
+def test_every_import_leads_down(imports: list[Import]) -> None:
+    assert [str(found) for found in imports if not leads_down(found)] == []
 
 
-def test_an_underscored_module_is_imported_in_its_own_package_only() -> None:
-    private = [found for found in IMPORTS if "._" in found.imported]
+def test_an_underscored_module_is_imported_in_its_own_package_only(
+    imports: list[Import],
+) -> None:
+    private = [found for found in imports if "._" in found.imported]
 
     assert [
         str(found)
@@ -77,9 +81,11 @@ def test_an_underscored_module_is_imported_in_its_own_package_only() -> None:
     ] == []
 
 
-def test_no_circle_of_imports_not_even_with_late_ones() -> None:
+def test_no_circle_of_imports_not_even_with_late_ones(
+    imports: list[Import],
+) -> None:
     below: dict[str, set[str]] = {module: set() for module in MODULES}
-    for found in IMPORTS:
+    for found in imports:
         if not found.for_types and found.importer != found.imported:
             below[found.importer].add(found.imported)
 
@@ -92,9 +98,9 @@ def test_no_circle_of_imports_not_even_with_late_ones() -> None:
     assert below == {}, "These import each other."
 
 
-def test_late_imports_are_few() -> None:
+def test_late_imports_are_few(imports: list[Import]) -> None:
     # Each is for speed or for an extra.
-    late = {(i.importer, i.imported) for i in IMPORTS if i.late and not i.for_types}
+    late = {(i.importer, i.imported) for i in imports if i.late and not i.for_types}
 
     assert len(late) <= 50
 

@@ -104,17 +104,18 @@ def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
         problems += [f"process {pid}: {_command(pid)}" for pid in processes]
         threads = _remaining(lambda: _threads() - before.threads)
         problems += [f"thread {thread!r}" for thread in threads]
-        if any(temporary.iterdir()):
+        if os.listdir(temporary):
             gc.collect()
-        problems += [f"file {p.relative_to(temporary)}" for p in temporary.rglob("*")]
+            found = temporary.rglob("*")
+            problems += [f"file {path.relative_to(temporary)}" for path in found]
         if _open_files_below(directory):
             gc.collect()
-        problems += [f"open file {name}" for name in _open_files_below(directory)]
+            problems += [f"open file {name}" for name in _open_files_below(directory)]
         problems += before.differences(clean)
     finally:
         tempfile.tempdir = before_tempdir
         before.restore()
-        _forget_modules_below(directory, base_directory)
+        before.forget_modules_below(directory, base_directory)
         shutil.rmtree(directory, ignore_errors=True)
     if problems:
         pytest.fail("It left behind: " + "; ".join(sorted(problems)), pytrace=False)
@@ -139,6 +140,7 @@ class _State:
         self.directory = os.getcwd()
         self.handlers = _handlers()
         self.level = logging.getLogger().level
+        self.modules = dict(sys.modules)
 
     def new_processes(self, directory: str) -> set[int]:
         """Children, and what inherited the mark also from a parent that is gone."""
@@ -173,6 +175,14 @@ class _State:
             for handler in set(logger.handlers) & (_handlers() - self.handlers):
                 logger.removeHandler(handler)
         logging.getLogger().setLevel(self.level)
+
+    def forget_modules_below(self, *directories: Path) -> None:
+        """Lets the next test import another module of the same name."""
+        beginnings = tuple(f"{directory}{os.sep}" for directory in directories)
+        for name, module in sys.modules.items() - self.modules.items():
+            if str(getattr(module, "__file__", None)).startswith(beginnings):
+                del sys.modules[name]
+                importlib.invalidate_caches()
 
 
 def _remaining(what: Callable[[], set[Any]]) -> set[Any]:
@@ -218,9 +228,14 @@ def _processes() -> set[int]:
 
 def _children() -> set[int]:
     children: set[int] = set()
-    for known in Path("/proc/self/task").glob("*/children"):
+    try:
+        threads = os.listdir("/proc/self/task")
+    except OSError:
+        return children
+    for thread in threads:
         try:
-            children.update(int(pid) for pid in known.read_text().split())
+            with open(f"/proc/self/task/{thread}/children") as known:
+                children.update(int(pid) for pid in known.read().split())
         except OSError:
             continue  # This thread has just ended.
     return children
@@ -244,20 +259,15 @@ def _command(pid: int) -> str:
 
 def _open_files_below(directory: Path) -> list[str]:
     names = []
-    for descriptor in Path("/proc/self/fd").glob("*"):
+    try:
+        descriptors = os.listdir("/proc/self/fd")
+    except OSError:
+        return []
+    for descriptor in descriptors:
         try:
-            name = os.readlink(descriptor)
+            name = os.readlink(f"/proc/self/fd/{descriptor}")
         except OSError:
             continue  # The one that lists the directory
         if name.startswith(f"{directory}{os.sep}"):
             names.append(name)
     return names
-
-
-def _forget_modules_below(*directories: Path) -> None:
-    """Lets the next test import another module of the same name."""
-    beginnings = tuple(f"{directory}{os.sep}" for directory in directories)
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(beginnings):
-            del sys.modules[name]
-    importlib.invalidate_caches()

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bandsaw.runtime import fork
+from tests.interpreters import is_one_of
 from tests.workflows import Workflow
 
 # A slow machine is no failure; `timeout` in pyproject.toml bounds each test as a whole.
@@ -45,11 +46,43 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # take for it. Only a failing test waits that long.
 SECONDS_TO_END = 10.0
 
+# What hardly depends on the Python: tox leaves these to the oldest and to the newest.
+# What touches syntax, pickles, imports or a child's protocol runs with all of them.
+WITH_TWO_PYTHONS = (
+    "tests/advices/test_combinations.py",
+    "tests/advices/test_metrics.py",
+    "tests/advices/test_ssh.py",
+    "tests/attack/",
+    "tests/cli/",
+    "tests/environments/",
+    "tests/fingerprint/test_arrays.py",
+    "tests/fingerprint/test_laws.py",
+    "tests/runtime/test_temporary.py",
+    "tests/stores/",
+    "tests/test_chain.py",
+    "tests/test_documentation.py",
+    "tests/test_finding.py",
+    "tests/test_packaging.py",
+    "tests/test_trust.py",
+    "tests/tracking/",
+)
+
 # What a run of the suite itself may have been given.
 VARIABLES_OF_BANDSAW = ("BANDSAW_CONFIG_MODULE", "BANDSAW_CONFIG", "BANDSAW_RUN_ID")
 
 # Marks every process that a test starts, however far down, with the test's directory.
 MARK = "BANDSAW_TEST_DIRECTORY"
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leaves out what tox runs with other Pythons."""
+    if "TOX_ENV_NAME" not in os.environ or is_one_of(min, max):
+        return
+    left_out = [item for item in items if item.nodeid.startswith(WITH_TWO_PYTHONS)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [i for i in items if not i.nodeid.startswith(WITH_TWO_PYTHONS)]
 
 
 @pytest.fixture(scope="session", autouse=True)

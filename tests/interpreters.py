@@ -88,6 +88,11 @@ def _is_version(executable: Path, version: str) -> bool:
     return answer.stdout.decode(errors="replace").startswith(f"Python {version}.")
 
 
+#: Marks tests that take long, and that hardly depend on the Python.
+with_the_oldest_and_the_newest_python_only = pytest.mark.skipif(
+    not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
+)
+
 #: Marks tests that start all Pythons, or that take long and are the same on each.
 with_the_newest_python_only = pytest.mark.skipif(
     not is_one_of(max), reason="runs with the newest Python only"

@@ -24,7 +24,7 @@ from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from bandsaw.transports.base import Transport
 
-from .interpreters import is_one_of
+from .interpreters import with_the_oldest_and_the_newest_python_only
 from .pages import blocks_of, names_of
 from .workflows import ROOT, Workflow
 
@@ -44,9 +44,7 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.skipif(
-    not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
-)
+@with_the_oldest_and_the_newest_python_only
 @pytest.mark.parametrize(
     "page", PAGES_WITH_EXAMPLES, ids=lambda page: str(page.relative_to(ROOT))
 )

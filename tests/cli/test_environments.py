@@ -13,15 +13,12 @@ from typing import Any
 import pytest
 
 from ..environments.wheels import make_wheel
-from ..interpreters import is_one_of
+from ..interpreters import with_the_oldest_and_the_newest_python_only
 from ..workflows import Workflow, write_files
 
 pytestmark = [
     pytest.mark.usefixtures("own_home"),
-    pytest.mark.skipif(
-        not is_one_of(min, max),
-        reason="runs with the oldest and the newest Python only",
-    ),
+    with_the_oldest_and_the_newest_python_only,
 ]
 
 CONFIG = """

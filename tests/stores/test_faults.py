@@ -10,13 +10,10 @@ import pytest
 
 from bandsaw.stores import LocalStore
 from bandsaw.stores.entries import Entry
-from tests.interpreters import is_one_of
+from tests.interpreters import with_the_oldest_and_the_newest_python_only
 from tests.workflows import SCRIPTS, Workflow, read_script
 
-# It takes long, and what is tested hardly depends on the Python.
-pytestmark = pytest.mark.skipif(
-    not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
-)
+pytestmark = with_the_oldest_and_the_newest_python_only
 
 
 def ask(process: subprocess.Popen[str], number: int) -> str:

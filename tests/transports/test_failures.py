@@ -6,12 +6,10 @@ import sys
 
 import pytest
 
-from tests.interpreters import is_one_of
+from tests.interpreters import with_the_oldest_and_the_newest_python_only
 from tests.workflows import Workflow, read_script
 
-pytestmark = pytest.mark.skipif(
-    not is_one_of(min, max), reason="runs with the oldest and the newest Python only"
-)
+pytestmark = with_the_oldest_and_the_newest_python_only
 
 CONFIG = """
 import bandsaw

@@ -60,11 +60,18 @@ WITH_TWO_PYTHONS = (
     "tests/runtime/test_temporary.py",
     "tests/stores/",
     "tests/test_chain.py",
+    "tests/test_distribution.py::test_a_damaged_archive",
+    "tests/test_distribution.py::test_a_directory_that_somebody_else",
+    "tests/test_distribution.py::test_each_python_has_bytecode",
+    "tests/test_distribution.py::test_files_that_were_lost",
+    "tests/test_distribution.py::test_what_nobody_has_used",
     "tests/test_documentation.py",
     "tests/test_finding.py",
     "tests/test_packaging.py",
     "tests/test_trust.py",
     "tests/tracking/",
+    "tests/transports/test_buffers.py::test_what_is_sent_takes_no_memory",
+    "tests/transports/test_pool.py::test_neither_end_grows",
 )
 
 # What a run of the suite itself may have been given.

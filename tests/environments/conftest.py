@@ -13,7 +13,7 @@ import pytest
 
 from bandsaw.environments import Environment
 from tests.environments.wheels import PackageIndex, make_wheel, package_index
-from tests.interpreters import is_one_of
+from tests.interpreters import is_one_of, with_the_newest_python_only
 from tests.workflows import Workflow
 
 
@@ -58,9 +58,9 @@ def maker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     return _use(request.param, monkeypatch)
 
 
-@pytest.fixture(params=["uv", "pip"])
+@pytest.fixture(params=["uv", pytest.param("pip", marks=with_the_newest_python_only)])
 def every_maker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The same, for what is essential."""
+    """The same, for what is essential; pip with one Python, as each takes so long."""
     return _use(request.param, monkeypatch)
 
 

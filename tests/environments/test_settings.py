@@ -13,6 +13,7 @@ from bandsaw.environments.settings import pip_settings, uv_settings
 from bandsaw.exceptions import EnvironmentBuildError, MissingExtraError
 from tests.environments.conftest import left_over, python_in, without_uv
 from tests.environments.wheels import PackageIndex, make_project, make_wheel
+from tests.interpreters import with_the_newest_python_only
 
 VERSIONS = "import alpha, beta; print(alpha.version, beta.version)"
 
@@ -117,6 +118,7 @@ def test_variables_neither_redirect_packages_nor_leave_any_out(
     assert list(place.iterdir()) == []
 
 
+@with_the_newest_python_only
 def test_files_of_pip_neither_redirect_packages_nor_leave_any_out(
     make: Any, project: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +174,7 @@ def test_packages_are_copied_although_a_setting_wants_links_into_a_cache(
 # What is kept
 
 
+@with_the_newest_python_only
 def test_files_of_pip_say_where_packages_come_from(
     index: PackageIndex, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

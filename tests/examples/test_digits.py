@@ -42,9 +42,17 @@ def run(example: Path, python: str) -> list[dict[str, str]]:
     return [dict(zip(header, line)) for line in lines]
 
 
-def test_the_second_run_answers_from_the_cache(example: Path) -> None:
+def test_the_second_run_answers_from_the_cache_unless_with_another_python(
+    example: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    other.chmod(0o755)
+
     first = run(example, python=sys.executable)
+    assert_each_model_was_trained_in_a_process_of_its_own(example, first)
     second = run(example, python=sys.executable)
+    forest, support_vectors = run(example, python=str(other))
 
     assert [line["model"] for line in first] == ["random forest", "support vectors"]
     assert {line["answer"] for line in first} == {"computed"}
@@ -53,11 +61,13 @@ def test_the_second_run_answers_from_the_cache(example: Path) -> None:
         assert float(computed["accuracy"]) > 0.9
         for column in ("model", "accuracy", "Python", "process"):
             assert computed[column] == cached[column]
+    assert forest["answer"] == "from the cache"
+    assert support_vectors["answer"] == "computed"
 
 
-def test_each_model_is_trained_in_a_process_of_its_own(example: Path) -> None:
-    lines = run(example, python=sys.executable)
-
+def assert_each_model_was_trained_in_a_process_of_its_own(
+    example: Path, lines: list[dict[str, str]]
+) -> None:
     processes = {line["process"] for line in lines}
     assert len(processes) == 2
     assert {line["Python"] for line in lines} == {platform.python_version()}
@@ -81,18 +91,6 @@ def test_a_second_python_trains_where_there_is_one(example: Path) -> None:
     assert forest["Python"] == platform.python_version()
     assert support_vectors["Python"] != platform.python_version()
     assert float(support_vectors["accuracy"]) > 0.9
-
-
-def test_another_second_python_computes_again(example: Path, tmp_path: Path) -> None:
-    other = tmp_path / "python"
-    other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    other.chmod(0o755)
-
-    run(example, python=sys.executable)
-    forest, support_vectors = run(example, python=str(other))
-
-    assert forest["answer"] == "from the cache"
-    assert support_vectors["answer"] == "computed"
 
 
 def load(name: str, file: Path) -> Any:

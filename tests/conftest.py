@@ -71,7 +71,8 @@ WITH_TWO_PYTHONS = (
     "tests/test_trust.py",
     "tests/tracking/",
     "tests/transports/test_buffers.py::test_what_is_sent_takes_no_memory",
-    "tests/transports/test_pool.py::test_neither_end_grows",
+    "tests/transports/test_ahead.py",
+    "tests/transports/test_pool.py",
 )
 
 # What a run of the suite itself may have been given.

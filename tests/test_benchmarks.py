@@ -27,7 +27,17 @@ def row(unit: str = "", target: Any = 1.5) -> Row:
     return Row("name", "what it is", unit, target, lambda contestants, effort: {})
 
 
-@pytest.mark.parametrize("name", ROWS)
+# The same as another row, but of another value or without bytecode
+VARIANTS = ("-f", "-nan", "-no-bytecode", "-strided", "-struct", "-wide")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.stress] * name.endswith(VARIANTS))
+        for name in ROWS
+    ],
+)
 def test_a_row_gives_a_figure_for_each_contestant(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,7 +144,10 @@ def test_the_tests_run_from_the_sdist(built: dict[str, Path], tmp_path: Path) ->
     # All tests are found there, and some are run, with the package of the sdist.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     pytest_there = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
-    for arguments in (["--collect-only"], ["tests/test_exports.py", "-k", "dir"]):
+    for arguments in (
+        ["--collect-only", "--assert=plain"],
+        ["tests/test_exports.py", "-k", "dir"],
+    ):
         done = subprocess.run(
             [*pytest_there, f"--basetemp={tmp_path / 'pytest'}", *arguments],
             cwd=str(unpacked),

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from ..environments.wheels import make_wheel
-from ..interpreters import with_the_oldest_and_the_newest_python_only
+from ..interpreters import with_the_newest_python_only
 from ..workflows import Workflow, write_files
 
 pytestmark = [
     pytest.mark.usefixtures("own_home"),
-    with_the_oldest_and_the_newest_python_only,
+    with_the_newest_python_only,
 ]
 
 CONFIG = """

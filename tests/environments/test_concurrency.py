@@ -13,7 +13,10 @@ import pytest
 
 from bandsaw.environments import installations
 from tests.environments.conftest import left_over
+from tests.interpreters import with_the_newest_python_only
 from tests.workflows import Workflow
+
+pytestmark = with_the_newest_python_only
 
 USE = """
 import logging, sys

@@ -200,7 +200,7 @@ def answer_of_git(served: PackageIndex, path: str) -> bytes | None:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="there is no /proc")
 def test_git_gets_them_in_a_file(
-    every_maker: str, make: Any, repository: PackageIndex, project: Path
+    maker: str, make: Any, repository: PackageIndex, project: Path
 ) -> None:
     url = repository.url(f"ada:{SECRET}@").replace("simple/", "")
     environment = make([f"gitted @ git+{url}"], name="mine")

@@ -18,8 +18,11 @@ from bandsaw.exceptions import EnvironmentBuildError, UntrustedDirectoryError
 from bandsaw.runtime import fork
 from tests.environments.conftest import left_over, python_in
 from tests.environments.wheels import PackageIndex, make_project
+from tests.interpreters import with_the_newest_python_only
 from tests.waiting import wait_until
 from tests.workflows import Workflow
+
+pytestmark = with_the_newest_python_only
 
 
 def home() -> Path:

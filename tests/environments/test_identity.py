@@ -13,7 +13,10 @@ import pytest
 
 from tests.environments.test_tasks import HEAD
 from tests.environments.wheels import PackageIndex, make_project
+from tests.interpreters import with_the_newest_python_only
 from tests.workflows import Workflow
+
+pytestmark = with_the_newest_python_only
 
 CONFIG = """
 import bandsaw

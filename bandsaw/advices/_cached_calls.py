@@ -10,6 +10,7 @@ from ..result import Result
 from ..runtime.caller_warnings import warn_caller
 from ..session.cancellation import cancelled_error, waiting_until
 from ..stores.entries import with_changed_arguments
+from ..stores.local import LocalStore as LocalStore
 from ..stores.results import DAMAGED, Hit, Miss, ResultStore
 from ._cached_task import CachedTask, is_wanted
 from .explanation import Explanation, explain_miss

@@ -6,7 +6,7 @@ import os
 
 from ..advice import Advice
 from ..exceptions import ConfigurationError, check_methods
-from ..runtime.lazy import late_attribute
+from ..runtime.lazy import LateModule, late_attribute
 from ._choices import CODE_CHOICES
 
 TYPE_CHECKING = False
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from ..session import Session
     from ..stores import Store
-    from ._cached_calls import CachedCalls
+    from . import _cached_calls as calls
     from .explanation import Explanation
+else:
+    # A process that only loads its configuration does without.
+    calls = LateModule("bandsaw.advices._cached_calls")
 
 
 class CachingAdvice(Advice):
@@ -118,16 +121,11 @@ class CachingAdvice(Advice):
         """Where the results are."""
         assert self._given is not None
         assert self._root is not None
-        from ..stores.local import LocalStore
+        return calls.LocalStore.at(self._given, self._root)
 
-        return LocalStore.at(self._given, self._root)
-
-    # A process that only loads the configuration does without what this needs.
     @late_attribute
-    def _calls(self) -> CachedCalls:
-        from ._cached_calls import CachedCalls
-
-        return CachedCalls(
+    def _calls(self) -> calls.CachedCalls:
+        return calls.CachedCalls(
             self,
             self.store,
             (self._max_size, self._max_age, self._verify),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from .arrays import array_form
+from .arrow import content_of
 from .form import Deferred, Form
 from .leaves import text
 from .objects import expand_object
@@ -147,8 +148,6 @@ def _column_content(values: Any) -> object:
     if isinstance(dtype, pandas.IntervalDtype):
         return (values.left, values.right, values.closed)
     if _is_nested_arrow(dtype):
-        from .arrow import content_of
-
         return content_of(values.__arrow_array__())
     mask = numpy.asarray(values.isna())
     if isinstance(getattr(dtype, "numpy_dtype", None), numpy.dtype):

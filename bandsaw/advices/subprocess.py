@@ -34,7 +34,9 @@ class SubprocessAdvice(RemoteAdvice):
         interpreter: The interpreter, or an environment that has one; by default the
             interpreter that runs this process.
         workers: How many processes there are at most, each of which continues one
-            session after the other. Left out, each session has a fresh one.
+            session after the other. Left out, each session has a fresh one. A list
+            has one process for each of its dicts, with these environment variables in
+            addition, like ``{"CUDA_VISIBLE_DEVICES": "0"}``.
         tasks_per_worker: After how many sessions such a process ends.
         idle_timeout: After how many seconds without a session a process ends.
         timeout: How long a session may take, in seconds. Its process is ended then.
@@ -62,7 +64,7 @@ class SubprocessAdvice(RemoteAdvice):
         directory: str | Path | None = None,
         interpreter: AnyInterpreter | None = None,
         *,
-        workers: int | None = None,
+        workers: int | list[dict[str, str]] | None = None,
         tasks_per_worker: int | None = None,
         idle_timeout: float = 60.0,
         timeout: float | None = None,
@@ -71,7 +73,13 @@ class SubprocessAdvice(RemoteAdvice):
         start_ahead: bool = True,
     ) -> None:
         super().__init__(directory)
-        _check_positive("workers", workers, int)
+        if not isinstance(workers, list):
+            _check_positive("workers", workers, int)
+        elif not (workers and all(map(_are_variables, workers))):
+            raise ConfigurationError(
+                "SubprocessAdvice needs as workers a list of dicts of environment "
+                f"variables, which are text, and not {workers!r}."
+            )
         _check_positive("tasks_per_worker", tasks_per_worker, int)
         _check_positive("idle_timeout", idle_timeout, float)
         _check_limits({"timeout": timeout, "memory_limit": memory_limit})
@@ -201,7 +209,8 @@ class SubprocessAdvice(RemoteAdvice):
     @property
     def slots(self) -> int | None:
         """How many processes there are at most."""
-        return self._workers
+        workers = self._workers
+        return len(workers) if isinstance(workers, list) else workers
 
     @property
     def inherits_output(self) -> bool:
@@ -264,6 +273,12 @@ def _check_interpreter(interpreter: Any) -> None:
             "SubprocessAdvice needs an Interpreter or an Environment as interpreter, "
             f"and not {interpreter!r}. Interpreter(executable='...') takes a path."
         )
+
+
+def _are_variables(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(text, str) for text in (*value, *value.values())
+    )
 
 
 def _check_positive(name: str, value: Any, kind: type) -> None:

@@ -34,18 +34,22 @@ class PoolTransport(Transport):
     environment, working directory or code are not those of this process any more.
 
     Args:
-        workers: How many processes there are at most.
+        workers: How many processes there are at most; or a list of the environment
+            variables that each of them has in addition.
         tasks_per_worker: After how many jobs a process ends. Left out, it stays.
         idle_timeout: After how many seconds without a job a process ends.
     """
 
     def __init__(
         self,
-        workers: int,
+        workers: int | list[dict[str, str]],
         tasks_per_worker: int | None = None,
         idle_timeout: float = 60.0,
     ) -> None:
-        self._workers = workers
+        self._variables = [{}] * workers if isinstance(workers, int) else workers
+        self._workers = len(self._variables)
+        # Of the processes that are not there
+        self._free_variables = list(self._variables)
         self._tasks_per_worker = tasks_per_worker
         self._idle_timeout = idle_timeout
         self._lock = Lock()
@@ -78,12 +82,12 @@ class PoolTransport(Transport):
                 try:
                     answer = worker.run(job, parcel)
                 except ProcessExited as left:
-                    self._give_up_place()
+                    self._give_up_place(worker)
                     if is_new:
                         raise left.death from None
                     continue  # No process has begun with the job.
                 except BaseException:
-                    self._give_up_place()
+                    self._give_up_place(worker)
                     raise
                 self._put_back(worker)
                 return answer
@@ -125,10 +129,10 @@ class PoolTransport(Transport):
             else:
                 answer = worker.call(session, route, content)
         except ProcessExited:
-            self._give_up_place()
+            self._give_up_place(worker)
             return None
         except BaseException:
-            self._give_up_place()
+            self._give_up_place(worker)
             raise
         self._put_back(worker)
         return answer
@@ -148,7 +152,7 @@ class PoolTransport(Transport):
                 return worker
             if self._idle and self._count == self._workers:
                 # Those that are left are of no use for this job.
-                self._idle.pop(0).retire()
+                self._retire(self._idle.pop(0))
                 return None
             if self._count < self._workers:
                 self._count += 1
@@ -161,9 +165,14 @@ class PoolTransport(Transport):
             raise
         worker = turn.worker
         if worker is not None and worker.specification != turn.specification:
-            worker.retire()
+            self._retire(worker)
             return None
         return worker
+
+    def _retire(self, worker: Worker) -> None:
+        """Let a process go whose place another one takes."""
+        self._free_variables.append(worker.variables)
+        worker.retire()
 
     def _give_up_turn(self, turn: _Turn) -> None:
         with self._lock:
@@ -175,14 +184,18 @@ class PoolTransport(Transport):
             self._give_up_place()
         elif turn.has_begun:
             worker.end()
-            self._give_up_place()
+            self._give_up_place(worker)
         else:
             self._put_back(worker)
 
     def _start(self, job: Job, specification: ProcessSpecification) -> Worker:
+        variables = self._free_variables.pop(0)
         try:
-            return Worker(specification, job.parent_directory, self._idle_timeout)
+            return Worker(
+                specification, job.parent_directory, self._idle_timeout, variables
+            )
         except BaseException:
+            self._free_variables.append(variables)
             self._give_up_place()
             raise
 
@@ -197,13 +210,13 @@ class PoolTransport(Transport):
                 if worker.is_alive():
                     return worker
                 self._count -= 1
-                worker.retire()
+                self._retire(worker)
         return None
 
     def _put_back(self, worker: Worker) -> None:
         if worker.jobs == self._tasks_per_worker:
             worker.retire()
-            self._give_up_place()
+            self._give_up_place(worker)
             return
         with self._lock:
             if not self._waiting:
@@ -212,7 +225,14 @@ class PoolTransport(Transport):
             turn = self._waiting.popleft()
         turn.come(worker)
 
-    def _give_up_place(self) -> None:
+    def _give_up_place(self, worker: Worker | None = None) -> None:
+        """Let the next session have a place.
+
+        Args:
+            worker: The process that had it, `None` if none was started.
+        """
+        if worker is not None:
+            self._free_variables.append(worker.variables)
         with self._lock:
             if not self._waiting:
                 self._count -= 1
@@ -226,12 +246,13 @@ class PoolTransport(Transport):
             idle, self._idle = self._idle, []
             self._count -= len(idle)
         for worker in idle:
-            worker.retire()
+            self._retire(worker)
 
     def _forget(self) -> None:
         self._idle = []
         self._waiting.clear()
         self._count = 0
+        self._free_variables = list(self._variables)
 
 
 class _Turn:

@@ -50,7 +50,7 @@ from .termination import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, TextIO
+    from typing import Any, Callable, Mapping, TextIO
 
     from ..session import Session
     from ..session.frame_form import SessionFrames
@@ -144,6 +144,9 @@ def _occupy_standard_descriptors() -> None:
     os.close(descriptor)
 
 
+_NO_VARIABLES: Mapping[str, str] = {}
+
+
 class Worker:
     """An interpreter process.
 
@@ -151,9 +154,11 @@ class Worker:
         specification: What it is started with.
         parent_directory: Where to make the directory for its temporary files.
         idle_timeout: How long it waits for a job, in seconds.
+        variables: The environment variables that it has in addition.
 
     Attributes:
         specification: What it was started with.
+        variables: The environment variables that it has in addition.
         jobs: How many jobs it was given.
         routes: The routes that it was told.
 
@@ -166,8 +171,10 @@ class Worker:
         specification: ProcessSpecification,
         parent_directory: str,
         idle_timeout: float,
+        variables: Mapping[str, str] = _NO_VARIABLES,
     ) -> None:
         self.specification = specification
+        self.variables = dict(variables)
         self.jobs = 0
         self._executable = specification.interpreter.executable
         self._is_ready = False
@@ -256,6 +263,7 @@ class Worker:
         interpreter = self.specification.interpreter
         environment = interpreter.process_environment()
         marks = environment.get(MARK_VARIABLE, "")
+        environment.update(self.variables)
         environment[MARK_VARIABLE] = f"{marks}:{self._mark}"
         # A Ctrl-C is for this process, which ends it; so it has a session of its own.
         return start_process(

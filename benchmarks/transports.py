@@ -78,6 +78,27 @@ ROWS = [
         _over("executor", "shared"),
     ),
     Row(
+        "submitted-here",
+        "1000 submitted calls in this process, over ThreadPoolExecutor",
+        "",
+        1.5,
+        _over("threads", "submitted_here"),
+    ),
+    Row(
+        "submitted-calls",
+        "1000 submitted calls in 2 resident processes, over ProcessPoolExecutor",
+        "",
+        1,
+        _over("executor", "submitted", "executor", "loky"),
+    ),
+    Row(
+        "mapped-calls",
+        "map of 1000 calls in 2 resident processes, over joblib",
+        "",
+        1,
+        _over("joblib", "mapped"),
+    ),
+    Row(
         "fresh-call",
         "call in a fresh process, not started ahead, over a bare interpreter",
         "",

@@ -7,6 +7,7 @@ anyway.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -26,6 +27,7 @@ from transports_tasks import (
     same,
     same_ahead,
     same_fresh,
+    same_here,
     same_resident,
     same_shared,
     size_of,
@@ -37,7 +39,7 @@ from bandsaw.transports import worker
 SHARED_MEMORY = "/dev/shm"
 MEGABYTE = 1_000_000
 CALLS_IN_A_ROW = 100
-CALLS_OF_THREADS = 1000
+CALLS_AT_ONCE = 1000
 THREADS = 8
 SIZE = int(os.environ.get("ARRAY_SIZE", 100 * MEGABYTE))
 
@@ -87,12 +89,12 @@ def _end_gateways() -> None:
     execnet.default_group.terminate(timeout=10)
 
 
-def _executor(name: str) -> Any:
+def _executor(name: str, workers: int = 1) -> Any:
     if name == "executor":
-        return ProcessPoolExecutor(1)
+        return ProcessPoolExecutor(workers)
     import loky
 
-    return loky.get_reusable_executor(max_workers=1, timeout=1000)
+    return loky.get_reusable_executor(max_workers=workers, timeout=1000)
 
 
 def _submit(executor: Any, function: Callable[[Any], Any], argument: object) -> Any:
@@ -124,7 +126,47 @@ def shared(seconds: float, peers: list[str]) -> Any:
                 for future in [executor.submit(same, n) for n in range(count)]
             ],
         }
-        return compare(functions, CALLS_OF_THREADS, seconds)
+        return compare(functions, CALLS_AT_ONCE, seconds)
+
+
+def _results(submit: Callable[[int], Any], count: int) -> list[Any]:
+    return [future.result() for future in [submit(n) for n in range(count)]]
+
+
+def submitted_here(seconds: float, peers: list[str]) -> Any:
+    """Measures calls in this process that are submitted at once."""
+    with ThreadPoolExecutor() as executor:
+        functions: Functions = {
+            "bandsaw": functools.partial(_results, same_here.submit),
+            "threads": functools.partial(
+                _results, functools.partial(executor.submit, same)
+            ),
+        }
+        return compare(functions, CALLS_AT_ONCE, seconds)
+
+
+def submitted(seconds: float, peers: list[str]) -> Any:
+    """Measures calls in other processes that are submitted at once."""
+    functions: Functions = {"bandsaw": functools.partial(_results, same_shared.submit)}
+    with contextlib.ExitStack() as stack:
+        for name in peers:
+            executor = stack.enter_context(_executor(name, 2))
+            functions[name] = functools.partial(
+                _results, functools.partial(executor.submit, same)
+            )
+        return compare(functions, CALLS_AT_ONCE, seconds)
+
+
+def mapped(seconds: float, peers: list[str]) -> Any:
+    """Measures a map over many items in other processes."""
+    from joblib import Parallel, delayed
+
+    with Parallel(n_jobs=2) as parallel:
+        functions: Functions = {
+            "bandsaw": lambda count: list(same_shared.map(range(count))),
+            "joblib": lambda count: parallel(delayed(same)(n) for n in range(count)),
+        }
+        return compare(functions, CALLS_AT_ONCE, seconds)
 
 
 def fresh(seconds: float, peers: list[str]) -> Any:

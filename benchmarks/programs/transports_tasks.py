@@ -36,6 +36,11 @@ def same_shared(x):
     return x
 
 
+@task("here")
+def same_here(x):
+    return x
+
+
 @task("fresh")
 def same_fresh(x):
     return x

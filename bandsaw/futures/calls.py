@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 from _thread import get_ident
-from concurrent.futures import CancelledError, Future as _Future, wait
+from concurrent.futures import (
+    CancelledError,
+    Future as _Future,
+    InvalidStateError,
+    wait,
+)
 from contextvars import copy_context
 
 from ..exceptions import DependencyError
@@ -82,6 +88,16 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
         super().cancel()
         # Else `wait` and `as_completed` wait for a thread to come across it.
         self.set_running_or_notify_cancel()
+        self._call = None
+
+    def _settle(self, result: Result) -> None:
+        # Whatever has been set by hand stays.
+        with contextlib.suppress(InvalidStateError):
+            if result.exception is None:
+                self.set_result(result.value)
+            else:
+                self.set_exception(result.exception)
+        self._call = None
 
     def running(self) -> bool:
         """Tell if the call has begun and not ended."""
@@ -252,7 +268,7 @@ class Call:
         if future is None or not self.decide():
             return
         self._forget()
-        future.set_exception(_dependency_error(self.task, need))
+        future._settle(Result(exception=_dependency_error(self.task, need)))
 
     def run(self) -> None:
         """Make the call in the current thread; it raises nothing."""
@@ -331,19 +347,12 @@ class Call:
             return
         is_wanted = self.decide()
         self._forget()
-        if not is_wanted:
-            return
-        if error is None:
-            future.set_result(result.value)
-        else:
-            future.set_exception(error)
+        if is_wanted:
+            future._settle(result)
 
     def _forget(self) -> None:
         """Let go of everything that a call needs which has not ended."""
         _calls.discard(self)
-        future = self.future
-        if future is not None:
-            future._call = None
         self.future = self._context = self._session = self._parent = None
         self._level = None
         self._args, self._kwargs, self._facts, self._needs = (), {}, [], []
@@ -433,8 +442,14 @@ def _dependency_error(task: Task, need: Future[Any]) -> DependencyError:
 _calls: set[Call] = set()
 _levels: dict[tuple[AdviceChain, int], Level] = {}
 _limits: dict[AdviceChain, tuple[Walk, int | None, int]] = {}
-call_in_child(_calls.clear)
-call_in_child(_levels.clear)
+
+
+@call_in_child
+def _forget_all() -> None:
+    _calls.clear()
+    for level in _levels.values():
+        level.forget()
+    _levels.clear()
 
 
 def submit(
@@ -583,9 +598,13 @@ def _finish() -> None:
     try:
         if script_was_interrupted():
             _interrupt_all()
-        while _calls:
+        while True:
             futures = [call.future for call in list(_calls)]
-            wait([future for future in futures if future is not None])
+            # One that is cancelled may still have its thread, which ends by itself.
+            left = [f for f in futures if f is not None and not f.done()]
+            if not left:
+                return
+            wait(left)
     except KeyboardInterrupt:
         _interrupt_all()
         raise

@@ -65,6 +65,10 @@ class Level:
         if self._busy < self.limit and self._take_place():
             self._start()
 
+    def forget(self) -> None:
+        """Forget what waits, in a forked child; its parent sees to that."""
+        self._queue.clear()
+
     def lend(self) -> bool:
         """Let another call have the place of one that only waits.
 

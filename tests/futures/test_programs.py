@@ -207,6 +207,39 @@ if __name__ == "__main__":
     assert output == "child 3\nstatus 3\nparent 7\n"
 
 
+def test_a_child_that_a_task_forks_makes_no_calls_of_its_parent(
+    workflow: Workflow,
+) -> None:
+    # Python warns of a fork beside threads.
+    output = workflow.run(
+        TASKS
+        + """
+submitted = threading.Event()
+
+@bandsaw.task
+def fork():
+    submitted.wait()
+    child = os.fork()
+    return child and os.waitpid(child, 0)[1]
+
+@bandsaw.task
+def note():
+    with open("noted", "a") as file:
+        file.write("x")
+
+if __name__ == "__main__":
+    bandsaw.get_configuration().set_concurrency(1)
+    futures = [fork.submit()] + [note.submit() for _ in range(5)]
+    submitted.set()
+    print(futures[0].result())
+    wait(futures)
+    print(os.path.getsize("noted"))
+""",
+        config=HERE,
+    ).stdout
+    assert output == "0\n5\n"
+
+
 def test_a_script_that_is_imported_submits_nothing(workflow: Workflow) -> None:
     output = workflow.output(
         TASKS

@@ -348,6 +348,32 @@ def test_what_this_process_executes_is_not_cancelled(
     assert not future.running()
 
 
+def test_all_agree_on_what_a_call_that_ends_at_that_moment_has_come_to(
+    task_of: TaskMaker,
+) -> None:
+    task = task_of(add)
+
+    for number in range(1000):
+        future = task.submit(number)
+        for _ in range(number % 5):
+            future.done()
+        is_cancelled = future.cancel()
+        assert concurrent.futures.wait([future], SECONDS).done == {future}
+        assert future.cancelled() == is_cancelled
+        assert is_cancelled or future.result() == number + 1
+
+
+def test_what_was_set_by_hand_stays(task_of: TaskMaker, gate: Gate) -> None:
+    future = waiting(task_of, gate).submit(1)
+    wait_until(lambda: gate.begun)
+
+    future.set_result("set")
+    gate.open()
+
+    assert task_of(add).submit(1).result(SECONDS) == 2
+    assert future.result() == "set"
+
+
 def test_a_cancelled_call_lets_go_of_its_arguments(
     task_of: TaskMaker, gate: Gate
 ) -> None:

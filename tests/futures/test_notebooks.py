@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.workflows import SCRIPTS, UNMEASURED, Workflow
+from tests.workflows import SCRIPTS, Workflow
 
 pytest.importorskip("ipykernel", reason="needs ipykernel")
 
@@ -48,7 +48,6 @@ def test_an_interrupted_cell_cancels_what_it_has_submitted(workflow: Workflow) -
     completed = workflow.python(
         SCRIPTS / "kernel.py",
         input=json.dumps([FIRST, INTERRUPTED, LAST]),
-        environment=UNMEASURED,
     )
 
     said = json.loads(completed.stdout.splitlines()[-1])

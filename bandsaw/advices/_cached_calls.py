@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..advice import Advice
     from ..chain import Walk
     from ..execution import Execution
+    from ..fingerprint.code import Watch
     from ..session import Session
     from ..stores import Store
     from ..stores.results import CacheKey, Description
@@ -35,10 +36,8 @@ _CONTEXT_KEY = "cache-item-path"
 # Values of these types are the same if they are equal. Zeros of `float` are not.
 _CONSTANTS = frozenset((bool, bytes, int, str, type(None)))
 
-# How many bytes the arguments of a call may have, and of how many calls of a task, so
-# that its key is remembered.
+# How many bytes the arguments of a call may have, so that its key is remembered.
 _SMALL = 1024
-_MOST_KEYS = 1000
 
 
 class CachedCalls:
@@ -87,7 +86,7 @@ class CachedCalls:
         if identified is None:
             session.proceed()
             return
-        task, key = identified
+        task, key, unknown = identified
         session.note(_CONTEXT_KEY, self._store.location(key.name))
         serializer = session.configuration.serializer
         results = self._signed_results if serializer.signs else self._results
@@ -97,6 +96,9 @@ class CachedCalls:
                 self._warn_of_damage(found)
             self._compute(session, key, found, task.describe(session, key))
         else:
+            # What was never found is seldom asked for again.
+            if unknown is not None:
+                task.remember(key, *unknown)
             _conclude(session, found)
 
     def _compute(
@@ -195,23 +197,26 @@ class CachedCalls:
 
     # Identity
 
-    def _identify(self, session: Session) -> tuple[CachedTask, CacheKey] | None:
-        """Return the key of a call, `None` if its task has switched the cache off."""
+    def _identify(
+        self, session: Session
+    ) -> tuple[CachedTask, CacheKey, tuple[object, Watch] | None] | None:
+        """Return the key of a call, `None` if its task has switched the cache off.
+
+        With it comes what it can be remembered by, `None` if there is nothing new.
+        """
         task = self._cached_task(session)
         if task is None:
             return None
         constants = _constant_arguments(session.execution)
         known = task.keys.get(constants)
         if known is not None and known[1].is_current():
-            return task, known[0]
+            return task, known[0], None
         key, watch = task.key_of(session)
         if self._strict:
             task.refuse_unseen(session)
-        if constants is not None and watch is not None:
-            if len(task.keys) >= _MOST_KEYS:
-                task.keys.clear()
-            task.keys[constants] = key, watch
-        return task, key
+        if constants is None or watch is None:
+            return task, key, None
+        return task, key, (constants, watch)
 
     def _cached_task(self, session: Session) -> CachedTask | None:
         task = session.task
@@ -272,7 +277,7 @@ class CachedCalls:
             return Explanation(name, reason=reason.rstrip("."))
         if identified is None:
             return Explanation(name, reason="the task has switched it off: cache=False")
-        task, key = identified
+        task, key, _ = identified
         found = self._find(session, key)
         unseen = task.unseen(session)
         if isinstance(found, Hit):

@@ -45,6 +45,9 @@ else:
 
 _PARAMETERS = frozenset(("ignore", "code", "compare_python"))
 
+# Of how many calls of a task the keys are remembered.
+_MOST_KEYS = 1000
+
 # No code comes with these.
 _ATOMS = frozenset(
     (bool, bytearray, bytes, complex, float, int, range, str, type(None))
@@ -152,6 +155,18 @@ class CachedTask:
         name = f"{task.task_id}/{execution_id}"
         key = CacheKey(name, arguments, version.digest)
         return key, watch if self._has_constant_defaults else None
+
+    def remember(self, key: CacheKey, constants: object, watch: Watch) -> None:
+        """Remember the key of a call with constant arguments.
+
+        Args:
+            key: The key.
+            constants: What stands for the arguments.
+            watch: What tells as long as the key is current.
+        """
+        if len(self.keys) >= _MOST_KEYS:
+            self.keys.clear()
+        self.keys[constants] = key, watch
 
     def unseen(self, session: Session) -> dict[str, str]:
         """Return what of the code could not be looked at, by name, and why.

@@ -76,7 +76,7 @@ OTHER_CODE = "of other code"
 TOO_OLD = "too old"
 DAMAGED = "damaged"
 
-# Pickle writes values of these types as every serializer of pickles does.
+# No serializer of pickles writes values of these types in its own way.
 _PLAIN = frozenset((bool, bytes, complex, float, int, str, type(None)))
 
 # Of which entries, and how many, it is remembered that they are whole.

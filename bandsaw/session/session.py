@@ -629,7 +629,7 @@ class Session:
         self.execution = frozen.execution  # type: ignore[assignment]
         self.result = frozen.result  # type: ignore[assignment]
         self._context, self._notes, self._run = frozen.context, None, frozen.run
-        self._ids = frozen.ids or self._ids
+        self._ids = frozen.ids
         self._add_attachments(frozen)
         self.choose_chain()
         self._position, self._ahead = None, _NOTHING

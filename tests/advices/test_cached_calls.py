@@ -482,6 +482,19 @@ def test_the_first_use_of_a_process_compares_a_large_result_when_asked_to(
     assert computed == [LARGE, LARGE]
 
 
+def test_a_large_result_is_compared_on_its_first_use_in_a_process_only(
+    entry_with_buffers: tuple[Any, Path], make: Any
+) -> None:
+    _, path = entry_with_buffers
+    task = make(give, verify=True)
+    assert task(LARGE) == LARGE
+    written = path.stat().st_mtime_ns
+    damage(path)
+    os.utime(path, ns=(written, written))
+
+    assert task(LARGE) != LARGE
+
+
 def test_a_forked_process_compares_a_large_result_itself_when_asked_to(
     entry_with_buffers: tuple[Any, Path], make: Any
 ) -> None:

@@ -28,6 +28,7 @@ from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.runtime import fork
 from bandsaw.session import Session, advise
+from bandsaw.session.frame_form import SessionFrames
 from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
@@ -401,8 +402,22 @@ def test_a_session_without_one_of_its_parts_is_refused(
     members = members_of(content)
     del members[member]
 
-    with pytest.raises(InvalidSessionError, match=member):
+    missing = f"{member} .*is missing"
+    with pytest.raises(InvalidSessionError, match=missing):
         restored(zipped(members))
+
+
+@pytest.mark.parametrize("member", ["task.dat", "execution.dat"])
+def test_frames_without_one_of_its_parts_are_refused(
+    configuration: bandsaw.Configuration, member: str
+) -> None:
+    form = SessionFrames()
+    session_of(configuration).save_to(form)
+    del form.members[member]
+    head, pieces, _ = form.pack()
+
+    with pytest.raises(InvalidSessionError, match=f"{member} .*is missing"):
+        Session().restore_from(SessionFrames.unpack(head, b"".join(pieces), []))
 
 
 @pytest.mark.parametrize(

@@ -507,6 +507,25 @@ def test_uses_are_written_when_the_process_ends(
     assert item.hits == 6
 
 
+def test_a_forked_child_does_not_write_the_uses_of_its_parent(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    script = (
+        "import os, sys\n"
+        "from bandsaw.stores import LocalStore\n"
+        "store = LocalStore(sys.argv[1])\n"
+        "store.write('task/a', [b'x'])\n"
+        "store.note_use('task/a')\n"
+        "child = os.fork()\n"
+        "if child: os.waitpid(child, 0)\n"
+        "else: store.note_use('task/a')\n"
+    )
+    workflow.python("-c", script, tmp_path)
+    (item,) = LocalStore(tmp_path).items()
+
+    assert item.hits == 2
+
+
 def test_the_uses_of_what_is_gone_are_cleaned_up(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.write("task/a", [b"x"])

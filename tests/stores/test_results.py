@@ -61,6 +61,15 @@ def found(
     return hit.result
 
 
+def test_a_result_that_is_too_old_is_replaced_at_its_place(store: MemoryStore) -> None:
+    put(ResultStore(store), KEY, 7)
+
+    miss = put(ResultStore(store, max_age=0.0), KEY, 8)
+
+    assert miss == Miss("task/execution", TOO_OLD)
+    assert found(ResultStore(store)) == Result(8)
+
+
 def test_a_key_cannot_be_changed_and_equals_its_like() -> None:
     with pytest.raises(AttributeError):
         key().code = "1"  # type: ignore[misc]

@@ -66,6 +66,40 @@ if __name__ == "__main__":
     assert output == "CancelledError: \n0 True\n"
 
 
+@pytest.mark.parametrize("configuration", [MOVING, config()], ids=["fresh", "pooled"])
+def test_a_call_that_is_cancelled_while_it_is_saved_leaves_no_process_behind(
+    workflow: Workflow, configuration: str
+) -> None:
+    output = workflow.output(
+        HEAD
+        + SESSIONS
+        + """
+class Cancelling:
+    def __reduce__(self):
+        session.cancellation.request()
+        return int, ()
+
+@bandsaw.task
+def pid_beside(value):
+    return os.getpid()
+
+if __name__ == "__main__":
+    processes = [pid_beside(0), pid_beside(1)]
+    before = len(worker._workers)
+    task = pid_beside.bandsaw_task
+    session = Session(
+        task, Execution(None, (Cancelling(),)), pid_beside.bandsaw_configuration
+    )
+    print(text_of(session.initiate))
+    print(len(worker._workers) <= before)
+    print(pid_beside(2) == processes[0], len(set(processes)))
+""",
+        config=configuration,
+    )
+    is_pooled = configuration != MOVING
+    assert output == f"CancelledError: \nTrue\n{is_pooled} {2 - is_pooled}\n"
+
+
 def test_a_process_that_is_being_ended_does_not_get_another_call(
     workflow: Workflow,
 ) -> None:

@@ -55,6 +55,12 @@ def fail(value: Any) -> None:
     raise LookupError(value)
 
 
+class Remark(Advice):
+    def before(self, session: Session) -> None:
+        session.note("remark", 7)
+        session.proceed()
+
+
 def call(task: Any, *args: Any, advice: Advice | None = None) -> Session:
     with loadable_configuration() as configuration:
         configuration.add_advice_chain(InMemory(), advice or Note())
@@ -97,6 +103,10 @@ def fail_unreadably() -> None:
     raise Unreadable("It is broken.")
 
 
+def test_a_note_comes_back_that_was_set_without_a_look_at_the_context() -> None:
+    assert call(double_in_place, 1, advice=Remark()).context["remark"] == 7
+
+
 def test_an_exception_that_cannot_be_read_is_described() -> None:
     exception = call(fail_unreadably).result.exception
     assert isinstance(exception, SerializationError)
@@ -114,6 +124,12 @@ def test_what_can_not_travel_does_not() -> None:
     exception = call(fail, threading.Lock()).result.exception
     assert isinstance(exception, SerializationError)
     assert "Argument 'value'" in str(exception)
+
+
+def test_arguments_that_do_not_fit_the_task_are_named_all_together() -> None:
+    exception = call(fail, threading.Lock(), 2).result.exception
+    assert isinstance(exception, SerializationError)
+    assert exception.part == "execution"
 
 
 def test_arrays_are_copies_that_can_be_changed() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bandsaw.exceptions import ProtocolError
+from bandsaw.session.route import Routes
 from tests.transports.test_pool import config
 from tests.workflows import HEAD, Workflow
 
@@ -286,3 +288,9 @@ if __name__ == "__main__":
         config=config(),
     )
     assert output == "True 1\nanswered\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"x", bytes(100)])
+def test_a_call_on_a_route_that_no_one_has_told_is_refused(content: bytes) -> None:
+    with pytest.raises(ProtocolError, match="was not told"):
+        Routes().open(memoryview(content))

@@ -895,6 +895,15 @@ def test_an_answer_counts_also_when_the_process_ended_badly(setting: Setting) ->
     assert setting.call(far_tasks.exit_with_status_at_the_end, 3) == 3
 
 
+def test_a_backend_that_brings_no_file_has_no_answer(setting: Setting) -> None:
+    setting.backend.copy_file_from_remote = (  # type: ignore[method-assign]
+        lambda *arguments: None
+    )
+
+    with pytest.raises(InterpreterDiedError, match="exited without an answer"):
+        setting.call(far_tasks.add, 1, 2)
+
+
 def test_an_interrupt_in_a_backend_passes_through(setting: Setting) -> None:
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt

@@ -50,6 +50,24 @@ if __name__ == "__main__":
     assert output == "True\n"
 
 
+def test_a_forked_process_leaves_it_to_its_parent(workflow: Workflow) -> None:
+    output = workflow.output(
+        AHEAD
+        + """
+if __name__ == "__main__":
+    first = pid()
+    wait_for_imports(3)
+    ahead = pids_that_import()[2]
+    child = os.fork()
+    if not child:
+        print(pid() not in (first, ahead))
+        sys.exit()
+    print(os.waitpid(child, 0)[1], pid() == ahead)
+"""
+    )
+    assert output == "True\n0 True\n"
+
+
 @pytest.mark.parametrize(
     "change",
     ['os.environ["NEW"] = "value"', 'os.chdir("/tmp")', "sys.path.append('/nothing')"],

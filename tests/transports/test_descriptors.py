@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from bandsaw.transports.output import ChildStream
+from bandsaw.transports.shared_memory import map_buffers, write_buffers
 from tests.workflows import HEAD, MOVING, MOVING_WITHOUT_SPARE, Workflow
 
 
@@ -34,6 +35,18 @@ def test_output_is_pumped_whatever_the_number_of_its_descriptor() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
     assert taken == ["said"]
+
+
+def test_a_file_of_large_buffers_is_closed_when_none_is_used_any_more() -> None:
+    descriptor = write_buffers([memoryview(b"content")])
+    before = len(os.listdir("/dev/fd"))
+    buffers = map_buffers(descriptor, [7], 0)
+    used = len(os.listdir("/dev/fd"))
+    del buffers
+    after = len(os.listdir("/dev/fd"))
+    os.close(descriptor)
+
+    assert (used, after) == (before + 1, before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -290,6 +290,51 @@ if __name__ == "__main__":
     assert output == "0\nTrue\n"
 
 
+def test_a_forked_process_does_not_wait_for_the_calls_of_its_parent(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + PID
+        + """
+import gc
+import threading
+import warnings
+from bandsaw.transports.pool import _Turn
+
+# Python minds a fork beside threads.
+warnings.simplefilter("ignore")
+
+@bandsaw.task
+def hold():
+    open("begun", "w").close()
+    while not os.path.exists("go"):
+        threading.Event().wait(0.001)
+
+def is_one_waiting():
+    turns = [thing for thing in gc.get_objects() if type(thing) is _Turn]
+    return any(turn._coming is not None for turn in turns)
+
+if __name__ == "__main__":
+    threads = [threading.Thread(target=hold) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while not (os.path.exists("begun") and is_one_waiting()):
+        threading.Event().wait(0.001)
+    child = os.fork()
+    if not child:
+        print(len({pid(), pid(), pid()}), flush=True)
+    else:
+        os.waitpid(child, 0)
+        open("go", "w").close()
+        for thread in threads:
+            thread.join()
+""",
+        config=config(),
+    )
+    assert output == "1\n"
+
+
 @ADVICES
 def test_a_forked_process_that_goes_on_does_not_keep_a_process_alive(
     workflow: Workflow,

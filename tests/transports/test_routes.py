@@ -290,6 +290,29 @@ if __name__ == "__main__":
     assert output == "True 1\nanswered\n"
 
 
+@pytest.mark.parametrize("kind", ["PROGRESS", "RECORD"])
+def test_what_a_call_tells_without_sense_is_refused(
+    workflow: Workflow, kind: str
+) -> None:
+    output = workflow.output(
+        HEAD
+        + f"""
+import gc
+from bandsaw.transports import frames
+
+@bandsaw.task
+def forge():
+    channel, = (o for o in gc.get_objects() if type(o) is frames.Channel)
+    channel.send(frames.{kind}, {{"done": "far", "msg": 5}})
+
+if __name__ == "__main__":
+    print(text_of(forge))
+""",
+        config=config(),
+    )
+    assert output.startswith("ProtocolError: The message ")
+
+
 @pytest.mark.parametrize("content", [b"", b"x", bytes(100)])
 def test_a_call_on_a_route_that_no_one_has_told_is_refused(content: bytes) -> None:
     with pytest.raises(ProtocolError, match="was not told"):

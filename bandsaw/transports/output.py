@@ -140,8 +140,7 @@ class ChildStream:
                 end = len(text)
             if end or is_alone:
                 self._emit_line(text[:end])
-            if text[end:]:
-                self._line.append(text[end:])
+            self._line.append(text[end:])
         return bool(piece)
 
     def _emit_line(self, text: str) -> None:

@@ -320,6 +320,13 @@ def test_a_report_names_no_class_of_its_own_choice(answered: Run, name: str) -> 
     assert "It is broken." in str(error)
 
 
+@pytest.mark.parametrize("phase", ["restoring", "saving"])
+def test_a_report_says_where_it_was_raised(answered: Run, phase: str) -> None:
+    error = answered(failing(phase=phase)).result.exception
+
+    assert "there" in str(error.__cause__)
+
+
 @pytest.mark.parametrize("member", ["traceback.txt", "chain.dat", "versions.json"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"5", b"{"])
 def test_what_explains_an_exception_may_make_no_sense(

@@ -296,11 +296,11 @@ def _own_modules() -> dict[str, str]:
     found = {}
     is_own = _OwnDirectories()
     for name, module in list(sys.modules.items()):
+        if name in MAIN_NAMES or name.startswith("bandsaw."):
+            continue
         path = attribute_of(module, "__file__")
         if (
             isinstance(path, str)
-            and name not in MAIN_NAMES
-            and not name.startswith("bandsaw.")
             and is_own[os.path.dirname(path := absolute_path(path))]
             and (os.path.isfile(path) or zip_file_of(path) is not None)
             and _is_found_by_name(name, module)

@@ -144,8 +144,8 @@ class _Finder:
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                with _capture.lock:
-                    _capture.change()
+                with capture.lock:
+                    capture.change()
 
             loader.exec_module = exec_module
         return spec
@@ -162,9 +162,9 @@ def _within(references: tuple[ref[Observer], ...]) -> ContextManager[None]:
 
 # Weak references, so that a thread which goes on does not keep observers alive.
 _inherited = Inherited(_references, _within)
-_capture = _Capture()
-call_in_child(_capture.forget_observers)
-call_at_reset(_capture.reset)
+capture = _Capture()
+call_in_child(capture.forget_observers)
+call_at_reset(capture.reset)
 
 
 def forward_records(forwarding: Forwarding | None) -> None:
@@ -173,9 +173,9 @@ def forward_records(forwarding: Forwarding | None) -> None:
     Args:
         forwarding: Handles them there; `None` to handle all of them here.
     """
-    with _capture.lock:
-        _capture.forwarding = forwarding
-        _capture.change()
+    with capture.lock:
+        capture.forwarding = forwarding
+        capture.change()
 
 
 @contextmanager
@@ -187,9 +187,9 @@ def observed_by(observer: Observer) -> Iterator[None]:
     """
     for name in _AWAITED & sys.modules.keys():
         __import__(name)  # Another thread may be about to.
-    with _capture.lock:
-        _capture.observers.append(observer)
-        _capture.change()
+    with capture.lock:
+        capture.observers.append(observer)
+        capture.change()
     try:
         token = _of_context.set((*current_observers(), observer))
         try:
@@ -197,11 +197,11 @@ def observed_by(observer: Observer) -> Iterator[None]:
         finally:
             _of_context.reset(token)
     finally:
-        with _capture.lock:
+        with capture.lock:
             # A forked child has forgotten it.
-            if observer in _capture.observers:
-                _capture.observers.remove(observer)
-            _capture.change()
+            if observer in capture.observers:
+                capture.observers.remove(observer)
+            capture.change()
 
 
 @contextmanager
@@ -230,7 +230,7 @@ def current_observers() -> tuple[Observer, ...]:
 
 def lowest_level() -> int | None:
     """Return the level from which on an observer of this context wants all records."""
-    if not _capture.observers:
+    if not capture.observers:
         return None
     levels = [o.level for o in current_observers() if o.level is not None]
     return min(levels, default=None)
@@ -238,7 +238,7 @@ def lowest_level() -> int | None:
 
 def _enabled_for_observers_too(original: Method) -> Method:
     def is_enabled_for(logger: Logger, level: int) -> bool:
-        forwarding = _capture.forwarding
+        forwarding = capture.forwarding
         enabled: bool = original(logger, level) or (
             forwarding is not None
             and not logger.disabled
@@ -254,8 +254,8 @@ def _enabled_for_observers_too(original: Method) -> Method:
                 for observer in current_observers()
             )
         )
-        _capture.forced.logger = logger if forced else None
-        _capture.forced.level = level
+        capture.forced.logger = logger if forced else None
+        capture.forced.level = level
         return enabled or forced
 
     return is_enabled_for
@@ -265,7 +265,7 @@ def _shown_to_observers(original: Method) -> Method:
     # Replaces `callHandlers` and not `handle`, so that the logger's own filters were
     # asked, once.
     def call_handlers(logger: Logger, record: LogRecord) -> None:
-        last = _capture.forced
+        last = capture.forced
         forced = last.logger is logger and last.level == record.levelno
         last.logger = None
         observers = current_observers()
@@ -275,7 +275,7 @@ def _shown_to_observers(original: Method) -> Method:
                 observer.take(record, observers[-1])
         if forced:
             return
-        forwarding = _capture.forwarding
+        forwarding = capture.forwarding
         if forwarding is None or not forwarding.forward(logger, record):
             original(logger, record)
 

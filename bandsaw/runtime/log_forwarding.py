@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from .log_capture import current_observers, forward_records, lowest_level
+from .log_capture import capture, current_observers, forward_records, lowest_level
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def wanted_levels() -> Levels | None:
     logging: Any = sys.modules.get("logging")
     if logging is not None and hasattr(logging, "root"):
         levels = _levels_of(logging.root)
-    elif current_observers():
+    elif capture.observers and current_observers():
         levels = _INITIAL
     else:
         return None

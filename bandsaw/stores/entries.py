@@ -13,15 +13,14 @@ checksum of all but the buffers, whose own are in the record.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ..exceptions import DamagedEntryError
 from ..fingerprint.digests import blob
 from ..runtime.hashing import sha256
+from ..runtime.json_text import loads, make_dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Sequence, Union
+    from typing import Any, Sequence, Union
 
     Content = Union[bytes, memoryview]
 
@@ -39,6 +38,8 @@ _FOOTER_SIZE = _CHECKSUM + 65
 _WITH_BUFFERS, _WITHOUT_BUFFERS = b"b", b"-"
 
 _ALIGNMENT = 64
+
+_dumps = make_dumps()
 
 # What the record begins with if the task has changed arguments in place: their names.
 # Most records are not read when their result is used.
@@ -117,10 +118,8 @@ class Entry:
     @property
     def record(self) -> dict[str, Any]:
         """What the entry is the result of."""
-        import json
-
         text = bytes(self.content[len(self.value) : self._record_end])
-        record: dict[str, Any] = json.loads(text)
+        record: dict[str, Any] = loads(text.decode("utf-8"))
         return record
 
     @property
@@ -186,14 +185,13 @@ def pack(
     Returns:
         The pieces, to be written one after the other. Buffers are not copied.
     """
-    encode = _encoder()
     pieces: list[Content] = []
-    text = encode(record).encode("ascii")
+    text = _dumps(record).encode("ascii")
     if buffers:
         # Where the buffers are depends on how long the record is that says so.
         start, room = len(value), len(text) + 128 * len(buffers) + 64
         table, pieces = _lay_out_buffers(start + room, buffers)
-        text = encode({**record, "buffers": table}).encode("ascii").ljust(room)
+        text = _dumps({**record, "buffers": table}).encode("ascii").ljust(room)
     footer = b"%b%b %b %016x %016x %016x %b " % (
         _MAGIC,
         arguments.encode("ascii"),
@@ -208,14 +206,6 @@ def pack(
     checksum.update(footer)
     line = footer + checksum.hexdigest().encode("ascii") + b"\n"
     return [value, text, *pieces, line]
-
-
-@lru_cache(maxsize=None)
-def _encoder() -> Callable[[dict[str, Any]], str]:
-    # A process whose calls are all answered writes nothing.
-    from json import JSONEncoder
-
-    return JSONEncoder(check_circular=False).encode
 
 
 def _lay_out_buffers(

@@ -17,6 +17,7 @@ from ..fingerprint import is_immutable
 from ..result import Result
 from ..runtime.contexts import suppress
 from ..runtime.fork import call_in_child
+from ..runtime.json_text import loads, make_dumps
 from ..serialization import PickleSerializer
 from ..serialization.buffers import contiguous
 from .entries import Entry, has_footer, pack
@@ -70,6 +71,8 @@ else:
     Hit = namedtuple("Hit", "name result changed", defaults=((),))
     Miss = namedtuple("Miss", "name reason error", defaults=(None,))
     Description = namedtuple("Description", "record code")
+
+_dumps = make_dumps()
 
 ABSENT = "absent"
 OTHER_CODE = "of other code"
@@ -318,10 +321,8 @@ class ResultStore:
     def _put_document(self, description: Description) -> None:
         name = description.record["document"]
         if name is not None and self._store.read(name) is None:
-            import json
-
             self._store.write(
-                name, [json.dumps(parts_of(description.code)).encode("ascii")]
+                name, [_dumps(parts_of(description.code)).encode("ascii")]
             )
         self._documents.add(name)
 
@@ -384,11 +385,9 @@ class ResultStore:
         Args:
             document: The name of the document.
         """
-        import json
-
         try:
             content = self._store.read(document)
-            parts: dict[str, list[str]] = json.loads(bytes(content or b""))
+            parts: dict[str, list[str]] = loads(bytes(content or b"").decode("utf-8"))
         except (OSError, ValueError):
             return None
         return parts

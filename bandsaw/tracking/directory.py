@@ -128,11 +128,13 @@ class TrackingDirectory:
         # Asked for several times in a row. Replaced as a whole, so it needs no lock.
         place = self._last_place
         if place is None or place.ids is not ids:
-            place = _Place(self._root, ids)
-            for directory in place.shared:
-                if self._real.add(directory):
-                    _make_new_directory(directory)
-            self._last_place = place
+            shared = None if place is None else place.shared
+            if shared is None or not shared.belong_to(ids):
+                shared = _Shared(self._root, ids)
+                for directory in shared.directories:
+                    if self._real.add(directory):
+                        _make_new_directory(directory)
+            self._last_place = place = _Place(shared, ids)
         return place
 
     def _write(self, directory: str, name: str, info: dict[str, Any]) -> None:
@@ -205,14 +207,48 @@ class TrackingDirectory:
         return True
 
 
+class _Shared:
+    """The directories in which those of all calls of a task in a run are.
+
+    Args:
+        root: The path of the tracking directory, with a slash at its end.
+        ids: The ids of a session.
+
+    Attributes:
+        run: The directory of its run.
+        run_below: What a directory of the run is called in that of an execution.
+        task: The directory of its task.
+    """
+
+    __slots__ = ("_ids", "_root", "run", "run_below", "task")
+
+    def __init__(self, root: str, ids: Ids) -> None:
+        self._root = root
+        self._ids = ids
+        self.run = f"{root}runs/{file_name(ids.run_id)}"
+        self.run_below = file_name(ids.run_id, reserved=_EXECUTION_INFO)
+        self.task = f"{root}tasks/{file_name(ids.task_id)}"
+
+    def belong_to(self, ids: Ids) -> bool:
+        """Tell if they are those of a session, too."""
+        known = self._ids
+        return ids.task_id == known.task_id and ids.run_id == known.run_id
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """Their paths, those above the others first."""
+        return f"{self._root}runs", f"{self._root}tasks", self.run, self.task
+
+
 class _Place:
     """Where the files of a session are.
 
     Args:
-        root: The path of the tracking directory, with a slash at its end.
+        shared: The directories that it shares with others.
         ids: The ids of the session.
 
     Attributes:
+        shared: The same.
         ids: The ids of the session.
         run: The directory of its run.
         task: The directory of its task.
@@ -220,21 +256,15 @@ class _Place:
         session: Its own directory.
     """
 
-    __slots__ = ("_runs", "_tasks", "execution", "ids", "run", "session", "task")
+    __slots__ = ("execution", "ids", "run", "session", "shared", "task")
 
-    def __init__(self, root: str, ids: Ids) -> None:
+    def __init__(self, shared: _Shared, ids: Ids) -> None:
+        self.shared = shared
         self.ids = ids
-        run, execution = ids.run_id, ids.execution_id
-        self._runs, self._tasks = f"{root}runs", f"{root}tasks"
-        self.run = f"{self._runs}/{file_name(run)}"
-        self.task = f"{self._tasks}/{file_name(ids.task_id)}"
-        self.execution = f"{self.task}/{file_name(execution, reserved=_TASK_INFO)}"
-        self.session = f"{self.execution}/{file_name(run, reserved=_EXECUTION_INFO)}"
-
-    @property
-    def shared(self) -> tuple[str, ...]:
-        """The directories in which those of other sessions are, too."""
-        return self._runs, self._tasks, self.run, self.task
+        self.run, self.task = shared.run, shared.task
+        name = file_name(ids.execution_id, reserved=_TASK_INFO)
+        self.execution = f"{shared.task}/{name}"
+        self.session = f"{self.execution}/{shared.run_below}"
 
 
 def _is_failure(path: str) -> bool:

@@ -32,6 +32,7 @@ class Teller:
         self._tracker = tracker
         self._told: Recent[object] = Recent(_MOST_IDS)
         self._facts: Recent[tuple[Any, TaskFacts]] = Recent(_MOST_TASKS)
+        self._last: tuple[str, str] | None = None
         # A session bears its records until its end, those of each tracker.
         self._attribute = f"_records_of_tracker_{id(self)}"
 
@@ -74,14 +75,22 @@ class Teller:
     def _tell_facts(self, session: Session, records: SessionRecords) -> None:
         backend, ids = self._tracker.backend, records.ids
         run, task, execution = ids.run_id, ids.task_id, ids.execution_id
-        for key, track, record in (
-            (("run", run), backend.track_run, records.run),
-            (("task", task), backend.track_task, records.task),
+        facts: tuple[Any, ...] = (
             ((task, execution), backend.track_execution, records.execution),
             ((task, execution, run), backend.track_session, records.session),
-        ):
+        )
+        # Most sessions are of the run and the task of the one before.
+        if self._last != (run, task):
+            facts = (
+                (("run", run), backend.track_run, records.run),
+                (("task", task), backend.track_task, records.task),
+                *facts,
+            )
+        self._last = run, task
+        for key, track, record in facts:
             if self._told.add(key) and not self._tell(track, ids, record, session):
                 self._told.pop(key)
+                self._last = None
         self._tell_about_archive(session, records)
 
     def _tell_outcome(self, session: Session, records: SessionRecords) -> None:

@@ -47,7 +47,11 @@ class ChildProcess:
         # A thread that waits for it has the lock, and notes its end.
         if self.returncode is None and self._lock.acquire(False):
             try:
-                self._reap(os.WNOHANG)
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self._note_end(status)
+            except ChildProcessError:
+                self._note_end(0)
             finally:
                 self._lock.release()
         return self.returncode
@@ -63,7 +67,11 @@ class ChildProcess:
         """
         if seconds is None:
             with self._lock:
-                self._reap(0)
+                if self.returncode is None:
+                    try:
+                        self._note_end(os.waitpid(self.pid, 0)[1])
+                    except ChildProcessError:
+                        self._note_end(0)
             return self.returncode
         deadline = time.monotonic() + seconds
         pause = _SHORTEST_PAUSE
@@ -72,15 +80,14 @@ class ChildProcess:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return self.returncode
 
-    def _reap(self, options: int) -> None:
-        if self.returncode is not None:
-            return
-        try:
-            pid, status = os.waitpid(self.pid, options)
-        except ChildProcessError:
-            self.returncode = 0  # This process ignores SIGCHLD, for example.
-            return
-        if pid == self.pid:
+    def _note_end(self, status: int) -> None:
+        """Note how it has ended; unknown is taken for well.
+
+        Args:
+            status: What the system says. It says nothing where this process ignores
+                SIGCHLD, for example.
+        """
+        if self.returncode is None:
             killed = os.WIFSIGNALED(status)
             self.returncode = -os.WTERMSIG(status) if killed else os.WEXITSTATUS(status)
 

@@ -46,6 +46,8 @@ _SEEN = 200
 
 _ORDERED = frozenset((int, bool, str, bytes))
 _NUMBERS = frozenset((float, bool, complex, type(None)))
+_PLAIN = frozenset((list, tuple))
+_FEW = 16
 _BYTES = frozenset((bytes, bytearray))
 
 
@@ -134,6 +136,9 @@ def text_ends(value: Any, head: int, tail: int) -> tuple[str, str | None]:
         text = str(value)
     else:
         try:
+            if kind in _PLAIN and _has_few_numbers(value):
+                # Points, shapes: most items of results. Piece by piece takes thrice.
+                return _ends(repr(value), head, tail)
             if isinstance(value, set):
                 # Written as the sorted list of its items, as it always was.
                 value = _sorted_items(value)
@@ -146,6 +151,13 @@ def text_ends(value: Any, head: int, tail: int) -> tuple[str, str | None]:
         except Exception as error:
             text = _excuse(kind, error)
     return _ends(text, head, tail)
+
+
+def _has_few_numbers(value: list[Any] | tuple[Any, ...]) -> bool:
+    return len(value) <= _FEW and all(
+        -_LARGE < item < _LARGE if type(item) is int else type(item) in _NUMBERS
+        for item in value
+    )
 
 
 def _has_own_text(kind: Any) -> bool:

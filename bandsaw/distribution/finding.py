@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from binascii import crc32
 
+from ..runtime.hashing import sha256
 from ..runtime.temporary import open_private
 from .bootstrap import archives_directory, is_unpacked, note_use
 
@@ -82,10 +82,10 @@ def state_of(files: dict[str, str], texts: dict[str, str], maker: str) -> State 
         return None
     # Two projects that have the same number by chance only drive each other out.
     project = sorted({(n.partition("/")[0], _root(n, p)) for n, p in files.items()})
-    number = crc32(repr((texts, project)).encode("utf-8"))
+    digest = sha256(repr((texts, project)).encode("utf-8")).hexdigest()
     return State(
         [*files, *texts],
-        os.path.join(parent, f"{number:08x}{_SUFFIX}"),
+        os.path.join(parent, digest[:8] + _SUFFIX),
         repr((sys.version, texts, facts)).encode("utf-8"),
         now - newest > _YOUNG_NS,
     )

@@ -1,8 +1,9 @@
 """Large buffers on their way to another interpreter of this machine: one copy, no name.
 
-They are written into a file on shared memory that is unlinked before anything is in it.
-The reader gets its descriptor and maps it copy-on-write, so changing what is read
-changes nothing elsewhere. When no process holds it any more, it is gone.
+They are written into a file on shared memory that has no name, so that a process that
+is killed leaves nothing. The reader gets its descriptor and maps it copy-on-write, so
+changing what is read changes nothing elsewhere. When no process holds it any more, it
+is gone.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ _ALIGNMENT = 64
 _MOST_AT_ONCE = 1 << 30
 
 _PADDING = memoryview(bytes(_ALIGNMENT))
+
+# Some file systems have no files without a name, nor has macOS.
+_WITHOUT_NAME: int = getattr(os, "O_TMPFILE", 0)
+_NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT)
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
@@ -74,9 +79,15 @@ def _open_without_name(directory: str | None) -> int:
         import tempfile
 
         directory = tempfile.gettempdir()
+    flags = os.O_RDWR | os.O_CLOEXEC
+    if _WITHOUT_NAME:
+        try:
+            return os.open(directory, flags | _WITHOUT_NAME, 0o600)
+        except OSError as error:
+            if error.errno not in _NOT_SUPPORTED:
+                raise
     path = os.path.join(directory, f"bandsaw-{os.urandom(16).hex()}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.unlink(path)
     except BaseException:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
+from bandsaw.transports import shared_memory
 from bandsaw.transports.output import ChildStream
 from bandsaw.transports.shared_memory import map_buffers, write_buffers
 from tests.workflows import HEAD, MOVING, MOVING_WITHOUT_SPARE, Workflow
@@ -47,6 +49,27 @@ def test_a_file_of_large_buffers_is_closed_when_none_is_used_any_more() -> None:
     os.close(descriptor)
 
     assert (used, after) == (before + 1, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs files without a name")
+def test_large_buffers_never_have_a_name_that_a_killed_process_would_leave() -> None:
+    descriptor = write_buffers([memoryview(b"content")])
+    name = os.readlink(f"/proc/self/fd/{descriptor}")
+    os.close(descriptor)
+
+    assert "bandsaw" not in name
+
+
+def test_large_buffers_lose_their_name_where_each_file_needs_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shared_memory, "_WITHOUT_NAME", 0)
+    descriptor = write_buffers([memoryview(b"content")], str(tmp_path))
+    buffers = map_buffers(descriptor, [7], 1)
+    os.close(descriptor)
+
+    assert [bytes(buffer) for buffer in buffers] == [b"content"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -455,4 +455,5 @@ def test_a_line_without_end_beside_another_child_takes_linear_time() -> None:
     short = min(pumped_beside_another(50) for _ in range(3))
     long = min(pumped_beside_another(800) for _ in range(2))
 
-    assert long < 60 * short
+    # Sixteen times as much takes 256 times as long when each piece looks at all before.
+    assert long < 120 * short

@@ -60,6 +60,7 @@ WITH_TWO_PYTHONS = (
     "tests/runtime/test_temporary.py",
     "tests/stores/",
     "tests/test_chain.py",
+    "tests/test_connections.py",
     "tests/test_distribution.py::test_a_damaged_archive",
     "tests/test_distribution.py::test_a_directory_that_somebody_else",
     "tests/test_distribution.py::test_each_python_has_bytecode",

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.interpreters import with_the_newest_python_only
 from tests.workflows import Workflow, read_script
+
+pytestmark = with_the_newest_python_only
 
 CONFIG = """
 import bandsaw

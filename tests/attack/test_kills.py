@@ -15,13 +15,17 @@ import pytest
 from bandsaw.stores import LocalStore
 from bandsaw.stores.entries import Entry
 from tests.conftest import MARK, is_marked
+from tests.interpreters import with_the_newest_python_only
 from tests.sshd import start_sshd
 from tests.waiting import wait_until
 from tests.workflows import SECONDS, Workflow, read_script
 
-pytestmark = pytest.mark.skipif(
-    not os.path.exists("/proc/self/environ"), reason="looks for processes in /proc"
-)
+pytestmark = [
+    with_the_newest_python_only,
+    pytest.mark.skipif(
+        not os.path.exists("/proc/self/environ"), reason="looks for processes in /proc"
+    ),
+]
 
 CONFIG = """
 import bandsaw

@@ -98,8 +98,11 @@ OWN_WHEN_CONFIGURING = {
 # Where the path of a script is relative, it is asked for at once.
 if sys.version_info < (3, 9):
     WHEN_CONFIGURING |= WHEN_DECORATING
-    OWN_WHEN_CONFIGURING |= {"bandsaw.modules", "bandsaw.runtime.home"}
-    OWN_WHEN_CONFIGURING |= {"bandsaw.runtime.contexts"}
+    OWN_WHEN_CONFIGURING |= {
+        "bandsaw.modules",
+        "bandsaw.runtime.contexts",
+        "bandsaw.runtime.home",
+    }
 
 # A child starts anew for each session, and none of these is needed to continue one.
 # (The pathlib of some Pythons imports urllib, the zipfile of 3.9 typing.)
@@ -218,49 +221,6 @@ def test_a_child_imports_no_work_of_the_advices_that_moved_a_session(
 
     assert "bandsaw.advices.subprocess" in imported
     assert imported & IN_NO_CHILD - by_all == set()
-
-
-# What takes long to import, and is for what hardly a call needs
-NOT_FOR_A_CALL = {
-    "concurrent",
-    "datetime",
-    "hashlib",
-    "inspect",
-    "json",
-    "logging",
-    "pathlib",
-    "shutil",
-    "subprocess",
-    "tempfile",
-    "typing",
-    "urllib",
-    "zipfile",
-}
-
-
-def test_a_logged_tracked_and_cached_call_imports_little(workflow: Workflow) -> None:
-    script = """
-    import sys
-    import bandsaw
-
-    @bandsaw.task
-    def double(x):
-        return 2 * x
-
-    if __name__ == "__main__":
-        double(21)
-        print(*sys.modules, sep="\\n")
-    """
-    config = TUTORIAL.replace(", SubprocessAdvice()", "")
-
-    imported = [set(workflow.run(script, config=config).stdout.split())]
-    imported.append(set(workflow.run(script, config=config).stdout.split()))
-    by_all = set(
-        workflow.python("-c", "import sys; print(*sys.modules)").stdout.split()
-    )
-
-    assert imported[0] & NOT_FOR_A_CALL - by_all == set(), "The result is not there."
-    assert imported[1] & NOT_FOR_A_CALL - by_all == set(), "It is in the cache."
 
 
 def test_the_runner_imports_the_standard_library_only_and_little_of_it(

@@ -57,6 +57,7 @@ WITH_TWO_PYTHONS = (
     "tests/environments/",
     "tests/fingerprint/test_arrays.py",
     "tests/fingerprint/test_laws.py",
+    "tests/futures/test_programs.py::test_ctrl_c_ends_what_a_script_waits_for",
     "tests/runtime/test_temporary.py",
     "tests/stores/",
     "tests/test_chain.py",

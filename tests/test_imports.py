@@ -223,6 +223,49 @@ def test_a_child_imports_no_work_of_the_advices_that_moved_a_session(
     assert imported & IN_NO_CHILD - by_all == set()
 
 
+# What takes long to import, and is for what hardly a call needs
+NOT_FOR_A_CALL = {
+    "concurrent",
+    "datetime",
+    "hashlib",
+    "inspect",
+    "json",
+    "logging",
+    "pathlib",
+    "shutil",
+    "subprocess",
+    "tempfile",
+    "typing",
+    "urllib",
+    "zipfile",
+}
+
+
+def test_a_logged_tracked_and_cached_call_imports_little(workflow: Workflow) -> None:
+    script = """
+    import sys
+    import bandsaw
+
+    @bandsaw.task
+    def double(x):
+        return 2 * x
+
+    if __name__ == "__main__":
+        double(21)
+        print(*sys.modules, sep="\\n")
+    """
+    config = TUTORIAL.replace(", SubprocessAdvice()", "")
+
+    imported = [set(workflow.run(script, config=config).stdout.split())]
+    imported.append(set(workflow.run(script, config=config).stdout.split()))
+    by_all = set(
+        workflow.python("-c", "import sys; print(*sys.modules)").stdout.split()
+    )
+
+    assert imported[0] & NOT_FOR_A_CALL - by_all == set(), "The result is not there."
+    assert imported[1] & NOT_FOR_A_CALL - by_all == set(), "It is in the cache."
+
+
 def test_the_runner_imports_the_standard_library_only_and_little_of_it(
     tmp_path: Path,
 ) -> None:

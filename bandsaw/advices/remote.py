@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..advice import Advice
-from ..exceptions import check_type
+from ..exceptions import ConfigurationError, check_type
 from ..runtime.lazy import LateModule, late_attribute
 
 TYPE_CHECKING = False
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Any,
         Callable,
         ContextManager,
+        Mapping,
     )
 
     from ..interpreter import Interpreter
@@ -150,3 +151,104 @@ class RemoteAdvice(Advice):
 
     def _move(self, session: Session) -> Exception | None:
         return moving.move(self, session)
+
+
+class ProcessAdvice(RemoteAdvice):
+    """Continues sessions in processes with limits and an output.
+
+    Args:
+        directory: Where to keep the files of the exchange while it takes place.
+        timeout: How long a session may take, in seconds.
+        memory_limit: How many bytes it may take beyond those of its arguments.
+        output: Where its standard output and error lead: `inherit`, `capture`, or a
+            function.
+
+    Attributes:
+        timeout: The timeout.
+        memory_limit: The limit.
+
+    Raises:
+        ConfigurationError: If something of that cannot be.
+    """
+
+    # The parameter by which a task chooses, and all that it can choose
+    _parameter: str
+    _example: Mapping[str, Any]
+
+    def __init__(
+        self,
+        directory: str | Path | None = None,
+        *,
+        timeout: float | None = None,
+        memory_limit: int | None = None,
+        output: str | Callable[[str, str], None] = "inherit",
+    ) -> None:
+        super().__init__(directory)
+        self._check_limits({"timeout": timeout, "memory_limit": memory_limit})
+        if output not in ("inherit", "capture") and not callable(output):
+            raise ConfigurationError(
+                f"{type(self).__name__} needs output='inherit', 'capture' or a "
+                f"function, and not {output!r}."
+            )
+        self._output = output
+        self.timeout = timeout
+        self.memory_limit = memory_limit
+
+    @property
+    def inherits_output(self) -> bool:
+        """Whether a session writes where this process writes."""
+        return self._output == "inherit"
+
+    def timeout_for(self, session: Session) -> float | None:
+        """Return the timeout of the task, else the one that was given."""
+        parameters = self._parameters_of(session)
+        timeout: float | None = parameters.get("timeout", self.timeout)
+        return timeout
+
+    def memory_limit_for(self, session: Session) -> int | None:
+        """Return the limit of the task, else the one that was given."""
+        parameters = self._parameters_of(session)
+        limit: int | None = parameters.get("memory_limit", self.memory_limit)
+        return limit
+
+    def output_for(
+        self, session: Session
+    ) -> ContextManager[Callable[[str, str], None] | None]:
+        """Return what was chosen for the output."""
+        if callable(self._output):
+            return moving.nullcontext(self._output)
+        if self._output == "capture":
+            from ..transports.output import attaching_output
+
+            return attaching_output(session)
+        return moving.nullcontext()
+
+    def _parameters_of(self, session: Session) -> Mapping[str, Any]:
+        """Return what the task of a session has chosen."""
+        parameters = session.full_task.advice_parameters.get(self._parameter)
+        if parameters is None:
+            return _NONE
+        if not isinstance(parameters, dict) or not set(parameters) <= set(
+            self._example
+        ):
+            raise ConfigurationError(
+                f"The task's parameter {self._parameter} has to be like "
+                f"{self._example}, and not {parameters!r}."
+            )
+        self._check_limits(parameters)
+        return parameters
+
+    def _check_limits(self, limits: Mapping[str, Any]) -> None:
+        self._check_positive("timeout", limits.get("timeout"), float)
+        self._check_positive("memory_limit", limits.get("memory_limit"), int)
+
+    def _check_positive(self, name: str, value: Any, kind: type) -> None:
+        is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+        if value is not None and not (is_number and value > 0):
+            raise ConfigurationError(
+                f"{type(self).__name__} needs a positive number as {name}, and not "
+                f"{value!r}."
+            )
+
+
+_NONE: dict[str, Any] = {}

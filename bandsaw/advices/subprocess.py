@@ -5,12 +5,12 @@ from __future__ import annotations
 from ..exceptions import ConfigurationError
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
-from .remote import RemoteAdvice, moving
+from .remote import ProcessAdvice, moving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Callable, ContextManager, Mapping, Union
+    from typing import Any, Callable, Mapping, Union
 
     from .. import interpreter as interpreters
     from ..environments import Environment
@@ -25,7 +25,7 @@ else:
     interpreters = LateModule("bandsaw.interpreter")
 
 
-class SubprocessAdvice(RemoteAdvice):
+class SubprocessAdvice(ProcessAdvice):
     """Continues sessions in interpreter processes on this machine.
 
     Args:
@@ -59,6 +59,13 @@ class SubprocessAdvice(RemoteAdvice):
         memory_limit: The limit.
     """
 
+    _parameter = "subprocess"
+    _example: Mapping[str, Any] = {
+        "interpreter": "default",
+        "timeout": 60,
+        "memory_limit": 1 << 30,
+    }
+
     def __init__(
         self,
         directory: str | Path | None = None,
@@ -72,28 +79,21 @@ class SubprocessAdvice(RemoteAdvice):
         output: str | Callable[[str, str], None] = "inherit",
         start_ahead: bool = True,
     ) -> None:
-        super().__init__(directory)
+        super().__init__(
+            directory, timeout=timeout, memory_limit=memory_limit, output=output
+        )
         if not isinstance(workers, list):
-            _check_positive("workers", workers, int)
+            self._check_positive("workers", workers, int)
         elif not (workers and all(map(_are_variables, workers))):
             raise ConfigurationError(
                 "SubprocessAdvice needs as workers a list of dicts of environment "
                 f"variables, which are text, and not {workers!r}."
             )
-        _check_positive("tasks_per_worker", tasks_per_worker, int)
-        _check_positive("idle_timeout", idle_timeout, float)
-        _check_limits({"timeout": timeout, "memory_limit": memory_limit})
-        if output not in ("inherit", "capture") and not callable(output):
-            raise ConfigurationError(
-                "SubprocessAdvice needs output='inherit', 'capture' or a function, and "
-                f"not {output!r}."
-            )
+        self._check_positive("tasks_per_worker", tasks_per_worker, int)
+        self._check_positive("idle_timeout", idle_timeout, float)
         if interpreter is not None:
             _check_interpreter(interpreter)
             self.interpreters = {"default": interpreter}
-        self._output = output
-        self.timeout = timeout
-        self.memory_limit = memory_limit
         self._workers = workers
         self._tasks_per_worker = tasks_per_worker
         self._idle_timeout = idle_timeout
@@ -160,7 +160,7 @@ class SubprocessAdvice(RemoteAdvice):
 
     def _chosen(self, session: Session) -> AnyInterpreter:
         """Return the interpreter, or environment, that a task has chosen."""
-        name = _parameters_of(session).get("interpreter", "default")
+        name = self._parameters_of(session).get("interpreter", "default")
         if name not in self.interpreters:
             known = ", ".join(map(repr, self.interpreters))
             raise ConfigurationError(
@@ -212,59 +212,6 @@ class SubprocessAdvice(RemoteAdvice):
         workers = self._workers
         return len(workers) if isinstance(workers, list) else workers
 
-    @property
-    def inherits_output(self) -> bool:
-        """Whether a session writes where this process writes."""
-        return self._output == "inherit"
-
-    def timeout_for(self, session: Session) -> float | None:
-        """Return the timeout of the task, else the one that was given."""
-        timeout: float | None = _parameters_of(session).get("timeout", self.timeout)
-        return timeout
-
-    def memory_limit_for(self, session: Session) -> int | None:
-        """Return the limit of the task, else the one that was given."""
-        limit: int | None = _parameters_of(session).get(
-            "memory_limit", self.memory_limit
-        )
-        return limit
-
-    def output_for(
-        self, session: Session
-    ) -> ContextManager[Callable[[str, str], None] | None]:
-        """Return what was chosen for the output."""
-        if callable(self._output):
-            return moving.nullcontext(self._output)
-        if self._output == "capture":
-            from ..transports.output import attaching_output
-
-            return attaching_output(session)
-        return moving.nullcontext()
-
-
-_PARAMETERS = ("interpreter", "timeout", "memory_limit")
-
-
-def _parameters_of(session: Session) -> dict[str, Any]:
-    parameters = session.full_task.advice_parameters.get("subprocess")
-    if parameters is None:
-        return _NONE
-    if not isinstance(parameters, dict) or not set(parameters).issubset(_PARAMETERS):
-        raise ConfigurationError(
-            "The task's parameter subprocess has to be like {'interpreter': 'default', "
-            f"'timeout': 60, 'memory_limit': 2**30}}, and not {parameters!r}."
-        )
-    _check_limits(parameters)
-    return parameters
-
-
-_NONE: dict[str, Any] = {}
-
-
-def _check_limits(limits: Mapping[str, Any]) -> None:
-    _check_positive("timeout", limits.get("timeout"), float)
-    _check_positive("memory_limit", limits.get("memory_limit"), int)
-
 
 def _check_interpreter(interpreter: Any) -> None:
     # Their classes would have to be imported for `isinstance`.
@@ -279,11 +226,3 @@ def _are_variables(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(text, str) for text in (*value, *value.values())
     )
-
-
-def _check_positive(name: str, value: Any, kind: type) -> None:
-    is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
-    if value is not None and not (is_number and value > 0):
-        raise ConfigurationError(
-            f"SubprocessAdvice needs a positive number as {name}, and not {value!r}."
-        )

@@ -36,6 +36,7 @@ NAMES = {
     "bandsaw.advices.log": ["LoggingAdvice", "JsonFormatter"],
     "bandsaw.advices.logging": ["LoggingAdvice", "JsonFormatter"],
     "bandsaw.advices.metrics": ["MetricsAdvice"],
+    "bandsaw.advices.connection": ["ConnectionAdvice"],
     "bandsaw.advices.retry": ["RetryAdvice"],
     "bandsaw.advices.ssh": [
         "SshAdvice",

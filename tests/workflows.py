@@ -36,6 +36,18 @@ configuration = bandsaw.Configuration().add_advice_chain(
 )
 """
 
+# A Python behind a command, as if it were elsewhere. It follows `import bandsaw`.
+FAR = """
+import sys
+from bandsaw.advices.connection import ConnectionAdvice
+from bandsaw.connections import Command
+
+def far(*command, **options):
+    there = bandsaw.Interpreter(path=(), executable=sys.executable)
+    connection = Command(command or ["sh", "-c", 'exec "$@"', "sh"])
+    return ConnectionAdvice(connection, interpreter=there, **options)
+"""
+
 # What most scripts begin with
 HEAD = """
 import os

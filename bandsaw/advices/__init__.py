@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import (
         cache as cache,
+        connection as connection,
         environment as environment,
         log as log,
         logging as logging,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = load_on_access(
     __name__,
     "cache",
+    "connection",
     "environment",
     "log",
     "logging",

@@ -18,16 +18,18 @@ from ..session.exchange import modules_of_reader, receive_answer
 from ..session.frame_form import SessionFrames
 from ..session.route import ROUTES_KEPT, Route
 from ..tasks import Task
-from ._moving import FAILURES, imports_of, observe, readers
+from ..transports.pool import PoolTransport as PoolTransport
+from ._moving import FAILURES, observe, readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Union
 
     from ..session import Session
-    from ..transports.pool import PoolTransport
+    from .connection import ConnectionAdvice
     from .subprocess import SubprocessAdvice
 
+    PoolAdvice = Union[ConnectionAdvice, SubprocessAdvice]
     Conditions = tuple[object, ...]
 
 # What a subclass may have overridden, so that each session has to be asked for anew.
@@ -53,13 +55,13 @@ class ShortRoutes:
         pool: The processes that it moves them to.
     """
 
-    def __init__(self, advice: SubprocessAdvice, pool: PoolTransport) -> None:
+    def __init__(self, advice: PoolAdvice, pool: PoolTransport) -> None:
         self._advice = advice
         self._pool = pool
         self._routes: dict[int, tuple[Route, Interpreter]] = {}
 
     @staticmethod
-    def fit(advice: SubprocessAdvice, kind: type[SubprocessAdvice]) -> bool:
+    def fit(advice: PoolAdvice, kind: type[PoolAdvice]) -> bool:
         """Tell if an advice decides as its class does.
 
         Args:
@@ -140,7 +142,6 @@ class ShortRoutes:
             return None  # It is raised again where the session is moved as a whole.
         if (
             interpreter not in advice.interpreters.values()
-            or not imports_of(interpreter).are_those_of_this_process
             or held_locks.get()
             or readers
         ):

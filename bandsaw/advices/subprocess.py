@@ -184,8 +184,7 @@ class SubprocessAdvice(ProcessAdvice):
             from ..transports.process import ProcessTransport
 
             return ProcessTransport(self._start_ahead, self._idle_timeout)
-        from ..transports.pool import PoolTransport
-        from ._routes import ShortRoutes
+        from ._routes import PoolTransport, ShortRoutes
 
         pool = PoolTransport(self._workers, self._tasks_per_worker, self._idle_timeout)
         if ShortRoutes.fit(self, SubprocessAdvice):

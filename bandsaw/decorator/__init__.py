@@ -159,9 +159,9 @@ def task(
         config: The name of the configuration's module, as in `get_configuration`.
         chain: The name of the advice chain; `"default"` when left out.
         **advice_parameters: What the advices want to know of this task, e.g. `version`,
-            `cache`, `ssh`, `subprocess`, `metrics`, `tracking`. And `environment`: an
-            `Environment` in which the function is executed, or ``"inline"`` for the one
-            that the metadata of its script describes.
+            `cache`, `connection`, `ssh`, `subprocess`, `metrics`, `tracking`. And
+            `environment`: an `Environment` in which the function is executed, or
+            ``"inline"`` for the one that the metadata of its script describes.
 
     Returns:
         The `TaskFunction`, or a decorator when there was no function.

@@ -20,10 +20,11 @@ from ..session import state  # noqa: F401  (Each session needs it.)
 from ..session.exchange import (
     RESTORING,
     answer_executed,
-    answers_as_it_is,
+    confirm_first_look,
     continue_session,
     end_forked,
     write_report,
+    write_value,
 )
 from ..session.frame_form import SessionFrames
 from ..session.route import RememberedSession, Routes
@@ -36,6 +37,7 @@ from ..transports.frames import (
     Prepare,
     SavedSession,
     SentSession,
+    WholeParcel,
 )
 from .surroundings import apply_settings
 
@@ -69,6 +71,8 @@ def serve(descriptor: int) -> None:
         parent = Handshake.receive(channel, "The process that has started this one")
         apply_settings(parent.settings or {})
         join_run(_run_of(parent))
+        if parent.takes_files is False:
+            channel.parcel = WholeParcel
         channel.send(frames.HANDSHAKE, Handshake().encode())
         _serve(channel, parent.idle_timeout or _TIME_TO_BEGIN)
     except EOFError:
@@ -180,7 +184,7 @@ def _continue_frame(
     except InvalidSessionError as error:
         target = SessionFrames()
         write_report(target, RESTORING, error)
-        _send_answer(channel, Parcel(target))
+        _send_answer(channel, channel.parcel(target))
         return
     del content
     remembered = None
@@ -208,7 +212,7 @@ def _continue_session(
     parcels: list[Parcel] = []
 
     def pack() -> None:
-        parcels.append(Parcel(target))
+        parcels.append(channel.parcel(target))
 
     surround = partial(
         _surrounded, channel=channel, message=message, remembered=remembered
@@ -236,6 +240,7 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
         _continue_session(channel, source, SentSession(), remembered)
         return
     del content, arguments
+    confirm_first_look(execution, calls.session.full_task)
     process = os.getpid()
     relay_records(partial(channel.send, frames.RECORD))
     forward(calls.session, partial(channel.send, frames.PROGRESS))
@@ -254,7 +259,7 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
     if isinstance(outcome, Result):
         if outcome.exception is None:
             changed = execution.changed_arguments(task, perf_counter() - start)
-        value = None if changed else calls.write(outcome)
+        value = None if changed else write_value(partial(calls.write, outcome))
         if value is not None:
             _flush_output()
             channel.send_bare(frames.VALUE, value)
@@ -267,7 +272,7 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
         session,
         outcome,
         target,
-        lambda: parcels.append(Parcel(target)),
+        lambda: parcels.append(channel.parcel(target)),
     )
     _send_answer(channel, parcels.pop())
 
@@ -283,7 +288,7 @@ def _surrounded(
 
     What it tells meanwhile goes to its sender.
     """
-    if remembered is not None and answers_as_it_is():
+    if remembered is not None:
         remembered.remember(session)
     limit = message.memory_limit
     relay_records(partial(channel.send, frames.RECORD), message.levels)

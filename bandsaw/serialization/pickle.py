@@ -143,6 +143,7 @@ class PickleSerializer(Serializer):
             pickler, pieces = _picklers.pop()
         except IndexError:
             pickler, pieces = _make_pickler()
+        pickler.reader = current_reader()
         try:
             pickler.dump(value)
         except Exception:

@@ -7,6 +7,7 @@ An answer is either a saved session or a report of why there is none.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
+    from ..execution import Execution
     from ..serialization import Serializer
     from .saved_form import SavedForm
 
@@ -87,9 +89,7 @@ def continue_session(
         session.restore_from(source)
         join_run(session.run)
         session.is_answered = True
-        if _answers.reader is not None:
-            # Values of other versions of a package may have other fingerprints.
-            session.execution.confirm_first_look(session.full_task)
+        confirm_first_look(session.execution, session.full_task)
         mover = session.step
         phase = WALKING
         with surround(session):
@@ -182,9 +182,42 @@ def answer_for(modules: Sequence[str] | None) -> None:
     _answers.reader = None if modules is None else Reader(modules)
 
 
-def answers_as_it_is() -> bool:
-    """Tell if values are written for an interpreter that has all that this one has."""
-    return _answers.reader is None
+def confirm_first_look(execution: Execution, task: Any) -> None:
+    """Forget of the first look of another interpreter what is different here.
+
+    Values of other versions of a package may have other fingerprints.
+
+    Args:
+        execution: The execution that has arrived.
+        task: The task that was called.
+    """
+    if _answers.reader is not None:
+        execution.confirm_first_look(task)
+
+
+def write_value(write: Callable[[], bytes | None]) -> bytes | None:
+    """Write a value for the interpreter that it is an answer for.
+
+    Args:
+        write: Writes it.
+
+    Returns:
+        The value as it was written; `None` if the answer has to say more, such as the
+        versions of packages that it depends on.
+    """
+    reader = _answers.reader
+    if reader is None:
+        return write()
+    with writing_for(reader):
+        reader.met.clear()
+        value = write()
+    return None if any(map(_has_version, reader.met)) else value
+
+
+@functools.lru_cache(maxsize=None)
+def _has_version(root: str) -> bool:
+    """Tell if an outermost module belongs to a package that has a version."""
+    return bool(versions_of((root,)))
 
 
 def _save_answer(session: Session, target: SavedForm) -> None:

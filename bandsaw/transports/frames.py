@@ -43,6 +43,7 @@ from marshal import dumps, loads
 from ..exceptions import ProtocolError
 from ..runtime.contexts import suppress
 from ..runtime.fork import Lock
+from ..serialization.buffers import contiguous
 from ..session.frame_form import SessionFrames
 
 TYPE_CHECKING = False
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
 HANDSHAKE, PREPARE, JOB, CALL, ANSWER, VALUE, RECORD, PROGRESS, EXIT = range(1, 10)
 
 #: Both ends have to speak the same one.
-PROTOCOL = 3
+PROTOCOL = 4
 
 # They have neither a head nor a file.
 _BARE = (CALL, VALUE)
@@ -99,6 +100,9 @@ _MARSHAL_VERSION = 2
 
 # A head that claims to be larger is garbage.
 _LARGEST_HEAD = 1 << 26
+
+# What numpy and all that computes with vectors like best.
+_ALIGNMENT = 64
 
 _DESCRIPTOR = struct.Struct("i")
 _SPACE_FOR_DESCRIPTOR = _socket.CMSG_SPACE(_DESCRIPTOR.size)
@@ -141,6 +145,8 @@ class Channel:
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLIN)
         self._descriptor = descriptor
+        #: What packs the sessions that are sent.
+        self.parcel: type[Parcel] = Parcel
         #: Is called once when a wait turns out to be long.
         self.meanwhile: Callable[[], None] | None = None
         self._socket.setblocking(True)
@@ -199,7 +205,7 @@ class Channel:
             EOFError: If the other end is gone.
             TimeoutError: If it does not take the frame in time.
         """
-        packed = b"" if head is None else _pack_head(head)
+        packed = b"" if head is None else pack_head(head)
         size = sum(map(len, pieces))
         count = 0 if descriptor is None else 1
         header = _HEADER.pack(_MARK, kind, count, len(packed), size)
@@ -434,6 +440,17 @@ class Channel:
             os.close(self._descriptors.pop())
 
 
+def packed(kind: int, head: dict[str, Any]) -> bytes:
+    """Return a frame without a content as bytes.
+
+    Args:
+        kind: What it holds.
+        head: Plain data, as `Channel.send` takes it.
+    """
+    content = pack_head(head)
+    return _HEADER.pack(_MARK, kind, 0, len(content), 0) + content
+
+
 def _ancillary(descriptor: int) -> Any:
     """Return what hands a descriptor over together with the bytes of a frame."""
     data = _DESCRIPTOR.pack(descriptor)
@@ -449,7 +466,12 @@ def _room_for(size: int) -> memoryview:
     return memoryview(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
-def _pack_head(head: dict[str, Any]) -> bytes:
+def pack_head(head: dict[str, Any]) -> bytes:
+    """Write the head of a frame, as `marshal` reads it.
+
+    Args:
+        head: Plain data.
+    """
     try:
         return dumps(head, _MARSHAL_VERSION)
     except ValueError:
@@ -560,6 +582,7 @@ class Message:
 
 _SAVED_SESSION: Fields = (
     ("form", (dict,)),
+    ("inside", (*_LISTS, _OPTIONAL)),
     ("sizes", (*_LISTS, _OPTIONAL)),
     ("mapped", (int, _OPTIONAL)),
 )
@@ -605,6 +628,7 @@ class Handshake(Message):
         run: The run of the workflow; of the parent only, as is what follows.
         idle_timeout: How long the child waits for a job, in seconds.
         settings: The settings of the child.
+        takes_files: Whether descriptors of files can come along with frames.
     """
 
     FIELDS = (
@@ -613,10 +637,12 @@ class Handshake(Message):
         ("run", (dict, _OPTIONAL)),
         ("idle_timeout", (int, float, _OPTIONAL)),
         ("settings", (dict, _OPTIONAL)),
+        ("takes_files", (bool, _OPTIONAL)),
     )
     run: dict[str, Any] | None
     idle_timeout: float | None
     settings: dict[str, Any] | None
+    takes_files: bool | None
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(protocol=PROTOCOL, python=list(sys.version_info[:3]), **fields)
@@ -663,12 +689,14 @@ class SavedSession(Message):
 
     Attributes:
         form: What `SessionFrames.unpack` takes.
+        inside: The sizes of the buffers that are the end of the content.
         sizes: The sizes of the buffers in the file that comes along.
         mapped: How many of them, from the first on, are read into memory.
     """
 
     FIELDS = _SAVED_SESSION
     form: dict[str, Any]
+    inside: Sequence[int] | None
     sizes: Sequence[int] | None
     mapped: int | None
 
@@ -689,13 +717,36 @@ class SavedSession(Message):
         """
         if descriptor is None:
             message = cls.decode(head)
-            return message, SessionFrames.unpack(message.form, content)
+            buffers: Sequence[Buffer] = ()
+            if message.inside is not None:
+                content, buffers = message._split(content)
+            return message, SessionFrames.unpack(message.form, content, buffers)
         try:
             message = cls.decode(head)
             buffers = message._map_buffers(descriptor)
         finally:
             os.close(descriptor)
         return message, SessionFrames.unpack(message.form, content, buffers)
+
+    def _split(self, content: Content) -> tuple[Content, Sequence[Buffer]]:
+        """Return the content of the members, and the buffers that stand behind it."""
+        view = memoryview(content)
+        if view.readonly:
+            view = memoryview(bytearray(view))  # What is read may be changed.
+        sizes = self.inside or ()
+        try:
+            starts = [len(view)]
+            for size in reversed(sizes):
+                starts.append(starts[-1] - size - -size % _ALIGNMENT)
+            if starts[-1] < 0 or any(size < 0 for size in sizes):
+                raise ValueError("it is too short")
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(
+                f"The buffers of a frame are damaged: {error}"
+            ) from error
+        starts.reverse()
+        buffers = [view[start : start + size] for start, size in zip(starts, sizes)]
+        return view[: starts[0]], buffers
 
     def _map_buffers(self, descriptor: int) -> Sequence[Buffer]:
         from .shared_memory import map_buffers
@@ -788,3 +839,26 @@ class Parcel:
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self.close()
+
+
+class WholeParcel(Parcel):
+    """A parcel for a channel that takes no files: the buffers are in the content.
+
+    Args:
+        form: The session.
+    """
+
+    def __init__(self, form: SessionFrames) -> None:
+        head, self.pieces, buffers = form.pack()
+        self.fields = {"form": head}
+        self.descriptor = None
+        if not buffers:
+            return
+        self.fields["inside"] = [buffer.nbytes for buffer in buffers]
+        for buffer in buffers:
+            self.pieces.append(
+                contiguous(buffer)
+                if isinstance(buffer, memoryview)
+                else b"".join(buffer.blocks())
+            )
+            self.pieces.append(bytes(-buffer.nbytes % _ALIGNMENT))

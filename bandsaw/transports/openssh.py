@@ -14,10 +14,10 @@ import threading
 import time
 
 from .frames import Channel
+from .local import is_inherited
 from .output import ChildStream
 from .remotes import SshBackend, no_option
 from .ssh import current_errand
-from .worker import is_inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from ..exceptions import InterpreterError
 from ..runtime.fork import Lock, call_in_child, closed_gate
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
-from .frames import Parcel
+from .local import ProcessSpecification
 from .termination import ProcessExited
-from .worker import ProcessSpecification, Worker
+from .worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ class PoolTransport(Transport):
         job.save_to(form)
         specification = self._specification_of(job)
         route = job.session.route
-        if route is not None and not any(specification.piped):
+        if route is not None and specification.takes_routes:
             route.specification = specification
-        with Parcel(form) as parcel:
+        with specification.parcel(form) as parcel:
             del form
             while True:
                 worker = self._take(_Turn(job.session, specification))

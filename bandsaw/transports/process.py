@@ -13,13 +13,15 @@ from ..runtime.fork import Lock, call_in_child
 from ..session.frame_form import SessionFrames
 from .background import pause_beside, run_beside
 from .base import Job, Transport
-from .frames import Parcel
+from .local import ProcessSpecification
 from .termination import ProcessExited
-from .worker import ProcessSpecification, Worker
+from .worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
+
+    from .frames import Parcel
 
 
 # How long after an answer the process of the next job is started, in seconds.
@@ -54,7 +56,7 @@ class ProcessTransport(Transport):
         try:
             form = SessionFrames()
             job.save_to(form)
-            parcel = Parcel(form)
+            parcel = specification.parcel(form)
         except BaseException:
             self._keep(worker)
             raise

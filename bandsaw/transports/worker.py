@@ -11,11 +11,8 @@ The state of the process is `_workers`, all of them that have not ended yet.
 
 from __future__ import annotations
 
-import _socket
-import os
 import sys
 import time
-from _signal import SIGKILL  # type: ignore[import-not-found]
 from functools import partial
 
 from ..exceptions import (
@@ -25,38 +22,26 @@ from ..exceptions import (
     ProtocolError,
     TaskTimeoutError,
 )
-from ..modules import working_directory
-from ..runtime.contexts import ExitStack, suppress
+from ..runtime.contexts import suppress
 from ..runtime.fork import Lock, call_at_exit, call_at_reset, call_in_child
 from ..runtime.log_forwarding import wanted_levels
-from ..runtime.parent_watch import Lifeline
 from ..runtime.registries import held_locks
-from ..runtime.temporary import TemporaryDirectory
 from ..session.route import Routes
 from . import frames
 from .background import run_beside, wait_for_all_beside
 from .frames import Channel, Handshake, Prepare, SavedSession, SentSession
-from .output import ChildStream
-from .spawning import ChildProcess, start_process
-from .termination import (
-    GRACE,
-    MARK_VARIABLE,
-    ProcessExited,
-    describe_exit,
-    end_group,
-    end_left,
-    signal_group,
-)
+from .termination import GRACE, ProcessExited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, TextIO
+    from typing import Any, Callable, Mapping
 
     from ..session import Session
     from ..session.frame_form import SessionFrames
     from ..session.route import Route
     from .base import Job
     from .frames import Frame, Parcel
+    from .local import ProcessSpecification
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0
@@ -66,82 +51,6 @@ _INTERVAL = 0.05
 
 # How long the end of the program waits for processes that end by themselves.
 _TIME_TO_LEAVE = 10.0
-
-
-class ProcessSpecification:
-    """What a process is started with; those with equal ones can replace each other.
-
-    Args:
-        job: The job that needs a process.
-    """
-
-    __slots__ = ("_parts", "archive", "interpreter", "piped", "run", "settings")
-
-    def __init__(self, job: Job) -> None:
-        self.interpreter = job.interpreter
-        self.archive = job.archive
-        self.settings = job.settings.process
-        self.run = job.session.run
-        is_taken = job.output_to is not None
-        self.piped = (
-            is_taken or not is_inherited(sys.stdout, 1),
-            is_taken or not is_inherited(sys.stderr, 2),
-        )
-        self._parts = (
-            # Another one was made when another module was imported.
-            id(self.archive),
-            self.piped,
-            working_directory(),
-            self.settings,
-            # A copy: the interpreter's environment and executable can be changed.
-            dict(vars(self.interpreter)),
-            # What is known of the run does not travel with every session.
-            (id(self.run), repr(self.run.meta) if self.run.meta else ""),
-            _environment(),
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, ProcessSpecification) and self._parts == other._parts
-        )
-
-    def __hash__(self) -> int:
-        return hash((id(self.archive), self.piped))
-
-
-def _environment() -> dict[Any, Any]:
-    # A copy that decodes nothing is ten times faster; it is only compared.
-    return dict(getattr(os.environ, "_data", os.environ))
-
-
-def is_inherited(stream: TextIO | None, descriptor: int) -> bool:
-    """Tell if a stream of this process is what its children inherit.
-
-    What was written to it so far is flushed, to keep the order.
-
-    Args:
-        stream: The stream.
-        descriptor: The descriptor that children inherit.
-    """
-    if stream is None:
-        return False
-    try:
-        stream.flush()
-        return stream.fileno() == descriptor
-    except (AttributeError, OSError, ValueError):
-        return False
-
-
-def _occupy_standard_descriptors() -> None:
-    """Open those of the descriptors 0 to 2 that are closed.
-
-    What this process opens next would become one of them, and a standard stream of a
-    child.
-    """
-    descriptor = os.open(os.devnull, os.O_RDWR)
-    while descriptor <= 2:
-        descriptor = os.open(os.devnull, os.O_RDWR)
-    os.close(descriptor)
 
 
 _NO_VARIABLES: Mapping[str, str] = {}
@@ -176,7 +85,7 @@ class Worker:
         self.specification = specification
         self.variables = dict(variables)
         self.jobs = 0
-        self._executable = specification.interpreter.executable
+        self._executable = specification.name
         self._is_ready = False
         self._is_leaving = False
         self._lock = Lock()
@@ -186,36 +95,16 @@ class Worker:
         self.routes = Routes()
         # What the process was last told of the log records that are wanted here
         self._levels: dict[str, int] | None = None
-        os.makedirs(parent_directory, exist_ok=True)
-        self._directory = TemporaryDirectory(parent_directory, "worker-")
-        self._streams: list[ChildStream | None] = []
-        self._mark = os.urandom(8).hex()
-        with ExitStack() as undoing:
-            undoing.callback(self._directory.remove)
-            try:
-                own = self._start(undoing)
-            except OSError as error:
-                raise InterpreterStartError(
-                    f"Interpreter {self._executable} cannot be started: {error}"
-                ) from error
-            undoing.pop_all()
+        self._process = process = specification.start(parent_directory, self.variables)
+        self._streams = process.streams
         self._pumped = [stream for stream in self._streams if stream is not None]
-        self._channel = Channel(own.detach(), self._goes_on)
+        self._channel = Channel(process.channel_end, self._goes_on)
         _workers.add(self)
         # What was registered last is called first. So the processes have ended when
         # their directories, which were made before, are removed.
         call_at_exit(end_all, priority=-50)
         for stream in self._pumped:
             stream.watch(self._channel)
-        settings = {
-            **specification.settings,
-            "lifeline": {
-                **self._lifeline.settings,
-                "descriptor": self._process.descriptors[1],
-            },
-            "temporary_directory": self._directory.path,
-        }
-        self._lifeline.release_descriptor()
         run = specification.run.to_json()
         if run["meta"]:
             # It arrives as it does in a saved session.
@@ -223,55 +112,11 @@ class Worker:
 
             run = json.loads(json.dumps(run))
         handshake = Handshake(
-            run=run,
-            idle_timeout=idle_timeout,
-            settings=settings,
+            run=run, idle_timeout=idle_timeout, settings=specification.settings
         )
         # If it is gone, the first job finds out why.
         with suppress(EOFError):
-            self._channel.send(frames.HANDSHAKE, handshake.encode())
-
-    def _start(self, undoing: ExitStack) -> _socket.socket:
-        """Start the process and return this end of its channel.
-
-        Args:
-            undoing: Undoes what was done when something fails, also later.
-        """
-        _occupy_standard_descriptors()
-        for name, is_piped in zip(("stdout", "stderr"), self.specification.piped):
-            stream = ChildStream(name) if is_piped else None
-            self._streams.append(stream)
-            if stream is not None:
-                undoing.callback(stream.close)
-        self._lifeline = Lifeline()
-        undoing.callback(self._lifeline.__exit__, None, None, None)
-        own, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        undoing.callback(own.close)
-        try:
-            self._process = self._start_process(theirs.fileno())
-        finally:
-            theirs.close()
-        self._lifeline.continue_at_end(self._process.pid)
-        for stream in self._streams:
-            if stream is not None:
-                stream.close_target()
-        return own
-
-    def _start_process(self, descriptor: int) -> ChildProcess:
-        main = os.path.join(self.specification.archive.directory, "__main__.py")
-        streams = [None if s is None else s.target for s in self._streams]
-        interpreter = self.specification.interpreter
-        environment = interpreter.process_environment()
-        marks = environment.get(MARK_VARIABLE, "")
-        environment.update(self.variables)
-        environment[MARK_VARIABLE] = f"{marks}:{self._mark}"
-        # A Ctrl-C is for this process, which ends it; so it has a session of its own.
-        return start_process(
-            [*interpreter.command(), main, "--channel"],
-            environment,
-            streams,
-            [descriptor, self._lifeline.descriptor],
-        )
+            process.greet(self._channel, handshake)
 
     def is_alive(self) -> bool:
         """Tell if the process has not ended."""
@@ -329,9 +174,7 @@ class Worker:
             ProcessExited: If the process has ended before it took the job.
             InterpreterError: If there is no answer. The process is gone then.
         """
-        for stream, original in zip(self._streams, (sys.stdout, sys.stderr)):
-            if stream is not None:
-                stream.lead_to(original, job.output_to)
+        self._lead_output(job.output_to)
         frame = self._exchange(
             job.session,
             self._frame_of(job, parcel),
@@ -340,6 +183,11 @@ class Worker:
             meanwhile,
         )
         return self._opened(frame)
+
+    def _lead_output(self, taker: Callable[[str, str], None] | None) -> None:
+        for stream, original in zip(self._streams, (sys.stdout, sys.stderr)):
+            if stream is not None:
+                stream.lead_to(original, taker)
 
     def call(
         self, session: Session, route: Route, content: bytes
@@ -380,6 +228,8 @@ class Worker:
 
     def _send_call(self, content: bytes) -> None:
         self._is_sent = False
+        if self._pumped:
+            self._lead_output(None)
         try:
             self._channel.send_bare(frames.CALL, content)
             self._is_sent = True
@@ -397,7 +247,11 @@ class Worker:
             route: The route.
         """
         frame = self._exchange(session, None, partial(route.observe, session))
-        return frame[2] if frame[0] == frames.VALUE else self._opened(frame)
+        if frame[0] != frames.VALUE:
+            return self._opened(frame)
+        for stream in self._pumped:
+            stream.drain()
+        return frame[2]
 
     def _opened(self, frame: Frame) -> SessionFrames:
         """Return the answer that a frame holds; the process ends if it is none."""
@@ -479,7 +333,7 @@ class Worker:
         # Until the process has ended, the thread of the job does not let it go.
         with self._lock:
             if self._session is session:
-                end_group(self._process)
+                self._process.end_group()
 
     def _await_handshake(self) -> None:
         if self._is_ready:
@@ -550,39 +404,32 @@ class Worker:
     def _death(self, job: Job | None = None) -> InterpreterError:
         """Find out how the process has ended."""
         process = self._process
-        if self.is_alive():
+        if process.poll() is None:
             # It has closed its end, or is just about to be gone.
             process.wait(GRACE)
-        if self.is_alive():
-            end_group(process)
+        if process.poll() is None:
+            process.end_group()
             return InterpreterDiedError(
                 f"Interpreter {self._executable} has closed its channel, and was ended."
             )
         for stream in self._pumped:
             stream.drain()
-        text = (
-            f"Interpreter {self._executable} {describe_exit(process.returncode or 0)}"
-        )
+        more = ""
         if job is not None and job.memory_limit is not None:
-            text += f" Its memory was limited to {job.memory_limit} bytes."
+            more += f" Its memory was limited to {job.memory_limit} bytes."
         stderr = self._streams[1]
         if stderr is not None and stderr.tail:
-            text += " It wrote last:\n" + "\n".join(stderr.tail)
-        return InterpreterDiedError(text)
+            more += " It wrote last:\n" + "\n".join(stderr.tail)
+        return process.death(more)
 
     def end(self) -> None:
         """End the process and everything that it has started."""
-        if not self.is_alive():
-            end_left(self._mark)
-        end_group(self._process)
-        # Whatever the process has started there cannot be told any more to end.
-        signal_group(self._process.pid, SIGKILL)
+        self._process.end()
         self._close()
 
     def kill(self) -> None:
         """End the process at once; it has not worked yet."""
-        signal_group(self._process.pid, SIGKILL)
-        self._process.wait()
+        self._process.kill()
         self._close()
 
     def retire(self) -> None:
@@ -620,15 +467,14 @@ class Worker:
     def _close(self) -> None:
         # At the end of the program another thread may do the same, and be stopped.
         self._channel.close()
-        self._lifeline.__exit__(None, None, None)
         for stream in self._pumped:
             stream.close()
-        self._directory.remove()
+        self._process.close()
         _workers.discard(self)
 
     def forget(self) -> None:
         """Let go of the process in a forked child: it is its parent's."""
-        self._process.returncode = 0
+        self._process.forget()
         self._channel.close()
         for stream in self._pumped:
             stream.close()

@@ -50,7 +50,7 @@ class ExplodesWhenRead(ExplodesWhenWritten):
         return explode, (self.failure,)
 
 
-@bandsaw.task(chain=CHAIN, subprocess={"timeout": 2})
+@bandsaw.task(chain=CHAIN, subprocess={"timeout": 2}, connection={"timeout": 2})
 def work(phase, failure, value=None):
     if phase == "runs":
         explode(failure)
@@ -78,9 +78,10 @@ if __name__ == "__main__":
         text = text_of(work, phase, failure, value).splitlines()[0]
         print(f"{phase}, {failure}: {text}")
         assert work("nothing", "") == 42
-    from bandsaw.transports import worker
+    from bandsaw.transports import far_connection, worker
 
     worker.end_all()
+    far_connection.close_all()
     directory = bandsaw.get_configuration().temporary_directory
     names = [path.name for path in directory.iterdir() if path.name != ".lock"]
     print("left:", [name for name in names if not name.startswith("distribution-")])

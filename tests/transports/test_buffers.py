@@ -6,21 +6,23 @@ import sys
 
 import pytest
 
-from tests.workflows import HEAD, Workflow, read_script
+from tests.workflows import FAR, HEAD, Workflow, read_script
 
 pytest.importorskip("numpy")
 
-CONFIG = """
+CONFIG = f"""
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
+{FAR}
 
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
+configuration.add_advice_chain(far(), name="far")
 """
 
 
-@pytest.mark.parametrize("chain", ["fresh", "pool"])
+@pytest.mark.parametrize("chain", ["fresh", "pool", "far"])
 def test_every_array_arrives_as_it_was_and_can_be_changed(
     workflow: Workflow, chain: str
 ) -> None:

@@ -14,7 +14,7 @@ import threading
 
 from bandsaw.execution import Execution
 from bandsaw.session import Session
-from bandsaw.transports import worker
+from bandsaw.transports import local, worker
 
 @bandsaw.task
 def pid(path=None):
@@ -107,7 +107,7 @@ def test_a_process_that_is_being_ended_does_not_get_another_call(
         HEAD
         + SESSIONS
         + """
-end_group = worker.end_group
+end_group = local.end_group
 has_returned = threading.Event()
 seen = []
 
@@ -123,7 +123,7 @@ def call(session):
 
 if __name__ == "__main__":
     first = pid()
-    worker.end_group = end_late
+    local.end_group = end_late
     session = session_of("go")
     thread = threading.Thread(target=call, args=(session,))
     thread.start()

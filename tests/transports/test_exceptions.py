@@ -11,19 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.interpreters import installed_pythons
-from tests.workflows import HEAD, Workflow
+from tests.workflows import FAR, HEAD, Workflow
 
-CONFIG = """
+CONFIG = f"""
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
+{FAR}
 
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
+configuration.add_advice_chain(far(), name="far")
 configuration.add_advice_chain(name="here")
 """
 
-CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
+CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool", "far"])
 
 
 @CHAINS

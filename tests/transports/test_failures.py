@@ -7,17 +7,19 @@ import sys
 import pytest
 
 from tests.interpreters import with_the_oldest_and_the_newest_python_only
-from tests.workflows import Workflow, read_script
+from tests.workflows import FAR, Workflow, read_script
 
 pytestmark = with_the_oldest_and_the_newest_python_only
 
-CONFIG = """
+CONFIG = f"""
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
+{FAR}
 
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
+configuration.add_advice_chain(far(), name="far")
 """
 
 EXPECTED = """\
@@ -45,7 +47,7 @@ written into a descriptor that it did not open.
 """
 
 
-@pytest.mark.parametrize("chain", ["fresh", "pool"])
+@pytest.mark.parametrize("chain", ["fresh", "pool", "far"])
 def test_every_failure_in_every_phase_has_its_error_and_leaves_nothing(
     workflow: Workflow, chain: str
 ) -> None:
@@ -57,7 +59,10 @@ def test_every_failure_in_every_phase_has_its_error_and_leaves_nothing(
     for phase in "runs", "result written":
         for line in EXPECTED.splitlines()[2:]:
             expected.append(line.replace("argument read", phase))
-    expected = [line.replace("PYTHON", sys.executable) for line in expected]
+    name = sys.executable
+    if chain == "far":
+        name += " behind connection 'default'"
+    expected = [line.replace("PYTHON", name) for line in expected]
     assert lines[-3:] == ["left: []", "shared: []", "no child is left"]
     assert dict(line.split(": ", 1) for line in lines[:-3]) == {
         **dict(line.split(": ", 1) for line in expected),

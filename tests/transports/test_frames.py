@@ -27,6 +27,7 @@ from bandsaw.transports.frames import (
     SavedSession,
     SentSession,
     Settings,
+    WholeParcel,
 )
 from tests.waiting import wait_until
 
@@ -332,6 +333,30 @@ def test_a_parcel_without_its_file_is_no_session() -> None:
 
     with pytest.raises(InvalidSessionError, match="whole session"):
         SavedSession.open(head, b"content", None)
+
+
+def test_a_whole_parcel_brings_its_buffers_which_can_be_changed() -> None:
+    contents = [bytes([number]) * size for number, size in enumerate((100, 64, 1))]
+    form = SessionFrames()
+    form.head = {"step": 1}
+    form.members["a"] = (b"content", [memoryview(content) for content in contents])
+    parcel = WholeParcel(form)
+    head = SavedSession(**parcel.fields).encode()
+
+    _, read = SavedSession.open(head, b"".join(parcel.pieces), None)
+
+    content, buffers = read.members["a"]
+    assert bytes(content) == b"content"
+    assert [bytes(buffer) for buffer in buffers] == contents
+    assert not any(buffer.readonly for buffer in buffers)
+
+
+@pytest.mark.parametrize("inside", [[-5, 5], [1 << 40], ["1"], [1, 1]])
+def test_a_damaged_whole_parcel_is_refused(inside: list[Any]) -> None:
+    form = {"session": {}, "members": {}, "buffers": {}}
+
+    with pytest.raises(ProtocolError, match="buffers of a frame are damaged"):
+        SavedSession.open({"form": form, "inside": inside}, bytes(64), None)
 
 
 @given(st.data())

@@ -6,19 +6,21 @@ import sys
 
 import pytest
 
-from tests.workflows import HEAD, Workflow
+from tests.workflows import FAR, HEAD, Workflow
 
-CONFIG = """
+CONFIG = f"""
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
+{FAR}
 
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
+configuration.add_advice_chain(far(), name="far")
 configuration.add_advice_chain(SubprocessAdvice(timeout=0.5), name="short")
 """
 
-CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
+CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool", "far"])
 
 
 @CHAINS
@@ -32,7 +34,9 @@ import signal
 import subprocess
 import time
 
-@bandsaw.task(chain="{chain}", subprocess={{"timeout": 0.5}})
+LIMITS = {{"timeout": 0.5}}
+
+@bandsaw.task(chain="{chain}", subprocess=LIMITS, connection=LIMITS)
 def hang(seconds, path):
     if seconds:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -193,7 +197,9 @@ def test_a_task_that_takes_too_much_memory_gets_an_error(
         + f"""
 MEGABYTE = 1 << 20
 
-@bandsaw.task(chain="{chain}", subprocess={{"memory_limit": 64 * MEGABYTE}})
+LIMITS = {{"memory_limit": 64 * MEGABYTE}}
+
+@bandsaw.task(chain="{chain}", subprocess=LIMITS, connection=LIMITS)
 def take(megabytes):
     return len(bytearray(megabytes * MEGABYTE))
 

@@ -8,14 +8,14 @@ import time
 import pytest
 
 from bandsaw.transports.output import ChildStream
-from tests.workflows import HEAD, Workflow, read_script
+from tests.workflows import FAR, HEAD, Workflow, read_script
 
-CONFIG = """
+CONFIG = f"""
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
-
+{FAR}
 class Keep(bandsaw.Advice):
-    kept = {}
+    kept = {{}}
 
     def before(self, session):
         session.proceed()
@@ -30,6 +30,7 @@ lines = []
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(), name="fresh")
 configuration.add_advice_chain(SubprocessAdvice(workers=2), name="pool")
+configuration.add_advice_chain(far(workers=2), name="far")
 configuration.add_advice_chain(
     Keep(), SubprocessAdvice(output="capture"), name="captured"
 )
@@ -39,7 +40,7 @@ configuration.add_advice_chain(
 )
 """
 
-CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool"])
+CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool", "far"])
 
 
 def test_what_is_captured_is_attached_and_not_shown(workflow: Workflow) -> None:

@@ -1,0 +1,214 @@
+"""Runs tasks in interpreter processes behind a command that leads elsewhere."""
+
+from __future__ import annotations
+
+from ..exceptions import ConfigurationError
+from ..runtime.fork import Lock
+from ..runtime.lazy import LateModule, late_attribute
+from .remote import ProcessAdvice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Mapping
+
+    from ..connections import Connection
+    from ..interpreter import Interpreter
+    from ..session import Session
+    from ..transports.base import Transport
+    from . import _connected
+    from ._connected import Place
+
+    connected = _connected
+else:
+    # A process that only continues sessions, or loads its configuration, does without.
+    connected = LateModule("bandsaw.advices._connected")
+
+
+class ConnectionAdvice(ProcessAdvice):
+    """Continues sessions in interpreter processes behind a connection.
+
+    A connection is a command that gives a standard input and output to a Python, see
+    `bandsaw.connections`. Nothing has to be installed there but a Python, from 3.8 on.
+
+    Args:
+        connection: The connection that is called `default`; others follow with
+            `add_connection`.
+        interpreter: The Python there. Its directories are the ones that it is given,
+            nothing of the module search path here. By default it is ``python3``.
+        connections: How many commands of a connection there are at most, each of which
+            has its own workers.
+        workers: How many processes there are at most behind each command. Each of them
+            continues one session after the other.
+        tasks_per_worker: After how many sessions such a process ends.
+        start_timeout: How long a connection may take to start, in seconds.
+        idle_timeout: After how many seconds without a session a process ends, and
+            after how many without a process a connection does.
+        timeout: How long a session may take, in seconds. Its process is ended then.
+        memory_limit: How many bytes a session may take beyond those of its arguments.
+            Counts on Linux only.
+        output: Where it goes what a session writes to its standard output and error:
+            `inherit` where this process writes; `capture` into the attachments
+            ``stdout.txt`` and ``stderr.txt``; a function is called with the name of the
+            stream, `stdout` or `stderr`, and the text.
+
+    A task chooses with the parameter ``connection="name"``, or ``connection={"name":
+    name, "timeout": seconds, "memory_limit": bytes}``, each of which may be left out.
+
+    Attributes:
+        connections: The connections by name.
+        timeout: The timeout.
+        memory_limit: The limit.
+
+    Raises:
+        ConfigurationError: If something of that cannot be.
+    """
+
+    _parameter = "connection"
+    _example: Mapping[str, Any] = {
+        "name": "default",
+        "timeout": 60,
+        "memory_limit": 1 << 30,
+    }
+
+    def __init__(
+        self,
+        connection: Connection | None = None,
+        *,
+        interpreter: Interpreter | None = None,
+        connections: int = 1,
+        workers: int = 1,
+        tasks_per_worker: int | None = None,
+        start_timeout: float = 300.0,
+        idle_timeout: float = 60.0,
+        timeout: float | None = None,
+        memory_limit: int | None = None,
+        output: str | Callable[[str, str], None] = "inherit",
+    ) -> None:
+        super().__init__(timeout=timeout, memory_limit=memory_limit, output=output)
+        self._check_positive("connections", connections, int)
+        self._check_positive("workers", workers, int)
+        self._check_positive("tasks_per_worker", tasks_per_worker, int)
+        self._check_positive("start_timeout", start_timeout, float)
+        self._check_positive("idle_timeout", idle_timeout, float)
+        if interpreter is not None and not hasattr(interpreter, "executable"):
+            raise ConfigurationError(
+                "ConnectionAdvice needs an Interpreter as interpreter, and not "
+                f"{interpreter!r}."
+            )
+        if interpreter is not None:
+            self.interpreters = {"default": interpreter}
+        self.connections: dict[str, Connection] = {}
+        self._most = connections, workers
+        self._tasks_per_worker = tasks_per_worker
+        self._timeouts = start_timeout, idle_timeout
+        self._places: dict[str, Place] = {}
+        self._lock = Lock()
+        if connection is not None:
+            self.add_connection(connection)
+
+    def add_connection(
+        self, connection: Connection, name: str = "default"
+    ) -> ConnectionAdvice:
+        """Add a connection.
+
+        Args:
+            connection: The connection.
+            name: The name by which tasks choose it.
+
+        Returns:
+            This advice, so that calls chain.
+
+        Raises:
+            ConfigurationError: If it is none.
+        """
+        # Their classes would have to be imported for `isinstance`.
+        if not all(hasattr(connection, name) for name in ("wrap", "read", "cancel")):
+            raise ConfigurationError(
+                "ConnectionAdvice needs a connection of bandsaw.connections, or of a "
+                f"class that derives from those, and not {connection!r}."
+            )
+        self.connections[name] = connection
+        self._places.pop(name, None)
+        return self
+
+    def connection_for(self, session: Session) -> Connection:
+        """Return the connection that the task of a session has chosen.
+
+        Args:
+            session: The session.
+
+        Raises:
+            ConfigurationError: If there is none of this name.
+        """
+        return self.connections[self._chosen(session)]
+
+    def _chosen(self, session: Session) -> str:
+        name: str = self._parameters_of(session).get("name", "default")
+        if name not in self.connections:
+            known = ", ".join(map(repr, self.connections)) or "none"
+            raise ConfigurationError(
+                f"Unknown connection {name!r} of task {session.task}. Known are: "
+                f"{known}."
+            )
+        return name
+
+    @property
+    def slots(self) -> int:
+        """How many processes of a connection there are at most."""
+        connections, workers = self._most
+        return connections * workers
+
+    @late_attribute
+    def interpreters(self) -> dict[str, Interpreter]:
+        """The Python there, which is called `default`."""
+        return {"default": connected.default_interpreter()}
+
+    def interpreter_for(self, session: Session) -> Interpreter:
+        """Return the Python there."""
+        return self.interpreters["default"]
+
+    def environment_for(self, session: Session) -> str:
+        """Return the name of the connection and the path of the interpreter there."""
+        return f"{self._chosen(session)}:{self.interpreter_for(session).executable}"
+
+    def transport_for(self, session: Session) -> Transport:
+        """Return the transport to the processes behind the connection."""
+        return self._place_for(session).transport
+
+    def _place_for(self, session: Session) -> Place:
+        name = self._chosen(session)
+        place = self._places.get(name)
+        if place is None:
+            with self._lock:
+                place = self._places.get(name)
+                if place is None:
+                    place = self._places[name] = connected.Place(
+                        self,
+                        ConnectionAdvice,
+                        name,
+                        self.connections[name],
+                        *self._most,
+                        self._tasks_per_worker,
+                        *self._timeouts,
+                    )
+        return place
+
+    def _move(self, session: Session) -> Exception | None:
+        is_moved, failure = self._place_for(session).move(session)
+        return failure if is_moved else super()._move(session)
+
+    def settings_for(self, session: Session) -> dict[str, Any]:
+        """Add the directories and the variables that were given to the interpreter."""
+        interpreter = self.interpreter_for(session)
+        return {
+            **super().settings_for(session),
+            # The default would be the directories of this machine.
+            "path": list(interpreter.serialized()["path"] or ()),
+            "environment": interpreter.environment,
+        }
+
+    def _parameters_of(self, session: Session) -> Mapping[str, Any]:
+        name = session.full_task.advice_parameters.get(self._parameter)
+        if isinstance(name, str):
+            return {"name": name}
+        return super()._parameters_of(session)

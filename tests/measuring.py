@@ -44,7 +44,8 @@ if directory:
     tool = monitoring.COVERAGE_ID
     events = monitoring.events
     lines = {{}}
-    exit_at_once = os._exit
+    # Before a test replaces them
+    exit_at_once, open_file, rename = os._exit, open, os.rename
 
     def start(code, offset):
         name = code.co_filename
@@ -61,10 +62,10 @@ if directory:
         try:
             seen = marshal.dumps({{name: set(lines[name]) for name in list(lines)}})
             name = os.path.join(directory, f"{{os.getpid()}}-{{time.time_ns()}}")
-            with open(name, "wb") as file:
+            with open_file(name, "wb") as file:
                 file.write(seen)
             # What is killed before that is not measured.
-            os.rename(name, name + ".lines")
+            rename(name, name + ".lines")
         except OSError:
             pass  # It may not write there, or the tests have ended.
 

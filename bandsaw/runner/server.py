@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from marshal import dumps, loads
+from marshal import loads
 
 from ..exceptions import ProtocolError
 from ..runtime.home import Hold
@@ -26,6 +26,7 @@ from ..transports.link import (
     STREAMS,
     Link,
     LinkEnded,
+    pack_exit,
 )
 from ..transports.local import LocalProcess
 
@@ -119,7 +120,7 @@ class _Server:
             self._start(number, self._code.path_of(digest), loads(head))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            self._link.send(EXITED, number, dumps((None, reason), 2))
+            self._link.send(EXITED, number, pack_exit(None, reason))
 
     def _start(self, number: int, directory: str, head: dict[str, Any]) -> None:
         from tempfile import gettempdir
@@ -180,7 +181,7 @@ class _Server:
             if not any(stream.is_read for stream in process.streams):
                 del self._exiting[number]
                 status = process.started.status
-                self._link.send(EXITED, number, dumps((status, ""), 2))
+                self._link.send(EXITED, number, pack_exit(status))
                 for stream in process.streams:
                     stream.close()
                 run_beside(process.end)

@@ -189,7 +189,7 @@ class KeptCode:
         try:
             if kind == ASK:
                 lacking = [name for name in loads(content) if not self._find(name)]
-                return LACKS, dumps(lacking, _MARSHAL_VERSION)
+                return LACKS, "\n".join(lacking).encode("ascii")
             if kind == CODE:
                 self._parts.append(content)
             elif kind == KEEP:

@@ -23,7 +23,7 @@ import threading
 import time
 from _thread import start_new_thread
 from collections import deque
-from marshal import dumps, loads
+from marshal import dumps
 
 from ..distribution import bootstrap
 from ..exceptions import (
@@ -40,7 +40,7 @@ from ..session.cancellation import is_cancelled
 from . import boot
 from .background import run_beside
 from .boot import BOOT_WORD, Code, boot_of, loader
-from .link import EXITED, OPEN, STOP, Link, LinkEnded, widen
+from .link import EXITED, OPEN, STOP, Link, LinkEnded, read_exit, widen
 from .spawning import ChildProcess
 from .termination import describe_exit, end_group
 from .worker import end_all
@@ -575,7 +575,7 @@ class FarConnection:
             self._phase = SENDING_CODE
             self._ask()
         elif kind == boot.LACKS:
-            if loads(content):
+            if content:
                 link.uploads.append(iter(self._asked[0].messages()))
             else:
                 self._note_kept()
@@ -594,7 +594,7 @@ class FarConnection:
             else:
                 raise _Lost(reason, InterpreterStartError)
         elif kind == EXITED:
-            self._note_exit(number, *loads(content))
+            self._note_exit(number, *read_exit(content))
         elif kind != boot.PING:
             raise ProtocolError(f"The far end has sent a message of kind {kind}.")
 

@@ -64,6 +64,32 @@ _SET_PIPE_SIZE = 1031
 _COUNT = struct.Struct("<I")
 
 
+def pack_exit(status: int | None, reason: str = "") -> bytes:
+    """Write the content of a message that a process has ended.
+
+    Args:
+        status: Its exit status, `None` if it could not be started.
+        reason: Why it could not.
+    """
+    return f"{'' if status is None else status}\n{reason}".encode("utf-8", "replace")
+
+
+def read_exit(content: bytes) -> tuple[int | None, str]:
+    """Read the content of a message that a process has ended.
+
+    Args:
+        content: What `pack_exit` gave. It comes from another machine, so it is text.
+
+    Raises:
+        ProtocolError: If it is something else.
+    """
+    status, _, reason = content.decode("utf-8", "replace").partition("\n")
+    try:
+        return (int(status) if status else None), reason
+    except ValueError:
+        raise ProtocolError(f"A process has ended with {content[:99]!r}.") from None
+
+
 def widen(descriptor: int) -> None:
     """Let a pipe hold more, where the system can do that.
 

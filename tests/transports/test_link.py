@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
 from bandsaw.exceptions import ProtocolError
 from bandsaw.transports.boot import HEADER
-from bandsaw.transports.link import OPEN, Link, LinkEnded
+from bandsaw.transports.link import OPEN, Link, LinkEnded, pack_exit, read_exit
 
 # What a stream may have under way, and what pipes and queues may hold beside that.
 MOST = (1 << 20) + (1 << 19)
@@ -134,3 +134,15 @@ def test_the_end_of_the_link_is_noticed(ends: Ends) -> None:
 
     with pytest.raises(LinkEnded):
         ends.there.turn(1)
+
+
+@pytest.mark.parametrize("end", [(0,), (-9,), (None, "OSError: no room\nat all")])
+def test_how_a_process_has_ended_arrives_as_text(end: tuple[Any, ...]) -> None:
+    status, reason = (*end, "")[:2]
+    assert read_exit(pack_exit(*end)) == (status, reason)
+
+
+@pytest.mark.parametrize("content", [b"killed\n", b"\xff\x00(\xff\xff\xff\x7f"])
+def test_an_end_that_makes_no_sense_is_refused(content: bytes) -> None:
+    with pytest.raises(ProtocolError, match="A process has ended with"):
+        read_exit(content)

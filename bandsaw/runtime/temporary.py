@@ -77,9 +77,12 @@ class TemporaryDirectory:
         path: Where it is.
     """
 
+    path = ""
+
     def __init__(self, parent: str | None = None, kind: str = "") -> None:
-        parent = os.path.abspath(parent or _system_directory())
         self._process = os.getpid()
+        call_at_exit(_remove_all, priority=-100)
+        parent = os.path.abspath(parent or _system_directory())
         if _is_removed_with_another(parent):
             self.path = _make_new(parent, kind or _PREFIX)
             _state.directories[self.path] = None
@@ -88,8 +91,8 @@ class TemporaryDirectory:
                 _state.places.add(parent)
                 _remove_left(parent)
             self.path = _make_new(parent, _PREFIX + kind)
+            _state.directories[self.path] = None  # In case that the next step fails
             _state.directories[self.path] = _hold(self.path)
-        call_at_exit(_remove_all, priority=-100)
 
     def remove(self) -> None:
         """Remove the directory with its content; a second time has no effect."""
@@ -273,12 +276,16 @@ def _hold(directory: str) -> int | None:
     # It has its name when it is locked.
     descriptor = os.open(f"{path}.new", flags, 0o600)
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)  # There are no locks in this file system.
-        return None
-    os.write(descriptor, _content(os.getpid()))
-    os.rename(f"{path}.new", path)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)  # There are no locks in this file system.
+            return None
+        os.write(descriptor, _content(os.getpid()))
+        os.rename(f"{path}.new", path)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import gc
 import os
 import shutil
 import signal
@@ -246,3 +248,22 @@ def test_what_leads_to_a_directory_may_be_removed_meanwhile(tmp_path: Path) -> N
     finally:
         is_done.set()
         thread.join()
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open", "write", "rename"])
+def test_a_directory_that_cannot_be_locked_does_not_stay(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    TemporaryDirectory(str(tmp_path)).remove()
+    before = len(os.listdir("/dev/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail)
+        with pytest.raises(OSError, match="No space left"):
+            TemporaryDirectory(str(tmp_path))
+    gc.collect()
+
+    assert list(tmp_path.iterdir()) == []
+    assert len(os.listdir("/dev/fd")) == before

@@ -103,9 +103,9 @@ class ProcessSpecification:
             InterpreterStartError: If it cannot be started.
         """
         interpreter = self.interpreter
-        main = os.path.join(self.archive.directory, "__main__.py")
         with ExitStack() as undoing:
             try:
+                main = os.path.join(self.archive.directory, "__main__.py")
                 _occupy_standard_descriptors()
                 streams = []
                 for name, is_piped in zip(("stdout", "stderr"), self.piped):

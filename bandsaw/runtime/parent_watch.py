@@ -21,7 +21,12 @@ from _thread import start_new_thread
 from time import monotonic, sleep
 
 from .fork import Lock, call_in_child
-from .temporary import left_directories, places_of_directories
+from .temporary import (
+    hold_directory_of_call,
+    left_directories,
+    places_of_directories,
+    remove_left_directories_of_calls,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +128,8 @@ def end_with_parent(
             away from the program, which finds an empty one.
         parent: The process id of the parent, on the same machine. It may have started
             this process by way of another one.
-        remove: A directory that no other process can remove then.
+        remove: A directory that no other process can remove then, made for a call from
+            another machine. What dead workflows have left beside it is removed now.
         greeted: Whether the descriptor counts only when it begins with a greeting.
         places: Where to remove the temporary directories that the parent leaves.
     """
@@ -137,8 +143,11 @@ def end_with_parent(
         os.close(inherited)
     if remove is not None:
         remove = os.path.abspath(remove)
+        hold_directory_of_call(remove)
     _let_its_end_continue(descriptor, os.getpid())
     start_new_thread(_watch, (descriptor, parent, remove, greeted, places))
+    if remove is not None:
+        remove_left_directories_of_calls(remove)
 
 
 def _let_its_end_continue(descriptor: int, owner: int) -> None:

@@ -4,6 +4,9 @@ A process that is killed cannot clean up. So each directory that does not lie in
 one holds a file that its process keeps locked, and what a dead process has left is
 removed by the next one that makes a directory at the same place, by a child that sees
 its parent die, or by the process that had started it for a pool.
+
+Another machine makes a directory for each call. An interpreter that continues a session
+there locks that directory, and removes those beside it that a killed workflow has left.
 """
 
 from __future__ import annotations
@@ -22,6 +25,16 @@ if TYPE_CHECKING:
 # the name of the machine, as not every file system knows the locks of other ones.
 _PREFIX = "bandsaw-"
 _LOCK = ".lock"
+
+# What the interpreter for a call from another machine locks in the directory of the
+# call, which outlives it until the answer is fetched, and how many random hexadecimal
+# digits the name of such a directory ends with.
+_INTERPRETER = ".interpreter"
+_DIGITS_OF_CALL = 32
+
+# How long such a directory stays unchanged at most while its workflow lives and no
+# interpreter runs there, in seconds.
+_LONGEST_PAUSE = 24 * 60 * 60
 
 # How often to try to make what other processes are removing.
 _TRIES = 100
@@ -174,6 +187,42 @@ def left_directories(place: str, dead: int | None = None) -> Iterator[str]:
             yield path
 
 
+def hold_directory_of_call(path: str) -> None:
+    """Lock the directory of a call from another machine as long as this process lives.
+
+    Args:
+        path: The directory.
+    """
+    try:
+        _hold(path, _INTERPRETER)
+    except OSError:
+        pass  # The lock protects only what stays unchanged for long.
+
+
+def remove_left_directories_of_calls(path: str) -> None:
+    """Remove what killed workflows on other machines have left.
+
+    No process here can see such a workflow. It is taken for dead when its directory has
+    not been changed for long, and no interpreter runs there.
+
+    Args:
+        path: The directory of a call that was just locked; the others are beside it.
+    """
+    place, own = os.path.split(path)
+    try:
+        now = os.lstat(path).st_mtime  # By the clock of this file system
+        names = [name for name in os.listdir(place) if name != own]
+    except OSError:
+        return
+    for name in filter(_is_name_of_call, names):
+        other = os.path.join(place, name)
+        if _is_left_by_call(other, now):
+            import shutil
+
+            # Another user may be able to put a link there, which this refuses.
+            shutil.rmtree(other, ignore_errors=True)
+
+
 def make_directory(path: str) -> None:
     """Make a directory that only the user can enter, and its parents.
 
@@ -267,11 +316,16 @@ def _is_removed_with_another(parent: str) -> bool:
     )
 
 
-def _hold(directory: str) -> int | None:
-    """Lock a directory as long as this process lives."""
+def _hold(directory: str, name: str = _LOCK) -> int | None:
+    """Lock a directory as long as this process lives.
+
+    Args:
+        directory: The directory.
+        name: The name of the file in it that is locked.
+    """
     import fcntl
 
-    path = os.path.join(directory, _LOCK)
+    path = os.path.join(directory, name)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     # It has its name when it is locked.
     descriptor = os.open(f"{path}.new", flags, 0o600)
@@ -289,14 +343,43 @@ def _hold(directory: str) -> int | None:
     return descriptor
 
 
-def _is_left(directory: str, dead: int | None) -> bool:
+def _is_name_of_call(name: str) -> bool:
+    digits = name[len(_PREFIX) :]
+    return (
+        name.startswith(_PREFIX)
+        and len(digits) == _DIGITS_OF_CALL
+        and set(digits) <= set("0123456789abcdef")
+    )
+
+
+def _is_left_by_call(directory: str, now: float) -> bool:
+    try:
+        status = os.lstat(directory)
+        if status.st_uid != os.getuid():
+            return False
+        with os.scandir(directory) as entries:
+            times = {
+                entry.name: entry.stat(follow_symlinks=False).st_mtime
+                for entry in entries
+            }
+    except OSError:
+        return False  # It is just being removed.
+    if now - max([status.st_mtime, *times.values()]) < _LONGEST_PAUSE:
+        return False
+    # Where there are no locks, the file keeps its first name.
+    if not any(name.startswith(_INTERPRETER) for name in times):
+        return True
+    return _is_left(directory, name=_INTERPRETER)
+
+
+def _is_left(directory: str, dead: int | None = None, name: str = _LOCK) -> bool:
     import fcntl
 
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         if os.lstat(directory).st_uid != os.getuid():
             return False
-        descriptor = os.open(os.path.join(directory, _LOCK), flags)
+        descriptor = os.open(os.path.join(directory, name), flags)
     except OSError:
         return False  # It has none, or is just being removed.
     try:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -504,6 +505,22 @@ def test_the_process_over_there_does_not_outlive_a_lost_connection(
     wait_until(lambda: not is_running(pid))
 
 
+def test_the_directory_of_a_process_that_runs_over_there_stays(
+    far: Far, waiting: tuple[subprocess.Popen[str], int]
+) -> None:
+    process, pid = waiting
+    (directory,) = far.directory.iterdir()
+    make_old(directory)
+
+    assert far.task(far_tasks.add)(1, 2) == 3
+
+    assert is_running(pid)
+    assert list(far.directory.iterdir()) == [directory]
+    process.kill()
+    process.communicate()
+    wait_until(far.is_clean)
+
+
 def test_a_forked_process_does_not_keep_the_one_over_there(
     far: Far, workflow: Workflow
 ) -> None:
@@ -914,6 +931,178 @@ def test_an_interrupt_in_a_backend_passes_through(setting: Setting) -> None:
         setting.call(far_tasks.add, 1, 2)
 
     assert setting.names()[-1] == "delete_dir"
+
+
+DYING = """
+import os
+import shutil
+import signal
+import subprocess
+import bandsaw
+from bandsaw.advices.ssh import Remote, SshAdvice, SshBackend
+
+class Dying(SshBackend):
+    steps = 0
+
+    def count(self):
+        self.steps += 1
+        if self.steps == {steps}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def create_dir(self, remote, remote_path):
+        remote_path.mkdir()
+        self.count()
+
+    def copy_file_to_remote(self, remote, local_path, remote_path):
+        shutil.copy(str(local_path), str(remote_path))
+        self.count()
+
+    def copy_file_from_remote(self, remote, remote_path, local_path):
+        raise NotImplementedError
+
+    def execute_remote(self, remote, executable, *arguments):
+        subprocess.check_call([executable, *arguments])
+        self.count()
+
+    def delete_dir(self, remote, remote_path):
+        raise NotImplementedError
+
+ssh = SshAdvice(backend=Dying())
+ssh.add_remote(Remote("far", interpreter=bandsaw.Interpreter(), directory={there!r}))
+configuration = bandsaw.Configuration().add_advice_chain(ssh)
+"""
+
+CALLING = """
+import bandsaw
+from tests.advices import far_tasks
+
+if __name__ == "__main__":
+    bandsaw.task(far_tasks.add)(1, 2)
+"""
+
+
+def leave_directory(setting: Setting, workflow: Workflow, steps: int) -> Path:
+    """Kill a workflow after some steps of a call, and return what it leaves there."""
+    temporary = workflow.directory / "temporary"
+    temporary.mkdir()
+    workflow.run(
+        CALLING,
+        config=DYING.format(steps=steps, there=str(setting.directory)),
+        environment={"TMPDIR": str(temporary)},
+        status=-signal.SIGKILL,
+    )
+    (left,) = setting.directory.iterdir()
+    return left
+
+
+def make_old(directory: Path) -> None:
+    """Let a directory look as if nothing there had been changed for two days."""
+    then = time.time() - 2 * 24 * 60 * 60
+    for path in (*directory.iterdir(), directory):
+        os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize(
+    ("steps", "names"),
+    [
+        (1, set()),
+        (2, {"archive.pyz"}),
+        (4, {"archive.pyz", "session.zip", "settings.json"}),
+        (5, {"archive.pyz", "session.zip", "settings.json", "answer.zip"}),
+    ],
+    ids=["made", "being copied to", "not started", "with an answer"],
+)
+def test_what_a_killed_workflow_leaves_is_removed_by_a_later_call(
+    setting: Setting, workflow: Workflow, steps: int, names: set[str]
+) -> None:
+    left = leave_directory(setting, workflow, steps)
+    assert {path.name for path in left.iterdir()} - {".interpreter"} == names
+    make_old(left)
+
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    assert not any(setting.directory.iterdir())
+
+
+@pytest.mark.parametrize("steps", [1, 5], ids=["made", "with an answer"])
+def test_what_a_workflow_may_still_need_stays(
+    setting: Setting, workflow: Workflow, steps: int
+) -> None:
+    left = leave_directory(setting, workflow, steps)
+
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    assert list(setting.directory.iterdir()) == [left]
+
+
+def test_a_file_that_was_just_copied_shows_that_a_workflow_lives(
+    setting: Setting,
+) -> None:
+    living = setting.directory / f"bandsaw-{'0' * 32}"
+    living.mkdir()
+    (living / "archive.pyz").touch()
+    then = time.time() - 2 * 24 * 60 * 60
+    os.utime(living, (then, then))
+
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    assert living.exists()
+
+
+@pytest.mark.parametrize("name", [".interpreter", ".interpreter.new"])
+def test_the_directory_of_a_process_that_cannot_be_seen_stays(
+    setting: Setting, name: str
+) -> None:
+    other = setting.directory / f"bandsaw-{'0' * 32}"
+    other.mkdir()
+    # It runs on another machine, or its file system has no locks.
+    (other / name).write_text("1 another-machine")
+    make_old(other)
+
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    assert other.exists()
+
+
+@pytest.mark.parametrize("digits", ["0" * 31, "0" * 31 + "x", "0" * 33])
+def test_a_directory_with_another_name_stays(setting: Setting, digits: str) -> None:
+    other = setting.directory / f"bandsaw-{digits}"
+    other.mkdir()
+    make_old(other)
+
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    assert other.exists()
+
+
+def test_a_link_leads_to_nothing_that_is_removed(
+    setting: Setting, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "file").touch()
+    make_old(target)
+    link = setting.directory / f"bandsaw-{'0' * 32}"
+    link.symlink_to(target)
+    then = target.stat().st_mtime
+    os.utime(link, (then, then), follow_symlinks=False)
+
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    assert (target / "file").exists()
+    assert link.is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory to another user")
+def test_the_directory_of_another_user_stays(setting: Setting) -> None:
+    other = setting.directory / f"bandsaw-{'0' * 32}"
+    other.mkdir()
+    make_old(other)
+    os.chown(other, 12345, 12345)
+
+    assert setting.call(far_tasks.add, 1, 2) == 3
+
+    assert other.exists()
 
 
 def test_a_task_chooses_its_machine(setting: Setting) -> None:

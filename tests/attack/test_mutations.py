@@ -7,7 +7,9 @@ import io
 import json
 import os
 import random
+import resource
 import struct
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -80,6 +82,26 @@ def restore(content: bytes, name: str, path: Path) -> None:
                 session.remove_temp_dir()
 
 
+@pytest.fixture(name="_limited_memory")
+def _limit_memory() -> Iterator[None]:
+    """Let no more than a gigabyte be added.
+
+    A few damaged bytes of a pickle make the unpickler of C ask for tens of them.
+    """
+    if sys.platform != "linux":
+        yield  # Nothing else has such a limit for memory that is only asked for.
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.usefixtures("_limited_memory")
 @pytest.mark.parametrize("name", sorted(path.name for path in STORED.glob("*.zip")))
 @TIMES
 def test_a_saved_session(name: str, times: int, tmp_path: Path) -> None:

@@ -388,7 +388,8 @@ class Slurm(_Value):
                 return Event("queued", words[2])
             if words[3:6] == ["has", "been", "allocated"]:
                 return Event("started", words[2])
-        if words[:5] == ["srun:", "Job", "has", "been", "cancelled"]:
+        # All that there is, when the job ends at once
+        if line.startswith(("srun: Job has been cancelled", "srun: Job step aborted")):
             return Event("cancelled")
         if words[:3] == ["srun:", "Job", "allocation"] and words[-1] == "revoked":
             return Event("cancelled", words[3])

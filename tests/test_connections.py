@@ -263,6 +263,10 @@ def test_slurm_refuses_arguments_of_another_kind(argument: str, value: Any) -> N
             Event("time limit", "12"),
         ),
         ("srun: Job has been cancelled", Event("cancelled")),
+        (
+            "srun: Job step aborted: Waiting up to 32 seconds for job step to finish.",
+            Event("cancelled"),
+        ),
         ("srun: Job allocation 12 has been revoked", Event("cancelled", "12")),
         ("srun: error: node1: task 0: Killed", None),
         ("CANCELLED", None),

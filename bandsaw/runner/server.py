@@ -57,12 +57,22 @@ def serve(source: int, target: int, code: KeptCode) -> None:
         code: The code that is kept here.
     """
     server = _Server(Link(source, target), code)
+    is_terminated = False
     try:
         server.run()
     except (LinkEnded, ProtocolError):
         pass  # The caller is gone, or makes no sense.
+    except _Terminated:
+        is_terminated = True
     finally:
         server.close()
+    if is_terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Terminated(BaseException):
+    """A cluster, for example, that has cancelled the job of this process."""
 
 
 class _Process:
@@ -96,7 +106,11 @@ class _Server:
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(target, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._be_terminated)
         link.watch(self._signals, self._reap)
+
+    def _be_terminated(self, *_: object) -> None:
+        raise _Terminated
 
     def run(self) -> None:
         """Serve until the connection ends."""
@@ -188,6 +202,7 @@ class _Server:
 
     def close(self) -> None:
         """End all processes."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for number in [*self._processes, *self._exiting]:
             self._stop(number)
         wait_for_all_beside(_TIME_TO_LEAVE)

@@ -480,7 +480,9 @@ class FarConnection:
             # How long a queue is, nothing tells.
             self._begun += now - self._queued_since
             self._queued_since = None
-        self._fate = _FATES.get(event.kind, "")
+        # Of two reasons, the one that is no mere end says more.
+        if event.kind != "cancelled" or not self._fate:
+            self._fate = _FATES.get(event.kind, "")
 
     def _ask_why(self) -> None:
         """Ask for the reason why the job waits, now and then."""

@@ -82,12 +82,13 @@ class ChildStream:
     def lead_to(
         self, stream: TextIO | None, taker: Callable[[str, str], None] | None
     ) -> None:
-        """Say where the stream leads from now on.
+        """Say where the stream leads from now on, and let its tail begin anew.
 
         Args:
             stream: A stream of this process, `None` if it has none.
             taker: Takes the name of the stream and the text instead.
         """
+        self._last_text = ""
         if taker is not None:
             take, name = taker, self._name
             self._write, self._flush = lambda text: take(name, text), None

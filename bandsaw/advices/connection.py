@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, check_methods, check_type
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
 from .remote import ProcessAdvice
@@ -121,12 +121,9 @@ class ConnectionAdvice(ProcessAdvice):
         Raises:
             ConfigurationError: If it is none.
         """
-        # Their classes would have to be imported for `isinstance`.
-        if not all(hasattr(connection, name) for name in ("wrap", "read", "cancel")):
-            raise ConfigurationError(
-                "ConnectionAdvice needs a connection of bandsaw.connections, or of a "
-                f"class that derives from those, and not {connection!r}."
-            )
+        needed = "a connection, like those of bandsaw.connections"
+        check_methods("ConnectionAdvice", needed, connection, "wrap", "read", "cancel")
+        check_type("ConnectionAdvice", "a text as the name of a connection", name, str)
         self.connections[name] = connection
         self._places.pop(name, None)
         return self

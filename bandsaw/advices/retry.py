@@ -176,6 +176,12 @@ class _Attempts:
         if error is None or number >= self._most or not self._is_meant(error):
             return None
         pause = self._wait(number) if callable(self._wait) else self._wait
+        if not _is_duration(pause):
+            raise ConfigurationError(
+                f"The function wait of a RetryAdvice has returned {pause!r} for "
+                f"attempt {number} of task {self._session.task}, which is no number of "
+                "seconds."
+            ) from error
         if self._deadline is not None and monotonic() + pause >= self._deadline:
             return None
         return pause
@@ -213,7 +219,7 @@ def _check(owner: str, attempts: Any, wait: Any, on: Any, timeout: Any) -> None:
         raise ConfigurationError(
             f"{owner} needs a positive number of attempts, and not {attempts!r}."
         )
-    if not (callable(wait) or (_is_number(wait) and wait >= 0)):
+    if not (callable(wait) or _is_duration(wait)):
         raise ConfigurationError(
             f"{owner} needs seconds, or a function of a number, to wait, and not "
             f"{wait!r}."
@@ -228,6 +234,10 @@ def _check(owner: str, attempts: Any, wait: Any, on: Any, timeout: Any) -> None:
             f"{owner} needs a positive number of seconds as timeout, and not "
             f"{timeout!r}."
         )
+
+
+def _is_duration(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < float("inf")
 
 
 def _is_number(value: object) -> bool:

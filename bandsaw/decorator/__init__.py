@@ -14,7 +14,7 @@ from ..runtime.lazy import LateModule
 from ..runtime.temporary import clean_up_at_exit
 from ..session import Session, advise
 from ..tasks import Task
-from .questions import add_questions
+from .questions import add_questions, check_class
 
 TYPE_CHECKING = False
 if not TYPE_CHECKING:
@@ -230,8 +230,13 @@ def _task_function(
 def _add_submit(
     wrapper: Any, task: Task, configuration: Configuration, chain: AdviceChain
 ) -> None:
+    owner = task.function.__qualname__.rpartition(".")[0]
+    is_in_class = owner != "" and not owner.endswith("<locals>")
+
     def submit(*args: Any, **kwargs: Any) -> futures.Future[Any]:
         """Have the call made when it is its turn, and return what it will come to."""
+        if is_in_class:
+            check_class(task, args)
         return futures.submit(task, configuration, chain, args, kwargs)
 
     if script_is_not_imported_yet():

@@ -78,15 +78,38 @@ def _ask(
 def _check_arguments(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     owner, kind = _owner_of(task)
     if owner is not None and not (args and _belongs_to(args[0], owner, kind)):
-        name = task.function.__qualname__
-        hint = "; or put @task above @classmethod" if kind == "class" else ""
-        raise TypeError(
-            f"{task} is a method, and does not know its {kind} here. Give that as the "
-            f"first argument: {name}.is_cached({kind}, ...){hint}."
-        )
+        raise _unbound(task, kind, "is_cached")
     # Says what is wrong, in the words of Python.
     if task.bind(args, kwargs) is None:
         task.signature.bind(*args, **kwargs)
+
+
+def check_class(task: Task, args: tuple[Any, ...]) -> None:
+    """Refuse a call of a class method that does not know its class.
+
+    What a class method binds by itself has the attributes of the function below it.
+
+    Args:
+        task: The task that is submitted.
+        args: The positional arguments.
+
+    Raises:
+        TypeError: If it is a class method, and the first argument is not its class.
+    """
+    owner, kind = _owner_of(task)
+    if owner is None or kind != "class":
+        return
+    if not (args and _belongs_to(args[0], owner, kind)):
+        raise _unbound(task, kind, "submit")
+
+
+def _unbound(task: Task, kind: str, method: str) -> TypeError:
+    name = task.function.__qualname__
+    hint = "; or put @task above @classmethod" if kind == "class" else ""
+    return TypeError(
+        f"{task} is a method, and does not know its {kind} here. Give that as the "
+        f"first argument: {name}.{method}({kind}, ...){hint}."
+    )
 
 
 def _belongs_to(value: Any, owner: type, kind: str) -> bool:

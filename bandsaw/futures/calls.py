@@ -30,7 +30,7 @@ from .places import Level, end_idle_threads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Context
-    from typing import Any, Callable, Generator, Iterable, TypeVar
+    from typing import Any, Callable, Generator, Iterable, NoReturn, TypeVar
 
     from ..chain import AdviceChain, Walk
     from ..config import Configuration
@@ -91,13 +91,25 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
         self._call = None
 
     def _settle(self, result: Result) -> None:
+        error = result.exception
+        if isinstance(error, StopIteration):
+            # An iterator over results would end, and an event loop takes none.
+            text = f"Task {self.task} has raised StopIteration."
+            error = RuntimeError(text)
+            error.__cause__ = result.exception
         # Whatever has been set by hand stays.
         with contextlib.suppress(InvalidStateError):
-            if result.exception is None:
+            if error is None:
                 self.set_result(result.value)
             else:
-                self.set_exception(result.exception)
+                self.set_exception(error)
         self._call = None
+
+    def _belong_to_parent(self) -> None:
+        """Be cancelled in a forked child, where no thread makes the call."""
+        # A thread of the parent may have held what locks it, and waits for it.
+        super().__init__()
+        self._tell_cancelled()
 
     def running(self) -> bool:
         """Tell if the call has begun and not ended."""
@@ -129,6 +141,13 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
         except KeyboardInterrupt:
             interrupt((self,))
             raise
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"The future of {self.task} cannot be pickled: it belongs to this process. "
+            "As an argument of a submitted call it is replaced by its result, also "
+            "inside of lists, tuples and dicts; elsewhere pass its result()."
+        )
 
     def __await__(self) -> Generator[Any, None, T_co]:
         import asyncio
@@ -446,7 +465,11 @@ _limits: dict[AdviceChain, tuple[Walk, int | None, int]] = {}
 
 @call_in_child
 def _forget_all() -> None:
+    futures = [call.future for call in _calls]
     _calls.clear()
+    for future in futures:
+        if future is not None:
+            future._belong_to_parent()
     for level in _levels.values():
         level.forget()
     _levels.clear()

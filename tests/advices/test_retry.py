@@ -438,3 +438,15 @@ if __name__ == "__main__":
         config=retrying(MOVING),
     )
     assert output.replace("dying\n", "") == "True True\n"
+
+
+@pytest.mark.parametrize("pause", ["2", -1, float("inf"), None])
+def test_a_function_that_returns_no_seconds_is_named_with_what_has_failed(
+    make: Make, pause: Any
+) -> None:
+    failure = InterpreterError("the first failure")
+    task = make(Flaky(failure), RetryAdvice(wait=lambda number: pause))
+
+    with pytest.raises(ConfigurationError, match=r"has returned .* for attempt 1") as e:
+        task(5)
+    assert e.value.__cause__ is failure

@@ -207,6 +207,44 @@ if __name__ == "__main__":
     assert output == "child 3\nstatus 3\nparent 7\n"
 
 
+def test_what_a_parent_has_submitted_is_cancelled_in_a_forked_child(
+    workflow: Workflow,
+) -> None:
+    # Python warns of a fork beside threads.
+    output = workflow.run(
+        TASKS
+        + """
+from concurrent.futures import CancelledError
+from bandsaw.exceptions import DependencyError
+
+if __name__ == "__main__":
+    gate = threading.Event()
+    @bandsaw.task
+    def hold():
+        gate.wait()
+        return 1
+    held = hold.submit()
+    depends = add.submit(held, 1)
+    while not held.running():
+        time.sleep(0.001)
+    child = os.fork()
+    if not child:
+        for future in held, depends, add.submit(held, 1):
+            try:
+                future.result()
+            except (CancelledError, DependencyError) as error:
+                print(type(error).__name__, flush=True)
+        sys.exit(3)
+    print("status", os.waitpid(child, 0)[1] >> 8, flush=True)
+    gate.set()
+    print("parent", held.result(), depends.result())
+""",
+        config=HERE,
+    ).stdout
+    ends = "CancelledError\nCancelledError\nDependencyError\n"
+    assert output == f"{ends}status 3\nparent 1 2\n"
+
+
 def test_a_child_that_a_task_forks_makes_no_calls_of_its_parent(
     workflow: Workflow,
 ) -> None:

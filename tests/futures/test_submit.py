@@ -176,6 +176,44 @@ def test_methods_are_submitted_of_their_instance(task_of: TaskMaker) -> None:
     assert Decorated.load.submit("a").result(SECONDS) == "a"
 
 
+def test_a_class_method_above_the_task_has_to_be_given_its_class(
+    task_of: TaskMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(vars(Given)["make"].__func__)
+    monkeypatch.setattr(Given, "make", classmethod(task))
+
+    assert Given.make(4) == (Given, 4)
+    with pytest.raises(TypeError, match=r"put @task above @classmethod"):
+        Given.make.submit(5)
+    assert Given.make.submit(Given, 5).result(SECONDS) == (Given, 5)
+
+
+class Given:
+    @classmethod
+    def make(cls, size: int = 1) -> Any:
+        return cls, size
+
+
+def test_an_exhausted_iterator_in_a_task_is_an_error_and_no_end_of_a_map(
+    task_of: TaskMaker,
+) -> None:
+    first = task_of(lambda values: next(iter(values)))
+
+    async def awaited() -> Any:
+        return await first.submit([])
+
+    with pytest.raises(RuntimeError, match="has raised StopIteration") as caught:
+        list(first.map([[1], [], [3]]))
+    assert isinstance(caught.value.__cause__, StopIteration)
+    with pytest.raises(RuntimeError, match="has raised StopIteration"):
+        asyncio.run(asyncio.wait_for(awaited(), SECONDS))
+
+
+def test_a_future_that_would_be_pickled_says_what_to_do(task_of: TaskMaker) -> None:
+    with pytest.raises(TypeError, match=r"cannot be pickled: .* pass its result\(\)"):
+        pickle.dumps(task_of(add).submit(1))
+
+
 # How many at a time
 
 

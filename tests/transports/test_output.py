@@ -458,3 +458,27 @@ def test_a_line_without_end_beside_another_child_takes_linear_time() -> None:
 
     # Sixteen times as much takes 256 times as long when each piece looks at all before.
     assert long < 120 * short
+
+
+def test_the_error_of_a_call_has_nothing_of_what_another_one_has_written(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+@bandsaw.task(chain="taken")
+def write(text):
+    print(text, file=sys.stderr, flush=True)
+
+@bandsaw.task(chain="taken")
+def die():
+    print("own", file=sys.stderr, flush=True)
+    os._exit(1)
+
+if __name__ == "__main__":
+    write("of another call")
+    print(text_of(die).partition("It wrote last:")[2].split())
+""",
+        config=CONFIG,
+    )
+    assert output == "['own']\n"

@@ -136,6 +136,7 @@ class _Attempts:
                 }
             )
             branch.keep_attachments(f"attempt-{len(failed)}")
+            session.await_next_attempt()
             _sleep(session, pause)
         branch.merge()
         if failed:

@@ -337,6 +337,12 @@ class Call:
                     self._fate = _DECIDED
         return self._fate == _DECIDED
 
+    def undecide(self) -> None:
+        """Let the call be cancelled again, as it has not come to anything."""
+        with _lock:
+            if self._fate == _DECIDED:
+                self._fate = _OPEN
+
     def cancel(self) -> bool:
         """Cancel the call unless it is decided, and tell if this has done so."""
         with _lock:
@@ -411,6 +417,10 @@ class SubmittedSession(Session):
         """Raise what a cancelled call raises, or let it not be cancelled any more."""
         if not self.call.decide():
             raise cancelled_error()
+
+    def await_next_attempt(self) -> None:
+        """Let the call be cancelled until its task is executed again."""
+        self.call.undecide()
 
     def _execute_task(self) -> None:
         self.admit_task()

@@ -252,6 +252,9 @@ class Session:
     def admit_task(self) -> None:
         """Refuse to execute the task in this process when it is too late for that."""
 
+    def await_next_attempt(self) -> None:
+        """Let the call be cancelled again: its task is not being executed now."""
+
     def choose_chain(self) -> None:
         """Look up the chain as it is now, without taking a step."""
         configuration: Any = self.configuration
@@ -755,6 +758,10 @@ class Branch(Session):
     def admit_task(self) -> None:
         """Have the origin admit it."""
         self.origin.admit_task()
+
+    def await_next_attempt(self) -> None:
+        """Let the call of the origin be cancelled again."""
+        self.origin.await_next_attempt()
 
     def _execute_task(self) -> None:
         self.admit_task()

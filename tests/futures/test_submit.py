@@ -18,6 +18,7 @@ import pytest
 
 import bandsaw
 from bandsaw import Configuration
+from bandsaw.advices.retry import RetryAdvice
 from bandsaw.exceptions import ConfigurationError
 from tests.waiting import SECONDS, wait_until
 
@@ -212,6 +213,23 @@ def test_an_exhausted_iterator_in_a_task_is_an_error_and_no_end_of_a_map(
 def test_a_future_that_would_be_pickled_says_what_to_do(task_of: TaskMaker) -> None:
     with pytest.raises(TypeError, match=r"cannot be pickled: .* pass its result\(\)"):
         pickle.dumps(task_of(add).submit(1))
+
+
+def test_a_call_that_waits_for_another_attempt_can_be_cancelled(
+    configuration: Configuration,
+) -> None:
+    configuration.add_advice_chain(RetryAdvice(wait=600, on=ValueError))
+    begun: list[int] = []
+
+    def work() -> None:
+        begun.append(1)
+        fail()
+
+    future = bandsaw.task(work, config=configuration.module_name).submit()
+
+    wait_until(future.cancel)
+    assert future.cancelled()
+    assert begun == [1]
 
 
 # How many at a time

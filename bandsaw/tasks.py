@@ -9,7 +9,7 @@ from types import FunctionType
 
 from .exceptions import MutatedArgumentWarning, NotMovableError, UnstableValueError
 from .identifier import identifier_from_string, unique_identifier
-from .modules import import_object, importable_module_name
+from .modules import import_object, importable_module_name, remember_script
 from .result import Result
 from .runtime.caller_warnings import warn_caller
 from .serialization import SerializableValue
@@ -69,6 +69,9 @@ class Task(SerializableValue):
         self.steps: tuple[Advice, ...] = ()
         self._is_coroutine_function = bool(function.__code__.co_flags & _COROUTINE)
         self._parameters: _Parameters | None = None
+        if function.__module__ == "__main__":
+            # Its calls may go on in threads when the script has come to its end.
+            remember_script()
 
     @classmethod
     def create_task(

@@ -17,14 +17,18 @@ from contextvars import copy_context
 
 from ..exceptions import DependencyError
 from ..execution import Execution
-from ..modules import remember_script
 from ..result import Result
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import call_with_facts, facts_of_context
 from ..session import Session, advise
 from ..session.cancellation import cancelled_error, submitted_call
 from .dependencies import futures_among, with_results
-from .ending import call_around_cells, call_at_end_of_script, script_was_interrupted
+from .ending import (
+    call_around_cells,
+    call_at_end_of_script,
+    script_was_interrupted,
+    tell_parent_of_interrupt,
+)
 from .places import Level, end_idle_threads
 
 TYPE_CHECKING = False
@@ -613,7 +617,6 @@ class _End:
 def _prepare_end() -> None:
     if not _End.is_prepared:
         _End.is_prepared = True
-        remember_script()
         call_at_end_of_script(_finish)
         call_around_cells(_begin_cell, _interrupt_cell)
 
@@ -647,6 +650,7 @@ def _finish() -> None:
 
 def _interrupt_all() -> None:
     _End.is_interrupted = True
+    tell_parent_of_interrupt()
     _interrupt(lambda call: True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import sys
 import threading
 
@@ -16,17 +18,18 @@ def call_at_end_of_script(function: Callable[[], None]) -> None:
     Args:
         function: The function.
     """
-    # What has been registered last comes first: what is waited for may use the pools.
-    import concurrent.futures.thread  # noqa: F401
-
     register = getattr(threading, "_register_atexit", None)
-    if register is None:  # Python 3.8
-        _call_before_threads_end(function)
-        return
     try:
-        register(function)
+        # What has been registered last comes first: what is waited for may use the
+        # pools, which are registered by this import.
+        import concurrent.futures.thread  # noqa: F401
+
+        if register is not None:
+            register(function)
+            return
     except RuntimeError:
-        pass  # The program is ending already, and waits for its threads.
+        return  # The program is ending already, and waits for its threads.
+    _call_before_threads_end(function)  # Python 3.8
 
 
 def _call_before_threads_end(function: Callable[[], None]) -> None:
@@ -48,6 +51,22 @@ def script_was_interrupted() -> bool:
     kind = getattr(sys, "last_type", None)
     is_interrupt = isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
     return is_interrupt and not hasattr(sys, "ps1")
+
+
+def tell_parent_of_interrupt() -> None:
+    """Have the program end by SIGINT, as a script does that Ctrl-C has ended.
+
+    A shell ends its loop then. Python forgets that it was interrupted when anything is
+    evaluated meanwhile: the end of the calls may import modules, which do so.
+    """
+    # These come after everything that may still be evaluated by threads.
+    atexit.register(_be_interrupted)
+
+
+def _be_interrupted() -> None:
+    # The only trace that Python keeps is left by the text that was evaluated last.
+    with contextlib.suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")
 
 
 def call_around_cells(begin: Callable[[], None], interrupt: Callable[[], None]) -> None:

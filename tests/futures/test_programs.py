@@ -356,6 +356,7 @@ if __name__ == "__main__":
     output, errors = process.communicate(timeout=SECONDS)
     assert set(output.split()) <= {"hanging"}
     assert "KeyboardInterrupt" in errors
+    assert process.returncode == -signal.SIGINT
 
 
 def test_ctrl_c_that_is_caught_ends_what_was_waited_for_only(
@@ -408,3 +409,22 @@ if __name__ == "__main__":
 
     _, errors = process.communicate(timeout=SECONDS)
     assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert process.returncode == -signal.SIGINT
+
+
+def test_a_thread_that_outlives_the_script_makes_and_submits_its_first_calls(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        TASKS
+        + """
+def later():
+    threading.main_thread().join()
+    print(add(1, 2), add.submit(3, 4).result())
+
+if __name__ == "__main__":
+    threading.Thread(target=later).start()
+""",
+        config=MOVING,
+    )
+    assert output == "3 7\n"

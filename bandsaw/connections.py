@@ -146,8 +146,8 @@ class _Value(Connection):
         Raises:
             ConfigurationError: If a word cannot be passed on.
         """
-        command = self._command(_program(f"{type(self).__name__}.wrap", words))
-        return command if self.via is None else self.via.wrap(command)
+        command = self._command(_program(f"{type(self).__name__}.wrap needs", words))
+        return command if self.via is None else wrapped(self.via, command)
 
     @abstractmethod
     def _command(self, words: tuple[str, ...]) -> list[str]:
@@ -206,7 +206,7 @@ class Command(_Value):
     words: tuple[str, ...]
 
     def __init__(self, words: Sequence[str], via: Connection | None = None) -> None:
-        checked = _program("Command", words)
+        checked = _program("Command needs", words)
         if "" in checked:
             raise _refusal(self, "no empty word", "words", words)
         self._set(words=checked, via=via)
@@ -410,7 +410,24 @@ class Slurm(_Value):
         if not job.isdigit():
             raise ConfigurationError(f"{job!r} is no id of a job of Slurm.")
         words = [*words, job]
-        return words if self.via is None else self.via.wrap(words)
+        return words if self.via is None else wrapped(self.via, words)
+
+
+def wrapped(connection: Connection, words: Sequence[str]) -> list[str]:
+    """Return the command that executes a program where a connection leads to.
+
+    Args:
+        connection: The connection, maybe of a class of the user's.
+        words: The program and its arguments.
+
+    Raises:
+        ConfigurationError: If it returns something else.
+    """
+    return list(
+        _program(
+            f"{type(connection).__name__}.wrap has to return", connection.wrap(words)
+        )
+    )
 
 
 def shell_line(words: Iterable[str]) -> str:
@@ -456,20 +473,23 @@ def _after_setup(setup: str, words: Sequence[str]) -> Sequence[str]:
     return ("sh", "-lc", line)
 
 
-def _program(owner: str, words: Any) -> tuple[str, ...]:
-    """Return words that begin with the name of a program."""
+def _program(demand: str, words: Any) -> tuple[str, ...]:
+    """Return words that begin with the name of a program.
+
+    `demand` begins the sentence of an error, e.g. with ``Command needs``.
+    """
     if isinstance(words, (str, bytes)) or not hasattr(words, "__iter__"):
-        raise ConfigurationError(f"{owner} needs a list of words, and not {words!r}.")
+        raise ConfigurationError(f"{demand} a list of words, and not {words!r}.")
     program: tuple[str, ...] = tuple(words)
     for number, word in enumerate(program, 1):
         if not _is_word(word):
             raise ConfigurationError(
-                f"{owner} needs words of text without a NUL character, and not "
+                f"{demand} words of text without a NUL character, and not "
                 f"{word!r} as word {number}."
             )
     if not program or not program[0] or program[0].startswith("-"):
         raise ConfigurationError(
-            f"{owner} needs words that begin with a program, and not {words!r}."
+            f"{demand} words that begin with a program, and not {words!r}."
         )
     return program
 

@@ -14,7 +14,15 @@ from typing import Any, Callable, Sequence
 import pytest
 from hypothesis import given
 
-from bandsaw.connections import Command, Connection, Event, Slurm, Ssh, shell_line
+from bandsaw.connections import (
+    Command,
+    Connection,
+    Event,
+    Slurm,
+    Ssh,
+    shell_line,
+    wrapped,
+)
 from bandsaw.exceptions import ConfigurationError
 from tests.words import NASTY_WORDS, TELLS_ITS_WORDS, any_words
 
@@ -90,6 +98,20 @@ def test_a_command_refuses_a_word_that_is_no_text_and_says_which() -> None:
 def test_a_command_wraps_no_words_without_a_program(words: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"Command\.wrap needs"):
         Command(["nice"]).wrap(words)
+
+
+@pytest.mark.parametrize("words", [None, "docker exec box", [], ["docker", 1]])
+def test_words_that_a_connection_of_ones_own_may_not_make_are_refused(
+    words: Any,
+) -> None:
+    class Box(Connection):
+        def wrap(self, program: Sequence[str]) -> Any:
+            return words
+
+    with pytest.raises(ConfigurationError, match=r"^Box\.wrap has to return .*words"):
+        wrapped(Box(), ["python3"])
+    with pytest.raises(ConfigurationError, match=r"^Box\.wrap has to return .*words"):
+        Command(["env"], via=Box()).wrap(["python3"])
 
 
 def test_a_command_refuses_a_via_that_is_no_connection() -> None:

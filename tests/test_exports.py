@@ -115,8 +115,10 @@ def test_an_exported_name_can_be_read(name: str) -> None:
     assert getattr(bandsaw, name) is not None
 
 
-def test_dir_shows_the_exported_names() -> None:
-    assert set(EXPORTED) <= set(dir(bandsaw))
+def test_dir_shows_the_exported_names_and_modules_only() -> None:
+    shown = set(dir(bandsaw))
+    assert {*EXPORTED, "advices", "tasks"} <= shown
+    assert not shown & {"TYPE_CHECKING", "load_on_access", "sys"}
 
 
 def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:

@@ -83,7 +83,8 @@ def load_on_access(
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def list_names() -> Any:
-        return sorted({*vars(sys.modules[package]), *modules, *members})
+        own = vars(sys.modules[package])
+        return sorted({*own.get("__all__", own), *modules, *members})
 
     return get_attribute, list_names
 

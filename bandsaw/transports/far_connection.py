@@ -25,6 +25,7 @@ from _thread import start_new_thread
 from collections import deque
 from marshal import dumps
 
+from ..connections import wrapped
 from ..distribution import bootstrap
 from ..exceptions import (
     InterpreterDiedError,
@@ -147,7 +148,7 @@ class FarConnection:
         self.was_closed = False
         self.load = 0
         self.words = words_of(connection, python)
-        self._shown = shlex.join(connection.wrap([python]))
+        self._shown = shlex.join(wrapped(connection, [python]))
         self._connection = connection
         # What the command has told of its job, if it has one
         self._job: str | None = None
@@ -785,7 +786,7 @@ def words_of(connection: Connection, python: str) -> list[str]:
         connection: What makes them.
         python: The Python there.
     """
-    return list(connection.wrap([python, "-u", "-c", BOOT_WORD]))
+    return wrapped(connection, [python, "-u", "-c", BOOT_WORD])
 
 
 def _run(words: Sequence[str]) -> str:

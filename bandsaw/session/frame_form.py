@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 
 from ..exceptions import InvalidSessionError, NotMovableError
@@ -10,7 +9,7 @@ from ..execution import Execution
 from ..run import get_run
 from ..serialization.buffers import FileContent, blocks_of
 from ..tasks import full_task
-from .attachments import DIRECTORY, Attachments
+from .attachments import DIRECTORY
 from .saved_form import (
     EXECUTION,
     MODERATOR,
@@ -26,6 +25,7 @@ from .saved_form import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import (
+        IO,
         Any,
         Collection,
         Mapping,
@@ -308,18 +308,8 @@ class _Reader(SessionReader):
         content, buffers = self._contents[member]
         return serializer.unreadable_part(content, buffers)  # type: ignore[arg-type]
 
-    def extract_attachments(self, directory: str) -> Attachments:
-        """Write the attachments into files."""
-        from tempfile import mkdtemp
-
-        directory = mkdtemp(prefix="attachments-", dir=directory)
-        attachments = Attachments()
-        for name in self.attachments:
-            path = os.path.join(directory, name)
-            content, buffers = self._contents[DIRECTORY + name]
-            with open(path, "xb") as target:
-                target.write(content)
-                for buffer in buffers:
-                    target.writelines(blocks_of(buffer))
-            attachments[name] = path
-        return attachments
+    def _copy_attachment(self, name: str, target: IO[bytes]) -> None:
+        content, buffers = self._contents[DIRECTORY + name]
+        target.write(content)
+        for buffer in buffers:
+            target.writelines(blocks_of(buffer))

@@ -6,6 +6,7 @@ same; a form says where their bytes are, and which of them its reader can do wit
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from io import BytesIO
 
@@ -19,7 +20,7 @@ from .attachments import DIRECTORY, Attachments, attachment_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Collection, Iterable, Mapping
+    from typing import IO, Any, Collection, Iterable, Mapping
 
     from ..execution import Execution
     from ..run import Run
@@ -293,12 +294,8 @@ class SessionReader(ABC):
         """Say which part of a member it is that cannot be read."""
 
     @abstractmethod
-    def extract_attachments(self, directory: str) -> Attachments:
-        """Put the attachments into files.
-
-        Args:
-            directory: Where to make a directory for the files.
-        """
+    def _copy_attachment(self, name: str, target: IO[bytes]) -> None:
+        """Write the content of an attachment into a file, piece by piece."""
 
     @abstractmethod
     def read_header(self) -> Any:
@@ -323,6 +320,31 @@ class SessionReader(ABC):
             raise InvalidSessionError(
                 f"{member} of the saved session is not JSON: {error}"
             ) from error
+
+    def extract_attachments(self, directory: str) -> Attachments:
+        """Put the attachments into files.
+
+        Args:
+            directory: Where to make a directory for the files.
+
+        Raises:
+            OSError: If one cannot be written; it names the file.
+        """
+        from tempfile import mkdtemp
+
+        directory = mkdtemp(prefix="attachments-", dir=directory)
+        attachments = Attachments()
+        for name in self.attachments:
+            path = os.path.join(directory, name)
+            try:
+                with open(path, "xb") as target:
+                    self._copy_attachment(name, target)
+            except OSError as error:
+                # What fails to write, on a full disk, does not say where.
+                error.filename = error.filename or path
+                raise
+            attachments[name] = path
+        return attachments
 
     def read_task(self, serializer: Serializer) -> Any:
         """Read the task."""

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 
 from ..exceptions import InvalidSessionError, NotMovableError
-from .attachments import DIRECTORY, LARGE, Attachments, copy_attachment
+from .attachments import DIRECTORY, LARGE, copy_attachment
 from .saved_form import (
     CONTEXT,
     EXECUTION,
@@ -313,19 +313,11 @@ class _Reader(SessionReader):
     def _unreadable_part(self, member: str, serializer: Serializer) -> str:
         return serializer.unreadable_part(self._read(member), ())
 
-    def extract_attachments(self, directory: str) -> Attachments:
-        """Copy the attachments into files, piece by piece."""
+    def _copy_attachment(self, name: str, target: IO[bytes]) -> None:
         import shutil
-        from tempfile import mkdtemp
 
-        directory = mkdtemp(prefix="attachments-", dir=directory)
-        attachments = Attachments()
-        for name in self.attachments:
-            path = os.path.join(directory, name)
-            with self._open(DIRECTORY + name) as source, open(path, "xb") as target:
-                shutil.copyfileobj(source, target, _PIECE)
-            attachments[name] = path
-        return attachments
+        with self._open(DIRECTORY + name) as source:
+            shutil.copyfileobj(source, target, _PIECE)
 
     @contextlib.contextmanager
     def _open(self, member: str) -> Iterator[IO[bytes]]:

@@ -249,8 +249,10 @@ class KeptCode:
                     return  # Another process was faster.
                 UnpackedArchive(directory).remove()
             os.rename(beside, directory)
-        except OSError:
+        except OSError as error:
             if not self._find(digest):
+                # What fails to write, on a full disk, does not say where.
+                error.filename = error.filename or directory
                 raise
         finally:
             shutil.rmtree(beside, ignore_errors=True)

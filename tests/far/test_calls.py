@@ -121,6 +121,52 @@ def test_a_machine_that_refuses_is_an_error_with_what_ssh_says(
     assert "Permission denied" in output
 
 
+ATTACHING = """
+class Attaching(bandsaw.Advice):
+    def before(self, session):
+        session.attachments["zeros"] = "zeros"
+        session.proceed()
+
+    def after(self, session):
+        session.proceed()
+
+configuration.add_advice_chain(Attaching(), *configuration.get_advice_chain("default"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "phase", "place"),
+    [
+        (
+            300_000,
+            "The connection 'default' failed while sending code",
+            "home/archives/",
+        ),
+        (
+            8_000_000,
+            "The other interpreter failed while restoring the session",
+            "bandsaw-",
+        ),
+    ],
+    ids=["code", "attachment"],
+)
+def test_a_full_disk_there_is_named_with_its_place(
+    workflow: Workflow, container: Connection, size: int, phase: str, place: str
+) -> None:
+    assert isinstance(container, Command)
+    words = [*container.words, "--size", str(size), "--tmpfs", "/dev/shm"]
+    words += ["env", "BANDSAW_HOME=/dev/shm/home", "TMPDIR=/dev/shm"]
+    (workflow.directory / "zeros").write_bytes(bytes(8_000_000))
+    output = workflow.output(
+        WORK + '\nif __name__ == "__main__":\n    print(text_of(where))\n',
+        config=config(Command(words)) + ATTACHING,
+    )
+    assert output.startswith(
+        f"InterpreterStartError: {phase}: OSError: [Errno 28] No space left on device: "
+        f"'/dev/shm/{place}"
+    )
+
+
 @pytest.fixture
 def full(cluster: Cluster) -> Iterator[str]:
     """A job that has the whole node."""

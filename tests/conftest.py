@@ -8,6 +8,7 @@ import logging
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import os
+import re
 import shutil
 import signal
 import sys
@@ -80,6 +81,10 @@ WITH_TWO_PYTHONS = (
 # What a run of the suite itself may have been given.
 VARIABLES_OF_BANDSAW = ("BANDSAW_CONFIG_MODULE", "BANDSAW_CONFIG", "BANDSAW_RUN_ID")
 
+# What Python tries a temporary directory with: a process that is ended at that moment,
+# one that was started ahead for example, leaves it.
+_TRIAL = re.compile(r"[a-z0-9_]{8}")
+
 # Marks every process that a test starts, however far down, with the test's directory.
 MARK = "BANDSAW_TEST_DIRECTORY"
 
@@ -149,7 +154,7 @@ def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
         problems += [f"thread {thread!r}" for thread in threads]
         if os.listdir(temporary):
             gc.collect()
-            found = temporary.rglob("*")
+            found = (p for p in temporary.rglob("*") if not _TRIAL.fullmatch(p.name))
             problems += [f"file {path.relative_to(temporary)}" for path in found]
         if _open_files_below(directory):
             gc.collect()

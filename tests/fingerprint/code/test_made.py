@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import linecache
+import sqlite3
 import sys
 import textwrap
 import types
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import pytest
 
@@ -58,6 +59,20 @@ def use(value):
 _numbers = count()
 
 
+_made: list[types.ModuleType] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    """Closes connections here, not by the garbage collection of a later test."""
+    yield
+    for module in _made:
+        value = vars(module).get("value")
+        if isinstance(value, sqlite3.Connection):
+            value.close()
+    _made.clear()
+
+
 def define(
     monkeypatch: pytest.MonkeyPatch, text: str, given: Any = None
 ) -> dict[str, Any]:
@@ -65,6 +80,7 @@ def define(
     text = PREFIX + textwrap.dedent(text)
     filename = f"<made {next(_numbers)}>"
     module = types.ModuleType("made_by_calls")
+    _made.append(module)
     vars(module)["__file__"] = filename
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     monkeypatch.setitem(sys.modules, "made_by_calls", module)

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, Tuple
 import pytest
 
 from bandsaw import Advice, Configuration
-from bandsaw.chain import Walk
+from bandsaw.chain import AdviceChain, Walk
 from bandsaw.exceptions import AdviceError
 from bandsaw.execution import Execution
 from bandsaw.result import Result
@@ -233,3 +233,22 @@ def test_steps_are_described_by_the_class_and_the_place_of_their_advice() -> Non
     assert walk.describe(2) == "the task"
     assert walk.describe(5) == "the end"
     assert walk.describe(-1) == "the start"
+
+
+def test_the_steps_of_a_task_come_last_also_when_the_chain_changes() -> None:
+    first, second, own = (
+        Scripted(index, "proceed", "proceed", []) for index in range(3)
+    )
+    chain = AdviceChain("default", ())
+    task = Task(test_every_walk_goes_as_the_rules_say)
+    assert chain.for_task(task) is chain
+    task.steps = (own,)
+
+    longer = chain.for_task(task)
+    chain.replace((first, second), ())
+
+    assert chain.for_task(task) is longer
+    assert longer.walk.advices == (first, second, own)
+    assert chain.walk.advices == (first, second)
+    task.steps = (own, own)
+    assert chain.for_task(task).walk.advices == (first, second, own, own)

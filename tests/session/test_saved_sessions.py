@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import io
 import json
+import os
 import random
 import struct
 import sys
@@ -386,6 +388,20 @@ def test_a_truncated_stream_is_refused_wherever_it_ends(content: bytes) -> None:
 def test_what_is_no_zip_is_refused(foreign: bytes) -> None:
     with pytest.raises(InvalidSessionError, match="does not hold a whole session"):
         restored(foreign)
+
+
+class OnABrokenDisk(io.BytesIO):
+    """A file whose directory, which is at its end, can be read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() < 30:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(size)
+
+
+def test_the_failure_of_a_disk_is_no_damage(content: bytes) -> None:
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        Session().restore(OnABrokenDisk(content))
 
 
 def test_a_foreign_zip_is_refused() -> None:

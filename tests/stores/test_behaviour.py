@@ -45,6 +45,12 @@ def test_what_was_written_is_read(store: Store, content: bytes) -> None:
     assert content_of(store, "task/a") == content
 
 
+def test_what_is_written_with_its_time_is_read(store: Store) -> None:
+    store.write_dated("task/a", [b"con", b"tent"], 1234.5)
+
+    assert bytes(store.read("task/a") or b"") == b"content"
+
+
 def test_what_is_written_again_replaces_what_was_there(store: Store) -> None:
     store.write("task/a", [LARGE])
     store.write("task/a", [b"short"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -75,6 +76,22 @@ def test_a_file_of_the_copy_shows_if_it_was_changed(tmp_path: Path) -> None:
         content = store.read("task/x")
         assert content is not None
         assert not store.is_unchanged(content, 1234.5)
+        store.note_compared("task/x", content, 1234.5)
+        content = store.read("task/x")
+        assert content is not None
+        assert store.is_unchanged(content, 1234.5)
+
+
+def test_the_copy_is_cleaned(tmp_path: Path) -> None:
+    store = FsspecStore(url_of(tmp_path), copy=tmp_path / "copy")
+    store.write("task/x", [b"content"])
+    left = tmp_path / "copy" / "task" / ".writing-1"
+    left.write_bytes(b"x")
+    os.utime(left, (1, 1))
+
+    store.clean()
+
+    assert [path.name for path in (tmp_path / "copy" / "task").iterdir()] == ["x"]
 
 
 def test_nothing_is_left_beside(tmp_path: Path) -> None:

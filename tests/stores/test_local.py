@@ -389,6 +389,8 @@ def test_a_dated_file_is_unchanged_as_long_as_it_has_its_time(tmp_path: Path) ->
     assert content is not None
     assert store.is_unchanged(content, 1234.567)
     assert not store.is_unchanged(content, 1234.568)
+    # What was not mapped has no file to look at.
+    assert not store.is_unchanged(bytes(content), 1234.567)
     (tmp_path / "task" / "a").write_bytes(LARGE)
     content = store.read("task/a")
     assert content is not None
@@ -490,6 +492,24 @@ def test_uses_are_written_now_and_then(tmp_path: Path) -> None:
     assert store._uses.of("task/a")[1] == 3
 
 
+def test_a_young_file_that_cannot_be_dated_is_compared_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    store = LocalStore(tmp_path)
+    store.write("task/a", [LARGE])
+    content = store.read("task/a")
+    assert content is not None
+    monkeypatch.setattr(os, "utime", refuse)
+
+    store.note_compared("task/a", content, 1234.567)
+
+    # It could be changed within the same tick of the clock.
+    assert not store.is_unchanged(content, 1234.567)
+
+
 def test_uses_are_written_when_the_process_ends(
     workflow: Workflow, tmp_path: Path
 ) -> None:
@@ -536,8 +556,11 @@ def test_the_uses_of_what_is_gone_are_cleaned_up(tmp_path: Path) -> None:
     young.write_bytes(b"x")
     old.write_bytes(b"x")
     os.utime(old, (1, 1))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".uses-c").write_bytes(b"...")
     store.clean()
 
+    assert [path.name for path in tmp_path.iterdir()] == ["task"]
     left = sorted(path.name for path in (tmp_path / "task").iterdir())
     assert left == [".uses-a", ".writing-1", "a"]
 

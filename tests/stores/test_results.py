@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from bandsaw.exceptions import DamagedEntryError
 from bandsaw.fingerprint.code import Code, Part
 from bandsaw.result import Result
 from bandsaw.stores import MemoryStore
+from bandsaw.stores.entries import Entry
 from bandsaw.stores.results import (
     ABSENT,
     DAMAGED,
@@ -184,6 +186,73 @@ def test_what_was_missed_is_looked_for_where_it_is_put(store: MemoryStore) -> No
     put(other, key("0"), 7)
     hit = Hit(key("0").variant, Result(7))
     assert mine.get_missed(key("0"), SERIALIZER, miss) == hit
+
+
+def test_what_was_put_since_it_was_missed_is_one_that_was_used(
+    store: MemoryStore,
+) -> None:
+    mine, other = ResultStore(store), ResultStore(store)
+    miss = mine.get(KEY, SERIALIZER)
+    assert isinstance(miss, Miss)
+    put(other, KEY, 7)
+
+    assert mine.get_missed(KEY, SERIALIZER, miss) == Hit(KEY.name, Result(7))
+    assert [item.hits for item in mine.items()] == [1]
+
+
+class Viewing(MemoryStore):
+    """Gives a view of bytes that change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = bytearray()
+
+    def read(self, name: str) -> memoryview | None:
+        content = super().read(name)
+        if content is None:
+            return None
+        self.content = self.content or bytearray(content)
+        return memoryview(self.content)
+
+
+def test_what_may_change_while_it_is_kept_is_checked_each_time() -> None:
+    store = Viewing()
+    results = ResultStore(store)
+    put(results, KEY, 7)
+    assert found(results) == Result(7)
+
+    store.content[0] ^= 1
+
+    miss = results.get(KEY, SERIALIZER)
+    assert isinstance(miss, Miss)
+    assert miss.reason == DAMAGED
+
+
+class Data:
+    """Hands its bytes over as a buffer, as an array does."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Data, (pickle.PickleBuffer(self.content),)
+
+
+def test_buffers_are_compared_on_the_first_use_only_when_they_seem_unchanged(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = ResultStore(store, verify=True)
+    put(results, KEY, Data(bytes(100_000)))
+    compared: list[Entry] = []
+    verify = Entry.verify
+    monkeypatch.setattr(
+        Entry, "verify", lambda entry: (compared.append(entry), verify(entry))
+    )
+
+    for _ in range(3):
+        assert len(found(results).value.content) == 100_000
+
+    assert len(compared) == 1
 
 
 def test_code_is_described_once(results: ResultStore, store: MemoryStore) -> None:

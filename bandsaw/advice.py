@@ -4,11 +4,27 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable, TypeVar
+
     from .config import Configuration
     from .execution import Execution
     from .result import Result
     from .session import Session
     from .tasks import Task
+
+    _Before = TypeVar("_Before", bound=Callable[..., None])
+
+
+def always_proceeds(before: _Before) -> _Before:
+    """Mark a `before` that proceeds whatever the session is.
+
+    A later advice can prepare then what it will need, before this one begins.
+
+    Args:
+        before: The method.
+    """
+    before.always_proceeds = True  # type: ignore[attr-defined]
+    return before
 
 
 class Advice:
@@ -30,6 +46,7 @@ class Advice:
                     print(time.perf_counter() - start)
     """
 
+    @always_proceeds
     def before(self, session: Session) -> None:
         """Called before the task is executed.
 

@@ -38,9 +38,19 @@ class Walk:
         task: The number of the step that executes the task.
         end: The number of the last step.
         concluded: Where `conclude()` leads from the step of an advice, for each step.
+        expecting: What to call with a session that begins: of an advice that has an
+            `expect_session`, if no earlier one can keep the session from it.
     """
 
-    __slots__ = ("actions", "advices", "backwards", "concluded", "end", "task")
+    __slots__ = (
+        "actions",
+        "advices",
+        "backwards",
+        "concluded",
+        "end",
+        "expecting",
+        "task",
+    )
 
     advices: tuple[Advice, ...]
     actions: tuple[Callable[[Any], object], ...]
@@ -63,6 +73,7 @@ class Walk:
             methodcaller("_reach_end"),
         )
         self.backwards = self.actions[::-1]
+        self.expecting = _expecting(self.advices)
 
     def after(self, index: int) -> int:
         """Return the step in which an advice is called after the task."""
@@ -100,6 +111,16 @@ class Walk:
         method = "before" if step < self.task else "after"
         place = f"{index + 1} of {len(self.advices)}"
         return f"{kind.__module__}.{kind.__qualname__}.{method}() ({place})"
+
+
+def _expecting(advices: Sequence[Any]) -> tuple[Callable[[Any], object], ...]:
+    for advice in advices:
+        if hasattr(type(advice), "expect_session"):
+            return (advice.expect_session,)
+        # An override of `before` has no such mark.
+        if getattr(advice.before, "always_proceeds", False) is not True:
+            break
+    return ()
 
 
 _lock = Lock()

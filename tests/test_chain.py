@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator, Tuple
 import pytest
 
 from bandsaw import Advice, Configuration
+from bandsaw.advices.log import LoggingAdvice
 from bandsaw.chain import AdviceChain, Walk
 from bandsaw.exceptions import AdviceError
 from bandsaw.execution import Execution
@@ -252,3 +253,36 @@ def test_the_steps_of_a_task_come_last_also_when_the_chain_changes() -> None:
     assert chain.walk.advices == (first, second)
     task.steps = (own, own)
     assert chain.for_task(task).walk.advices == (first, second, own, own)
+
+
+class Expecting(Advice):
+    """An advice that wants to know of each session that will come to it."""
+
+    def expect_session(self, session: Session) -> None:
+        """Prepare for a session."""
+
+
+class Overriding(LoggingAdvice):
+    """What it does may depend on the session."""
+
+    def before(self, session: Session) -> None:
+        """Proceed."""
+        session.proceed()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "is_told"),
+    [
+        ([], True),
+        ([Advice(), LoggingAdvice()], True),
+        ([Overriding()], False),
+        ([Advice(), Scripted(1, "", "", [])], False),
+        ([Expecting()], False),
+    ],
+)
+def test_an_advice_is_told_of_a_session_that_no_earlier_one_keeps_from_it(
+    earlier: list[Advice], is_told: bool
+) -> None:
+    advice = Expecting()
+
+    assert (advice.expect_session in Walk([*earlier, advice]).expecting) is is_told

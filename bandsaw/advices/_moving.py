@@ -87,7 +87,7 @@ def _attempt(
         with waiting_until(session.notice_interrupt):
             interpreter = advice.interpreter_for(session)
         reader = readers.get(interpreter) if readers else None
-        job = _job(advice, session, interpreter, reader, output)
+        job = job_for(advice, session, interpreter, reader, output)
     except InterpreterError as error:  # Its environment could not be made.
         return error, False
     with job:
@@ -104,13 +104,22 @@ def _attempt(
     return failure, True
 
 
-def _job(
+def job_for(
     advice: RemoteAdvice,
     session: Session,
     interpreter: Interpreter,
-    reader: Reader | None,
-    output: Callable[[str, str], None] | None,
+    reader: Reader | None = None,
+    output: Callable[[str, str], None] | None = None,
 ) -> Job:
+    """Return the job of a session.
+
+    Args:
+        advice: The advice that moves it.
+        session: The session.
+        interpreter: The interpreter that it is moved to.
+        reader: What that interpreter can import, if that is known.
+        output: What takes the output of the session.
+    """
     process = advice.settings_for(session)
     if not imports_of(interpreter).are_those_of_this_process:
         process = {**process, "modules": importable_modules()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..advice import Advice
+from ..advice import Advice, always_proceeds
 from ..exceptions import ConfigurationError, check_methods
 from ..runtime.lazy import late_attribute
 
@@ -86,6 +86,7 @@ class LoggingAdvice(Advice):
 
         return LoggedSessions(self)
 
+    @always_proceeds
     def before(self, session: Session) -> None:
         """Log that the session begins, and keep its records from now on.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..environments import Environment
     from ..interpreter import Interpreter
     from ..session import Session
+    from ..transports import local
     from ..transports.base import Transport
     from ._routes import ShortRoutes
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 else:
     # A process that only loads its configuration does without.
     interpreters = LateModule("bandsaw.interpreter")
+    local = LateModule("bandsaw.transports.local")
 
 
 class SubprocessAdvice(ProcessAdvice):
@@ -101,6 +103,13 @@ class SubprocessAdvice(ProcessAdvice):
         self._transport: Transport | None = None
         self._routes: ShortRoutes | None = None
         self._lock = Lock()
+        # A subclass may choose something else when a session comes to it.
+        self._is_expecting = not (
+            type(self) is SubprocessAdvice
+            and workers is None
+            and start_ahead
+            and self.inherits_output
+        )
 
     @late_attribute
     def interpreters(self) -> dict[str, AnyInterpreter]:
@@ -191,7 +200,43 @@ class SubprocessAdvice(ProcessAdvice):
             self._routes = ShortRoutes(self, pool)
         return pool
 
+    def expect_session(self, session: Session) -> None:
+        """Start the process of the first session when that begins.
+
+        Until the session comes here, this process imports what that takes, and what the
+        extensions and the earlier advices need. The other one can start meanwhile.
+
+        Args:
+            session: The session.
+        """
+        if self._is_expecting or session.is_cancelled:
+            return
+        self._is_expecting = True
+        try:
+            self._expect(session)
+        except Exception:
+            pass  # It is met again, and told, when the session comes here.
+
+    def _expect(self, session: Session) -> None:
+        interpreter = self._chosen(session)
+        if not isinstance(interpreter, interpreters.Interpreter):
+            return  # To make an environment takes long.
+        directory = self.directory or session.configuration.temporary_path
+        process = local.start_interpreter(
+            interpreter, str(directory), local.piped_streams()
+        )
+        try:
+            job = moving.job_for(self, session, interpreter)
+            specification = local.ProcessSpecification(job)
+            specification.give_code(process)
+        except BaseException:
+            process.discard()
+            raise
+        transport: Any = self.transport_for(session)
+        transport.keep(process, specification, job)
+
     def _move(self, session: Session) -> Exception | None:
+        self.expect_session(session)
         if self._routes is not None:
             is_moved, failure = self._routes.move(session)
             if is_moved:

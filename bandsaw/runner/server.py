@@ -145,7 +145,7 @@ class _Server:
         try:
             process = LocalProcess(
                 sys.executable,
-                [sys.executable, os.path.join(directory, "__main__.py"), "--channel"],
+                [sys.executable],
                 dict(os.environ),
                 gettempdir(),
                 [target for _, target in pipes],
@@ -157,6 +157,7 @@ class _Server:
         finally:
             for _, target in pipes:
                 os.close(target)
+        process.run_code(directory)
         first = STREAMS * number
         outputs = [
             self._link.attach(first + place, source, "r")

@@ -184,6 +184,8 @@ class Session:
         if task is None or execution is None:
             self._check_complete()
         self.choose_chain()
+        for expect in self.walk.expecting:
+            expect(self)
         self._ahead = self._position = _Cursor(self.walk.backwards)
         if not self._extensions:
             self.proceed()

@@ -32,9 +32,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping, Sequence, TextIO
 
+    from ..interpreter import Interpreter
     from .base import Job
     from .far import FarProcess
     from .frames import Channel, Handshake
+
+
+_NO_VARIABLES: Mapping[str, str] = {}
+
+# What a process runs until it knows its code: the main module of the directory that the
+# channel names first, as if that had been on the command line.
+_LOADER = """\
+import posix, sys
+descriptor = int(sys.argv[1])
+size = posix.read(descriptor, 8)
+if not size:
+    sys.exit()
+__file__ = posix.read(descriptor, int(size)).decode("utf-8", "surrogatepass")
+sys.argv[:1] = [__file__, "--channel"]
+if sys.path[:1] == [""]:
+    del sys.path[0]
+with open(__file__, "rb") as file:
+    code = compile(file.read(), __file__, "exec")
+exec(code)
+"""
 
 
 class ProcessSpecification:
@@ -54,11 +75,7 @@ class ProcessSpecification:
         self.archive = job.archive
         self.settings = job.settings.process
         self.run = job.session.run
-        is_taken = job.output_to is not None
-        self.piped = (
-            is_taken or not is_inherited(sys.stdout, 1),
-            is_taken or not is_inherited(sys.stderr, 2),
-        )
+        self.piped = (True, True) if job.output_to is not None else piped_streams()
         self._parts: tuple[object, ...] = (
             # Another one was made when another module was imported.
             id(self.archive),
@@ -102,34 +119,83 @@ class ProcessSpecification:
         Raises:
             InterpreterStartError: If it cannot be started.
         """
-        interpreter = self.interpreter
-        with ExitStack() as undoing:
-            try:
-                main = os.path.join(self.archive.directory, "__main__.py")
-                _occupy_standard_descriptors()
-                streams = []
-                for name, is_piped in zip(("stdout", "stderr"), self.piped):
-                    stream = ChildStream(name) if is_piped else None
-                    streams.append(stream)
-                    if stream is not None:
-                        undoing.callback(stream.close)
-                process = LocalProcess(
-                    self.name,
-                    [*interpreter.command(), main, "--channel"],
-                    {**interpreter.process_environment(), **variables},
-                    parent_directory,
-                    [None if one is None else one.target for one in streams],
-                )
-            except OSError as error:
-                raise InterpreterStartError(
-                    f"Interpreter {self.name} cannot be started: {error}"
-                ) from error
-            undoing.pop_all()
-        for stream in streams:
-            if stream is not None:
-                stream.close_target()
-        process.streams = streams
+        process = start_interpreter(
+            self.interpreter, parent_directory, self.piped, variables
+        )
+        try:
+            self.give_code(process)
+        except BaseException:
+            process.discard()
+            raise
         return process
+
+    def give_code(self, process: LocalProcess) -> None:
+        """Have a process continue with the code of the archive.
+
+        Args:
+            process: The process, which was started with what is specified here.
+
+        Raises:
+            InterpreterStartError: If the archive cannot be unpacked.
+        """
+        # The process starts while the archive is looked for.
+        try:
+            directory = self.archive.directory
+        except OSError as error:
+            raise _not_started(self.name, error) from error
+        process.run_code(directory)
+
+
+def start_interpreter(
+    interpreter: Interpreter,
+    parent_directory: str,
+    piped: tuple[bool, bool],
+    variables: Mapping[str, str] = _NO_VARIABLES,
+) -> LocalProcess:
+    """Start a process that waits for its code.
+
+    Args:
+        interpreter: Its interpreter.
+        parent_directory: Where to make the directory for its temporary files.
+        piped: Whether its standard output and its standard error arrive here.
+        variables: The environment variables that it has in addition.
+
+    Raises:
+        InterpreterStartError: If it cannot be started.
+    """
+    with ExitStack() as undoing:
+        try:
+            _occupy_standard_descriptors()
+            streams = []
+            for name, is_piped in zip(("stdout", "stderr"), piped):
+                stream = ChildStream(name) if is_piped else None
+                streams.append(stream)
+                if stream is not None:
+                    undoing.callback(stream.close)
+            process = LocalProcess(
+                interpreter.executable,
+                interpreter.command(),
+                {**interpreter.process_environment(), **variables},
+                parent_directory,
+                [None if one is None else one.target for one in streams],
+            )
+        except OSError as error:
+            raise _not_started(interpreter.executable, error) from error
+        undoing.pop_all()
+    for stream in streams:
+        if stream is not None:
+            stream.close_target()
+    process.streams = streams
+    return process
+
+
+def _not_started(name: str, error: OSError) -> InterpreterStartError:
+    return InterpreterStartError(f"Interpreter {name} cannot be started: {error}")
+
+
+def piped_streams() -> tuple[bool, bool]:
+    """Tell if the output and the error of a process have to pass through this one."""
+    return not is_inherited(sys.stdout, 1), not is_inherited(sys.stderr, 2)
 
 
 def _environment() -> dict[Any, Any]:
@@ -168,12 +234,11 @@ def _occupy_standard_descriptors() -> None:
 
 
 class LocalProcess:
-    """A process on this machine that continues sessions.
+    """A process on this machine that continues sessions with the code it is given.
 
     Args:
         name: What it is called in an error.
-        words: The command that starts it, to which the number of the descriptor of its
-            channel is added.
+        words: The command that starts its interpreter.
         environment: Its environment variables.
         parent_directory: Where to make the directory for its temporary files.
         outputs: The descriptors of its standard output and error, `None` for those of
@@ -216,7 +281,7 @@ class LocalProcess:
                 # A Ctrl-C is for this process, which ends it; so it has a session of
                 # its own.
                 self._process = start_process(
-                    words,
+                    [*words, "-c", _LOADER],
                     environment,
                     outputs,
                     [theirs.fileno(), self._lifeline.descriptor],
@@ -227,6 +292,18 @@ class LocalProcess:
             undoing.pop_all()
         self.channel_end = own.detach()
         self.poll = self._process.poll
+
+    def run_code(self, directory: str) -> None:
+        """Have it run the code that it continues sessions with.
+
+        Args:
+            directory: The directory with the content of an archive.
+        """
+        main = os.path.join(directory, "__main__.py").encode("utf-8", "surrogatepass")
+        try:
+            os.write(self.channel_end, b"%8d" % len(main) + main)
+        except BrokenPipeError:
+            pass  # It is gone, and its first job finds out why.
 
     @property
     def pid(self) -> int:
@@ -299,6 +376,15 @@ class LocalProcess:
         """End it at once; it has not worked yet."""
         signal_group(self._process.pid, SIGKILL)
         self._process.wait()
+
+    def discard(self) -> None:
+        """End a process whose channel is not used yet, and let go of it."""
+        self.kill()
+        os.close(self.channel_end)
+        for stream in self.streams:
+            if stream is not None:
+                stream.close()
+        self.close()
 
     def close(self) -> None:
         """Let go of what was made for it; idempotent."""

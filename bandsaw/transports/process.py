@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from .frames import Parcel
+    from .local import LocalProcess
 
 
 # How long after an answer the process of the next job is started, in seconds.
@@ -72,6 +73,20 @@ class ProcessTransport(Transport):
             except ProcessExited as left:
                 raise left.death from None
 
+    def keep(
+        self, process: LocalProcess, specification: ProcessSpecification, job: Job
+    ) -> None:
+        """Keep a process for the next job, as if this had started it ahead.
+
+        Args:
+            process: The process, which has its code.
+            specification: What it was started with.
+            job: A job like the next one.
+        """
+        worker = self._start(job, specification, process)
+        worker.prepare(job)
+        self._keep(worker)
+
     def _run(
         self,
         worker: Worker,
@@ -97,8 +112,15 @@ class ProcessTransport(Transport):
         run_beside(partial(_call_later, ahead))
         return answer
 
-    def _start(self, job: Job, specification: ProcessSpecification) -> Worker:
-        return Worker(specification, job.parent_directory, self._idle_timeout)
+    def _start(
+        self,
+        job: Job,
+        specification: ProcessSpecification,
+        process: LocalProcess | None = None,
+    ) -> Worker:
+        return Worker(
+            specification, job.parent_directory, self._idle_timeout, process=process
+        )
 
     def _take_spare(self, specification: ProcessSpecification) -> Worker | None:
         with self._lock:

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from ..session.frame_form import SessionFrames
     from ..session.route import Route
     from .base import Job
+    from .far import FarProcess
     from .frames import Frame, Parcel
-    from .local import ProcessSpecification
+    from .local import LocalProcess, ProcessSpecification
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0
@@ -64,6 +65,7 @@ class Worker:
         parent_directory: Where to make the directory for its temporary files.
         idle_timeout: How long it waits for a job, in seconds.
         variables: The environment variables that it has in addition.
+        process: The process, if it was started already.
 
     Attributes:
         specification: What it was started with.
@@ -81,6 +83,7 @@ class Worker:
         parent_directory: str,
         idle_timeout: float,
         variables: Mapping[str, str] = _NO_VARIABLES,
+        process: LocalProcess | FarProcess | None = None,
     ) -> None:
         self.specification = specification
         self.variables = dict(variables)
@@ -95,7 +98,9 @@ class Worker:
         self.routes = Routes()
         # What the process was last told of the log records that are wanted here
         self._levels: dict[str, int] | None = None
-        self._process = process = specification.start(parent_directory, self.variables)
+        if process is None:
+            process = specification.start(parent_directory, self.variables)
+        self._process = process
         self._streams = process.streams
         self._pumped = [stream for stream in self._streams if stream is not None]
         self._channel = Channel(process.channel_end, self._goes_on)

@@ -50,6 +50,47 @@ if __name__ == "__main__":
     assert output == "True\n"
 
 
+FIRST = """
+import os
+import time
+import bandsaw
+from bandsaw.advices.log import LoggingAdvice
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+class Waiting(bandsaw.Extension):
+    def on_session_created(self, session):
+        deadline = time.monotonic() + 20
+        while self.pid_of_process() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def pid_of_process(self):
+        with open("imports.txt") as file:
+            return next((int(line) for line in file if int(line) != os.getpid()), None)
+
+waiting = Waiting()
+configuration = bandsaw.Configuration().add_extension(waiting)
+configuration.add_advice_chain(bandsaw.Advice(), LoggingAdvice(), SubprocessAdvice())
+"""
+
+
+def test_the_process_of_the_first_call_starts_before_extensions_are_told(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        AHEAD
+        + """
+if __name__ == "__main__":
+    import bandsaw_config
+    start = time.monotonic()
+    first = pid()
+    print(first == bandsaw_config.waiting.pid_of_process())
+    print(time.monotonic() - start < 20)
+""",
+        config=FIRST,
+    )
+    assert output == "True\nTrue\n"
+
+
 def test_a_forked_process_leaves_it_to_its_parent(workflow: Workflow) -> None:
     output = workflow.output(
         AHEAD

@@ -220,7 +220,8 @@ class Ssh(_Value):
 
     The user's configuration, agent, jump hosts and checks of host keys are in use as
     they are. ``ssh`` asks nothing, opens no terminal, and uses a shared connection that
-    is there without making one.
+    is there without making one. A program that begins with ``~/`` is below the home
+    directory there.
 
     Args:
         host: The name or the address of the machine, or what ssh's configuration calls
@@ -304,7 +305,7 @@ class Ssh(_Value):
         if self.user is not None:
             command += ["-l", self.user]
         # Without `exec`, some shells stay and hide how the program ends.
-        line = shell_line(_after_setup(self.setup, words))
+        line = _program_line(_after_setup(self.setup, words))
         return [*command, self.host, f"exec {line}"]
 
 
@@ -460,6 +461,12 @@ def _quoted(letter: str) -> str:
     return f"\\{letter}"
 
 
+def _program_line(words: Iterable[str]) -> str:
+    """Return the line of a shell for a program, which may be below the home."""
+    line = shell_line(words)
+    return line[1:] if line.startswith("\\~/") else line
+
+
 def _after_setup(setup: str, words: Sequence[str]) -> Sequence[str]:
     """Return the words that execute others after commands of a shell.
 
@@ -469,8 +476,8 @@ def _after_setup(setup: str, words: Sequence[str]) -> Sequence[str]:
     """
     if not setup:
         return words
-    line = f"eval {shell_line([setup])} </dev/null >&2 && exec {shell_line(words)}"
-    return ("sh", "-lc", line)
+    program = _program_line(words)
+    return ("sh", "-lc", f"eval {shell_line([setup])} </dev/null >&2 && exec {program}")
 
 
 def _program(demand: str, words: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The work of the `ConnectionAdvice`: its processes, and the routes to them."""
+"""The work of the advices with connections: their processes, and the routes to them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..connections import Connection
     from ..session import Session
     from .connection import ConnectionAdvice
+
+# How many processes there are at a time where each session has its own.
+_MOST_AT_A_TIME = 256
+
+# How long a connection may take to start, and stays without a process, in seconds.
+_TIME_TO_START = 300.0
+_TIME_TO_STAY = 60.0
 
 
 def default_interpreter() -> Interpreter:
     """Return the Python that is found where a connection leads."""
     return Interpreter(path=(), executable="python3")
+
+
+def fresh_processes(name: str, connection: Connection) -> ConnectionTransport:
+    """Return the transport to a process for each session behind one connection.
+
+    Args:
+        name: What the connection is called in an error.
+        connection: The connection.
+    """
+    return ConnectionTransport(
+        name, connection, 1, _MOST_AT_A_TIME, 1, _TIME_TO_START, _TIME_TO_STAY
+    )
 
 
 class Place:

@@ -74,15 +74,14 @@ def environment_step(
     Raises:
         ConfigurationError: If the parameter is something else.
     """
-    from ..environments import Environment
+    from .. import environments
 
     environment: AnyEnvironment
-    if isinstance(wanted, Environment):
+    if isinstance(wanted, environments.Environment):
         environment = wanted.at(configuration.directory)
     elif wanted == "inline":
-        from ..environments.inline import InlineEnvironment
-
-        environment = InlineEnvironment.of(task.function, configuration.directory)
+        inline = environments.inline.InlineEnvironment
+        environment = inline.of(task.function, configuration.directory)
     else:
         raise ConfigurationError(
             f"Task {task}: environment={wanted!r} is neither a "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ..connections import Ssh
 from ..exceptions import ConfigurationError, check_methods, check_type
+from ..runtime.fork import Lock
+from ..runtime.lazy import LateModule
 from ..transports.openssh import SshCommandLineBackend
 from ..transports.remotes import Remote, SshBackend
 from ..transports.ssh import SshTransport
@@ -15,6 +18,14 @@ if TYPE_CHECKING:
 
     from ..interpreter import Interpreter
     from ..session import Session
+    from ..transports.base import Transport
+    from ..transports.far import ConnectionTransport
+    from . import _connected
+
+    connected = _connected
+else:
+    # A process that only continues sessions, or loads its configuration, does without.
+    connected = LateModule("bandsaw.advices._connected")
 
 __all__ = ["Remote", "SshAdvice", "SshBackend", "SshCommandLineBackend"]
 
@@ -22,13 +33,17 @@ __all__ = ["Remote", "SshAdvice", "SshBackend", "SshCommandLineBackend"]
 class SshAdvice(RemoteAdvice):
     """Continues each session in an interpreter process on another machine.
 
+    All processes of a machine are behind one connection, which the first call makes. A
+    process ends with its session.
+
     A task chooses the machine with the parameter ``ssh={"remote": name}``. Without it,
     it is the one that is called `default`.
 
     Args:
-        directory: Where to keep the files of the exchange on this machine while it
-            takes place. By default the temporary directory of the session.
-        backend: What leads to the other machines. By default the commands of OpenSSH.
+        directory: Where a backend finds the files of the exchange on this machine while
+            it takes place. By default the temporary directory of the session.
+        backend: What leads to the other machines in place of a connection: it copies
+            files and executes programs, anew for each session.
 
     Attributes:
         remotes: The machines by name.
@@ -41,12 +56,13 @@ class SshAdvice(RemoteAdvice):
     ) -> None:
         super().__init__(directory)
         self.remotes: dict[str, Remote] = {}
-        if backend is None:
-            backend = SshCommandLineBackend()
-        check_methods(
-            "SshAdvice", "an SshBackend as backend", backend, "execute_remote"
-        )
+        if backend is not None:
+            check_methods(
+                "SshAdvice", "an SshBackend as backend", backend, "execute_remote"
+            )
         self._backend = backend
+        self._transports: dict[Ssh, ConnectionTransport] = {}
+        self._lock = Lock()
 
     def add_remote(self, remote: Remote, name: str = "default") -> SshAdvice:
         """Add a machine.
@@ -59,9 +75,11 @@ class SshAdvice(RemoteAdvice):
             This advice, so that calls chain.
 
         Raises:
-            ConfigurationError: If it is not a machine.
+            ConfigurationError: If it is not a machine, or if ssh cannot be given it.
         """
         check_type("SshAdvice.add_remote", "a Remote", remote, Remote)
+        if self._backend is None:
+            _connection_to(remote)
         self.remotes[name] = remote
         return self
 
@@ -98,16 +116,31 @@ class SshAdvice(RemoteAdvice):
         remote = self.remote_for(session)
         return f"{remote.host}:{remote.interpreter.executable}"
 
-    def transport_for(self, session: Session) -> SshTransport:
+    def transport_for(self, session: Session) -> Transport:
         """Return the transport to the task's machine."""
-        return SshTransport(self._backend, self.remote_for(session))
+        remote = self.remote_for(session)
+        if self._backend is not None:
+            return SshTransport(self._backend, remote)
+        connection = _connection_to(remote)
+        with self._lock:
+            transport = self._transports.get(connection)
+            if transport is None:
+                name = f"{remote.user}@{remote.host}"
+                transport = connected.fresh_processes(name, connection)
+                self._transports[connection] = transport
+        return transport
 
     def settings_for(self, session: Session) -> dict[str, Any]:
-        """Add the directories and the variables that were given to the interpreter."""
+        """Add what was said of the machine."""
         interpreter = self.interpreter_for(session)
         return {
             **super().settings_for(session),
             # The default would be the directories of this machine.
-            "path": interpreter.serialized()["path"] or (),
+            "path": list(interpreter.serialized()["path"] or ()),
             "environment": interpreter.environment,
+            "temporary_directory": str(self.remote_for(session).directory),
         }
+
+
+def _connection_to(remote: Remote) -> Ssh:
+    return Ssh(remote.host, remote.user, remote.port, remote.key_file)

@@ -141,13 +141,15 @@ class _Server:
 
         if directory not in self._holds:
             self._holds[directory] = Hold(directory)
+        settings = head.get("settings") or {}
+        parent = os.path.expanduser(settings.get("temporary_directory") or gettempdir())
         pipes = [os.pipe(), os.pipe()]
         try:
             process = LocalProcess(
                 sys.executable,
                 [sys.executable],
                 dict(os.environ),
-                gettempdir(),
+                parent,
                 [target for _, target in pipes],
             )
         except BaseException:
@@ -167,7 +169,7 @@ class _Server:
             first + CHANNEL, process.channel_end, "rw", tuple(outputs)
         )
         self._processes[number] = _Process(process, [channel, *outputs])
-        head["settings"] = {**(head.get("settings") or {}), **process.settings}
+        head["settings"] = {**settings, **process.settings}
         channel.receive(frames.packed(frames.HANDSHAKE, head))
 
     def _stop(self, number: int) -> None:

@@ -65,6 +65,10 @@ def modes_below(directory: str) -> dict[str, str]:
     }
 
 
+def process_and_modes_below(directory: str) -> tuple[int, int, dict[str, str]]:
+    return os.getpid(), os.getppid(), modes_below(directory)
+
+
 def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 

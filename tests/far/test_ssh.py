@@ -32,6 +32,20 @@ def test_the_status_of_the_program_arrives(sshd: Sshd, shell: str) -> None:
     assert run(ssh_to(sshd, shell).wrap(["sh", "-c", "exit 7"])).returncode == 7
 
 
+@pytest.mark.parametrize("setup", ["", "cd /"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_program_may_be_below_the_home_directory(
+    sshd: Sshd, shell: str, setup: str
+) -> None:
+    program = sshd.directory / "home" / "a 'program'"
+    program.write_text("#!/bin/sh\nexec echo $1\n")
+    program.chmod(0o755)
+    key = sshd.key_for_shell(shell)
+    connection = Ssh("127.0.0.1", sshd.user, sshd.port, key, setup=setup)
+
+    assert run(connection.wrap(["~/a 'program'", "~"])).stdout == "~\n"
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_standard_input_is_that_of_the_program(sshd: Sshd, shell: str) -> None:
     data = bytes(range(256)) * 1000

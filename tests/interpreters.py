@@ -58,10 +58,11 @@ def _find_pythons() -> tuple[tuple[str, Path], ...]:
 
 
 def _candidates(version: str) -> Iterator[Path]:
-    on_path = shutil.which(f"python{version}")
-    if on_path is not None:
-        yield Path(on_path)
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    on_path = shutil.which(f"python{version}")
+    # A shim is slow, and leads to one of the versions below at best.
+    if on_path is not None and Path(on_path).parent != root / "shims":
+        yield Path(on_path)
     installed = [
         directory
         for directory in (root / "versions").glob(f"{version}.*")
@@ -73,7 +74,6 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def _is_version(executable: Path, version: str) -> bool:
-    # A shim of pyenv is there also for versions that are not active, and fails.
     try:
         answer = subprocess.run(
             [str(executable), "--version"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import logging
@@ -89,15 +90,46 @@ _TRIAL = re.compile(r"[a-z0-9_]{8}")
 MARK = "BANDSAW_TEST_DIRECTORY"
 
 
+# The beginnings of what this run leaves out.
+LEFT_OUT = (
+    () if "TOX_ENV_NAME" not in os.environ or is_one_of(min, max) else WITH_TWO_PYTHONS
+)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out files and directories that tox runs with other Pythons."""
+    name = collection_path.relative_to(config.rootpath).as_posix()
+    return True if f"{name}/".startswith(LEFT_OUT) else None
+
+
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leaves out what tox runs with other Pythons."""
-    if "TOX_ENV_NAME" not in os.environ or is_one_of(min, max):
+    """Leaves out single tests that tox runs with other Pythons."""
+    if LEFT_OUT:
+        left_out = [item for item in items if item.nodeid.startswith(LEFT_OUT)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.nodeid.startswith(LEFT_OUT)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Imports some of the tests before all others.
+
+    Each worker imports all tests, and to rewrite their assertions takes most of that.
+    So each begins with a part of its own, and finds what the others have kept.
+    """
+    config = session.config
+    worker = getattr(config, "workerinput", None)
+    here = Path(__file__).parent
+    if worker is None or [config.rootpath / a for a in config.args] != [here]:
         return
-    left_out = [item for item in items if item.nodeid.startswith(WITH_TWO_PYTHONS)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [i for i in items if not i.nodeid.startswith(WITH_TWO_PYTHONS)]
+    files = sorted(here.rglob("test_*.py"))
+    files = [file for file in files if not pytest_ignore_collect(file, config)]
+    for file in files[int(worker["workerid"][2:]) :: worker["workercount"]]:
+        name = file.relative_to(config.rootpath).with_suffix("")
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(name.parts))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -131,17 +163,18 @@ def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
     """Runs each test in a clean state, and fails those that leave something behind."""
     fork.reset()
     before = _State()
+    clean = before.environment.copy()
     # Not below `tmp_path`: the names of sockets in it must stay short.
     directory = Path(tempfile.mkdtemp(prefix="bandsaw-")).resolve()
     temporary = directory / "tmp"
     temporary.mkdir(mode=0o700)
     for name in VARIABLES_OF_BANDSAW:
-        os.environ.pop(name, None)
-    os.environ["TMPDIR"] = str(temporary)
-    os.environ["BANDSAW_HOME"] = str(shared_home)
-    os.environ[MARK] = str(directory)
+        clean.pop(name, None)
+    clean["TMPDIR"] = str(temporary)
+    clean["BANDSAW_HOME"] = str(shared_home)
+    clean[MARK] = str(directory)
+    _set_environment(clean)
     before_tempdir, tempfile.tempdir = tempfile.tempdir, str(temporary)
-    clean = dict(os.environ)
 
     yield
 
@@ -181,7 +214,7 @@ class _State:
     """What a test shares with all others."""
 
     def __init__(self) -> None:
-        self.processes = _processes()
+        self.children = _children()
         self.threads = _threads()
         self.environment = dict(os.environ)
         self.path = list(sys.path)
@@ -192,8 +225,12 @@ class _State:
 
     def new_processes(self, directory: str) -> set[int]:
         """Children, and what inherited the mark also from a parent that is gone."""
-        started = {p for p in _processes() - self.processes if is_marked(p, directory)}
-        children = _children() - self.processes
+        processes = _processes()
+        new = processes - _of_others
+        started = {p for p in new if is_marked(p, directory)}
+        _of_others.intersection_update(processes)
+        _of_others.update(new - started)
+        children = _children() - self.children
         return (started | children) - _processes_that_stay()
 
     def differences(self, environment: dict[str, str]) -> Iterator[str]:
@@ -212,10 +249,7 @@ class _State:
             yield "another level of the root logger"
 
     def restore(self) -> None:
-        # Not `clear()`: it would remove, for a moment, what other threads read.
-        for name in os.environ.keys() - self.environment.keys():
-            del os.environ[name]
-        os.environ.update(self.environment)
+        _set_environment(self.environment)
         sys.path[:] = self.path
         os.chdir(self.directory)
         for name in (None, "bandsaw"):
@@ -231,6 +265,20 @@ class _State:
             if str(getattr(module, "__file__", None)).startswith(beginnings):
                 del sys.modules[name]
                 importlib.invalidate_caches()
+
+
+# Seen without the mark, which nothing but a child of this process gets later.
+_of_others: set[int] = set()
+
+
+def _set_environment(wanted: dict[str, str]) -> None:
+    # Not `clear()`: it would remove, for a moment, what other threads read.
+    now = dict(os.environ)
+    for name in now.keys() - wanted.keys():
+        del os.environ[name]
+    for name, value in wanted.items():
+        if now.get(name) != value:
+            os.environ[name] = value
 
 
 def _remaining(what: Callable[[], set[Any]]) -> set[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -263,6 +264,48 @@ def test_an_answer_brings_result_context_and_attachments(answered: Run) -> None:
     assert list(session.attachments) == ["note.txt"]
 
 
+def test_an_answer_may_leave_out_the_ids(configuration: bandsaw.Configuration) -> None:
+    moves = Moves(FrameAnswer, lambda answer: answer.header.update(ids=None))
+    configuration.add_advice_chain(Advice(), moves)
+    session = Session(Task.create_task(double), Execution("e", (21,)), configuration)
+    ids = session.ids
+
+    assert session.initiate() == Result(42)
+    assert session.ids == ids
+
+
+class Raises(Advice):
+    def before(self, session: Session) -> None:
+        raise LookupError("there")
+
+
+class Loses(Advice):
+    """Attaches a file that is gone when it is to be sent."""
+
+    def before(self, session: Session) -> None:
+        path = session.temp_dir / "lost"
+        path.write_bytes(b"content")
+        session.attachments["lost"] = path
+        session.proceed()
+        path.unlink()
+
+
+@pytest.mark.parametrize("kind", [FrameAnswer, ZipAnswer])
+@pytest.mark.parametrize("advice", [Raises, Loses])
+def test_a_failed_answer_brings_a_report_and_nothing_else(
+    configuration: bandsaw.Configuration, kind: Any, advice: Any
+) -> None:
+    members: list[str] = []
+    moves = Moves(kind, lambda answer: members.extend(answer.members))
+    configuration.add_advice_chain(moves, advice())
+    session = Session(Task.create_task(double), Execution("e", (21,)), configuration)
+
+    with contextlib.suppress(LookupError):
+        session.initiate()
+
+    assert members == ["failure.json", "exception.dat"]
+
+
 def failing(**values: Any) -> Callable[[Any], None]:
     report = {
         "phase": "restoring",
@@ -325,6 +368,20 @@ def test_a_report_says_where_it_was_raised(answered: Run, phase: str) -> None:
     error = answered(failing(phase=phase)).result.exception
 
     assert "there" in str(error.__cause__)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{"])
+def test_an_exception_of_an_advice_that_cannot_be_read_is_described(
+    answered: Run, content: bytes | None
+) -> None:
+    def change(answer: Any) -> None:
+        failing(phase="walking")(answer)
+        if content is not None:
+            answer.members["exception.dat"] = content
+
+    with pytest.raises(BandsawError, match="It is broken") as caught:
+        answered(change)
+    assert "there" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("member", ["traceback.txt", "chain.dat", "versions.json"])

@@ -29,8 +29,10 @@ from bandsaw.exceptions import (
 from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.runtime import fork
+from bandsaw.serialization.buffers import FileContent
 from bandsaw.session import Session, advise
 from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.saved_form import unreadable
 from bandsaw.session.zip_form import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
@@ -434,6 +436,56 @@ def test_frames_without_one_of_its_parts_are_refused(
 
     with pytest.raises(InvalidSessionError, match=f"{member} .*is missing"):
         Session().restore_from(SessionFrames.unpack(head, b"".join(pieces), []))
+
+
+def test_a_member_that_is_a_file_is_refused(
+    configuration: bandsaw.Configuration,
+) -> None:
+    form = SessionFrames()
+    session_of(configuration).save_to(form)
+    content, _ = form.members["execution.dat"]
+    form.members["execution.dat"] = content, [FileContent(io.BytesIO, 0)]
+
+    with pytest.raises(InvalidSessionError, match=r"execution\.dat .*is a file"):
+        Session(None, None, configuration).restore_from(form)
+
+
+def test_sessions_that_are_sent_share_their_task(
+    configuration: bandsaw.Configuration,
+) -> None:
+    sent = session_of(configuration)
+    restored = [Session(None, None, configuration) for _ in range(2)]
+    for session in restored:
+        form = SessionFrames()
+        sent.save_to(form)
+        head, pieces, _ = form.pack()
+        session.restore_from(SessionFrames.unpack(head, b"".join(pieces), []))
+
+    assert restored[0].task is restored[1].task
+
+
+@pytest.mark.parametrize(
+    ("member", "path", "place"),
+    [
+        ("result.dat", "", ""),
+        ("result.dat", ".value", ""),
+        ("result.dat", ".value['x']", " (at result['x'])"),
+        ("result.dat", ".exception.args[0]", " (at result.exception.args[0])"),
+        ("execution.dat", "['args'][0]", " (at args[0])"),
+        ("execution.dat", ".kwargs['x']", " (at kwargs['x'])"),
+        ("moderator.dat", "['step']", " (at step['step'])"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_place(
+    member: str, path: str, place: str
+) -> None:
+    serializer = JsonSerializer()
+    for error, text in [
+        (SerializationError("It is broken."), "It is broken."),
+        (LookupError("It is gone."), "LookupError: It is gone."),
+    ]:
+        said = str(unreadable(member, path, serializer, error))
+        assert said.endswith(f"be read by JsonSerializer: {text}{place}")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ acts on what the table says.
 
 from __future__ import annotations
 
-from operator import methodcaller
+from _operator import methodcaller
 
 from .exceptions import ConfigurationError
 from .runtime.fork import Lock

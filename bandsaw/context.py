@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from _collections_abc import MutableMapping
 
 from .serialization import SerializableValue
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 
 from .exceptions import ConfigurationError, check_type
 from .modules import absolute_path, search_path, working_directory
+from .runtime.functions import lru_cache
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
@@ -195,7 +195,7 @@ _ISOLATING = {
 }
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def _own_options() -> tuple[str, ...]:
     """Return the options with which a child of this Python behaves like this process.
 
@@ -229,7 +229,7 @@ def _warning_options() -> list[str]:
     return [option for option in sys.warnoptions if option not in others]
 
 
-@functools.lru_cache(maxsize=4)
+@lru_cache(maxsize=4)
 def _absolute(path: tuple[str, ...], directory: str | None) -> tuple[str, ...]:
     """Return paths as absolute ones.
 
@@ -240,7 +240,7 @@ def _absolute(path: tuple[str, ...], directory: str | None) -> tuple[str, ...]:
     return tuple(map(absolute_path, path))
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def _library_roots() -> tuple[str, ...]:
     # `sysconfig` says the same of `os`, and takes long to import.
     roots = {os.path.dirname(os.path.abspath(os.__file__))}
@@ -257,7 +257,7 @@ def _library_roots() -> tuple[str, ...]:
     return tuple(roots)
 
 
-@functools.lru_cache(maxsize=16)
+@lru_cache(maxsize=16)
 def _is_same_executable(executable: str, other: str, directory: str | None) -> bool:
     """Tell if two paths spell the same executable.
 

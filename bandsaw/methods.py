@@ -6,9 +6,10 @@ A bound method has the attributes of its function, which do not know the instanc
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import repeat
 from types import MethodType
+
+from .runtime.functions import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

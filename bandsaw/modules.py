@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 import os
 import sys
 from types import ModuleType
@@ -11,6 +10,7 @@ from types import ModuleType
 from .exceptions import MainGuardError, NotMovableError, SerializationError
 from .runtime.contexts import contextmanager
 from .runtime.fork import call_at_reset
+from .runtime.functions import lru_cache
 from .runtime.home import home_directory
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ def search_path() -> tuple[str, ...]:
         return _text_of_path(tuple(e for e in path if isinstance(e, (str, bytes))))
 
 
-@functools.lru_cache(maxsize=4)
+@lru_cache(maxsize=4)
 def _text_of_path(path: tuple[object, ...]) -> tuple[str, ...]:
     return tuple(os.fsdecode(e) for e in path if isinstance(e, (str, bytes)))
 

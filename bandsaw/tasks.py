@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 import sys
 from types import FunctionType
 
@@ -444,7 +443,9 @@ def below_descriptor(attribute: Any) -> Any:
     """
     if isinstance(attribute, property):
         return attribute.fget
-    if isinstance(attribute, functools.cached_property):
+    # Until the module is imported there is none of its class.
+    functools: Any = sys.modules.get("functools")
+    if functools is not None and isinstance(attribute, functools.cached_property):
         return attribute.func
     return getattr(attribute, "__func__", attribute)
 

@@ -29,23 +29,9 @@ ALWAYS_THERE = {
 WHEN_DECORATING = {
     "atexit",
     "bandsaw_config",
-    "collections",
-    "collections.abc",
-    "contextlib",
     "contextvars",
-    "copyreg",
-    "functools",
-    "heapq",
-    "importlib",
-    "importlib.machinery",
     "itertools",
-    "keyword",
-    "operator",
-    "reprlib",
-    "struct",
-    "threading",
     "types",
-    "warnings",
     "weakref",
 }
 
@@ -67,7 +53,7 @@ configuration.add_advice_chain(
 )
 """
 
-WHEN_CONFIGURING = {"__future__", "bandsaw_config", "itertools", "operator", "types"}
+WHEN_CONFIGURING = {"__future__", "bandsaw_config", "itertools", "types"}
 
 OWN_WHEN_CONFIGURING = {
     "bandsaw",
@@ -101,6 +87,7 @@ if sys.version_info < (3, 9):
     OWN_WHEN_CONFIGURING |= {
         "bandsaw.modules",
         "bandsaw.runtime.contexts",
+        "bandsaw.runtime.functions",
         "bandsaw.runtime.home",
     }
 

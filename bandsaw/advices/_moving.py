@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 from ..exceptions import InterpreterError, NotMovableError, SerializationError
 from ..interpreter import Interpreter
@@ -17,6 +16,7 @@ from ..reporting import report
 from ..result import Result
 from ..runtime.contexts import nullcontext as nullcontext
 from ..runtime.fork import call_at_reset
+from ..runtime.functions import partial
 from ..runtime.log_forwarding import handle_record
 from ..serialization.readers import Reader
 from ..session.cancellation import cancelled_error, waiting_until

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 
 from ..config import get_configuration
@@ -10,6 +9,7 @@ from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
 from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
 from ..run import reserve_run_id
+from ..runtime.functions import update_wrapper
 from ..runtime.lazy import LateModule
 from ..runtime.temporary import clean_up_at_exit
 from ..session import Session, advise
@@ -219,7 +219,7 @@ def _task_function(
     wrapper = wrap(task, configuration, chain)
     if script_is_not_imported_yet():
         wrapper = refuse_calls_of_imported_script(wrapper)
-    functools.update_wrapper(wrapper, function)
+    update_wrapper(wrapper, function)
     wrapper.bandsaw_task = task  # type: ignore[attr-defined]
     wrapper.bandsaw_configuration = configuration  # type: ignore[attr-defined]
     add_questions(wrapper, task, configuration, chain.name)

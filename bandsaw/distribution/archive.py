@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import time
-from operator import attrgetter
+from _operator import attrgetter
 from types import ModuleType
 
 from ..config import ARCHIVE_CONTENTS, Configuration
@@ -26,6 +25,7 @@ from ..modules import (
 from ..runtime import home, path_trust
 from ..runtime.caller_warnings import warn_caller
 from ..runtime.fork import Lock, call_at_reset, call_in_child
+from ..runtime.functions import partial
 from ..runtime.home import Hold
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
@@ -597,7 +597,7 @@ def _loaded_module(name: str) -> _LoadedModule:
     A reload gives it another specification.
     """
     module = sys.modules.get(name)
-    fact: Callable[[str], Any] = functools.partial(attribute_of, module)
+    fact: Callable[[str], Any] = partial(attribute_of, module)
     if type(module) is ModuleType:
         fact = module.__dict__.get  # Most are plain, and this is faster.
     return name, module, fact, fact("__spec__")

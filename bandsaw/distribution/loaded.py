@@ -6,14 +6,15 @@ loaded functions other code. An archive has to hold the text of what is loaded.
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import warnings
-from operator import itemgetter
+from _operator import itemgetter
 from types import CodeType, FunctionType
 
 from ..modules import attribute_of, importable_module_name, script_module_name
+from ..runtime.functions import partial
+from ..runtime.lazy import late_attribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ _TYPED = ("<ipython-input", "<python-input", "<stdin>")
 # The flag of the code of functions; code of a module or class lacks it.
 _OPTIMIZED = 1
 
-_LRU_CACHE = type(functools.lru_cache(maxsize=None)(len))
+# Kinds of `functools`, by their names, as that takes long to import
+_WRAPPING = {"cached_property": "func", "_lru_cache_wrapper": "__wrapped__"}
 
 
 class LoadedCode:
@@ -145,13 +147,11 @@ class LoadedCode:
         elif kind is property:
             for each in (value.fget, value.fset, value.fdel):
                 self._add(module, path, each)
-        elif kind is functools.cached_property:
-            self._add(module, path, value.func)
-        elif kind is _LRU_CACHE:
-            self._add(module, path, value.__wrapped__)
+        elif kind.__name__ in _WRAPPING and kind.__module__ == "functools":
+            self._add(module, path, getattr(value, _WRAPPING[kind.__name__]))
         elif issubclass(kind, (staticmethod, classmethod)):
             self._add(module, path, value.__func__)
-        elif issubclass(kind, functools.partial):
+        elif issubclass(kind, partial):
             self._add(module, path, value.func)
         elif issubclass(kind, type):
             owner = value.__dict__.get("__module__")
@@ -250,7 +250,7 @@ class Text:
         """Tell if the text has a function of a name."""
         return qualified_name in self._compiled.by_qualified_name
 
-    @functools.cached_property
+    @late_attribute
     def constants(self) -> dict[str, Any]:
         """The values of names that the text binds once, to a literal."""
         return _constants_of(self._tree)
@@ -261,7 +261,7 @@ class Text:
 
         return ast.parse(self._source)
 
-    @functools.cached_property
+    @late_attribute
     def _compiled_as_patched(self) -> _Compiled:
         """What IPython's autoreload makes of it: other lines, and no `__future__`.
 

@@ -5,6 +5,8 @@ To import that takes 1 ms, before the call of a child and in the child.
 
 from __future__ import annotations
 
+from .functions import wraps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import (
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
         suppress as suppress,
     )
 else:
-    from functools import wraps
 
     def contextmanager(function):
         """Make a function that returns context managers of one that yields once."""

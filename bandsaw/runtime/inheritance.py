@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from .fork import Lock
+from .functions import wraps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,8 +107,6 @@ class _Replaced:
     def __init__(
         self, owner: type, name: str, wrap: Callable[[Method], Method]
     ) -> None:
-        from functools import wraps
-
         self._owner = owner
         self._name = name
         self._original: Method = getattr(owner, name)

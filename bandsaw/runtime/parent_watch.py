@@ -13,7 +13,6 @@ give it another one, so it takes it for a lifeline only after a greeting.
 
 from __future__ import annotations
 
-import functools
 import os
 import select
 from _signal import SIGCONT, SIGKILL  # type: ignore[import-not-found]
@@ -21,6 +20,7 @@ from _thread import start_new_thread
 from time import monotonic, sleep
 
 from .fork import Lock, call_in_child
+from .functions import partial
 from .temporary import (
     hold_directory_of_call,
     left_directories,
@@ -239,7 +239,7 @@ def _read_greeting(descriptor: int) -> bool:
 def _end_and_remove(group: int, directories: list[str]) -> None:
     words = ["/bin/sh", "-c", _END_AND_REMOVE, "sh", str(group), *directories]
     streams = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
-    spawn: Any = functools.partial(
+    spawn: Any = partial(
         os.posix_spawn, words[0], words, os.environ, file_actions=streams
     )
     try:

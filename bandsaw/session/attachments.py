@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
+from _collections_abc import Mapping
 
 from ..exceptions import InvalidSessionError
 

@@ -7,7 +7,6 @@ An answer is either a saved session or a report of why there is none.
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import sys
@@ -33,6 +32,7 @@ from ..modules import (
 from ..result import Result
 from ..run import join_run
 from ..runtime.contexts import nullcontext, suppress
+from ..runtime.functions import lru_cache
 from ..serialization.readers import Reader, current_reader, writing_for
 from .saved_form import CHAIN, CHANGED, TRACEBACK, VERSIONS
 from .session import Session
@@ -214,7 +214,7 @@ def write_value(write: Callable[[], bytes | None]) -> bytes | None:
     return None if any(map(_has_version, reader.met)) else value
 
 
-@functools.lru_cache(maxsize=None)
+@lru_cache(maxsize=None)
 def _has_version(root: str) -> bool:
     """Tell if an outermost module belongs to a package that has a version."""
     return bool(versions_of((root,)))

@@ -8,11 +8,11 @@ the session instead.
 from __future__ import annotations
 
 import codecs
-import contextlib
 import os
 import select
 import sys
 
+from ..runtime.contexts import ExitStack, contextmanager
 from ..runtime.fork import Lock, call_in_child
 from ..runtime.temporary import open_private
 
@@ -174,7 +174,7 @@ class ChildStream:
             _active.discard(self)
 
 
-@contextlib.contextmanager
+@contextmanager
 def attaching_output(session: Session) -> Iterator[Callable[[str, str], None]]:
     """Give what takes the output of a session, and attach it at the end.
 
@@ -182,14 +182,15 @@ def attaching_output(session: Session) -> Iterator[Callable[[str, str], None]]:
         session: The session.
     """
     files: dict[str, IO[str]] = {}
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
 
         def take(stream: str, text: str) -> None:
             if stream not in files:
                 path = os.path.join(session.temp_dir, f"{os.urandom(8).hex()}.txt")
-                files[stream] = stack.enter_context(
-                    open(path, "w", encoding="utf-8", opener=open_private)
+                files[stream] = file = open(  # noqa: SIM115  (The stack closes it)
+                    path, "w", encoding="utf-8", opener=open_private
                 )
+                stack.callback(file.close)
             files[stream].write(text)
 
         yield take

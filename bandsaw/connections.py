@@ -128,6 +128,14 @@ class Connection(ABC):
         """
         return None
 
+    def for_making(self) -> Connection:
+        """Return a connection to where environments for this one are made.
+
+        That is another place with the same files, where packages can be fetched. By
+        default it is this connection itself.
+        """
+        return self
+
 
 class _Value(Connection):
     """A connection that is given by its arguments."""
@@ -164,6 +172,14 @@ class _Value(Connection):
     def cancel(self, job: str) -> list[str] | None:
         """Return a command that cancels a job, if `via` has one."""
         return None if self.via is None else self.via.cancel(job)
+
+    def for_making(self) -> Connection:
+        """Return a connection to where environments for this one are made."""
+        if self.via is None:
+            return self
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), via=self.via.for_making())
+        return other
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
@@ -399,6 +415,14 @@ class Slurm(_Value):
             return Event(kind, _after(words, ("STEP", "JOB")))
         return super().read(line)
 
+    def for_making(self) -> Connection:
+        """Return a connection to where ``srun`` runs, after the same setup.
+
+        The nodes share its files, and often have no way to an index of packages.
+        """
+        via = None if self.via is None else self.via.for_making()
+        return _Here(self.setup, via)
+
     def ask(self, job: str) -> list[str]:
         """Return the ``squeue`` that prints the reason why a job waits."""
         return self._about(job, ["squeue", "-h", "-o", "%r", "-j"])
@@ -429,6 +453,23 @@ def wrapped(connection: Connection, words: Sequence[str]) -> list[str]:
             f"{type(connection).__name__}.wrap has to return", connection.wrap(words)
         )
     )
+
+
+class _Here(_Value):
+    """The place where the command of a connection runs.
+
+    Args:
+        setup: Commands that are run there before.
+        via: The connection to there.
+    """
+
+    setup: str
+
+    def __init__(self, setup: str, via: Connection | None) -> None:
+        self._set(setup=setup, via=via)
+
+    def _command(self, words: tuple[str, ...]) -> list[str]:
+        return list(_after_setup(self.setup, words))
 
 
 def shell_line(words: Iterable[str]) -> str:

@@ -370,6 +370,19 @@ VALUES = [
 ]
 
 
+def test_environments_are_made_where_srun_runs_after_the_same_setup() -> None:
+    login = Ssh("login")
+    inside = Command(["apptainer", "exec", "i.sif"], via=Slurm(setup="a b", via=login))
+    after_setup = [*inside.words, "python3"]
+
+    assert login.for_making() is login
+    assert Slurm("gpu:1").for_making().wrap(["python3"]) == ["python3"]
+    assert Slurm(via=login).for_making().wrap(PYTHON) == login.wrap(PYTHON)
+    assert inside.for_making().wrap(["python3"]) == login.wrap(
+        ["sh", "-lc", rf"eval a\ b </dev/null >&2 && exec {' '.join(after_setup)}"]
+    )
+
+
 @pytest.mark.parametrize("value", VALUES, ids=lambda v: type(v).__name__)
 def test_equal_arguments_make_equal_values(value: Connection) -> None:
     arguments = vars(value)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..interpreter import Interpreter
+from ..runtime.lazy import late_attribute
 from ..transports.far import ConnectionTransport
+from ._far_calls import default_interpreter as default_interpreter
+from ._far_environments import FarEnvironments
 from ._routes import ShortRoutes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..connections import Connection
     from ..session import Session
     from .connection import ConnectionAdvice
@@ -20,11 +20,6 @@ _MOST_AT_A_TIME = 256
 # How long a connection may take to start, and stays without a process, in seconds.
 _TIME_TO_START = 300.0
 _TIME_TO_STAY = 60.0
-
-
-def default_interpreter() -> Interpreter:
-    """Return the Python that is found where a connection leads."""
-    return Interpreter(path=(), executable="python3")
 
 
 def fresh_processes(name: str, connection: Connection) -> ConnectionTransport:
@@ -45,19 +40,38 @@ class Place:
     Args:
         advice: The advice that moves them.
         kind: The class that such an advice decides as, if they may take short routes.
-        *arguments: Those of the transport.
+        name: The name of the connection.
+        connection: The connection.
+        most: How many commands there are at most, and processes behind each.
+        tasks_per_worker: After how many sessions a process ends.
+        timeouts: How long a start may take, and after how long idle ones end.
 
     Attributes:
         transport: The transport to the processes there.
     """
 
     def __init__(
-        self, advice: ConnectionAdvice, kind: type[ConnectionAdvice], *arguments: Any
+        self,
+        advice: ConnectionAdvice,
+        kind: type[ConnectionAdvice],
+        name: str,
+        connection: Connection,
+        most: tuple[int, int],
+        tasks_per_worker: int | None,
+        timeouts: tuple[float, float],
     ) -> None:
-        self.transport = ConnectionTransport(*arguments)
+        self._arguments = (name, connection, *timeouts)
+        self.transport = ConnectionTransport(
+            name, connection, *most, tasks_per_worker, *timeouts
+        )
         self._routes: ShortRoutes | None = None
         if ShortRoutes.fit(advice, kind):
             self._routes = ShortRoutes(advice, self.transport)
+
+    @late_attribute
+    def environments(self) -> FarEnvironments:
+        """The environments there."""
+        return FarEnvironments(*self._arguments)
 
     def move(self, session: Session) -> tuple[bool, Exception | None]:
         """Move a session that may take a short route.

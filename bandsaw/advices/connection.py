@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from ..exceptions import ConfigurationError, check_methods, check_type
+from ..exceptions import (
+    ConfigurationError,
+    InterpreterStartError,
+    check_methods,
+    check_type,
+)
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
-from .remote import ProcessAdvice
+from .remote import ProcessAdvice, check_interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping
+    from typing import Any, Callable, Mapping, Union
 
     from ..connections import Connection
+    from ..environments import Environment
+    from ..environments.far import FarEnvironment
     from ..interpreter import Interpreter
     from ..session import Session
     from ..transports.base import Transport
     from . import _connected
     from ._connected import Place
 
+    AnyInterpreter = Union[Interpreter, Environment]
+
     connected = _connected
 else:
     # A process that only continues sessions, or loads its configuration, does without.
     connected = LateModule("bandsaw.advices._connected")
+
+
+_METHODS = ("wrap", "read", "ask", "cancel", "for_making")
 
 
 class ConnectionAdvice(ProcessAdvice):
@@ -33,8 +45,9 @@ class ConnectionAdvice(ProcessAdvice):
     Args:
         connection: The connection that is called `default`; others follow with
             `add_connection`.
-        interpreter: The Python there. Its directories are the ones that it is given,
-            nothing of the module search path here. By default it is ``python3``.
+        interpreter: The Python there, or an environment, which is made there on first
+            use. The directories of a Python are the ones that it is given, nothing of
+            the module search path here. By default it is ``python3``.
         connections: How many commands of a connection there are at most, each of which
             has its own workers.
         workers: How many processes there are at most behind each command. Each of them
@@ -74,7 +87,7 @@ class ConnectionAdvice(ProcessAdvice):
         self,
         connection: Connection | None = None,
         *,
-        interpreter: Interpreter | None = None,
+        interpreter: AnyInterpreter | None = None,
         connections: int = 1,
         workers: int = 1,
         tasks_per_worker: int | None = None,
@@ -90,12 +103,8 @@ class ConnectionAdvice(ProcessAdvice):
         self._check_positive("tasks_per_worker", tasks_per_worker, int)
         self._check_positive("start_timeout", start_timeout, float)
         self._check_positive("idle_timeout", idle_timeout, float)
-        if interpreter is not None and not hasattr(interpreter, "executable"):
-            raise ConfigurationError(
-                "ConnectionAdvice needs an Interpreter as interpreter, and not "
-                f"{interpreter!r}."
-            )
         if interpreter is not None:
+            check_interpreter(type(self).__name__, interpreter)
             self.interpreters = {"default": interpreter}
         self.connections: dict[str, Connection] = {}
         self._most = connections, workers
@@ -122,7 +131,7 @@ class ConnectionAdvice(ProcessAdvice):
             ConfigurationError: If it is none.
         """
         needed = "a connection, like those of bandsaw.connections"
-        check_methods("ConnectionAdvice", needed, connection, "wrap", "read", "cancel")
+        check_methods("ConnectionAdvice", needed, connection, *_METHODS)
         check_type("ConnectionAdvice", "a text as the name of a connection", name, str)
         self.connections[name] = connection
         self._places.pop(name, None)
@@ -156,17 +165,38 @@ class ConnectionAdvice(ProcessAdvice):
         return connections * workers
 
     @late_attribute
-    def interpreters(self) -> dict[str, Interpreter]:
-        """The Python there, which is called `default`."""
+    def interpreters(self) -> dict[str, AnyInterpreter]:
+        """The Python there, or its environment, which is called `default`."""
         return {"default": connected.default_interpreter()}
 
     def interpreter_for(self, session: Session) -> Interpreter:
-        """Return the Python there."""
-        return self.interpreters["default"]
+        """Return the Python there, that of an environment after it was made.
+
+        Args:
+            session: The session.
+
+        Raises:
+            InterpreterError: If the environment cannot be made.
+        """
+        chosen: Any = self.interpreters["default"]
+        if hasattr(chosen, "executable"):
+            interpreter: Interpreter = chosen
+            return interpreter
+        environment = self._environment(chosen, session)
+        if environment not in session.environments:
+            session.environments += (environment,)
+        return environment.interpreter
 
     def environment_for(self, session: Session) -> str:
-        """Return the name of the connection and the path of the interpreter there."""
-        return f"{self._chosen(session)}:{self.interpreter_for(session).executable}"
+        """Return the name of the connection, and what is known of the Python there."""
+        chosen: Any = self.interpreters["default"]
+        if hasattr(chosen, "executable"):
+            return f"{self._chosen(session)}:{chosen.executable}"
+        return f"{self._chosen(session)}:{self._environment(chosen, session).identity}"
+
+    def _environment(self, chosen: Environment, session: Session) -> FarEnvironment:
+        environments = self._place_for(session).environments
+        return environments.get(chosen.at(session.configuration.directory), session)
 
     def transport_for(self, session: Session) -> Transport:
         """Return the transport to the processes behind the connection."""
@@ -184,15 +214,20 @@ class ConnectionAdvice(ProcessAdvice):
                         ConnectionAdvice,
                         name,
                         self.connections[name],
-                        *self._most,
+                        self._most,
                         self._tasks_per_worker,
-                        *self._timeouts,
+                        self._timeouts,
                     )
         return place
 
     def _move(self, session: Session) -> Exception | None:
-        is_moved, failure = self._place_for(session).move(session)
-        return failure if is_moved else super()._move(session)
+        place = self._place_for(session)
+        is_moved, failure = place.move(session)
+        if not is_moved:
+            failure = super()._move(session)
+            if isinstance(failure, InterpreterStartError):
+                place.environments.forget()  # One may have been removed there.
+        return failure
 
     def settings_for(self, session: Session) -> dict[str, Any]:
         """Add the directories and the variables that were given to the interpreter."""

@@ -252,3 +252,21 @@ class ProcessAdvice(RemoteAdvice):
 
 
 _NONE: dict[str, Any] = {}
+
+
+def check_interpreter(owner: str, interpreter: Any) -> None:
+    """Refuse what is neither an interpreter nor an environment.
+
+    Args:
+        owner: What needs it.
+        interpreter: What was given.
+
+    Raises:
+        ConfigurationError: If it is something else.
+    """
+    # Their classes would have to be imported for `isinstance`.
+    if not (hasattr(interpreter, "executable") or hasattr(interpreter, "at")):
+        raise ConfigurationError(
+            f"{owner} needs an Interpreter or an Environment as interpreter, and not "
+            f"{interpreter!r}. Interpreter(executable='...') takes a path."
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..exceptions import ConfigurationError
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
-from .remote import ProcessAdvice, moving
+from .remote import ProcessAdvice, check_interpreter, moving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class SubprocessAdvice(ProcessAdvice):
         self._check_positive("tasks_per_worker", tasks_per_worker, int)
         self._check_positive("idle_timeout", idle_timeout, float)
         if interpreter is not None:
-            _check_interpreter(interpreter)
+            check_interpreter(type(self).__name__, interpreter)
             self.interpreters = {"default": interpreter}
         self._workers = workers
         self._tasks_per_worker = tasks_per_worker
@@ -136,7 +136,7 @@ class SubprocessAdvice(ProcessAdvice):
         Raises:
             ConfigurationError: If it is neither.
         """
-        _check_interpreter(interpreter)
+        check_interpreter(type(self).__name__, interpreter)
         self.interpreters[name] = interpreter
         return self
 
@@ -255,15 +255,6 @@ class SubprocessAdvice(ProcessAdvice):
         """How many processes there are at most."""
         workers = self._workers
         return len(workers) if isinstance(workers, list) else workers
-
-
-def _check_interpreter(interpreter: Any) -> None:
-    # Their classes would have to be imported for `isinstance`.
-    if not (hasattr(interpreter, "executable") or hasattr(interpreter, "at")):
-        raise ConfigurationError(
-            "SubprocessAdvice needs an Interpreter or an Environment as interpreter, "
-            f"and not {interpreter!r}. Interpreter(executable='...') takes a path."
-        )
 
 
 def _are_variables(value: Any) -> bool:

@@ -163,6 +163,17 @@ class LockFile:
                 raise self._damaged(f"{package} has no hash")
         return section
 
+    def sections(self, label: str) -> dict[str, Any]:
+        """Return the sections of an environment by platform, as the file has them.
+
+        Args:
+            label: The label of the environment.
+
+        Raises:
+            EnvironmentLockError: If the file cannot be read.
+        """
+        return dict(self._read().get(label, {}))
+
     def put(self, label: str, platform: str, section: Section) -> None:
         """Write the section of an environment on a platform, and keep all others.
 
@@ -225,6 +236,26 @@ class LockFile:
             f"The lock file {self.path} cannot be read: {reason}. Take it from your "
             "version control, or remove it to lock anew."
         )
+
+
+class SentLockFile(LockFile):
+    """The part of a lock file on another machine that is about one environment.
+
+    Args:
+        path: The path of the file there.
+        label: The label of the environment.
+        sections: The sections of the environment by platform, as the file has them.
+    """
+
+    def __init__(self, path: str, label: str, sections: dict[str, Any]) -> None:
+        super().__init__(path)
+        self._environments = {label: dict(sections)}
+
+    def _read(self) -> dict[str, Any]:
+        return self._environments
+
+    def _write(self, environments: dict[str, Any]) -> None:
+        self._environments = environments
 
 
 def check(

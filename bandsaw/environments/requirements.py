@@ -66,6 +66,13 @@ class Project(_Project):
             whole.update(f"{name}\0{content}\n".encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 
+    def contents(self) -> Iterator[tuple[str, int, bytes]]:
+        """Yield the names, modes and contents of its files; one alone has no name."""
+        for name, status in self._files():
+            path = os.path.join(self.path, name) if name else self.path
+            with open(path, "rb") as file:
+                yield name, status.st_mode & 0o777, file.read()
+
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
         if os.path.isfile(self.path):
             yield "", os.stat(self.path)  # A wheel, or the archive of a project

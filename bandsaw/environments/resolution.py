@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from ..runtime.fork import call_at_reset
 from . import installations
-from .requirements import files_of
+from .requirements import Requirements, files_of
 from .specification import Specification
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, ContextManager
 
     from .environment import Environment
-    from .lock_file import Section
+    from .lock_file import LockFile, Section
 
 
 class Resolution:
@@ -127,12 +127,20 @@ def _choose(specification: Specification, scratch: str) -> Section:
     from . import making
 
     section = making.choose(specification, scratch)
-    # Another environment may be locked at the same time.
-    with installations.alone(f"lock/{_digest(specification.lock.path)}"):
+    with alone_with(specification.lock):
         specification.lock.put(
             specification.label, specification.python.platform, section
         )
     return section
+
+
+def alone_with(lock: LockFile) -> ContextManager[bool]:
+    """Lock a lock file: another environment may be locked at the same time.
+
+    Args:
+        lock: The lock file.
+    """
+    return installations.alone(f"lock/{_digest(lock.path)}")
 
 
 def _digest(*parts: Any) -> str:
@@ -140,29 +148,54 @@ def _digest(*parts: Any) -> str:
     return sha256(text.encode("utf-8")).hexdigest()[:32]
 
 
-class _Known:
-    """A resolution, and the state of the files on which it depends."""
+class Sources:
+    """The files on which the content of an environment depends, and their state.
+
+    Args:
+        environment: The environment, of which nothing was read yet.
+    """
 
     def __init__(self, environment: Environment) -> None:
         self._files = files_of(
             environment.requirements_file, environment.constraints, environment.place
         )
-        before = self._statuses()
-        specification = Specification(environment)
-        section = specification.locked() or lock(specification)
-        self.resolution = Resolution(specification, section)
-        self._lock = specification.lock.path
+        self._before = self._statuses()
+
+    def note(self, requirements: Requirements, lock: LockFile) -> None:
+        """Note the state when the content is known.
+
+        Args:
+            requirements: The requirements, as they were read.
+            lock: The lock file.
+        """
+        self._requirements, self._lock = requirements, lock.path
         # Requirements that were changed meanwhile are seen the next time; the lock file
         # may have been written by this process.
-        self._state = (before, _status(self._lock), self._signature())
-        self._path = os.environ.get("PATH")
+        self._state = (self._before, *self._others())
+
+    @property
+    def are_as_noted(self) -> bool:
+        """Whether nothing has changed since."""
+        return self._state == (self._statuses(), *self._others())
 
     def _statuses(self) -> list[Any]:
         return [_status(path) for path in self._files]
 
-    def _signature(self) -> tuple[Any, ...]:
-        requirements = self.resolution.specification.requirements
-        return tuple(project.signature for project in requirements.projects)
+    def _others(self) -> tuple[Any, ...]:
+        projects = self._requirements.projects
+        return _status(self._lock), tuple(project.signature for project in projects)
+
+
+class _Known:
+    """A resolution, and the state of the files on which it depends."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._sources = Sources(environment)
+        specification = Specification(environment)
+        section = specification.locked() or lock(specification)
+        self.resolution = Resolution(specification, section)
+        self._sources.note(specification.requirements, specification.lock)
+        self._path = os.environ.get("PATH")
 
     @property
     def is_current(self) -> bool:
@@ -170,8 +203,7 @@ class _Known:
         return (
             self._path == os.environ.get("PATH")
             and os.path.exists(self.resolution.specification.python.executable)
-            and self._state
-            == (self._statuses(), _status(self._lock), self._signature())
+            and self._sources.are_as_noted
         )
 
 

@@ -13,7 +13,7 @@ from .requirements import Requirements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple
+    from typing import NamedTuple, Sequence
 
     from .environment import Environment
     from .lock_file import Section
@@ -36,6 +36,17 @@ class Index(_Index):
     """
 
     __slots__ = ()
+
+    @classmethod
+    def of(cls, url: str | None, find_links: Sequence[str], place: str) -> Index:
+        """Return what was given, with the paths of directories as URLs.
+
+        Args:
+            url: The URL of the index.
+            find_links: URLs of directories or pages, and paths.
+            place: The directory in which relative paths begin.
+        """
+        return cls(url, [_link(link, place) for link in find_links])
 
     @property
     def options(self) -> list[str]:
@@ -89,10 +100,7 @@ class Specification:
             environment.constraints,
             place,
         )
-        self.index = Index(
-            environment.index_url,
-            [_link(link, place) for link in environment.find_links],
-        )
+        self.index = Index.of(environment.index_url, environment.find_links, place)
         self.lock = LockFile(os.path.join(place, environment.lock or FILE_NAME))
 
     def locked(self) -> Section | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 logger = logging.getLogger("bandsaw.environments")
+
+#: Is told what is shown in the current context, too.
+told: ContextVar[Callable[[str], object]] = ContextVar("told", default=str)
 
 # How many characters of a command's output line are shown.
 _WIDTH = 70
@@ -52,6 +56,8 @@ class BuildStatus:
             stage: The stage.
             line: What a command has just written, empty when the stage begins.
         """
+        if line or stage != self._stage:
+            told.get()(f"Environment {self._label!r}: {stage}{line and ': '}{line}")
         if self._line is not None:
             from rich.markup import escape
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..chain import AdviceChain
     from ..config import Configuration
     from ..distribution import DistributionArchive
+    from ..environments.far import FarEnvironment
     from ..environments.resolution import Resolution
     from ..extensions import Extension
     from ..run import Run
@@ -123,7 +124,7 @@ class Session:
     configuration: Configuration
     result: Result
     advice_chain: str
-    environments: tuple[Resolution, ...] = ()
+    environments: tuple[Resolution | FarEnvironment, ...] = ()
     is_result_kept: bool = False
     changed_arguments: tuple[str, ...] = ()
     is_answered: bool = False

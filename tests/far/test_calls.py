@@ -167,6 +167,35 @@ def test_a_full_disk_there_is_named_with_its_place(
     )
 
 
+def test_an_environment_of_a_job_is_made_where_srun_runs(
+    workflow: Workflow, cluster: Cluster, ssh: Connection
+) -> None:
+    setup = "PLACE=$SLURM_JOB_ID:; export PLACE"
+    connection = Slurm(setup=setup, via=ssh)
+    output = workflow.output(
+        HEAD
+        + """
+@bandsaw.task
+def place():
+    return os.environ["PLACE"], "/environments/" in sys.prefix
+
+class Tell(bandsaw.Extension):
+    def on_progress(self, progress):
+        print(progress.message)
+
+if __name__ == "__main__":
+    bandsaw.get_configuration().add_extension(Tell())
+    job, is_in_environment = place()
+    print(job[:-1].isdigit(), is_in_environment)
+""",
+        config=config(connection).replace(
+            "interpreter=there", "interpreter=bandsaw.environments.Environment()"
+        ),
+    )
+    assert output.startswith("Environment 'python': making\n")
+    assert output.endswith("\nTrue True\n")
+
+
 @pytest.fixture
 def full(cluster: Cluster) -> Iterator[str]:
     """A job that has the whole node."""

@@ -1,0 +1,109 @@
+"""Functions of bandsaw that are called behind a connection, as sessions of their own.
+
+They need nothing of the user's configuration, so any Python there will do.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from ..config import Configuration, get_configuration
+from ..execution import Execution
+from ..extensions import Extension
+from ..interpreter import Interpreter
+from ..session import Session, advise
+from ..tasks import Task
+from .remote import RemoteAdvice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from ..reporting import Progress
+    from ..transports.base import Transport
+
+
+def default_interpreter() -> Interpreter:
+    """Return the Python that is found where a connection leads."""
+    return Interpreter(path=(), executable="python3")
+
+
+class FarCaller:
+    """Calls functions behind a connection.
+
+    Args:
+        transport: The transport to the processes there.
+        interpreter: The Python there.
+        tell: Is told what a function says of its progress.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        interpreter: Interpreter,
+        tell: Callable[[Progress], object] = id,
+    ) -> None:
+        self.transport = transport
+        self.interpreter = interpreter
+        self.tell = tell
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        caller: Session | None = None,
+    ) -> Any:
+        """Call a function there.
+
+        Args:
+            function: The function, which a module of bandsaw has.
+            *arguments: Its arguments.
+            caller: The session on whose behalf it is called; when that is cancelled,
+                the call ends.
+
+        Returns:
+            What it returns.
+
+        Raises:
+            InterpreterError: If there is no answer.
+        """
+        task = Task.create_task(function)
+        execution = Execution.of_call(task, arguments, {})
+        session = Session(task, execution, get_configuration(__name__))
+        token = _caller.set(self)
+        cancel = session.cancellation.request
+        if caller is not None:
+            caller.call_when_cancelled(cancel)
+        try:
+            result = advise(session)
+        finally:
+            _caller.reset(token)
+            if caller is not None:
+                caller.forget_when_cancelled(cancel)
+        if result.exception is not None:
+            raise result.exception
+        return result.value
+
+
+_caller: ContextVar[FarCaller] = ContextVar("caller")
+
+
+class _Move(RemoteAdvice):
+    """Continues each session where the caller of the current context leads."""
+
+    def interpreter_for(self, session: Session) -> Interpreter:
+        return _caller.get().interpreter
+
+    def transport_for(self, session: Session) -> Transport:
+        return _caller.get().transport
+
+    def settings_for(self, session: Session) -> dict[str, Any]:
+        return {"path": [], "environment": {}}
+
+
+class _Tell(Extension):
+    def on_progress(self, progress: Progress) -> None:
+        _caller.get().tell(progress)
+
+
+configuration = Configuration().add_advice_chain(_Move()).add_extension(_Tell())

@@ -1,0 +1,107 @@
+"""Environments that are made where a connection leads, for a `ConnectionAdvice`."""
+
+from __future__ import annotations
+
+from .. import environments
+from ..exceptions import InterpreterError
+from ..reporting import progress, report
+from ..runtime.fork import Lock
+from ..transports.far import ConnectionTransport
+from ._far_calls import FarCaller, default_interpreter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..connections import Connection
+    from ..environments import Environment
+    from ..environments.far import FarEnvironment
+    from ..reporting import Progress
+    from ..session import Session
+
+
+# How often a session that waits for another one checks if it was cancelled, in seconds.
+_INTERVAL = 0.1
+
+
+class FarEnvironments:
+    """The environments at the far end of a connection, each made on first use.
+
+    Args:
+        name: The name of the connection.
+        connection: The connection.
+        start_timeout: How long the connection may take to start, in seconds.
+        idle_timeout: After how many seconds without a build it ends.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connection: Connection,
+        start_timeout: float,
+        idle_timeout: float,
+    ) -> None:
+        self._transport = ConnectionTransport(
+            name,
+            connection.for_making(),
+            1,
+            1,
+            None,
+            start_timeout,
+            idle_timeout,
+        )
+        self._known: dict[Environment, FarEnvironment] = {}
+        self._lock = Lock()
+
+    def get(self, environment: Environment, session: Session) -> FarEnvironment:
+        """Return an environment, which is made if it is absent.
+
+        Args:
+            environment: The environment.
+            session: The session that needs it.
+
+        Raises:
+            InterpreterError: If it cannot be made.
+        """
+        known = self._known.get(environment)
+        if known is not None and known.is_current:
+            return known
+        while not self._lock.acquire(True, _INTERVAL):
+            if session.notice_interrupt():
+                raise InterpreterError("The call was cancelled.")
+        try:
+            known = self._known.get(environment)
+            if known is None or not known.is_current:
+                known = self._make(environment, session)
+                self._known[environment] = known
+        finally:
+            self._lock.release()
+        return known
+
+    def forget(self) -> None:
+        """Look for each environment there when it is needed next."""
+        self._known = {}
+
+    def _make(self, environment: Environment, session: Session) -> FarEnvironment:
+        name = self._transport.name
+
+        def tell(told: Progress) -> None:
+            facts = {"task": str(session.full_task), "done": 0, "total": None}
+            report(session, {**facts, "message": told.message})
+
+        caller = FarCaller(self._transport, default_interpreter(), tell)
+
+        def ask(description: dict[str, Any]) -> Any:
+            return caller.call(_make_here, description, caller=session)
+
+        return environments.far.FarEnvironment(environment, name, ask)
+
+
+def _make_here(description: dict[str, Any]) -> dict[str, Any]:
+    """Make an environment, and tell its caller what is done."""
+    told = environments.status.told
+    token = told.set(lambda text: progress(0, message=text))
+    try:
+        return environments.far.make(description)
+    finally:
+        told.reset(token)

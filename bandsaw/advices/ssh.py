@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..connections import Ssh
 from ..exceptions import ConfigurationError, check_methods, check_type
 from ..runtime.fork import Lock
-from ..runtime.lazy import LateModule
 from ..transports.openssh import SshCommandLineBackend
 from ..transports.remotes import Remote, SshBackend
 from ..transports.ssh import SshTransport
+from .connection import connected
 from .remote import RemoteAdvice
 
 TYPE_CHECKING = False
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from ..session import Session
     from ..transports.base import Transport
     from ..transports.far import ConnectionTransport
-    from . import _connected
-
-    connected = _connected
-else:
-    # A process that only continues sessions, or loads its configuration, does without.
-    connected = LateModule("bandsaw.advices._connected")
 
 __all__ = ["Remote", "SshAdvice", "SshBackend", "SshCommandLineBackend"]
 

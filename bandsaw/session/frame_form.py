@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _TASKS_KEPT = 256
 
 # What a session says of itself, and its step.
-_HEAD = ("configuration", "advice_chain", "ids", "step")
+_HEAD = ("configuration", "advice_chain", "ids", "advices", "step")
 
 # A larger attachment is handed over as a file.
 _LARGE_ATTACHMENT = 1 << 16

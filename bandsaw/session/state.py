@@ -9,6 +9,7 @@ from ..config import configuration_of_session
 from ..context import Context
 from ..exceptions import (
     BandsawError,
+    ConfigurationError,
     InvalidSessionError,
     ProtocolError,
     SerializationError,
@@ -256,16 +257,17 @@ def write(
         parts, required = _CHANGING, form.required_changes
         attachments = known.attachments
     serializer = session.configuration.serializer
+    header: dict[str, Any] = {
+        "configuration": importable_module_name(session.configuration.module_name),
+        "advice_chain": session.advice_chain,
+        "ids": None if session.ids is None else str(session.ids),
+    }
+    if known is None and session.step != NOT_STARTED:
+        chain = session.configuration.chains.get(session.advice_chain)
+        if chain is not None:
+            header["advices"] = _classes_of(chain)
     with form.write(serializer) as writer:
-        writer.write_header(
-            {
-                "configuration": importable_module_name(
-                    session.configuration.module_name
-                ),
-                "advice_chain": session.advice_chain,
-                "ids": None if session.ids is None else str(session.ids),
-            }
-        )
+        writer.write_header(header)
         for part in parts:
             value = getattr(session, part.name)
             if value is not None or part.member in required:
@@ -366,6 +368,7 @@ def _read(
         )
     form.check_signature(configuration.serializer)
     session = _begin(known, configuration, advice_chain, ids)
+    _check_chain(reader, configuration, advice_chain)
     # Only of a session that was saved before may more be left out.
     required = form.required if known.task is None else form.required_changes
     _read_parts(reader, session, PARTS, required, directory_for)
@@ -464,6 +467,34 @@ def _read_header(reader: SessionReader) -> tuple[str, str, Ids | None]:
         )
     except _WRONG as error:
         raise _refusal(SESSION, error) from error
+
+
+def _classes_of(chain: AdviceChain) -> list[str]:
+    """Return the names of the classes of a chain's advices."""
+    kinds = map(type, chain.walk.advices)
+    return [f"{importable_module_name(k.__module__)}.{k.__qualname__}" for k in kinds]
+
+
+def _check_chain(
+    reader: SessionReader, configuration: Configuration, name: str
+) -> None:
+    """Refuse a session that has begun to walk along another chain than is here.
+
+    Its step is a number, which would be another advice here.
+    """
+    there = reader.read_header().get("advices")
+    here = _classes_of(configuration.chains[name])
+    if there is None or there == here:
+        return  # Those that were saved by an earlier release do not name them.
+    raise ConfigurationError(
+        f"Chain {name!r} is another one where the session comes from than here. There "
+        f"it is {_listed(there)}; here {configuration.module_name} builds "
+        f"{_listed(here)}. A configuration has to build the same chains on both ends."
+    )
+
+
+def _listed(classes: Any) -> str:
+    return f"({', '.join(map(str, classes))})" if classes else "empty"
 
 
 def _begin(

@@ -498,6 +498,34 @@ ConfigurationError: The task's parameter connection has to be like {'name': 'def
     )
 
 
+def test_a_far_end_that_builds_another_chain_refuses_with_both(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        TWICE,
+        config=CONFIG
+        + """
+import os
+from bandsaw.advices.log import LoggingAdvice
+
+class Mine(LoggingAdvice):
+    pass
+
+chain = [far("env", "PLACE=far")]
+if os.environ.get("PLACE") == "far":
+    chain.append(Mine())
+configuration = bandsaw.Configuration().add_advice_chain(*chain)
+""",
+    )
+    connection = "bandsaw.advices.connection.ConnectionAdvice"
+    assert output == (
+        "ConfigurationError: Chain 'default' is another one where the session comes "
+        f"from than here. There it is ({connection}); here bandsaw_config builds "
+        f"({connection}, bandsaw_config.Mine). A configuration has to build the same "
+        "chains on both ends.\n"
+    )
+
+
 def test_variables_and_directories_of_the_interpreter_are_those_that_were_given(
     workflow: Workflow,
 ) -> None:

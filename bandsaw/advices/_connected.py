@@ -30,7 +30,14 @@ def fresh_processes(name: str, connection: Connection) -> ConnectionTransport:
         connection: The connection.
     """
     return ConnectionTransport(
-        name, connection, 1, _MOST_AT_A_TIME, 1, _TIME_TO_START, _TIME_TO_STAY
+        name,
+        connection,
+        connections=1,
+        workers=_MOST_AT_A_TIME,
+        lanes=_MOST_AT_A_TIME,
+        tasks_per_worker=1,
+        start_timeout=_TIME_TO_START,
+        idle_timeout=_TIME_TO_STAY,
     )
 
 
@@ -42,7 +49,8 @@ class Place:
         kind: The class that such an advice decides as, if they may take short routes.
         name: The name of the connection.
         connection: The connection.
-        most: How many commands there are at most, and processes behind each.
+        most: How many commands there are at most, processes behind each, and sessions
+            that are sent and not answered.
         tasks_per_worker: After how many sessions a process ends.
         timeouts: How long a start may take, and after how long idle ones end.
 
@@ -56,7 +64,7 @@ class Place:
         kind: type[ConnectionAdvice],
         name: str,
         connection: Connection,
-        most: tuple[int, int],
+        most: tuple[int, int, int],
         tasks_per_worker: int | None,
         timeouts: tuple[float, float],
     ) -> None:

@@ -44,11 +44,12 @@ class FarEnvironments:
         self._transport = ConnectionTransport(
             name,
             connection.for_making(),
-            1,
-            1,
-            None,
-            start_timeout,
-            idle_timeout,
+            connections=1,
+            workers=1,
+            lanes=1,
+            tasks_per_worker=None,
+            start_timeout=start_timeout,
+            idle_timeout=idle_timeout,
         )
         self._known: dict[Environment, FarEnvironment] = {}
         self._lock = Lock()

@@ -35,6 +35,10 @@ else:
 
 _METHODS = ("wrap", "read", "ask", "cancel", "for_making")
 
+# How many sessions are there for each process at most: the one that it continues, and
+# those that wait for the process that is free next.
+_SESSIONS_PER_WORKER = 8
+
 
 class ConnectionAdvice(ProcessAdvice):
     """Continues sessions in interpreter processes behind a connection.
@@ -160,9 +164,16 @@ class ConnectionAdvice(ProcessAdvice):
 
     @property
     def slots(self) -> int:
-        """How many processes of a connection there are at most."""
+        """Half of the sessions that are sent to a connection at most.
+
+        For each of these, two submitted calls walk at a time, so that all are sent.
+        """
+        return self._lanes // 2
+
+    @property
+    def _lanes(self) -> int:
         connections, workers = self._most
-        return connections * workers
+        return connections * workers * _SESSIONS_PER_WORKER
 
     @late_attribute
     def interpreters(self) -> dict[str, AnyInterpreter]:
@@ -214,7 +225,7 @@ class ConnectionAdvice(ProcessAdvice):
                         ConnectionAdvice,
                         name,
                         self.connections[name],
-                        self._most,
+                        (*self._most, self._lanes),
                         self._tasks_per_worker,
                         self._timeouts,
                     )

@@ -1,41 +1,62 @@
-"""The process at the far end of a connection: it starts those that continue sessions.
+"""The process at the far end of a connection: its queue, and those that continue it.
 
-It moves bytes between them and the connection, and executes no code of the user's. When
-the connection ends it ends them, removes their files, and ends.
+Sessions arrive on lanes, see `bandsaw.transports.link`, and wait here for a process, in
+the order in which they have come. The process that is free next gets the next one, so
+it does not stand idle while its answer travels. This process only moves bytes, and
+executes no code of the user's. When the connection ends it ends the others, removes
+their files, and ends.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import signal
 import sys
 import time
+from collections import deque
+from functools import partial
 from marshal import loads
 
 from ..exceptions import ProtocolError
 from ..runtime.home import Hold
+from ..session.route import ROUTES_KEPT, RememberedSession, Routes, number_of
 from ..transports import frames
 from ..transports.background import run_beside, wait_for_all_beside
+from ..transports.frames import SentSession, WholeParcel
 from ..transports.link import (
-    CHANNEL,
+    CREDIT,
+    CREDIT_TOLD,
+    DATA,
     ERROR,
     EXITED,
+    LEAVE,
+    MOST_UNDER_WAY,
     OPEN,
     OUTPUT,
+    PIECE,
+    SPECIFY,
     STOP,
     STREAMS,
+    TAKEN,
+    TIMED,
+    UNREAD,
     Link,
     LinkEnded,
+    pack_credit,
     pack_exit,
+    read_credit,
 )
 from ..transports.local import LocalProcess
+from ..transports.termination import GRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..transports.boot import KeptCode
-    from ..transports.link import Stream
+    from ..transports.frames import Content
 
 # How often it looks whether the caller has said something, in seconds.
 _INTERVAL = 1.0
@@ -44,8 +65,26 @@ _INTERVAL = 1.0
 # stopped for a while.
 _SILENCE = 300.0
 
+# How long a process may take to start, in seconds.
+_TIME_TO_START = 300.0
+
 # How long the end of all processes may take, in seconds.
 _TIME_TO_LEAVE = 10.0
+
+# How often all processes are looked after, in seconds.
+_LONGEST_PATIENCE = 10.0
+
+# What is read of a process at first: a large piece of memory costs as much as a call.
+_SMALL_READ = 1 << 12
+
+# How long a process waits for a session; this one tells it when to exit.
+_FOREVER = 1e8
+
+# How large a session may be that is kept until it was answered.
+_LARGEST_KEPT = 1 << 16
+
+# What is printed when no session is continued is sent on no lane.
+_NO_LANE = 0
 
 
 def serve(source: int, target: int, code: KeptCode) -> None:
@@ -75,17 +114,203 @@ class _Terminated(BaseException):
     """A cluster, for example, that has cancelled the job of this process."""
 
 
+class _Specification:
+    """How processes are started that can replace each other.
+
+    Args:
+        directory: Where their code is.
+        head: The first message to each of them.
+        workers: How many processes there are at most.
+        tasks_per_worker: After how many sessions one exits, `None` for never.
+        idle_timeout: After how many seconds without a session one exits.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        head: dict[str, Any],
+        workers: int,
+        tasks_per_worker: int | None,
+        idle_timeout: float,
+    ) -> None:
+        self.directory = directory
+        self.head = {**head, "idle_timeout": _FOREVER}
+        self.workers = workers
+        self.tasks_per_worker = tasks_per_worker
+        self.idle_timeout = idle_timeout
+
+
+class _Lane:
+    """A lane: where sessions arrive, one after the other.
+
+    Args:
+        number: Its number.
+        specification: What the processes are that continue its sessions.
+
+    Attributes:
+        credits: How much may be sent of each stream.
+        is_timed: Whether the caller is told that the next session is taken.
+        process: The process that continues its session.
+        has_begun: Whether the process is sent the session.
+        kind: Which kind of frame the session is.
+        head_size: How large its head is.
+        size: How large all of it is.
+        left: How many bytes of it were not passed on.
+        arrived: What has arrived, and was not passed on.
+        kept: All of a small session.
+        taken: How much was passed on that the caller was not told of.
+    """
+
+    def __init__(self, number: int, specification: _Specification) -> None:
+        self.number = number
+        self.specification = specification
+        self.credits = dict.fromkeys(STREAMS, MOST_UNDER_WAY)
+        self.is_timed = False
+        self.process: _Process | None = None
+        self.has_begun = False
+        self.kind = self.head_size = self.size = self.left = self.taken = 0
+        self.arrived: deque[Content] = deque()
+        self.kept = b""
+
+    def gather(self, size: int) -> memoryview:
+        """Return what has arrived, at least so much of it if there is so much."""
+        if len(self.arrived) > 1 and len(self.arrived[0]) < size:
+            whole = b"".join(self.arrived)
+            self.arrived.clear()
+            self.arrived.append(whole)
+        return memoryview(self.arrived[0])
+
+    def find_session(self) -> bool:
+        """Tell if the beginning of a session has arrived."""
+        header = self.gather(frames.HEADER_SIZE)
+        if len(header) < frames.HEADER_SIZE:
+            return False
+        self.kind, self.head_size, size = frames.measure(header)
+        self.size = self.left = frames.HEADER_SIZE + self.head_size + size
+        return True
+
+    def replace(self, content: bytes) -> None:
+        """Let something else take the place of a session that has arrived."""
+        self.arrived[0] = memoryview(self.arrived[0])[self.size :]
+        self.arrived.appendleft(content)
+        self.taken += self.size - len(content)  # It is what has arrived that is told.
+        self.size = self.left = len(content)
+
+    def begin_anew(self) -> None:
+        """Let another process have the session, which the last one has not read."""
+        self.taken -= len(self.kept) - self.left
+        if self.left:
+            self.arrived[0] = memoryview(self.arrived[0])[self.left :]
+        self.arrived.appendleft(self.kept)
+        self.process = None
+        self.has_begun = False
+        self.find_session()
+
+    def end_session(self) -> None:
+        """Be ready for the next session."""
+        self.process = None
+        self.has_begun = self.is_timed = False
+        self.left = 0
+        self.kept = b""
+
+
 class _Process:
     """A process that continues sessions.
 
     Args:
         started: The process.
-        streams: Its channel, its output and its error.
+        specification: What it was started with.
+        outputs: The descriptors of its standard output and error, by the kind of
+            message.
+
+    Attributes:
+        lane: The lane of the session that it continues.
+        routes: The routes that it was told.
+        jobs: How many sessions it was given.
+        since: Since when it starts, or is idle.
+        is_ready: Whether it has started.
+        is_dead: Whether it has ended.
+        has_closed: Whether it has closed its channel.
+        is_full: Whether its channel takes no more at the moment.
+        read_size: How much is read of its channel at once.
+        is_unread: Whether it has not read all of its session.
     """
 
-    def __init__(self, started: LocalProcess, streams: list[Stream]) -> None:
+    def __init__(
+        self,
+        started: LocalProcess,
+        specification: _Specification,
+        outputs: dict[int, int],
+    ) -> None:
         self.started = started
-        self.streams = streams
+        self.specification = specification
+        self.channel = started.channel_end
+        self.outputs = outputs
+        self.lane: _Lane | None = None
+        self.routes = Routes()
+        self.jobs = 0
+        self.since = time.monotonic()
+        self.is_ready = self.is_dead = self.has_closed = False
+        self.is_full = self.is_unread = False
+        self.read_size = _SMALL_READ
+        # Tells if something was printed.
+        self.printed = select.poll()
+        for descriptor in outputs.values():
+            self.printed.register(descriptor, select.POLLIN)
+        # Of the frame that it is sending: its beginning, or how much of it is left
+        self._beginning = b""
+        self._left = 0
+        self._is_answer = False
+
+    def notice(self, piece: bytes) -> bool:
+        """Notice what it has sent, and tell if an answer is complete.
+
+        Args:
+            piece: What it has sent.
+        """
+        if self._left:
+            if len(piece) < self._left:
+                self._left -= len(piece)
+                return False
+            place, self._left = self._left, 0
+            if self._is_answer:
+                return True
+        else:
+            piece = self._beginning + piece if self._beginning else piece
+            place = 0
+        while len(piece) - place >= frames.HEADER_SIZE:
+            try:
+                kind, head_size, size = frames.measure(piece, place)
+            except ProtocolError:
+                # The caller says what that is, and ends the process.
+                self._left = sys.maxsize
+                return False
+            self._is_answer = kind in (frames.ANSWER, frames.VALUE, frames.HANDSHAKE)
+            place += frames.HEADER_SIZE + head_size + size
+            if place > len(piece):
+                self._left = place - len(piece)
+                self._beginning = b""
+                return False
+            if self._is_answer:
+                self._beginning = b""
+                return True
+        self._beginning = piece[place:]
+        return False
+
+    def may_send(self, stream: int) -> bool:
+        """Tell if some of a stream may be sent now."""
+        return self.lane is None or self.lane.credits[stream] > 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something was printed that has to be sent before an answer."""
+        lane = self.lane
+        if lane is None or (lane.credits[OUTPUT] > 0 and lane.credits[ERROR] > 0):
+            return False
+        return any(
+            source >= 0 and lane.credits[kind] <= 0
+            for kind, source in self.outputs.items()
+        )
 
     def end(self) -> None:
         """End it and everything that it has started."""
@@ -97,8 +322,19 @@ class _Server:
     def __init__(self, link: Link, code: KeptCode) -> None:
         self._link = link
         self._code = code
-        self._processes: dict[int, _Process] = {}
-        self._exiting: dict[int, _Process] = {}
+        self._specifications: dict[int, _Specification] = {}
+        self._lanes: dict[int, _Lane] = {}
+        # The lanes whose sessions wait for a process
+        self._queue: deque[_Lane] = deque()
+        self._processes: list[_Process] = []
+        # Those of them that have no session, the one that was used last at the end
+        self._idle: list[_Process] = []
+        self._exiting: list[_Process] = []
+        # What tells a process a route, and which log records are wanted then
+        self._routes: dict[int, tuple[RememberedSession, Any]] = {}
+        self._is_leaving = False
+        # When the processes are looked after next, on the clock of `time.monotonic`
+        self._look_at = 0.0
         self._holds: dict[str, Hold] = {}
         # A signal only has to end the wait.
         self._signals, target = os.pipe()
@@ -113,39 +349,147 @@ class _Server:
         raise _Terminated
 
     def run(self) -> None:
-        """Serve until the connection ends."""
+        """Serve until the connection ends, or nothing is left to be served."""
         link = self._link
         while time.monotonic() - link.heard < _SILENCE:
-            for kind, number, content in link.turn(_INTERVAL):
-                if kind == OPEN:
-                    self._open(number, content)
-                elif kind == STOP:
-                    self._stop(number)
-                else:
-                    answer = self._code.answer(kind, content)
-                    if answer is not None:
-                        link.send(answer[0], 0, answer[1])
-            if self._exiting:
-                self._tell_exits()
+            link.turn(self._patience(), self._take)
+            if self._is_leaving and not (self._processes or self._exiting):
+                deadline = time.monotonic() + _INTERVAL
+                while link.has_queue and time.monotonic() < deadline:
+                    link.turn(_INTERVAL, self._take)
+                return
 
-    def _open(self, number: int, content: bytes) -> None:
-        digest, head = loads(content)
+    def _patience(self) -> float:
+        """Do what is due, and return how long nothing is."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + self._look_after_processes(now)
+        return min(_INTERVAL, self._look_at - now)
+
+    def _look_after_processes(self, now: float) -> float:
+        """End processes that have to end, and return when to do so again."""
+        patience = _LONGEST_PATIENCE
+        for process in list(self._processes):
+            if process.has_closed:
+                # Another thread may have been told of its end.
+                self._note_ends()
+                patience = GRACE / 10
+            elif not process.is_ready:
+                if now - process.since > _TIME_TO_START:
+                    run_beside(process.started.end_group)
+            elif process.lane is None:
+                left = process.since + process.specification.idle_timeout - now
+                if left <= 0:
+                    self._retire(process)
+                else:
+                    patience = min(patience, left)
+        return patience
+
+    def _take(self, kind: int, number: int, content: Content) -> None:
+        """Take a message."""
+        if kind == DATA:
+            self._receive(number, content)
+        else:
+            self._handle(kind, number, content)
+
+    def _handle(self, kind: int, number: int, content: Content) -> None:
+        lane = self._lanes.get(number)
+        if kind == SPECIFY:
+            digest, head, *others = loads(content)
+            directory = self._code.path_of(digest)
+            self._specifications[number] = _Specification(
+                directory, loads(head), *others
+            )
+        elif kind == OPEN:
+            self._lanes[number] = _Lane(number, self._specifications[loads(content)])
+        elif kind == LEAVE:
+            self._is_leaving = True
+            for process in list(self._idle):
+                self._retire(process)
+        elif kind not in (TIMED, CREDIT, STOP):
+            answer = self._code.answer(kind, bytes(content))
+            if answer is not None:
+                self._link.send(answer[0], 0, answer[1])
+        elif lane is None:
+            pass  # Its process has ended.
+        elif kind == TIMED:
+            lane.is_timed = True
+        elif kind == CREDIT:
+            stream, count = read_credit(content)
+            lane.credits[stream] += count
+            if lane.process is not None:
+                self._read_on(lane.process)
+        else:
+            self._close(lane)
+
+    def _receive(self, number: int, content: Content) -> None:
+        lane = self._lanes.get(number)
+        if lane is None:
+            return
+        lane.arrived.append(content)
+        if lane.has_begun:
+            self._pass_on(lane)
+        elif not lane.left:
+            self._look(lane)
+
+    def _look(self, lane: _Lane) -> None:
+        """Let the next session of a lane wait for a process, if there is one."""
+        if lane.arrived and lane.find_session():
+            self._queue.append(lane)
+            self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Let the sessions that wait have the processes that are free."""
+        while self._queue and not self._is_leaving:
+            lane = self._queue[0]
+            specification = lane.specification
+            process = self._take_idle(specification)
+            if process is None:
+                if len(self._processes) >= specification.workers:
+                    if not self._idle:
+                        return
+                    # Those that are left are of no use for this session.
+                    self._retire(self._idle[0])
+                process = self._start(lane)
+            self._queue.popleft()
+            if process is None:
+                continue
+            process.lane, lane.process = lane, process
+            process.jobs += 1
+            if process.is_ready:
+                self._begin(lane, process)
+
+    def _take_idle(self, specification: _Specification) -> _Process | None:
+        idle = self._idle
+        for place in range(len(idle) - 1, -1, -1):
+            if idle[place].specification is specification:
+                return idle.pop(place)
+        return None
+
+    def _start(self, lane: _Lane) -> _Process | None:
         try:
-            self._start(number, self._code.path_of(digest), loads(head))
+            process = self._started(lane.specification)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            self._link.send(EXITED, number, pack_exit(None, reason))
+            del self._lanes[lane.number]
+            self._link.send(EXITED, lane.number, pack_exit(None, reason))
+            return None
+        self._processes.append(process)
+        self._watch(process)
+        return process
 
-    def _start(self, number: int, directory: str, head: dict[str, Any]) -> None:
+    def _started(self, specification: _Specification) -> _Process:
         from tempfile import gettempdir
 
+        directory = specification.directory
         if directory not in self._holds:
             self._holds[directory] = Hold(directory)
+        head = dict(specification.head)
         settings = head.get("settings") or {}
         parent = os.path.expanduser(settings.get("temporary_directory") or gettempdir())
         pipes = [os.pipe(), os.pipe()]
         try:
-            process = LocalProcess(
+            started = LocalProcess(
                 sys.executable,
                 [sys.executable],
                 dict(os.environ),
@@ -159,53 +503,310 @@ class _Server:
         finally:
             for _, target in pipes:
                 os.close(target)
-        process.run_code(directory)
-        first = STREAMS * number
-        outputs = [
-            self._link.attach(first + place, source, "r")
-            for place, (source, _) in zip((OUTPUT, ERROR), pipes)
-        ]
-        channel = self._link.attach(
-            first + CHANNEL, process.channel_end, "rw", tuple(outputs)
-        )
-        self._processes[number] = _Process(process, [channel, *outputs])
-        head["settings"] = {**settings, **process.settings}
-        channel.receive(frames.packed(frames.HANDSHAKE, head))
+        started.run_code(directory)
+        sources = {kind: pair[0] for kind, pair in zip((OUTPUT, ERROR), pipes)}
+        process = _Process(started, specification, sources)
+        for descriptor in (process.channel, *sources.values()):
+            os.set_blocking(descriptor, False)
+        head["settings"] = {**settings, **started.settings}
+        # A new socket takes more by far at once.
+        os.write(process.channel, frames.packed(frames.HANDSHAKE, head))
+        return process
 
-    def _stop(self, number: int) -> None:
-        process = self._processes.pop(number, None) or self._exiting.pop(number, None)
-        if process is not None:
-            for stream in process.streams:
-                stream.close()
-            run_beside(process.end)
+    def _watch(self, process: _Process) -> None:
+        """Take what a process sends and prints, as far as that may be sent."""
+        for kind, source in process.outputs.items():
+            if source >= 0 and process.may_send(kind):
+                read = partial(self._read_output, process, kind)
+                self._link.watch(source, read, makes_queue_longer=True)
+        self._watch_channel(process)
+
+    def _watch_channel(self, process: _Process) -> None:
+        event = select.POLLOUT if process.is_full else 0
+        if process.may_send(DATA) and not (process.is_held or process.has_closed):
+            event |= select.POLLIN
+        if event:
+            self._link.watch(
+                process.channel,
+                partial(self._come, process),
+                event,
+                makes_queue_longer=event == select.POLLIN,
+            )
+        else:
+            self._link.forget(process.channel)
+
+    def _forget(self, process: _Process) -> None:
+        for descriptor in (process.channel, *process.outputs.values()):
+            self._link.forget(descriptor)
+
+    def _come(self, process: _Process) -> None:
+        """Do what can be done with the channel of a process."""
+        if process.is_full and process.lane is not None:
+            self._pass_on(process.lane)
+        self._read_channel(process)
+
+    def _begin(self, lane: _Lane, process: _Process) -> None:
+        """Let a process begin with the session of a lane."""
+        if lane.is_timed:
+            self._link.send(TAKEN, lane.number)
+        if lane.size <= _LARGEST_KEPT and not lane.kept:
+            content = lane.gather(lane.size)
+            if len(content) >= lane.size:
+                lane.kept = bytes(content[: lane.size])
+        if lane.kind == frames.CALL:
+            if not self._prepare_call(lane, process):
+                self._link.send(UNREAD, lane.number)
+                del self._lanes[lane.number]
+                self._free(process)
+                return
+        else:
+            self._note_route(lane, process)
+        lane.has_begun = True
+        self._pass_on(lane)
+
+    def _prepare_call(self, lane: _Lane, process: _Process) -> bool:
+        """See to it that a process knows the route of a call, and tell if it does."""
+        start = frames.HEADER_SIZE
+        number = number_of(lane.gather(start + 4)[start:])
+        if number in process.routes:
+            return True
+        if not lane.kept or number not in self._routes:
+            return False
+        remembered, levels = self._routes[number]
+        # The same call as a whole session, which tells the process the route.
+        parcel = WholeParcel(remembered.whole(lane.kept[start + 4 :]))
+        head = SentSession(**parcel.fields, route=number).encode()
+        if levels is not None:
+            head["levels"] = levels
+        lane.replace(frames.packed(frames.JOB, head, parcel.pieces))
+        process.routes.add(number)
+        return True
+
+    def _note_route(self, lane: _Lane, process: _Process) -> None:
+        """Remember which route a session tells a process."""
+        start = frames.HEADER_SIZE
+        end = start + lane.head_size
+        content = lane.gather(end)
+        if len(content) < end:
+            process.routes.clear()  # It may have been told too many.
+            return
+        head = loads(content[start:end])
+        number = head.get("route")
+        if number is None:
+            return
+        process.routes.add(number)
+        if lane.kept and number not in self._routes:
+            message, form = SentSession.open(head, memoryview(lane.kept)[end:], None)
+            if len(self._routes) >= ROUTES_KEPT:
+                self._routes.clear()
+            self._routes[number] = RememberedSession(form), message.levels
+
+    def _pass_on(self, lane: _Lane) -> None:
+        """Write what has arrived of a session to the process that continues it."""
+        process = lane.process
+        assert process is not None
+        arrived = lane.arrived
+        is_full = False
+        while arrived and lane.left:
+            content = memoryview(arrived[0])[: lane.left]
+            try:
+                written = os.write(process.channel, content)
+            except BlockingIOError:
+                is_full = True
+                break
+            except OSError:
+                # It does not read any more.
+                process.is_unread |= lane.left == lane.size
+                written = len(content)
+            lane.left -= written
+            lane.taken += written
+            if written == len(arrived[0]):
+                arrived.popleft()
+            else:
+                arrived[0] = memoryview(arrived[0])[written:]
+        if lane.taken >= CREDIT_TOLD:
+            self._link.send(CREDIT, lane.number, pack_credit(DATA, lane.taken))
+            lane.taken = 0
+        if is_full != process.is_full:
+            process.is_full = is_full
+            self._watch_channel(process)
+
+    def _read_channel(self, process: _Process) -> bool:
+        """Read from the channel of a process, and tell if there was something."""
+        lane = process.lane
+        if process.has_closed:
+            return False
+        while process.printed.poll(0):
+            if not self._read_outputs(process):
+                break
+        if not process.may_send(DATA) or process.is_held:
+            self._watch_channel(process)
+            return False
+        size = process.read_size
+        if lane is not None:
+            size = min(size, lane.credits[DATA])
+        try:
+            piece = os.read(process.channel, size)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            process.is_unread |= error.errno == errno.ECONNRESET
+            piece = b""
+        if not piece:
+            process.has_closed = True
+            self._link.forget(process.channel)
+            self._look_at = 0.0
+            run_beside(partial(_end_soon, process.started))
+            return False
+        process.read_size = PIECE if len(piece) == size else _SMALL_READ
+        if lane is None:
+            return True  # A thread has gone on when its session was answered.
+        if not process.is_ready:
+            if process.notice(piece):
+                process.is_ready = True
+                self._begin(lane, process)
+            return True
+        lane.credits[DATA] -= len(piece)
+        self._link.send(DATA, lane.number, piece)
+        if process.notice(piece):
+            lane.end_session()
+            self._free(process)
+            self._look(lane)
+        elif lane.credits[DATA] <= 0:
+            self._watch_channel(process)
+        return True
+
+    def _read_output(self, process: _Process, kind: int) -> bool:
+        """Read from an output of a process, and tell if there was something."""
+        source, lane = process.outputs[kind], process.lane
+        size = PIECE if lane is None else min(PIECE, lane.credits[kind])
+        if source < 0 or size <= 0:
+            self._link.forget(source)
+            return False
+        try:
+            piece = os.read(source, size)
+        except BlockingIOError:
+            return False
+        if not piece:
+            self._link.forget(source)
+            process.printed.unregister(source)
+            process.outputs[kind] = -1
+            os.close(source)
+            return False
+        if lane is not None:
+            lane.credits[kind] -= len(piece)
+        self._link.send(kind, _NO_LANE if lane is None else lane.number, piece)
+        return True
+
+    def _read_outputs(self, process: _Process) -> bool:
+        """Read once from each output of a process, and tell if there was something."""
+        found = [self._read_output(process, kind) for kind in process.outputs]
+        return any(found)
+
+    def _read_on(self, process: _Process) -> None:
+        """Go on when more may be sent."""
+        if process.is_dead:
+            self._finish(process)
+        else:
+            self._watch(process)
+
+    def _free(self, process: _Process) -> None:
+        """Let a process have the next session, or exit."""
+        process.lane = None
+        limit = process.specification.tasks_per_worker
+        if process.is_dead or process.has_closed:
+            return  # It is removed when all that it has printed was read.
+        if self._is_leaving or (limit is not None and process.jobs >= limit):
+            self._retire(process)
+        else:
+            process.since = now = time.monotonic()
+            due = now + process.specification.idle_timeout
+            self._look_at = min(self._look_at, due)
+            self._idle.append(process)
+        self._dispatch()
+
+    def _retire(self, process: _Process) -> None:
+        """Let a process exit that has no session."""
+        if process in self._idle:
+            self._idle.remove(process)
+        self._processes.remove(process)
+        self._exiting.append(process)
+        try:
+            os.write(process.channel, frames.packed(frames.EXIT, {}))
+        except OSError:
+            pass  # It is just about to be gone.
 
     def _reap(self) -> None:
         try:
             os.read(self._signals, 1 << 12)
         except BlockingIOError:
             pass
-        for number, process in list(self._processes.items()):
-            if process.started.poll() is not None:
-                self._exiting[number] = self._processes.pop(number)
-                for stream in process.streams:
-                    # What it has started may keep them open.
-                    stream.is_last = True
-                    stream.read_all()
+        self._note_ends()
 
-    def _tell_exits(self) -> None:
-        """Tell of the ends of processes of which everything was sent."""
-        for number, process in list(self._exiting.items()):
-            if not any(stream.is_read for stream in process.streams):
-                del self._exiting[number]
-                status = process.started.status
-                self._link.send(EXITED, number, pack_exit(status))
-                for stream in process.streams:
-                    stream.close()
-                run_beside(process.end)
+    def _note_ends(self) -> None:
+        for process in [*self._processes, *self._exiting]:
+            if not process.is_dead and process.started.poll() is not None:
+                process.is_dead = True
+                if process in self._idle:
+                    self._idle.remove(process)
+                self._finish(process)
+
+    def _finish(self, process: _Process) -> None:
+        """Read all that a dead process has left, as far as it may be sent.
+
+        What it has started may keep its output open.
+        """
+        while self._read_channel(process):
+            pass
+        lane = process.lane
+        if lane is None:
+            while self._read_outputs(process):
+                pass
+        elif process.is_held or lane.credits[DATA] <= 0:
+            return
+        self._remove(process)
+        if lane is not None:
+            lane.process = None
+            if process.is_unread and process.jobs > 1 and lane.kept:
+                lane.begin_anew()
+                self._queue.appendleft(lane)
+            else:
+                del self._lanes[lane.number]
+                end = pack_exit(process.started.status)
+                self._link.send(EXITED, lane.number, end)
+        self._dispatch()
+
+    def _close(self, lane: _Lane) -> None:
+        """Close a lane, and end the process that continues its session."""
+        del self._lanes[lane.number]
+        if lane in self._queue:
+            self._queue.remove(lane)
+        if lane.process is not None:
+            self._remove(lane.process)
+            self._dispatch()
+
+    def _remove(self, process: _Process) -> None:
+        """Forget a process, and end it with all that it has started."""
+        self._forget(process)
+        for descriptor in process.outputs.values():
+            if descriptor >= 0:
+                os.close(descriptor)
+        os.close(process.channel)
+        process.lane = None
+        for processes in self._processes, self._idle, self._exiting:
+            if process in processes:
+                processes.remove(process)
+        run_beside(process.end)
 
     def close(self) -> None:
         """End all processes."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        for number in [*self._processes, *self._exiting]:
-            self._stop(number)
+        for process in [*self._processes, *self._exiting]:
+            self._remove(process)
         wait_for_all_beside(_TIME_TO_LEAVE)
+
+
+def _end_soon(process: LocalProcess) -> None:
+    """End a process that has closed its channel, unless it is just ending."""
+    process.wait(GRACE)
+    process.end_group()

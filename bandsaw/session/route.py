@@ -40,6 +40,15 @@ ROUTES_KEPT = 256
 _MOST_SKIPPED = 63
 
 
+def number_of(content: Content) -> int:
+    """Return the number of the route that a call takes.
+
+    Args:
+        content: What `Route.pack` gave.
+    """
+    return int.from_bytes(content[: _NUMBER.size], "little")
+
+
 class Routes:
     """The numbers of the routes that one recipient knows, as both ends count them."""
 

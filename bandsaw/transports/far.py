@@ -6,22 +6,18 @@ channel and its output are streams of a link, see `bandsaw.transports.link`.
 
 from __future__ import annotations
 
-import _socket
-import os
 from contextvars import ContextVar
 from functools import partial
 
-from ..exceptions import InterpreterDiedError, InterpreterError
+from ..exceptions import InterpreterError
 from ..runtime.fork import Lock
 from ..session.cancellation import is_cancelled, waiting_until
-from .boot import Code
-from .far_connection import FarConnection, code_of, words_of
-from .frames import WholeParcel, pack_head
-from .link import CHANNEL, ERROR, OUTPUT, STREAMS, Link
+from .far_command import words_of
+from .far_connection import FarConnection, code_of
+from .frames import WholeParcel
+from .lane import FarProcess
 from .local import ProcessSpecification
-from .output import ChildStream
 from .pool import PoolTransport
-from .termination import describe_exit
 from .worker import Worker
 
 TYPE_CHECKING = False
@@ -31,134 +27,6 @@ if TYPE_CHECKING:
     from ..connections import Connection
     from ..interpreter import Interpreter
     from .base import Job
-    from .frames import Channel, Handshake
-    from .link import Stream
-
-
-class FarProcess:
-    """A process behind a connection, as a `Worker` sees it.
-
-    Args:
-        name: What it is called in an error.
-        connection: The connection.
-        code: The code that it needs.
-
-    Attributes:
-        name: What it is called in an error.
-        number: Its number at the connection.
-        channel_end: This end of its channel, which belongs to the caller.
-        streams: Where its standard output and error arrive.
-        ends: The ends of the link's streams.
-        is_open: Whether its start was asked for.
-        has_ended: Whether it has ended.
-        status: How it has ended, as `subprocess` says it; `None` if that is unknown.
-        failure: Why it could not be started.
-    """
-
-    def __init__(self, name: str, connection: FarConnection, code: Code) -> None:
-        self.name = name
-        self._connection = connection
-        self._code = code
-        self.streams: list[ChildStream | None] = []
-        self.ends: list[Stream] = []
-        self.is_open = self.has_ended = self._is_removed = False
-        self.status: int | None = None
-        self.failure: InterpreterError | None = None
-        own, self._theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        self.channel_end = own.detach()
-        self._outputs = [ChildStream("stdout"), ChildStream("stderr")]
-        self.streams.extend(self._outputs)
-        self.number = connection.add(self)
-
-    def greet(self, channel: Channel, handshake: Handshake) -> None:
-        """Have the process started, which gets its first message then.
-
-        Args:
-            channel: Its channel.
-            handshake: The message.
-        """
-        channel.parcel = WholeParcel
-        handshake.takes_files = False
-        self._connection.open(self, self._code, pack_head(handshake.encode()))
-
-    def attach(self, link: Link) -> None:
-        """Let its streams lead over a link.
-
-        Args:
-            link: The link.
-        """
-        self.is_open = True
-        first = STREAMS * self.number
-        outputs = []
-        for place, stream in zip((OUTPUT, ERROR), self._outputs):
-            target = os.dup(stream.target)
-            stream.close_target()
-            outputs.append(link.attach(first + place, target, "w"))
-        channel = link.attach(
-            first + CHANNEL, self._theirs.detach(), "rw", tuple(outputs)
-        )
-        self.ends = [*outputs, channel]
-
-    def cut(self) -> None:
-        """Close this process's ends of its streams, attached or not."""
-        for end in self.ends:
-            end.close()
-        for stream in self._outputs:
-            stream.close_target()
-        self._theirs.close()
-
-    def poll(self) -> int | None:
-        """Return its exit status, `None` while it runs, as far as that is known."""
-        if self.has_ended or self._is_removed or self._connection.failure is not None:
-            return self.status or 0
-        return None
-
-    def death(self, more: str) -> InterpreterError:
-        """Return the error about its end.
-
-        Args:
-            more: What the message adds.
-        """
-        if self.failure is not None:
-            return self.failure
-        if self.status is not None:
-            return InterpreterDiedError(
-                f"Interpreter {self.name} {describe_exit(self.status)}{more}"
-            )
-        if self._connection.failure is not None:
-            error = self._connection.error()
-            return type(error)(f"{error}{more}")
-        return InterpreterDiedError(f"Interpreter {self.name} was ended.{more}")
-
-    def wait(self, seconds: float | None) -> None:
-        """Wait until it has ended.
-
-        Args:
-            seconds: How long at most; `None` for as long as it takes.
-        """
-        self._connection.wait(lambda: self.poll() is not None, seconds)
-
-    def end_group(self) -> None:
-        """End it with what it has started, unless it has ended."""
-        self.close()
-
-    def end(self) -> None:
-        """End it and everything that it has started."""
-        self.close()
-
-    def kill(self) -> None:
-        """End it at once; it has not worked yet."""
-        self.close()
-
-    def close(self) -> None:
-        """End it, if it has not ended, and let go of it; idempotent."""
-        if not self._is_removed:
-            self._is_removed = True
-            self._connection.remove(self)
-
-    def forget(self) -> None:
-        """Let go of it in a forked child: it is its parent's."""
-        self._is_removed = True
 
 
 class FarSpecification(ProcessSpecification):
@@ -215,7 +83,8 @@ class FarSpecification(ProcessSpecification):
             try:
                 code = code_of(self.archive)
                 connection.await_start(code, _tell.get())
-                return FarProcess(self.name, connection, code)
+                limits = self._transport.limits
+                return FarProcess(self.name, connection, code, limits)
             except BaseException as error:
                 connection.change_load(-1)
                 if not isinstance(error, InterpreterError):
@@ -245,6 +114,7 @@ class ConnectionTransport(PoolTransport):
         connection: The connection.
         connections: How many commands there are at most.
         workers: How many processes there are at most behind each.
+        lanes: How many sessions are sent at most that were not answered.
         tasks_per_worker: After how many jobs a process ends. Left out, it stays.
         start_timeout: How long a connection may take to start, in seconds.
         idle_timeout: After how many seconds without a job a process ends, and after how
@@ -252,6 +122,8 @@ class ConnectionTransport(PoolTransport):
 
     Attributes:
         name: What the connection is called in an error.
+        limits: How many processes there are at most behind each command, and after how
+            many jobs one ends.
     """
 
     def __init__(
@@ -260,11 +132,13 @@ class ConnectionTransport(PoolTransport):
         connection: Connection,
         connections: int,
         workers: int,
+        lanes: int,
         tasks_per_worker: int | None,
         start_timeout: float,
         idle_timeout: float,
     ) -> None:
-        super().__init__(connections * workers, tasks_per_worker, idle_timeout)
+        super().__init__(lanes, None, idle_timeout)
+        self.limits = workers, tasks_per_worker
         self.name = f"connection {name!r}"
         self._connection = connection
         self._most = connections
@@ -273,7 +147,7 @@ class ConnectionTransport(PoolTransport):
         self._choosing = Lock()
 
     def connection_for(self, interpreter: Interpreter) -> FarConnection:
-        """Return a connection, which counts one more process from now on.
+        """Return the connection that has the most room.
 
         Args:
             interpreter: The Python there.
@@ -283,8 +157,9 @@ class ConnectionTransport(PoolTransport):
         with self._choosing:
             usable = [one for one in self._connections if one.is_usable]
             fitting = [one for one in usable if one.words == words]
-            least = min(fitting, key=lambda one: one.load, default=None)
-            if least is None or (least.load and len(fitting) < self._most):
+            busy = self._busy(fitting)
+            least = min(fitting, key=lambda one: busy[one], default=None)
+            if least is None or (busy[least] and len(fitting) < self._most):
                 least = FarConnection(
                     self.name,
                     self._connection,
@@ -296,6 +171,35 @@ class ConnectionTransport(PoolTransport):
             self._connections = usable
             least.change_load(1)
             return least
+
+    def _busy(self, connections: list[FarConnection]) -> dict[FarConnection, int]:
+        """Return how many lanes of connections are in use."""
+        busy = {connection: connection.load for connection in connections}
+        for worker in list(self._idle):
+            connection = self._connection_of(worker)
+            if connection in busy:
+                busy[connection] -= 1
+        return busy
+
+    @staticmethod
+    def _connection_of(worker: Worker) -> FarConnection:
+        assert isinstance(worker.process, FarProcess)
+        return worker.process.connection
+
+    def _take_idle(self, specification: ProcessSpecification) -> Worker | None:
+        """Take the lane that was used last, of the connection with the most room."""
+        if self._most > 1 and self._idle:
+            busy = self._busy([one for one in self._connections if one.is_usable])
+            least = min(busy.values(), default=0)
+
+            def room(worker: Worker) -> int:
+                return self.limits[0] - busy.get(self._connection_of(worker), 0)
+
+            self._idle.sort(key=room)
+            is_full = room(self._idle[-1]) <= 0
+            if is_full and (least < self.limits[0] or len(busy) < self._most):
+                return None
+        return super()._take_idle(specification)
 
     def _specification_of(self, job: Job) -> FarSpecification:
         specification = FarSpecification(job, self)

@@ -1,14 +1,16 @@
-"""A connection: a command that leads to a Python elsewhere, and the server behind it.
+"""A connection: the command that leads to a Python elsewhere, and the server behind it.
 
-The command comes before the words of a Python, like `ssh HOST`. One thread of this
-process starts it and serves it, in phases that an error names:
+It begins in phases that an error names:
 
 - *starting the command*;
 - *reaching Python*: the loader is sent, until it answers;
 - *greeting*: bandsaw's first code is sent, until it says which Python it is;
 - *sending code*: what is not kept there yet, until the server has started;
-- *running*: the server starts the processes that continue sessions. It runs no code of
-  the user's, so it notices when the connection ends, and ends them.
+- *running*: the server lets processes continue the sessions that it is sent. It runs no
+  code of the user's, so it notices when the connection ends, and ends them.
+
+One thread of this process starts it and ends it. In between, the threads that wait for
+answers move its messages, one of them at a time, and that thread only if there is none.
 
 The state of the process is `_connections`, all of them that have not ended yet.
 """
@@ -16,43 +18,61 @@ The state of the process is `_connections`, all of them that have not ended yet.
 from __future__ import annotations
 
 import os
-import select
-import shlex
-import subprocess
+import sys
 import threading
 import time
 from _thread import start_new_thread
 from collections import deque
 from marshal import dumps
 
-from ..connections import wrapped
-from ..distribution import bootstrap
 from ..exceptions import (
     InterpreterDiedError,
     InterpreterError,
     InterpreterStartError,
     ProtocolError,
-    UnreachableError,
 )
-from ..runtime import home, path_trust
 from ..runtime.contexts import suppress
-from ..runtime.fork import call_at_exit, call_at_reset, call_in_child
+from ..runtime.fork import Lock, call_at_exit, call_at_reset, call_in_child, closed_gate
 from ..session.cancellation import is_cancelled
 from . import boot
-from .background import run_beside
-from .boot import BOOT_WORD, Code, boot_of, loader
-from .link import EXITED, OPEN, STOP, Link, LinkEnded, read_exit, widen
-from .spawning import ChildProcess
-from .termination import describe_exit, end_group
+from .boot import Code
+from .far_command import (
+    GREETING,
+    RUNNING,
+    SENDING_CODE,
+    STARTING_WORKER,
+    Closed,
+    FarCommand,
+    Lost,
+)
+from .lane import LaneOutput, LaneStream
+from .link import (
+    CREDIT,
+    DATA,
+    ERROR,
+    EXITED,
+    LEAVE,
+    OPEN,
+    OUTPUT,
+    SPECIFY,
+    STOP,
+    TAKEN,
+    UNREAD,
+    Link,
+    LinkEnded,
+    read_credit,
+    read_exit,
+)
 from .worker import end_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Sequence
+    from typing import Any, Callable
 
     from ..connections import Connection
     from ..distribution import DistributionArchive
-    from .far import FarProcess
+    from .lane import FarProcess
+    from .link import Content
 
 
 # What serves at the far end; nothing here imports it.
@@ -64,58 +84,11 @@ _INTERVAL = 0.1
 # After how many seconds without a sign of life a connection is lost.
 _SILENCE = 60.0
 
-# How long a command may take to end when its standard input has ended, in seconds.
+# How long the processes there may take to exit, in seconds.
 _TIME_TO_LEAVE = 5.0
 
-# How long the end of a command is awaited that has closed its output, in seconds.
-_TIME_TO_END = 1.0
-
-# How much is kept of what a command writes to its standard error.
-_LINES_KEPT = 20
-_BYTES_KEPT = 5000
-
-# What a profile prints before Python is reached may be long; this is too long.
-_LONGEST_PRELUDE = 1 << 20
-
-# How often it is asked why a job waits, and how long the answer may take, in seconds.
-_TIME_BETWEEN_QUESTIONS = 10.0
-_TIME_TO_ANSWER = 10.0
-
-# What became of a job whose command says so
-_FATES = {
-    "cancelled": "its job was cancelled",
-    "time limit": "the time limit of its job is over",
-}
-
-_OLDEST = (3, 8)
-
-STARTING_COMMAND = "starting the command"
-REACHING_PYTHON = "reaching Python"
-GREETING = "greeting"
-SENDING_CODE = "sending code"
-STARTING_WORKER = "starting a worker"
-RUNNING = "running"
-
-# Statuses with a meaning
-_NOT_FOUND, _NOT_EXECUTABLE, _SSH_FAILED = 127, 126, 255
-
-
-class _Lost(Exception):
-    """A connection that cannot be used any more.
-
-    Args:
-        reason: Why.
-        kind: The class of the error that its calls get, if that is known.
-    """
-
-    def __init__(self, reason: str, kind: type[InterpreterError] | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.kind = kind
-
-
-class _Closed(_Lost):
-    """A connection that this process has closed, because nothing needed it."""
+# The number of what is printed there when no session is continued.
+_NO_LANE = 0
 
 
 class FarConnection:
@@ -129,10 +102,12 @@ class FarConnection:
         idle_timeout: After how many seconds without a process it ends.
 
     Attributes:
+        name: What it is called in an error.
         words: The words of the command.
         failure: Why it cannot be used any more, `None` if it can.
         was_closed: Whether that is because nothing needed it.
-        load: How many processes it has, or is to have.
+        load: How many lanes it has, or is to have.
+        used_at: When it was used last, on the clock of `time.monotonic`.
     """
 
     def __init__(
@@ -147,54 +122,57 @@ class FarConnection:
         self.failure: InterpreterError | None = None
         self.was_closed = False
         self.load = 0
-        self.words = words_of(connection, python)
-        self._shown = shlex.join(wrapped(connection, [python]))
-        self._connection = connection
-        # What the command has told of its job, if it has one
-        self._job: str | None = None
-        self._queued_since: float | None = None
-        self._asked_at = 0.0
-        self._fate = ""
-        #: Why it waits in a queue, empty if it does not.
-        self.waits_for = ""
-        self._start_timeout = start_timeout
-        self._idle_timeout = idle_timeout
-        self._phase = STARTING_COMMAND
+        self._command = FarCommand(name, connection, python, start_timeout)
+        self.words = self._command.words
+        # A process there ends after that time, and this one after the same once more.
+        self._idle_timeout = 2 * idle_timeout
+        self.used_at = time.monotonic()
         self._changed = threading.Condition()
         self._is_started = self._is_closing = self._has_ended = False
+        # The calls for which it is to start
         self._waiting = 0
         self._requests: deque[Callable[[], None]] = deque()
-        self._processes: dict[int, FarProcess] = {}
+        self._lanes: dict[int, FarProcess] = {}
         self._count = 0
-        self._said = b""
-        self._said_all = False
-        self._line = b""
+        self._starts: dict[tuple[Any, ...], int] = {}
         self._link: Link | None = None
-        # The code that is there, what is asked for, and what waits for it
+        # The code that is there, what is asked for, and what cannot be there
         self._kept: set[str] = set()
         self._asked: deque[Code] = deque()
-        self._exiting: list[FarProcess] = []
-        self._opening: deque[tuple[Code, FarProcess, bytes]] = deque()
+        self._refused: dict[str, str] = {}
+        self._printed = {kind: LaneStream(None, kind) for kind in (OUTPUT, ERROR)}
+        self._outputs = {
+            OUTPUT: LaneOutput("stdout", self._printed[OUTPUT]),
+            ERROR: LaneOutput("stderr", self._printed[ERROR]),
+        }
+        # Held by the thread that moves the messages
+        self._moving = Lock()
+        self._is_moved_here = self._was_moved_elsewhere = False
+        self._movers: dict[FarProcess, None] = {}
+        self._pause = closed_gate()
+        self._trouble: Exception | None = None
         self._wake_source, self._wake_target = os.pipe()
-        self._descriptors = [self._wake_source, self._wake_target]
-        for descriptor in self._descriptors:
+        for descriptor in self._wake_source, self._wake_target:
             os.set_blocking(descriptor, False)
-        self._command: ChildProcess | None = None
-        self._begun = time.monotonic()
         _connections.add(self)
         call_at_exit(close_all, priority=-60)
         try:
             start_new_thread(self._serve, ())
         except RuntimeError as error:
-            self._end(_Lost(str(error), InterpreterStartError))
+            self._end(Lost(str(error), InterpreterStartError))
 
     @property
     def is_usable(self) -> bool:
-        """Whether processes can be started behind it."""
+        """Whether lanes can be opened over it."""
         return self.failure is None and not self._is_closing
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has sessions that were not answered."""
+        return any(lane.is_busy for lane in list(self._lanes.values()))
+
     def change_load(self, count: int) -> None:
-        """Count processes that it has, or is to have.
+        """Count lanes that it has, or is to have.
 
         Args:
             count: How many there are more.
@@ -203,17 +181,27 @@ class FarConnection:
             self.load += count
 
     def request(self, function: Callable[[], None]) -> None:
-        """Have the thread of the connection call a function.
+        """Have the thread that moves the messages call a function.
 
         Args:
             function: The function.
         """
         self._requests.append(function)
+        self._wake()
+
+    def _wake(self) -> None:
+        """End the wait of the thread that moves the messages."""
         with self._changed:
             # Once it is closed, its number may be that of another file.
             if self._wake_target >= 0:
                 with suppress(BlockingIOError):
                     os.write(self._wake_target, b".")
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let the thread of the connection look after it."""
+        with suppress(RuntimeError):  # It does so already.
+            self._pause.release()
 
     def await_start(self, code: Code, tell: Callable[[str], object]) -> None:
         """Wait until the server has started.
@@ -225,6 +213,9 @@ class FarConnection:
         Raises:
             InterpreterError: If it cannot be started, or if the call is cancelled.
         """
+        self.used_at = time.monotonic()
+        if code.digest in self._kept and self._is_started:
+            return
         self.request(lambda: self._want(code))
         is_unwanted = is_cancelled.get()
         told = ""
@@ -232,15 +223,21 @@ class FarConnection:
             self._waiting += 1
         try:
             with self._changed:
-                while not self._is_started and self.failure is None:
+                while self.failure is None:
+                    if self._is_started and code.digest in self._kept:
+                        return
+                    reason = self._refused.get(code.digest)
+                    if reason is not None:
+                        raise self._command.error(
+                            reason, InterpreterStartError, STARTING_WORKER
+                        )
                     self._changed.wait(_INTERVAL)
-                    if self.waits_for != told:
-                        told = self.waits_for
+                    if self._command.waits_for != told:
+                        told = self._command.waits_for
                         tell(told)
                     if is_unwanted():
                         raise InterpreterError("The call was cancelled.")
-                if self.failure is not None:
-                    raise self.error()
+                raise self.error()
         finally:
             with self._changed:
                 self._waiting -= 1
@@ -254,26 +251,11 @@ class FarConnection:
         assert failure is not None
         return type(failure)(*failure.args)
 
-    def open(self, process: FarProcess, code: Code, handshake: bytes) -> None:
-        """Have a process started.
+    def add(self, lane: FarProcess) -> int:
+        """Return the number of a new lane.
 
         Args:
-            process: The process.
-            code: The code that it needs.
-            handshake: The head of the first message to it.
-        """
-
-        def request() -> None:
-            self._want(code)
-            self._opening.append((code, process, handshake))
-
-        self.request(request)
-
-    def add(self, process: FarProcess) -> int:
-        """Return the number of a new process.
-
-        Args:
-            process: The process.
+            lane: The lane.
 
         Raises:
             InterpreterError: If it cannot be used any more.
@@ -282,40 +264,112 @@ class FarConnection:
             if self.failure is not None:
                 raise self.error()
             self._count += 1
-            self._processes[self._count] = process
+            self._lanes[self._count] = lane
             return self._count
 
-    def remove(self, process: FarProcess) -> None:
-        """End a process, if it has not ended, and forget it.
+    def open(self, lane: FarProcess, start: tuple[Any, ...]) -> None:
+        """Open a lane.
 
         Args:
-            process: The process.
-        """
-
-        def request() -> None:
-            if self._processes.pop(process.number, None) is None:
-                return
-            self.change_load(-1)
-            process.cut()
-            if self._link is not None and process.is_open:
-                self._link.send(STOP, process.number)
-
-        self.request(request)
-
-    def wait(self, condition: Callable[[], bool], seconds: float | None) -> None:
-        """Wait until something has changed.
-
-        Args:
-            condition: Tells if it has.
-            seconds: How long at most.
+            lane: The lane.
+            start: How to start a process that continues its sessions.
         """
         with self._changed:
-            self._changed.wait_for(condition, seconds)
+            number = self._starts.get(start)
+            if number is None:
+                number = self._starts[start] = len(self._starts) + 1
+                self.post(SPECIFY, number, dumps(start, 2))
+            self.post(OPEN, lane.number, dumps(number, 2))
 
-    def close(self) -> None:
-        """Let the connection end, which takes its time."""
-        self._is_closing = True
-        self.request(lambda: None)
+    def begin(self, lane: FarProcess) -> bool:
+        """Let a lane have a session, and tell if that is possible.
+
+        Args:
+            lane: The lane.
+        """
+        with self._changed:
+            lane.is_busy = self.failure is None
+            return lane.is_busy
+
+    def post(self, kind: int, number: int, content: Content = b"") -> bool:
+        """Send a message in any thread, and tell if that was possible.
+
+        Args:
+            kind: What it is.
+            number: The number of a lane.
+            content: What it holds.
+        """
+        link = self._link
+        if link is None:
+            return False
+        link.send(kind, number, content)
+        link.flush()
+        return not link.is_ended
+
+    def has_room(self) -> bool:
+        """Tell if a message is soon sent; this waits a little if not."""
+        link = self._link
+        if link is not None:
+            link.await_room(_INTERVAL)
+        return link is None or not link.is_full
+
+    def remove(self, lane: FarProcess) -> None:
+        """Close a lane, and forget it.
+
+        Args:
+            lane: The lane.
+        """
+        with self._changed:
+            is_known = self._lanes.pop(lane.number, None) is not None
+            self.load -= is_known
+        if is_known and self.failure is None:
+            self.post(STOP, lane.number)
+
+    def move(
+        self, lane: FarProcess, is_over: Callable[[], bool], seconds: float
+    ) -> None:
+        """Move messages, or wait while another thread does so.
+
+        Args:
+            lane: The lane on whose behalf the thread waits.
+            is_over: Tells if there is nothing more to wait for.
+            seconds: How long to wait at most.
+        """
+        self._movers[lane] = None
+        self._was_moved_elsewhere = True
+        try:
+            if not self._moving.acquire(False):
+                if self._is_moved_here:
+                    self._wake()
+                lane.gate.acquire(True, seconds)
+                return
+            try:
+                deadline = time.monotonic() + seconds
+                while not (is_over() or self._trouble or self.failure):
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        break
+                    self._turn(left)
+            finally:
+                self._moving.release()
+        finally:
+            self._movers.pop(lane, None)
+            self._let_another_move()
+
+    def _let_another_move(self) -> None:
+        for lane in list(self._movers):
+            lane.wake()
+            return
+
+    def _turn(self, seconds: float) -> None:
+        """Move what can be moved, and note what goes wrong."""
+        link = self._link
+        assert link is not None
+        try:
+            link.turn(seconds, self._handle)
+        except Exception as error:
+            self._trouble = error
+            self._go_on()
 
     def await_end(self, seconds: float) -> None:
         """Wait until it has ended.
@@ -323,203 +377,50 @@ class FarConnection:
         Args:
             seconds: How long at most.
         """
-        self.wait(lambda: self._has_ended, seconds)
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_ended, seconds)
+
+    def close(self) -> None:
+        """Let the connection end, which takes its time."""
+        self._is_closing = True
+        self._wake()
 
     def forget(self) -> None:
         """Let go of it in a forked child: it is its parent's."""
         self.failure = InterpreterDiedError(f"{self.name} belongs to another process.")
-        for process in self._processes.values():
-            process.cut()
-        if self._command is not None:
-            self._command.returncode = 0
+        if self._link is not None:
+            self._link.close()
+        self._command.forget()
         self._close_descriptors()
 
     # What follows runs in the thread of the connection.
 
     def _serve(self) -> None:
-        failure: _Lost
+        failure: Lost
         try:
-            self._start_command()
-            self._reach_python()
-            self._be_linked()
-        except _Lost as lost:
+            self._command.start()
+            beginning = self._command.reach_python(self._watch_start, self._wake_source)
+            self._begin_link(beginning)
+            self._await_server()
+            self._look_after()
+        except Lost as lost:
             failure = lost
         except LinkEnded:
-            failure = self._ended()
+            failure = self._command.ended()
         except ProtocolError as error:
-            failure = _Lost(str(error), ProtocolError)
+            failure = Lost(str(error), ProtocolError)
         except BaseException as error:
-            failure = _Lost(f"{type(error).__name__}: {error}")
+            failure = Lost(f"{type(error).__name__}: {error}")
         self._end(failure)
 
-    def _start_command(self) -> None:
-        pipe = subprocess.PIPE
-        try:
-            command = subprocess.Popen(
-                self.words,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                bufsize=0,
-                # A Ctrl-C is for this process, which ends it.
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise _Lost(str(error), InterpreterStartError) from error
-        self._command = ChildProcess(command.pid, ())
-        command.returncode = 0  # It is not to be waited for there.
-        streams = command.stdin, command.stdout, command.stderr
-        self._stdin, self._stdout, self._stderr = (
-            os.dup(stream.fileno()) for stream in streams if stream is not None
-        )
-        for stream in streams:
-            assert stream is not None
-            stream.close()
-        self._descriptors += [self._stdin, self._stdout, self._stderr]
-        for descriptor in self._stdin, self._stdout, self._stderr:
-            os.set_blocking(descriptor, False)
-            widen(descriptor)
-
-    def _reach_python(self) -> None:
-        """Send the loader, and read until it answers."""
-        self._phase = REACHING_PYTHON
-        nonce = os.urandom(16).hex()
-        self._write(loader(nonce))
-        mark = b"\n" + nonce[::-1].encode("ascii") + b" "
-        received = b""
-        while True:
-            place = received.find(mark)
-            end = received.find(b"\n", place + len(mark)) if place >= 0 else -1
-            if end >= 0:
-                break
-            received += self._read()
-            if place < 0 and len(received) > _LONGEST_PRELUDE:
-                raise _Lost("it has written a lot, and Python has not answered")
-        version = received[place + len(mark) : end].decode("ascii", "replace")
-        parts = tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
-        if parts[:2] < _OLDEST:
-            oldest = ".".join(map(str, _OLDEST))
-            raise _Lost(
-                f"the Python there has version {version}, and bandsaw needs {oldest} "
-                "at least",
-                InterpreterStartError,
-            )
-        self._phase = GREETING
-        self._write(boot_of(_boot_modules()))
-        self._beginning = received[end + 1 :]
-
-    def _write(self, content: bytes) -> None:
-        """Write to the command before there is a link."""
-        rest = memoryview(content)
-        while rest:
-            try:
-                rest = rest[os.write(self._stdin, rest) :]
-            except BlockingIOError:
-                self._wait_for(self._stdin)
-            except OSError:
-                raise self._ended() from None
-
-    def _read(self) -> bytes:
-        """Read from the command before there is a link."""
-        while True:
-            try:
-                piece = os.read(self._stdout, 1 << 16)
-            except BlockingIOError:
-                self._wait_for()
-                continue
-            if not piece:
-                raise self._ended()
-            return piece
-
-    def _wait_for(self, writable: int | None = None) -> None:
-        """Wait until the command can be read, or written to."""
-        poll = select.poll()
-        poll.register(self._wake_source, select.POLLIN)
-        if not self._said_all:
-            poll.register(self._stderr, select.POLLIN)
-        if writable is None:
-            poll.register(self._stdout, select.POLLIN)
-        else:
-            poll.register(writable, select.POLLOUT)
-        for descriptor, _ in poll.poll(1000 * _INTERVAL):
-            if descriptor == self._stderr:
-                self._read_error()
-            elif descriptor == self._wake_source:
-                self._take_requests()
+    def _watch_start(self) -> None:
+        self._take_requests()
         self._check_start()
 
-    def _read_error(self) -> None:
-        try:
-            piece = os.read(self._stderr, 1 << 16)
-        except BlockingIOError:
-            return
-        except OSError:
-            piece = b""
-        self._said = (self._said + piece)[-_BYTES_KEPT:]
-        *lines, self._line = (self._line + piece).split(b"\n")
-        self._line = self._line[-_BYTES_KEPT:]
-        for line in lines:
-            self._notice(line.decode("utf-8", "replace"))
-        if not piece:
-            self._said_all = True
-            if self._link is not None:
-                self._link.forget(self._stderr)
-
-    def _notice(self, line: str) -> None:
-        """Notice what a line of the command tells of its job."""
-        event = self._connection.read(line)
-        if event is None:
-            return
-        self._job = event.job or self._job
-        now = time.monotonic()
-        if event.kind == "queued":
-            self._queued_since = now
-            self.waits_for = f"The {self.name} waits in a queue."
-            return
-        self.waits_for = ""
-        if self._queued_since is not None:
-            # How long a queue is, nothing tells.
-            self._begun += now - self._queued_since
-            self._queued_since = None
-        # Of two reasons, the one that is no mere end says more.
-        if event.kind != "cancelled" or not self._fate:
-            self._fate = _FATES.get(event.kind, "")
-
-    def _ask_why(self) -> None:
-        """Ask for the reason why the job waits, now and then."""
-        now = time.monotonic()
-        if self._job is None or now - self._asked_at < _TIME_BETWEEN_QUESTIONS:
-            return
-        self._asked_at = now
-        words = self._connection.ask(self._job)
-        if words is None:
-            return
-
-        def ask() -> None:
-            answer = _run(words).strip()
-            if answer and self.waits_for:
-                self.waits_for = f"The {self.name} waits in a queue: {answer}."
-
-        run_beside(ask)
-
-    def _cancel_job(self) -> None:
-        """Have the job ended, which need not end with the command."""
-        if self._job is not None:
-            words = self._connection.cancel(self._job)
-            if words is not None:
-                _run(words)
-
     def _check_start(self) -> None:
-        """Give up when the start takes too long, or is not wanted any more."""
         if self._is_closing:
-            raise _Closed("it is not needed any more")
-        if self._queued_since is not None:
-            self._ask_why()
-        elif time.monotonic() - self._begun > self._start_timeout:
-            raise _Lost(
-                f"there was no answer within {self._start_timeout:g} seconds",
-                UnreachableError,
-            )
+            raise Closed("it is not needed any more")
+        self._command.check_start()
 
     def _take_requests(self) -> None:
         with suppress(BlockingIOError):
@@ -528,31 +429,63 @@ class FarConnection:
         while requests:
             requests.popleft()()
 
-    def _be_linked(self) -> None:
-        self._link = link = Link(self._stdout, self._stdin, self._beginning)
+    def _begin_link(self, beginning: bytes) -> None:
+        command = self._command
+        link = Link(command.stdout, command.stdin, beginning, self._wake)
         link.watch(self._wake_source, self._take_requests)
-        if not self._said_all:
-            link.watch(self._stderr, self._read_error)
+        if not command.said_all:
+            link.watch(command.stderr, self._read_error)
+        self._link = link
+
+    def _read_error(self) -> None:
+        self._command.read_error()
+        if self._command.said_all and self._link is not None:
+            self._link.forget(self._command.stderr)
+
+    def _await_server(self) -> None:
         self._take_requests()
-        idle_since = time.monotonic()
+        while not self._is_started:
+            self._move_here()
+            self._check_start()
+
+    def _look_after(self) -> None:
+        link = self._link
+        assert link is not None
         while True:
-            for kind, number, content in link.turn(_INTERVAL):
-                self._handle(kind, number, content)
-            if not self._is_started:
-                self._check_start()
-                continue
-            self._open_processes(link)
-            if self._exiting:
-                self._note_ends()
+            if self._movers or self._was_moved_elsewhere:
+                self._was_moved_elsewhere = False
+                self._pause.acquire(True, _INTERVAL)
+                self._raise_trouble()
+            else:
+                self._move_here()
             now = time.monotonic()
-            if self.load:
-                idle_since = now
-            if now - idle_since > self._idle_timeout:
-                self._is_closing = True
+            if not self._is_closing and now - self.used_at > self._idle_timeout:
+                with self._changed:
+                    self._is_closing = not (self._waiting or self.is_busy)
             if self._is_closing:
-                raise _Closed("it is not needed any more")
+                raise Closed("it is not needed any more")
             if now - link.heard > _SILENCE:
-                raise _Lost(f"there was no sign of life for {_SILENCE:g} seconds")
+                self._move_here(0)
+                if time.monotonic() - link.heard > _SILENCE:
+                    raise Lost(f"there was no sign of life for {_SILENCE:g} seconds")
+
+    def _move_here(self, seconds: float = _INTERVAL) -> None:
+        if self._moving.acquire(True, _INTERVAL):
+            self._is_moved_here = True
+            try:
+                if not self._movers or not seconds:
+                    self._turn(seconds)
+            finally:
+                self._is_moved_here = False
+                self._moving.release()
+            self._let_another_move()
+        self._raise_trouble()
+
+    def _raise_trouble(self) -> None:
+        if self._trouble is not None:
+            raise self._trouble
+
+    # What follows runs in the thread that moves the messages.
 
     def _want(self, code: Code) -> None:
         """Ask for some code, unless it is there or asked for."""
@@ -561,184 +494,150 @@ class FarConnection:
                 continue
             if any(one.digest == other.digest for other in self._asked):
                 continue
+            self._refused.pop(one.digest, None)
             self._asked.append(one)
             if len(self._asked) == 1:
                 self._ask()
 
     def _ask(self) -> None:
         # One after the other: what is sent for one must not end up in the next.
-        if self._link is not None and self._phase != GREETING and self._asked:
+        command = self._command
+        if self._link is not None and command.phase != GREETING and self._asked:
             digest = self._asked[0].digest
             self._link.send(boot.ASK, 0, dumps([digest], 2))
 
-    def _handle(self, kind: int, number: int, content: bytes) -> None:
-        link = self._link
+    def _handle(self, kind: int, number: int, content: Content) -> None:
+        if kind in (DATA, OUTPUT, ERROR):
+            lane = self._lanes.get(number)
+            if lane is not None:
+                lane.receive(kind, content)
+                lane.wake()
+            elif kind != DATA:
+                self._print(kind, content)
+        elif kind in (CREDIT, TAKEN, UNREAD, EXITED):
+            self._note(kind, number, content)
+        elif kind != boot.PING:
+            self._handle_code(kind, bytes(content))
+
+    def _print(self, kind: int, content: Content) -> None:
+        """Print what is no part of a session, at the exit of a process for example."""
+        self._printed[kind].pieces.append(content)
+        output = self._outputs[kind]
+        output.lead_to(sys.stdout if kind == OUTPUT else sys.stderr, None)
+        output.drain()
+
+    def _note(self, kind: int, number: int, content: Content) -> None:
+        """Note what the server tells of a lane."""
+        lane = self._lanes.get(number)
+        if lane is None:
+            return  # It was closed here meanwhile.
+        if kind == CREDIT:
+            stream, count = read_credit(content)
+            if stream == DATA:
+                lane.allowed += count
+        elif kind == TAKEN:
+            lane.taken_at = time.monotonic()
+        elif kind == UNREAD:
+            lane.is_unread = lane.has_ended = True
+        else:
+            status, reason = read_exit(content)
+            if status is None:
+                lane.failure = self._command.error(
+                    reason, InterpreterStartError, STARTING_WORKER
+                )
+            lane.status = status
+            lane.has_ended = True
+        if lane.has_ended:
+            with self._changed:
+                self.load -= self._lanes.pop(number, None) is not None
+        lane.wake()
+
+    def _handle_code(self, kind: int, content: bytes) -> None:
+        """Go on with sending the code, and with starting the server."""
+        link, command = self._link, self._command
         assert link is not None
         if kind == boot.HELLO:
-            self._phase = SENDING_CODE
+            command.phase = SENDING_CODE
             self._ask()
-        elif kind == boot.LACKS:
-            if content:
-                link.uploads.append(iter(self._asked[0].messages()))
-            else:
-                self._note_kept()
-        elif kind == boot.KEPT:
+        elif kind == boot.LACKS and content and self._asked:
+            link.uploads.append(iter(self._asked[0].messages()))
+        elif kind in (boot.LACKS, boot.KEPT) and self._asked:
             self._note_kept()
         elif kind == boot.STARTED:
-            self._phase = RUNNING
+            command.phase = RUNNING
             with self._changed:
                 self._is_started = True
                 self._changed.notify_all()
             self._ask()
         elif kind == boot.FAILED:
             reason = content.decode("utf-8", "replace")
-            if self._is_started:
-                self._fail_opening(reason)
-            else:
-                raise _Lost(reason, InterpreterStartError)
-        elif kind == EXITED:
-            self._note_exit(number, *read_exit(content))
-        elif kind != boot.PING:
+            if not self._is_started:
+                raise Lost(reason, InterpreterStartError)
+            code = self._asked.popleft()
+            with self._changed:
+                self._refused[code.digest] = reason
+                self._changed.notify_all()
+            self._ask()
+        else:
             raise ProtocolError(f"The far end has sent a message of kind {kind}.")
 
     def _note_kept(self) -> None:
         code = self._asked.popleft()
-        self._kept.add(code.digest)
         shared = code.shared
+        with self._changed:
+            self._kept.add(code.digest)
+            self._changed.notify_all()
         if self._link is not None and not self._is_started and shared is not None:
             self._link.send(boot.START, 0, dumps((shared.digest, _SERVER), 2))
         else:
             self._ask()
 
-    def _fail_opening(self, reason: str) -> None:
-        code = self._asked.popleft()
-        for waiting in list(self._opening):
-            if waiting[0].digest == code.digest:
-                self._opening.remove(waiting)
-                self._note_exit(waiting[1].number, None, reason)
-        self._ask()
+    # Its end
 
-    def _open_processes(self, link: Link) -> None:
-        while self._opening and self._opening[0][0].digest in self._kept:
-            code, process, handshake = self._opening.popleft()
-            if process.number not in self._processes:
-                continue  # It was ended meanwhile.
-            process.attach(link)
-            content = dumps((code.digest, handshake), 2)
-            link.send(OPEN, process.number, content)
-
-    def _note_exit(self, number: int, status: int | None, reason: str) -> None:
-        process = self._processes.pop(number, None)
-        if process is None:
-            return
-        self.change_load(-1)
-        if status is None:
-            process.failure = self._named(
-                STARTING_WORKER, reason, InterpreterStartError
-            )
-        process.status = status
-        for stream in process.ends:
-            stream.end_writing()
-        self._exiting.append(process)
-
-    def _note_ends(self) -> None:
-        """Tell of the ends of processes of which everything has arrived."""
-        for process in list(self._exiting):
-            if not any(stream.is_written for stream in process.ends):
-                self._exiting.remove(process)
-                if not process.is_open:
-                    process.cut()
-                with self._changed:
-                    process.has_ended = True
-                    self._changed.notify_all()
-
-    def _ended(self) -> _Lost:
-        """Return what the end of the command means."""
+    def _end(self, lost: Lost) -> None:
         command = self._command
-        assert command is not None
-        command.wait(_TIME_TO_END)
-        while not self._said_all:
-            before = self._said
-            self._read_error()
-            if self._said == before:
-                break
-        if self._fate:
-            return _Lost(self._fate, InterpreterDiedError)
-        status = command.returncode
-        if status is None:
-            return _Lost("the command has closed its output", UnreachableError)
-        kind: type[InterpreterError] = UnreachableError
-        if status < 0:
-            end = describe_exit(status).replace(" without an answer", "")
-            text = f"the command {end}".rstrip(".")
-        else:
-            text = f"the command ended with status {status}"
-        if self._phase == REACHING_PYTHON and status != _SSH_FAILED:
-            kind = InterpreterStartError
-            if status == _NOT_FOUND:
-                text += ", so a program was not found"
-            elif status == _NOT_EXECUTABLE:
-                text += ", so a program could not be executed"
-            else:
-                text += (
-                    ". Unless it has said why, something before Python, the profile of "
-                    "a login shell for example, may have read its standard input"
-                )
-        return _Lost(text, kind)
-
-    def _named(
-        self, phase: str, reason: str, kind: type[InterpreterError]
-    ) -> InterpreterError:
-        text = (
-            f"The {self.name} failed while {phase}: {reason.rstrip('.')}. Its command "
-            f"is: {self._shown}"
-        )
-        lines = self._said.decode("utf-8", "replace").splitlines()[-_LINES_KEPT:]
-        if lines:
-            text += "\nIt wrote last:\n" + "\n".join(lines)
-        return kind(text)
-
-    def _end(self, lost: _Lost) -> None:
-        kind = lost.kind or UnreachableError
-        failure = self._named(self._phase, lost.reason, kind)
-        if self._is_started and self._is_closing:
-            self._flush()
+        failure = command.error(lost.reason, lost.kind)
         with self._changed:
-            self.was_closed = isinstance(lost, _Closed)
+            self.was_closed = isinstance(lost, Closed)
             self.failure = failure
+            lanes = list(self._lanes.values())
             self._changed.notify_all()
-        for process in list(self._processes.values()):
-            process.cut()
-        if self._link is not None:
-            self._link.close()
-        command = self._command
-        if command is not None:
-            os.close(self._stdin)
-            self._descriptors.remove(self._stdin)
-            if isinstance(lost, _Closed) and self._is_started:
-                command.wait(_TIME_TO_LEAVE)
-            end_group(command)
-            if not (self._fate or self._is_started):
-                self._cancel_job()
-        with self._changed:
-            self._close_descriptors()
-            self._has_ended = True
-            self._changed.notify_all()
+        self._wake()
+        for lane in lanes:
+            lane.wake()
+        # Whatever thread has moved messages does so no longer.
+        with self._moving:
+            if self.was_closed and self._is_started:
+                self._leave()
+            if self._link is not None:
+                self._link.close()
+            command.close_input()
+            command.end(_TIME_TO_LEAVE if self.was_closed and self._is_started else 0)
+            if not self._is_started:
+                command.cancel_job()
+            with self._changed:
+                command.close()
+                self._close_descriptors()
+                self._has_ended = True
+                self._changed.notify_all()
         _connections.discard(self)
 
-    def _flush(self) -> None:
-        """Send what is still to be sent, as far as it is taken."""
+    def _leave(self) -> None:
+        """Let the processes there exit, and print what they print then."""
         link = self._link
-        deadline = time.monotonic() + _TIME_TO_END
+        deadline = time.monotonic() + _TIME_TO_LEAVE
         with suppress(LinkEnded, ProtocolError):
-            while link is not None and link.has_queue and time.monotonic() < deadline:
-                link.turn(_INTERVAL)
+            assert link is not None
+            link.send(LEAVE)
+            while time.monotonic() < deadline:
+                link.turn(_INTERVAL, self._handle)
 
     def _close_descriptors(self) -> None:
-        self._wake_target = -1
-        descriptors, self._descriptors = self._descriptors, []
+        descriptors = self._wake_source, self._wake_target
+        self._wake_source = self._wake_target = -1
         for descriptor in descriptors:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 _connections: set[FarConnection] = set()
@@ -762,48 +661,6 @@ def _forget_all() -> None:
     for connection in _connections:
         connection.forget()
     _connections.clear()
-
-
-def _boot_modules() -> list[tuple[str, str]]:
-    """Return the names of the modules that the far end begins with, and their texts."""
-    modules = {
-        "_bandsaw_home": home,
-        "_bandsaw_path_trust": path_trust,
-        "_bandsaw_bootstrap": bootstrap,
-        "_bandsaw_boot": boot,
-    }
-    texts = []
-    for name, module in modules.items():
-        with open(module.__file__ or "", encoding="utf-8") as file:
-            texts.append((name, file.read()))
-    return texts
-
-
-def words_of(connection: Connection, python: str) -> list[str]:
-    """Return the words of a command that executes the loader.
-
-    Args:
-        connection: What makes them.
-        python: The Python there.
-    """
-    return wrapped(connection, [python, "-u", "-c", BOOT_WORD])
-
-
-def _run(words: Sequence[str]) -> str:
-    """Run a command that takes no time, and return what it prints."""
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_TIME_TO_ANSWER,
-            check=False,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode("utf-8", "replace")
 
 
 _codes: dict[str, Code] = {}

@@ -85,6 +85,7 @@ _BARE = (CALL, VALUE)
 _MARK = b"bSaW"
 # The mark, the kind, how many descriptors come along, and the sizes of what follows.
 _HEADER = struct.Struct("<4sBBIQ")
+HEADER_SIZE = _HEADER.size
 
 # How many pieces a system call takes; POSIX promises 16, every system takes this.
 _MOST_PIECES = 512
@@ -362,7 +363,12 @@ class Channel:
         filled = len(self._received)
         content[:filled] = self._received
         self._received = _NOTHING
-        while filled < size:
+        self._take_into(content[filled:], deadline)
+        return content
+
+    def _take_into(self, content: memoryview, deadline: float | None) -> None:
+        filled = 0
+        while filled < len(content):
             if self._watched or deadline is not None:
                 self._wait(select.POLLIN, deadline)
             try:
@@ -375,7 +381,6 @@ class Channel:
             if not count:
                 raise EOFError("the other end is gone")
             filled += count
-        return content
 
     def _keep_descriptors(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
@@ -440,15 +445,33 @@ class Channel:
             os.close(self._descriptors.pop())
 
 
-def packed(kind: int, head: dict[str, Any]) -> bytes:
-    """Return a frame without a content as bytes.
+def packed(kind: int, head: dict[str, Any], pieces: Sequence[Content] = ()) -> bytes:
+    """Return a frame as bytes.
 
     Args:
         kind: What it holds.
         head: Plain data, as `Channel.send` takes it.
+        pieces: Its content.
     """
     content = pack_head(head)
-    return _HEADER.pack(_MARK, kind, 0, len(content), 0) + content
+    header = _HEADER.pack(_MARK, kind, 0, len(content), sum(map(len, pieces)))
+    return b"".join([header, content, *pieces])
+
+
+def measure(content: Content, place: int = 0) -> tuple[int, int, int]:
+    """Return the kind of a frame, and the sizes of its head and its content.
+
+    Args:
+        content: The bytes in which it begins.
+        place: Where it begins.
+
+    Raises:
+        ProtocolError: If there is something else.
+    """
+    mark, kind, count, head_size, size = _HEADER.unpack_from(content, place)
+    if mark != _MARK or count or not HANDSHAKE <= kind <= EXIT:
+        raise ProtocolError(f"There is no frame in {bytes(content[place:][:99])!r}.")
+    return kind, head_size, size
 
 
 def _ancillary(descriptor: int) -> Any:

@@ -1,17 +1,31 @@
-"""Many streams of bytes over one pair of descriptors, seen from both ends.
+"""Messages over one pair of descriptors, seen from both ends.
 
-What leads to another machine is the standard input and output of one command. Each
-process there that continues sessions has three streams: its channel, its standard
-output and its standard error. A stream leads from a descriptor at one end to a
-descriptor at the other one; what its bytes mean, the link does not know.
+What leads to another machine is the standard input and output of one command. The
+caller opens lanes over it, on each of which it sends one session after the other. The
+server lets the processes there continue the sessions in the order in which they arrive,
+whatever lane they are on, and answers on the lane of the session:
 
-A message is a header and a content of at most 64 KiB. A stream may send as much as its
-recipient has written on, and 1 MiB more. So a small call does not wait behind a large
-one, neither end holds more than that of a stream, and a process that does not read
-holds up itself only.
+    caller                                      server
 
-What a process has written to its output is sent before what it writes on its channel
-afterwards.
+    SPECIFY: how to start a process     ------>
+    OPEN: a lane                        ------>
+    TIMED: tell when it is taken        ------>
+    DATA: a session                     ------>
+                                        <------  TAKEN: a process continues it
+                                        <------  OUTPUT, ERROR: what that prints
+                                        <------  DATA: records, progress, the answer
+                                        <------  UNREAD: it has to be sent again
+                                        <------  EXITED: its process has ended
+    STOP: close the lane                ------>
+    LEAVE: let all processes exit       ------>
+
+What is sent on a lane are the frames of `bandsaw.transports.frames`. Of each of its
+three streams as much may be under way as its recipient has taken, and 1 MiB more: the
+recipient tells by CREDIT what it has taken. So a small call does not wait behind a
+large one, and neither end holds more than that of a session that waits.
+
+A message is a header and a content of at most 64 KiB. What a process has written to its
+output is sent before what it writes on its channel afterwards.
 """
 
 from __future__ import annotations
@@ -23,31 +37,34 @@ import time
 from collections import deque
 
 from ..exceptions import ProtocolError
+from ..runtime.fork import Lock
 from .boot import HEADER, MARK, PING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Any, Callable, Iterator, Union
+
+    Content = Union[bytes, memoryview]
 
 # What a message holds; those that come before are in `bandsaw.transports.boot`.
-OPEN, DATA, CREDIT, END, EXITED, STOP = range(16, 22)
+SPECIFY, OPEN, TIMED, DATA, TAKEN, OUTPUT, ERROR = range(16, 23)
+CREDIT, UNREAD, EXITED, STOP, LEAVE = range(23, 28)
 
-#: How many streams a process has; those of the n-th one begin with this times n.
-STREAMS = 3
-CHANNEL, OUTPUT, ERROR = range(STREAMS)
+#: The streams of a lane.
+STREAMS = (DATA, OUTPUT, ERROR)
 
-# How much is read at once, and the largest content of a message.
-_PIECE = 1 << 16
+#: The largest content of a message.
+PIECE = 1 << 16
 
-# How much is read of the link at once
-_LARGEST_READ = 1 << 18
+#: How much of a stream may be under way, and how much of that is told at once.
+MOST_UNDER_WAY = 1 << 20
+CREDIT_TOLD = 1 << 18
+
+# How much is read of the link at once: a large piece of memory costs as much as a call.
+_SMALL_READ, _LARGE_READ = 1 << 12, 1 << 18
 
 # A larger content is not copied beside its header.
 _SMALL = 1 << 12
-
-# How much a stream may have under way, and how much of that is told at once.
-_CREDIT = 1 << 20
-_CREDIT_TOLD = 1 << 18
 
 # How much may wait to be written to the link, so that a small call soon has its turn.
 _LARGEST_QUEUE = 1 << 18
@@ -61,7 +78,9 @@ _HEARTBEAT = 10.0
 # Linux's F_SETPIPE_SZ, which older Pythons do not name
 _SET_PIPE_SIZE = 1031
 
-_COUNT = struct.Struct("<I")
+_CREDIT = struct.Struct("<BI")
+
+_TORN = "An interrupt has come while its messages were moved."
 
 
 def pack_exit(status: int | None, reason: str = "") -> bytes:
@@ -74,7 +93,7 @@ def pack_exit(status: int | None, reason: str = "") -> bytes:
     return f"{'' if status is None else status}\n{reason}".encode("utf-8", "replace")
 
 
-def read_exit(content: bytes) -> tuple[int | None, str]:
+def read_exit(content: Content) -> tuple[int | None, str]:
     """Read the content of a message that a process has ended.
 
     Args:
@@ -83,11 +102,38 @@ def read_exit(content: bytes) -> tuple[int | None, str]:
     Raises:
         ProtocolError: If it is something else.
     """
-    status, _, reason = content.decode("utf-8", "replace").partition("\n")
+    status, _, reason = bytes(content).decode("utf-8", "replace").partition("\n")
     try:
         return (int(status) if status else None), reason
     except ValueError:
-        raise ProtocolError(f"A process has ended with {content[:99]!r}.") from None
+        shown = bytes(content[:99])
+        raise ProtocolError(f"A process has ended with {shown!r}.") from None
+
+
+def pack_credit(stream: int, count: int) -> bytes:
+    """Write the content of a message that some of a stream was taken.
+
+    Args:
+        stream: One of the streams of a lane.
+        count: How many bytes.
+    """
+    return _CREDIT.pack(stream, count)
+
+
+def read_credit(content: Content) -> tuple[int, int]:
+    """Read the content of a message that some of a stream was taken.
+
+    Args:
+        content: What `pack_credit` gave.
+
+    Raises:
+        ProtocolError: If it is something else.
+    """
+    if len(content) == _CREDIT.size:
+        stream, count = _CREDIT.unpack(content)
+        if stream in STREAMS:
+            return stream, count
+    raise ProtocolError(f"A credit is {bytes(content[:99])!r}.")
 
 
 def widen(descriptor: int) -> None:
@@ -99,7 +145,7 @@ def widen(descriptor: int) -> None:
     try:
         import fcntl
 
-        fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _CREDIT)
+        fcntl.fcntl(descriptor, _SET_PIPE_SIZE, MOST_UNDER_WAY)
     except (ImportError, OSError):
         pass  # It is no pipe, or not of Linux.
 
@@ -109,29 +155,42 @@ class LinkEnded(EOFError):
 
 
 class Link:
-    """One end of a link, which belongs to one thread.
+    """One end of a link. One thread at a time takes a turn; others may send meanwhile.
 
     Args:
         source: The descriptor that the other end writes to.
         target: The descriptor that the other end reads.
         received: What was read of it already.
+        wake: Ends the wait of the thread that takes a turn.
 
     Attributes:
         heard: When the other end was heard of, on the clock of `time.monotonic`.
+        is_ended: Whether nothing can be written any more.
         uploads: Give contents that are sent when there is nothing else to be sent.
     """
 
-    def __init__(self, source: int, target: int, received: bytes = b"") -> None:
+    def __init__(
+        self,
+        source: int,
+        target: int,
+        received: bytes = b"",
+        wake: Callable[[], object] | None = None,
+    ) -> None:
         self._source = source
         self._target = target
         self._received = received
+        self._size = _SMALL_READ
+        self._wake = wake
+        self._lock = Lock()
         self._queue: deque[Any] = deque()
         self._queued = 0
-        self._streams: dict[int, Stream] = {}
         self._callbacks: dict[int, Callable[[], object]] = {}
         # All that is waited for, and without what would only make the queue longer
         self._poll, self._poll_of_link = select.poll(), select.poll()
-        self._is_target_full = False
+        self._waits_for_target = False
+        # A thread that Ctrl-C has interrupted may have left one in the middle.
+        self._is_reading = self._is_writing = False
+        self.is_ended = False
         self.heard = self._said = time.monotonic()
         self.uploads: deque[Iterator[tuple[int, bytes]]] = deque()
         for descriptor in source, target:
@@ -139,101 +198,151 @@ class Link:
         for poll in self._poll, self._poll_of_link:
             poll.register(source, select.POLLIN)
 
-    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
-        """Have something called whenever a descriptor is readable.
+    def watch(
+        self,
+        descriptor: int,
+        callback: Callable[[], object],
+        event: int = select.POLLIN,
+        makes_queue_longer: bool = False,
+    ) -> None:
+        """Have something called whenever a descriptor is ready.
 
         Args:
             descriptor: The descriptor.
-            callback: Reads from it, or calls `forget`.
+            callback: Uses it, or calls `forget`.
+            event: What it is to be ready for.
+            makes_queue_longer: Whether that has to wait while much is to be written.
         """
         self._callbacks[descriptor] = callback
-        for poll in self._poll, self._poll_of_link:
-            poll.register(descriptor, select.POLLIN)
+        self._poll.register(descriptor, event)
+        if not makes_queue_longer:
+            self._poll_of_link.register(descriptor, event)
 
     def forget(self, descriptor: int) -> None:
-        """Watch a descriptor no longer.
+        """Watch a descriptor no longer; idempotent.
 
         Args:
             descriptor: The descriptor.
         """
-        del self._callbacks[descriptor]
+        if self._callbacks.pop(descriptor, None) is None:
+            return
         for poll in self._poll, self._poll_of_link:
-            poll.unregister(descriptor)
+            try:
+                poll.unregister(descriptor)
+            except KeyError:
+                pass
 
-    def attach(
-        self,
-        number: int,
-        descriptor: int,
-        mode: str,
-        after: tuple[Stream, ...] = (),
-    ) -> Stream:
-        """Let a stream lead to, or from, a descriptor.
-
-        Args:
-            number: The number of the stream.
-            descriptor: The descriptor, which belongs to the stream from now on.
-            mode: `r` if the descriptor is read, `w` if it is written, or `rw`.
-            after: Streams of which all is moved before anything is moved here.
-        """
-        stream = Stream(self, number, descriptor, mode, after)
-        self._streams[number] = stream
-        self._callbacks[descriptor] = stream.come
-        stream.register()
-        return stream
-
-    def send(self, kind: int, number: int = 0, content: bytes = b"") -> None:
+    def send(self, kind: int, number: int = 0, content: Content = b"") -> None:
         """Queue a message.
 
         Args:
             kind: What it is.
-            number: The number of the stream that it is about.
+            number: The number of the lane that it is about.
             content: What it holds.
         """
         header = HEADER.pack(MARK, kind, number, len(content))
-        if len(content) > _SMALL:
-            self._queue.append(header)
-            self._queue.append(content)
-        else:
-            self._queue.append(header + content)
-        self._queued += len(header) + len(content)
+        with self._lock:
+            if len(content) > _SMALL:
+                self._queue.append(header)
+                self._queue.append(content)
+            else:
+                self._queue.append(header + content)
+            self._queued += len(header) + len(content)
 
-    def turn(self, seconds: float) -> list[tuple[int, int, bytes]]:
+    def flush(self) -> None:
+        """Write what is queued, as far as it is taken, in a thread that takes no turn.
+
+        Should the link have ended, the thread that takes a turn notices it.
+        """
+        with self._lock:
+            self._write()
+            is_left = self._queue and not self._waits_for_target
+        if (is_left or self.is_ended) and self._wake is not None:
+            self._wake()
+
+    def await_room(self, seconds: float) -> None:
+        """Write until there is not much left, in a thread that takes no turn.
+
+        Args:
+            seconds: How long to wait at most.
+        """
+        if self._queued > _LARGEST_QUEUE and not self.is_ended:
+            writable = select.poll()
+            writable.register(self._target, select.POLLOUT)
+            writable.poll(1000 * seconds)
+            self.flush()
+
+    def close(self) -> None:
+        """Write nothing any more: the descriptors are closed next."""
+        with self._lock:
+            self.is_ended = True
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._queue)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is queued that a small message would have to wait."""
+        return self._queued > _LARGEST_QUEUE
+
+    def turn(self, seconds: float, take: Callable[[int, int, Content], object]) -> None:
         """Move what can be moved, and wait a time for that.
 
         Args:
             seconds: How long to wait at most.
-
-        Returns:
-            The kind, the number and the content of each message that is not about the
-            bytes of a stream.
+            take: Takes the kind, the number and the content of each message, before
+                anything that is watched is used.
 
         Raises:
             LinkEnded: If the other end is gone.
             ProtocolError: If there is something else than messages.
         """
-        self._write()
-        is_full = self._queued > _LARGEST_QUEUE
-        poll = self._poll_of_link if is_full else self._poll
+        if self._queue or self.uploads or self._waits_for_target:
+            with self._lock:
+                if self._is_writing:
+                    raise ProtocolError(_TORN)
+                self._write()
+            self._wait_for_target(bool(self._queue))
+        if self._is_reading:
+            raise ProtocolError(_TORN)
+        poll = self._poll_of_link if self._queued > _LARGEST_QUEUE else self._poll
         found = poll.poll(1000 * seconds)
-        messages: list[tuple[int, int, bytes]] = []
+        has_read = False
         for descriptor, _ in found:
+            # It is the first.
             if descriptor == self._source:
-                messages = self._read()
+                has_read = self._read(take)
             elif descriptor != self._target:
                 callback = self._callbacks.get(descriptor)
                 if callback is not None:
                     callback()
         if time.monotonic() - self._said > _HEARTBEAT:
             self.send(PING)
-        self._write()
-        return messages
+        if self._queue:
+            with self._lock:
+                self._write()
+        if self.is_ended and not has_read:
+            raise LinkEnded
 
-    @property
-    def has_queue(self) -> bool:
-        """Whether something waits to be written to the link."""
-        return bool(self._queue)
+    def _wait_for_target(self, is_full: bool) -> None:
+        if is_full == self._waits_for_target:
+            return
+        self._waits_for_target = is_full
+        for poll in self._poll, self._poll_of_link:
+            # One that is both could not be registered twice.
+            event = select.POLLOUT if is_full else 0
+            if self._source == self._target:
+                poll.register(self._target, event | select.POLLIN)
+            elif event:
+                poll.register(self._target, event)
+            else:
+                poll.unregister(self._target)
 
     def _write(self) -> None:
+        if self._is_writing or self.is_ended:
+            return
         while self.uploads and self._queued <= _LARGEST_QUEUE:
             part = next(self.uploads[0], None)
             if part is None:
@@ -241,47 +350,50 @@ class Link:
             else:
                 self.send(part[0], 0, part[1])
         queue = self._queue
+        self._is_writing = True
         while queue:
-            pieces = [queue[place] for place in range(min(len(queue), _MOST_PIECES))]
+            if len(queue) == 1:
+                pieces: list[Any] = [queue[0]]
+            else:
+                pieces = [
+                    queue[place] for place in range(min(len(queue), _MOST_PIECES))
+                ]
             try:
                 written = os.writev(self._target, pieces)
             except BlockingIOError:
                 break
-            except OSError as error:
-                raise LinkEnded from error
+            except OSError:
+                # What the other end has sent before is still to be read.
+                self.is_ended = True
+                queue.clear()
+                self._queued = 0
+                break
             self._said = time.monotonic()
             self._queued -= written
             while queue and written >= len(queue[0]):
                 written -= len(queue.popleft())
             if written:
                 queue[0] = memoryview(queue[0])[written:]
-        if bool(queue) != self._is_target_full:
-            self._is_target_full = not self._is_target_full
-            for poll in self._poll, self._poll_of_link:
-                # One that is both could not be registered twice.
-                event = select.POLLOUT if self._is_target_full else 0
-                if self._source == self._target:
-                    poll.register(self._target, event | select.POLLIN)
-                elif event:
-                    poll.register(self._target, event)
-                else:
-                    poll.unregister(self._target)
+        self._is_writing = False
 
-    def _read(self) -> list[tuple[int, int, bytes]]:
+    def _read(self, take: Callable[[int, int, Content], object]) -> bool:
+        """Read once, and tell if there was something."""
+        self._is_reading = True
         try:
-            piece = os.read(self._source, _LARGEST_READ)
+            piece = os.read(self._source, self._size)
         except BlockingIOError:
-            return []
+            self._is_reading = False
+            return False
         except OSError as error:
             raise LinkEnded from error
         if not piece:
             raise LinkEnded
+        self._size = _SMALL_READ if len(piece) < _SMALL_READ else _LARGE_READ
         self.heard = time.monotonic()
         received = self._received + piece if self._received else piece
         view = memoryview(received)
-        messages = []
-        place = 0
-        while len(received) - place >= HEADER.size:
+        place, count = 0, len(received)
+        while count - place >= HEADER.size:
             mark, kind, number, size = HEADER.unpack_from(received, place)
             if mark != MARK:
                 raise ProtocolError(
@@ -290,250 +402,10 @@ class Link:
                     "has written into it."
                 )
             start = place + HEADER.size
-            if len(received) - start < size:
+            if count - start < size:
                 break
             place = start + size
-            content = view[start:place]
-            if not OPEN < kind <= END:
-                messages.append((kind, number, bytes(content)))
-                continue
-            stream = self._streams.get(number)
-            if stream is None:
-                continue  # It was closed here meanwhile.
-            if kind == DATA:
-                stream.receive(content)
-            elif kind == CREDIT:
-                stream.give_credit(_COUNT.unpack(content)[0])
-            else:
-                stream.end_writing()
+            take(kind, number, view[start:place])
         self._received = received[place:]
-        return messages
-
-    def close(self) -> None:
-        """Close the descriptors of all streams."""
-        for stream in list(self._streams.values()):
-            stream.close()
-
-
-class Stream:
-    """One end of a stream.
-
-    Args:
-        link: The link that it is a part of.
-        number: Its number.
-        descriptor: The descriptor that it leads to or from.
-        mode: `r` if the descriptor is read, `w` if it is written, or `rw`.
-        after: Streams of which all is moved before anything is moved here.
-    """
-
-    def __init__(
-        self,
-        link: Link,
-        number: int,
-        descriptor: int,
-        mode: str,
-        after: tuple[Stream, ...],
-    ) -> None:
-        self._link = link
-        self.number = number
-        self._descriptor = descriptor
-        self._reads = "r" in mode
-        self._writes = "w" in mode
-        self._after = after
-        self._held: list[Stream] = []
-        for other in after:
-            other._held.append(self)
-        self._is_held = False
-        self._credit = _CREDIT
-        self._to_write: deque[Any] = deque()
-        self._untold = 0
-        self._is_ending = False
-        self._event = -1
-        #: Whether all of it was written by a process that has ended.
-        self.is_last = False
-        os.set_blocking(descriptor, False)
-
-    @property
-    def is_read(self) -> bool:
-        """Whether there may be more to be read from the descriptor."""
-        return self._reads
-
-    @property
-    def is_written(self) -> bool:
-        """Whether something still has to be written to the descriptor."""
-        return bool(self._to_write)
-
-    def register(self) -> None:
-        """Wait for what can be done with the descriptor."""
-        reads = self._reads and self._credit > 0 and not self._is_held
-        writes = self._to_write and not self._waits_for_others
-        event = (select.POLLIN if reads else 0) | (select.POLLOUT if writes else 0)
-        if event == self._event or self._descriptor < 0:
-            return
-        self._event = event
-        self._register_at(self._link._poll, event)
-        self._register_at(self._link._poll_of_link, event & select.POLLOUT)
-
-    @property
-    def _waits_for_others(self) -> bool:
-        return any(other._to_write for other in self._after)
-
-    def _register_at(self, poll: Any, event: int) -> None:
-        # What waits for nothing must not be told of its end all the time.
-        if event:
-            poll.register(self._descriptor, event)
-            return
-        try:
-            poll.unregister(self._descriptor)
-        except KeyError:
-            pass
-
-    def come(self) -> None:
-        """Do what can be done with the descriptor."""
-        if self._to_write:
-            self._write()
-        if self._reads:
-            self.read()
-
-    def read(self) -> None:
-        """Read once from the descriptor, and send that."""
-        for other in self._after:
-            while other._reads and other._credit > 0 and other._read_once():
-                pass
-            if other._reads and other._credit <= 0:
-                self._is_held = True
-                self.register()
-                return
-        self._read_once()
-
-    def read_all(self) -> None:
-        """Read all that there is, as far as it may be sent."""
-        while self._reads and self._credit > 0 and self._read_once():
-            pass
-
-    def _read_once(self) -> bool:
-        """Read, and tell if there was something."""
-        if self._descriptor < 0:
-            return False
-        try:
-            piece = os.read(self._descriptor, min(_PIECE, self._credit))
-        except BlockingIOError:
-            if self.is_last:
-                self._end_reading()
-            return False
-        except OSError:
-            piece = b""
-        if not piece:
-            self._end_reading()
-            return False
-        self._credit -= len(piece)
-        self._link.send(DATA, self.number, piece)
-        if self._credit <= 0:
-            self.register()
+        self._is_reading = False
         return True
-
-    def _end_reading(self) -> None:
-        self._reads = False
-        self._link.send(END, self.number)
-        self._release_held()
-        if self._writes:
-            self.register()
-        else:
-            self.close()
-
-    def _release_held(self) -> None:
-        for stream in self._held:
-            if stream._is_held:
-                stream._is_held = False
-                stream.register()
-            if stream._to_write:
-                stream._write()
-
-    def give_credit(self, count: int) -> None:
-        """Let more be sent.
-
-        Args:
-            count: How many bytes.
-        """
-        self._credit += count
-        self.register()
-        self._release_held()
-        if self.is_last:
-            self.read_all()
-
-    def receive(self, content: bytes | memoryview) -> None:
-        """Write what has arrived.
-
-        Args:
-            content: What has arrived.
-        """
-        if not self._writes:
-            return
-        self._to_write.append(content)
-        if len(self._to_write) == 1:
-            self._write()
-
-    def _write(self) -> None:
-        waiting = self._to_write
-        while waiting and not self._waits_for_others:
-            try:
-                written = os.write(self._descriptor, waiting[0])
-            except BlockingIOError:
-                break
-            except OSError:
-                self._writes = False  # It is not read any more.
-                waiting.clear()
-                break
-            if written == len(waiting[0]):
-                waiting.popleft()
-            else:
-                waiting[0] = memoryview(waiting[0])[written:]
-            self._untold += written
-        if self._untold >= _CREDIT_TOLD:
-            self._link.send(CREDIT, self.number, _COUNT.pack(self._untold))
-            self._untold = 0
-        self.register()
-        if not waiting:
-            self._release_held()
-            if self._is_ending:
-                self._close_writing()
-
-    def end_writing(self) -> None:
-        """Close the descriptor for writing when all that has arrived is written."""
-        self._is_ending = True
-        if not self._to_write:
-            self._close_writing()
-
-    def _close_writing(self) -> None:
-        self._writes = False
-        if not self._reads:
-            self.close()
-            return
-        import _socket
-
-        # A duplicate of the socket shares its state.
-        duplicate = _socket.socket(fileno=os.dup(self._descriptor))
-        try:
-            duplicate.shutdown(_socket.SHUT_WR)
-        except OSError:
-            pass  # The other end is gone.
-        finally:
-            duplicate.close()
-
-    def close(self) -> None:
-        """Close the descriptor; idempotent."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor < 0:
-            return
-        self._reads = self._writes = False
-        self._to_write.clear()
-        link = self._link
-        for poll in link._poll, link._poll_of_link:
-            try:
-                poll.unregister(descriptor)
-            except KeyError:
-                pass
-        link._callbacks.pop(descriptor, None)
-        link._streams.pop(self.number, None)
-        os.close(descriptor)
-        self._release_held()

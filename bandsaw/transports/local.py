@@ -17,7 +17,7 @@ from ..runtime.contexts import ExitStack
 from ..runtime.parent_watch import Lifeline
 from ..runtime.temporary import TemporaryDirectory
 from . import frames
-from .frames import Parcel
+from .frames import Channel, Parcel
 from .output import ChildStream
 from .spawning import start_process
 from .termination import (
@@ -30,12 +30,13 @@ from .termination import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping, Sequence, TextIO
+    from typing import Any, Callable, Mapping, Sequence, TextIO
 
     from ..interpreter import Interpreter
     from .base import Job
-    from .far import FarProcess
-    from .frames import Channel, Handshake
+    from .frames import Handshake
+    from .lane import FarProcess
+    from .output import TextOutput
 
 
 _NO_VARIABLES: Mapping[str, str] = {}
@@ -166,7 +167,7 @@ def start_interpreter(
     with ExitStack() as undoing:
         try:
             _occupy_standard_descriptors()
-            streams = []
+            streams: list[ChildStream | None] = []
             for name, is_piped in zip(("stdout", "stderr"), piped):
                 stream = ChildStream(name) if is_piped else None
                 streams.append(stream)
@@ -185,7 +186,7 @@ def start_interpreter(
     for stream in streams:
         if stream is not None:
             stream.close_target()
-    process.streams = streams
+    process.streams = [*streams]
     return process
 
 
@@ -247,6 +248,7 @@ class LocalProcess:
     Attributes:
         name: What it is called in an error.
         channel_end: This end of its channel, which belongs to the caller.
+        is_ready: Whether it needs no handshake of its own.
         poll: Returns its exit status, `None` while it runs.
         streams: Where its standard output and error arrive, `None` for one that is
             inherited.
@@ -254,6 +256,8 @@ class LocalProcess:
     Raises:
         OSError: If it cannot be started.
     """
+
+    is_ready = False
 
     def __init__(
         self,
@@ -264,7 +268,7 @@ class LocalProcess:
         outputs: Sequence[int | None],
     ) -> None:
         self.name = name
-        self.streams: list[ChildStream | None] = []
+        self.streams: list[TextOutput | None] = []
         _occupy_standard_descriptors()
         os.makedirs(parent_directory, exist_ok=True)
         self._directory = TemporaryDirectory(parent_directory, "worker-")
@@ -309,6 +313,14 @@ class LocalProcess:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    def open_channel(self, is_alive: Callable[[], bool]) -> Channel:
+        """Return its channel, which the descriptor belongs to from now on.
+
+        Args:
+            is_alive: Tells if it may still answer.
+        """
+        return Channel(self.channel_end, is_alive)
 
     def greet(self, channel: Channel, handshake: Handshake) -> None:
         """Send the first message to the process.

@@ -36,48 +36,31 @@ def _encoding_of(descriptor: int) -> str:
 
 # Of all children in this process, so that their lines do not mix.
 _writing = Lock()
-_active: set[ChildStream] = set()
+_active: set[TextOutput] = set()
 call_in_child(_active.clear)
 
 
-class ChildStream:
-    """A standard stream of a child, pumped by the thread that waits for the child.
+class TextOutput:
+    """What a child writes to a standard stream, as it arrives here.
 
     Args:
         name: `stdout` or `stderr`.
-
-    Attributes:
-        target: The child's end.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._source, self.target = os.pipe()
-        os.set_blocking(self._source, False)
         encoding = _encoding_of(1 if name == "stdout" else 2)
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")
         # The pieces of a line that has not ended
         self._line: list[str] = []
         self._write: Callable[[str], object] | None = None
         self._flush: Callable[[], object] | None = None
-        self._channel: Channel | None = None
         self._last_text = ""
 
     @property
     def tail(self) -> list[str]:
         """The last lines that were written."""
         return self._last_text.splitlines()[-_LINES_KEPT:]
-
-    def close_target(self) -> None:
-        """Close the child's end here, when the child has it."""
-        target, self.target = self.target, -1
-        if target >= 0:
-            os.close(target)
-
-    def watch(self, channel: Channel) -> None:
-        """Be pumped whenever a thread waits for a channel."""
-        self._channel = channel
-        channel.watch(self._source, self._pump)
 
     def lead_to(
         self, stream: TextIO | None, taker: Callable[[str, str], None] | None
@@ -106,30 +89,32 @@ class ChildStream:
             _active.discard(self)
             self._emit_line("")
 
+    def watch(self, channel: Channel) -> None:
+        """Be pumped whenever a thread waits for a channel.
+
+        Args:
+            channel: The channel.
+        """
+        raise NotImplementedError
+
     def wait(self, seconds: float) -> None:
         """Pump what is written within a time.
 
         Args:
             seconds: The time.
         """
-        if self._source >= 0:
-            # Not `select`, which takes no descriptor above 1023
-            readable = select.poll()
-            readable.register(self._source, select.POLLIN)
-            if readable.poll(1000 * seconds):
-                self._pump()
+        raise NotImplementedError
+
+    def _read(self) -> bytes | None:
+        """Read once; nothing at the end, `None` if there is nothing now."""
+        raise NotImplementedError
 
     def _pump(self) -> bool:
         """Read once, and tell if there may be more."""
-        try:
-            piece = os.read(self._source, 1 << 16) if self._source >= 0 else b""
-        except BlockingIOError:
+        piece = self._read()
+        if piece is None:
             return False
-        except OSError:
-            piece = b""
         text = self._decoder.decode(piece, final=not piece)
-        if not piece:
-            self._stop()
         self._last_text = (self._last_text + text)[-_CHARACTERS_KEPT:]
         with _writing:
             is_alone = not any(
@@ -159,6 +144,59 @@ class ChildStream:
         except (OSError, ValueError):
             pass  # The stream was closed meanwhile, or its disk is full.
 
+    def close(self) -> None:
+        """Let go of it; idempotent."""
+        with _writing:
+            _active.discard(self)
+
+
+class ChildStream(TextOutput):
+    """A standard stream of a child, pumped by the thread that waits for the child.
+
+    Args:
+        name: `stdout` or `stderr`.
+
+    Attributes:
+        target: The child's end.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._source, self.target = os.pipe()
+        os.set_blocking(self._source, False)
+        self._channel: Channel | None = None
+
+    def close_target(self) -> None:
+        """Close the child's end here, when the child has it."""
+        target, self.target = self.target, -1
+        if target >= 0:
+            os.close(target)
+
+    def watch(self, channel: Channel) -> None:
+        """Be pumped whenever a thread waits for a channel."""
+        self._channel = channel
+        channel.watch(self._source, self._pump)
+
+    def wait(self, seconds: float) -> None:
+        """Pump what is written within a time."""
+        if self._source >= 0:
+            # Not `select`, which takes no descriptor above 1023
+            readable = select.poll()
+            readable.register(self._source, select.POLLIN)
+            if readable.poll(1000 * seconds):
+                self._pump()
+
+    def _read(self) -> bytes | None:
+        try:
+            piece = os.read(self._source, 1 << 16) if self._source >= 0 else b""
+        except BlockingIOError:
+            return None
+        except OSError:
+            piece = b""
+        if not piece:
+            self._stop()
+        return piece
+
     def _stop(self) -> None:
         source, self._source = self._source, -1
         if source >= 0:
@@ -170,8 +208,7 @@ class ChildStream:
         """Close both ends; idempotent."""
         self.close_target()
         self._stop()
-        with _writing:
-            _active.discard(self)
+        super().close()
 
 
 @contextmanager

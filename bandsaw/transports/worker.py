@@ -29,7 +29,7 @@ from ..runtime.registries import held_locks
 from ..session.route import Routes
 from . import frames
 from .background import run_beside, wait_for_all_beside
-from .frames import Channel, Handshake, Prepare, SavedSession, SentSession
+from .frames import Handshake, Prepare, SavedSession, SentSession
 from .termination import GRACE, ProcessExited
 
 TYPE_CHECKING = False
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from ..session.frame_form import SessionFrames
     from ..session.route import Route
     from .base import Job
-    from .far import FarProcess
     from .frames import Frame, Parcel
+    from .lane import FarProcess
     from .local import LocalProcess, ProcessSpecification
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
@@ -70,6 +70,7 @@ class Worker:
     Attributes:
         specification: What it was started with.
         variables: The environment variables that it has in addition.
+        process: The process itself.
         jobs: How many jobs it was given.
         routes: The routes that it was told.
 
@@ -89,7 +90,6 @@ class Worker:
         self.variables = dict(variables)
         self.jobs = 0
         self._executable = specification.name
-        self._is_ready = False
         self._is_leaving = False
         self._lock = Lock()
         self._session: Session | None = None
@@ -100,10 +100,11 @@ class Worker:
         self._levels: dict[str, int] | None = None
         if process is None:
             process = specification.start(parent_directory, self.variables)
-        self._process = process
+        self.process = process
         self._streams = process.streams
         self._pumped = [stream for stream in self._streams if stream is not None]
-        self._channel = Channel(process.channel_end, self._goes_on)
+        self._is_ready = process.is_ready
+        self._channel = process.open_channel(self._goes_on)
         _workers.add(self)
         # What was registered last is called first. So the processes have ended when
         # their directories, which were made before, are removed.
@@ -125,7 +126,7 @@ class Worker:
 
     def is_alive(self) -> bool:
         """Tell if the process has not ended."""
-        return self._process.poll() is None
+        return self.process.poll() is None
 
     def _goes_on(self) -> bool:
         session = self._session
@@ -338,7 +339,7 @@ class Worker:
         # Until the process has ended, the thread of the job does not let it go.
         with self._lock:
             if self._session is session:
-                self._process.end_group()
+                self.process.end_group()
 
     def _await_handshake(self) -> None:
         if self._is_ready:
@@ -408,7 +409,7 @@ class Worker:
 
     def _death(self, job: Job | None = None) -> InterpreterError:
         """Find out how the process has ended."""
-        process = self._process
+        process = self.process
         if process.poll() is None:
             # It has closed its end, or is just about to be gone.
             process.wait(GRACE)
@@ -429,12 +430,12 @@ class Worker:
 
     def end(self) -> None:
         """End the process and everything that it has started."""
-        self._process.end()
+        self.process.end()
         self._close()
 
     def kill(self) -> None:
         """End the process at once; it has not worked yet."""
-        self._process.kill()
+        self.process.kill()
         self._close()
 
     def retire(self) -> None:
@@ -464,7 +465,7 @@ class Worker:
             for stream in self._pumped:
                 stream.wait(_INTERVAL)
             if not self._pumped:
-                self._process.wait(None if deadline is None else _INTERVAL)
+                self.process.wait(None if deadline is None else _INTERVAL)
         for stream in self._pumped:
             stream.drain()
         self._close()
@@ -474,12 +475,12 @@ class Worker:
         self._channel.close()
         for stream in self._pumped:
             stream.close()
-        self._process.close()
+        self.process.close()
         _workers.discard(self)
 
     def forget(self) -> None:
         """Let go of the process in a forked child: it is its parent's."""
-        self._process.forget()
+        self.process.forget()
         self._channel.close()
         for stream in self._pumped:
             stream.close()

@@ -224,7 +224,7 @@ if __name__ == "__main__":
         pid_with(Value(False))
     except bandsaw.exceptions.SerializationError:
         print("not saved")
-    waiting = [one._process.pid for one in worker._workers]
+    waiting = [one.process.pid for one in worker._workers]
     print(len(waiting))
     print([pid()] == waiting)
 """,

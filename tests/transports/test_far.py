@@ -294,7 +294,7 @@ if __name__ == "__main__":
 def test_the_calls_of_a_task_take_a_short_route(workflow: Workflow) -> None:
     output = workflow.output(
         HEAD
-        + COUNTING
+        + COUNTING.replace("frames.Channel", "lane.LaneChannel")
         + """
 import fractions
 
@@ -339,15 +339,147 @@ def meet(names, name):
     return os.getpid(), os.getppid()
 
 if __name__ == "__main__":
-    names = ["a", "b", "c", "d"]
-    with ThreadPoolExecutor(4) as pool:
-        pids = list(pool.map(lambda name: meet(names, name), names))
-    workers, servers = zip(*pids)
-    print(len(set(workers)), sorted(map(servers.count, set(servers))))
+    # The last time, each of the processes is told the route.
+    for names in "abcd", "efgh", "ijkl":
+        with ThreadPoolExecutor(4) as pool:
+            pids = list(pool.map(lambda name: meet(names, name), names))
+        workers, servers = zip(*pids)
+        print(len(set(workers)), sorted(map(servers.count, set(servers))))
 """,
         config=config(workers=2, connections=2),
     )
-    assert output == "4 [2, 2]\n"
+    assert output == 3 * "4 [2, 2]\n"
+
+
+QUEUE = (
+    WHERE
+    + """
+import time
+
+@bandsaw.task
+def hold(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return os.getpid()
+
+@bandsaw.task
+def make(path):
+    open(path, "w").close()
+    return os.getpid()
+
+@bandsaw.task
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@bandsaw.task(connection={"timeout": 1})
+def quick():
+    return os.getpid()
+
+def in_turn(*calls):
+    from bandsaw.transports import far_connection
+    futures = []
+    for task, *arguments in calls:
+        futures.append(task.submit(*arguments))
+        # A thread that waits has sent its session.
+        while sum(len(c._movers) for c in far_connection._connections) < len(futures):
+            time.sleep(0.01)
+    return futures
+"""
+)
+
+
+def test_sessions_wait_for_a_process_at_the_far_end(workflow: Workflow) -> None:
+    workflow.write_script(
+        QUEUE
+        + """
+if __name__ == "__main__":
+    futures = in_turn((hold, "go"), (make, "a"), (make, "b"), (make, "c"))
+    print("sent", flush=True)
+    print(len({future.result() for future in futures}))
+""",
+        config(),
+    )
+    process = workflow.start("workflow.py")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "sent\n"
+
+    # Nothing can be sent by a caller that does not run.
+    process.send_signal(signal.SIGSTOP)
+    (workflow.directory / "go").touch()
+    wait_until(lambda: all((workflow.directory / name).exists() for name in "abc"))
+    process.send_signal(signal.SIGCONT)
+
+    assert process.communicate(timeout=60)[0] == "1\n"
+
+
+def test_what_becomes_of_a_session_does_not_concern_those_behind_it(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        QUEUE
+        + """
+def go(path):
+    open(path, "w").close()
+
+if __name__ == "__main__":
+    first, dead, last = in_turn((hold, "one"), (die,), (make, "x"))
+    go("one")
+    print(text_of(dead.result).partition(" ")[0], last.result() != first.result())
+
+    first, late, last = in_turn((hold, "two"), (make, "never"), (make, "y"))
+    print(late.cancel())
+    go("two")
+    print(last.result() == first.result(), os.path.exists("never"))
+
+    # As long as it waits there, it takes none of its time.
+    first, late = in_turn((hold, "three"), (quick,))
+    time.sleep(1.2)
+    go("three")
+    print(late.result() == first.result())
+""",
+        config=config(),
+    )
+    assert output == "InterpreterDiedError: True\nTrue\nTrue False\nTrue\n"
+
+
+def test_a_process_ends_after_its_sessions(workflow: Workflow) -> None:
+    output = workflow.output(
+        WHERE
+        + """
+if __name__ == "__main__":
+    pids = [where()[0] for _ in range(5)]
+    print([pids.index(pid) for pid in pids])
+""",
+        config=config(tasks_per_worker=2),
+    )
+    assert output == "[0, 0, 2, 2, 4]\n"
+
+
+def test_what_is_printed_comes_before_the_answer_and_at_the_exit(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        WHERE
+        + """
+import atexit
+
+@bandsaw.task
+def write(count):
+    atexit.register(print, "the end")
+    for _ in range(count):
+        print("." * 1023)
+
+if __name__ == "__main__":
+    write(1)
+    write(4 << 10)
+    print("answered", flush=True)
+""",
+        config=config(),
+    )
+    lines = output.splitlines()
+    # More than may be under way
+    assert lines[: 1 + (4 << 10)] == ["." * 1023] * (1 + (4 << 10))
+    assert lines[1 + (4 << 10) :] == ["answered", "the end", "the end"]
 
 
 def test_a_large_argument_does_not_hold_up_a_small_call(workflow: Workflow) -> None:

@@ -1,139 +1,143 @@
-"""The streams of a link: none holds up another one, and their order is kept."""
+"""The messages of a link: whole, in order, and from any thread."""
 
 from __future__ import annotations
 
-import os
 import socket
+from threading import Thread
 from typing import Any, Iterator
 
 import pytest
 
 from bandsaw.exceptions import ProtocolError
 from bandsaw.transports.boot import HEADER
-from bandsaw.transports.link import OPEN, Link, LinkEnded, pack_exit, read_exit
-
-# What a stream may have under way, and what pipes and queues may hold beside that.
-MOST = (1 << 20) + (1 << 19)
+from bandsaw.transports.link import (
+    DATA,
+    OPEN,
+    PIECE,
+    Link,
+    LinkEnded,
+    pack_credit,
+    pack_exit,
+    read_credit,
+    read_exit,
+)
+from tests.waiting import SECONDS, wait_until
 
 
 class Ends:
-    """Both ends of a link, and pipes for their streams."""
+    """Both ends of a link."""
 
     def __init__(self) -> None:
         self.sockets = socket.socketpair()
         first, second = (one.fileno() for one in self.sockets)
-        self.here, self.there = Link(first, first), Link(second, second)
-        self.own: list[int] = []
+        self.woken = 0
+        self.here = Link(first, first, wake=self.wake)
+        self.there = Link(second, second)
 
-    def stream(self, number: int) -> tuple[int, int]:
-        """Returns what to write to here, and what to read from there."""
-        (source, target), (far_source, far_target) = os.pipe(), os.pipe()
-        self.here.attach(number, source, "r")
-        self.there.attach(number, far_target, "w")
-        for descriptor in target, far_source:
-            os.set_blocking(descriptor, False)
-        self.own += [target, far_source]
-        return target, far_source
+    def wake(self) -> None:
+        self.woken += 1
 
-    def turn(self, times: int = 4) -> None:
-        for _ in range(times):
-            self.here.turn(0)
-            self.there.turn(0)
 
-    def close(self) -> None:
-        for link in self.here, self.there:
-            link.close()
-        for descriptor in self.own:
-            os.close(descriptor)
-        for one in self.sockets:
-            one.close()
+def turn(link: Link, seconds: float = 0) -> list[tuple[int, int, bytes]]:
+    """Takes a turn, and returns the messages that have arrived."""
+    taken: list[tuple[int, int, bytes]] = []
+    link.turn(seconds, lambda *message: taken.append((*message[:2], bytes(message[2]))))
+    return taken
 
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
     made = Ends()
     yield made
-    made.close()
+    for one in made.sockets:
+        one.close()
 
 
-def write_some(target: int) -> int:
-    try:
-        return os.write(target, bytes(1 << 16))
-    except BlockingIOError:
-        return 0
+def test_messages_arrive_as_they_were_sent(ends: Ends) -> None:
+    sent = [(OPEN, 3, b"content"), (DATA, 1 << 30, b""), (DATA, 0, bytes(PIECE))]
+    for message in sent:
+        ends.here.send(*message)
+    received: list[tuple[int, int, bytes]] = []
+    while len(received) < len(sent):
+        turn(ends.here)
+        received += turn(ends.there)
+
+    assert received == sent
 
 
-def read_some(source: int) -> bytes:
-    try:
-        return os.read(source, 1 << 16)
-    except BlockingIOError:
-        return b""
+def test_another_thread_writes_at_once_what_it_sends(ends: Ends) -> None:
+    thread = Thread(target=lambda: (ends.here.send(OPEN), ends.here.flush()))
+    thread.start()
+    thread.join()
+
+    assert [message[0] for message in turn(ends.there)] == [OPEN]
+    assert ends.woken == 0
 
 
-def test_a_stream_that_is_not_read_holds_little_and_holds_up_no_other(
-    ends: Ends,
+def test_what_is_not_taken_at_once_is_left_to_the_next_turn(ends: Ends) -> None:
+    count = 0
+    while not ends.woken:
+        ends.here.send(DATA, count, bytes(PIECE))
+        ends.here.flush()
+        count += 1
+    numbers: list[int] = []
+    while len(numbers) < count:
+        turn(ends.here)
+        numbers += [number for _, number, _ in turn(ends.there)]
+
+    assert numbers == list(range(count))
+
+
+def test_a_sender_waits_for_room(ends: Ends) -> None:
+    while not ends.here.is_full:
+        ends.here.send(DATA, 0, bytes(PIECE))
+    thread = Thread(target=ends.here.await_room, args=(SECONDS,))
+    thread.start()
+
+    wait_until(lambda: bool(turn(ends.there)) and not ends.here.is_full)
+    thread.join()
+
+
+def test_an_interrupt_in_the_middle_of_a_turn_tears_the_link(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full, not_read = ends.stream(1)
-    other, source = ends.stream(2)
-    written = 0
-    for _ in range(100):
-        written += write_some(full)
-        ends.turn()
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    os.write(other, b"small")
-    ends.turn()
+    ends.there.send(OPEN)
+    turn(ends.there)
+    with monkeypatch.context() as patched:
+        patched.setattr("bandsaw.transports.link.memoryview", interrupt, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            turn(ends.here, 1)
 
-    assert read_some(source) == b"small"
-    assert 1 << 20 <= written <= MOST
-    read = 0
-    for _ in range(1000):
-        read += len(read_some(not_read))
-        ends.turn()
-    assert read == written
-
-
-def test_what_was_written_before_arrives_before(ends: Ends) -> None:
-    (output, to_output), (channel, to_channel) = os.pipe(), os.pipe()
-    first = ends.here.attach(1, output, "r")
-    ends.here.attach(0, channel, "r", (first,))
-    (to_first, from_first), (to_second, from_second) = os.pipe(), os.pipe()
-    there = ends.there.attach(1, from_first, "w")
-    ends.there.attach(0, from_second, "w", (there,))
-    ends.own += [to_output, to_channel, to_first, to_second]
-    for descriptor in to_first, to_second, to_output:
-        os.set_blocking(descriptor, False)
-    # As much as one pipe can hold is not read yet, and more follows.
-    while write_some(to_output):
-        ends.turn()
-    os.write(to_channel, b"answer")
-    ends.turn()
-
-    assert read_some(to_second) == b""
-    while read_some(to_first):
-        ends.turn()
-
-    assert read_some(to_second) == b"answer"
-
-
-def test_messages_about_no_stream_are_returned(ends: Ends) -> None:
-    ends.here.send(OPEN, 3, b"content")
-    ends.here.turn(0)
-
-    assert ends.there.turn(0) == [(OPEN, 3, b"content")]
+    with pytest.raises(ProtocolError, match="interrupt"):
+        turn(ends.here, 1)
 
 
 def test_something_else_than_messages_is_refused(ends: Ends) -> None:
     ends.sockets[0].sendall(b"g" * HEADER.size)
 
     with pytest.raises(ProtocolError, match="beginning with b'ggg"):
-        ends.there.turn(1)
+        turn(ends.there, 1)
 
 
 def test_the_end_of_the_link_is_noticed(ends: Ends) -> None:
     ends.sockets[0].shutdown(socket.SHUT_WR)
 
     with pytest.raises(LinkEnded):
-        ends.there.turn(1)
+        turn(ends.there, 1)
+
+
+def test_what_was_sent_before_the_end_arrives(ends: Ends) -> None:
+    ends.there.send(OPEN)
+    turn(ends.there)
+    ends.sockets[1].close()
+    ends.here.send(DATA)
+
+    assert [message[0] for message in turn(ends.here, 1)] == [OPEN]
+    with pytest.raises(LinkEnded):
+        turn(ends.here, 1)
 
 
 @pytest.mark.parametrize("end", [(0,), (-9,), (None, "OSError: no room\nat all")])
@@ -146,3 +150,10 @@ def test_how_a_process_has_ended_arrives_as_text(end: tuple[Any, ...]) -> None:
 def test_an_end_that_makes_no_sense_is_refused(content: bytes) -> None:
     with pytest.raises(ProtocolError, match="A process has ended with"):
         read_exit(content)
+
+
+@pytest.mark.parametrize("content", [b"", pack_credit(OPEN, 1), bytes(6)])
+def test_a_credit_that_makes_no_sense_is_refused(content: bytes) -> None:
+    assert read_credit(pack_credit(DATA, 1 << 20)) == (DATA, 1 << 20)
+    with pytest.raises(ProtocolError, match="A credit is"):
+        read_credit(content)

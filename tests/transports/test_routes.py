@@ -12,7 +12,7 @@ from tests.workflows import HEAD, Workflow
 # Counts the frames that this process sends, by their kind.
 COUNTING = """
 from collections import Counter
-from bandsaw.transports import frames
+from bandsaw.transports import frames, lane
 
 sent = Counter()
 send_all = frames.Channel._send_all

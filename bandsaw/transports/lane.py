@@ -1,0 +1,414 @@
+"""A lane of a connection: to a `Worker`, a process that continues its sessions.
+
+What really continues them is the process there that is free next. So a lane has a
+channel, two outputs and an end like a process on this machine, but starting one takes
+nothing, and there are more of them than processes: those whose sessions wait there.
+
+The thread that waits for an answer moves the messages of all lanes meanwhile, unless
+another one does so: the answer to a single caller wakes up no thread but its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from ..exceptions import InterpreterDiedError, InterpreterError
+from ..runtime.contexts import suppress
+from ..runtime.fork import Lock, closed_gate
+from ..runtime.log_forwarding import wanted_levels
+from . import frames
+from .frames import Channel, Unread, WholeParcel, pack_head
+from .link import (
+    CREDIT,
+    CREDIT_TOLD,
+    DATA,
+    ERROR,
+    MOST_UNDER_WAY,
+    OUTPUT,
+    PIECE,
+    TIMED,
+    pack_credit,
+)
+from .output import TextOutput
+from .termination import describe_exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Sequence
+
+    from .boot import Code
+    from .far_connection import FarConnection
+    from .frames import Content, Frame, Handshake
+
+# How often a thread that waits looks if it still has to, in seconds.
+_INTERVAL = 0.1
+
+_ANSWERS = (frames.ANSWER, frames.VALUE)
+
+
+class LaneStream:
+    """What has arrived of one of the streams of a lane, and was not taken.
+
+    Args:
+        lane: The lane, `None` for what is sent on none.
+        kind: The kind of its messages.
+
+    Attributes:
+        pieces: What has arrived.
+    """
+
+    __slots__ = ("_kind", "_lane", "_untold", "pieces")
+
+    def __init__(self, lane: FarProcess | None, kind: int) -> None:
+        self._lane = lane
+        self._kind = kind
+        self._untold = 0
+        self.pieces: deque[Content] = deque()
+
+    def take(self) -> Content:
+        """Take the next piece, of which there is one."""
+        piece = self.pieces.popleft()
+        lane = self._lane
+        if lane is not None:
+            self._untold += len(piece)
+            if self._untold >= CREDIT_TOLD:
+                credit = pack_credit(self._kind, self._untold)
+                self._untold = 0
+                lane.connection.post(CREDIT, lane.number, credit)
+        return piece
+
+
+class LaneOutput(TextOutput):
+    """A standard stream of what continues the sessions of a lane.
+
+    Args:
+        name: `stdout` or `stderr`.
+        stream: What arrives.
+    """
+
+    def __init__(self, name: str, stream: LaneStream) -> None:
+        super().__init__(name)
+        self._stream = stream
+
+    def watch(self, channel: Channel) -> None:
+        """Be pumped whenever a thread waits for a channel."""
+        channel.watch(len(self._name), self._pump)
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing: a lane that is closed has ended."""
+
+    def _read(self) -> bytes | None:
+        return bytes(self._stream.take()) if self._stream.pieces else None
+
+
+class LaneChannel(Channel):
+    """The channel of a lane.
+
+    Args:
+        lane: The lane.
+        is_alive: Tells if the other end may still answer.
+    """
+
+    def __init__(self, lane: FarProcess, is_alive: Callable[[], bool]) -> None:
+        self._lane = lane
+        self._is_alive = is_alive
+        self._sending = Lock()
+        self._received = memoryview(b"")
+        self._descriptors = []
+        self._pumps: list[Callable[[], object]] = []
+        self.parcel = WholeParcel
+        self.meanwhile = None
+        # When the last session was sent that has a limited time
+        self._sent_at = 0.0
+
+    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
+        """Have something called during a wait when something was printed."""
+        self._pumps.append(callback)
+
+    def send(
+        self,
+        kind: int,
+        head: dict[str, Any] | None = None,
+        pieces: Sequence[Content] = (),
+        descriptor: int | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        """Send a frame. That the process is to exit means that the lane is closed."""
+        lane = self._lane
+        if kind == frames.EXIT:
+            lane.close()
+            return
+        lane.begin()
+        if kind == frames.JOB and head is not None:
+            levels = wanted_levels()
+            if levels is not None:
+                # The process that takes it may have been told others.
+                head["levels"] = levels
+        if deadline is not None:
+            self._sent_at = time.monotonic()
+            lane.connection.post(TIMED, lane.number)
+        super().send(kind, head, pieces, descriptor, deadline)
+
+    def send_bare(self, kind: int, content: Content) -> None:
+        """Send a frame that has only a content."""
+        self._lane.begin()
+        super().send_bare(kind, content)
+
+    def _send_all(
+        self, waiting: list[Any], ancillary: Any, deadline: float | None
+    ) -> None:
+        lane = self._lane
+        size = sum(map(len, waiting))
+        if size <= min(PIECE, lane.credit):
+            self._post(b"".join(waiting))
+            return
+        for content in waiting:
+            view = memoryview(content)
+            while view:
+                self._await(lane.may_send, deadline)
+                piece = view[: min(PIECE, lane.credit)]
+                self._post(piece)
+                view = view[len(piece) :]
+
+    def _post(self, piece: Content) -> None:
+        lane = self._lane
+        lane.sent += len(piece)
+        if not lane.connection.post(DATA, lane.number, piece):
+            raise EOFError("the other end is gone")
+
+    def receive(self, deadline: float | None = None) -> Frame:
+        """Wait for the next frame."""
+        frame = super().receive(deadline)
+        if frame[0] in _ANSWERS:
+            self._lane.end_session()
+        return frame
+
+    def _gather(self, size: int, deadline: float | None) -> memoryview:
+        received = self._received
+        while len(received) < size:
+            piece = self._next(deadline)
+            received = memoryview(received.tobytes() + piece if received else piece)
+            self._received = received
+        return received
+
+    def _take_into(self, content: memoryview, deadline: float | None) -> None:
+        filled = 0
+        while filled < len(content):
+            piece = memoryview(self._next(deadline))
+            end = min(len(content), filled + len(piece))
+            content[filled:end] = piece[: end - filled]
+            self._received = piece[end - filled :]
+            filled = end
+
+    def _next(self, deadline: float | None) -> Content:
+        data = self._lane.data
+        if not data.pieces:
+            self._await(lambda: bool(data.pieces), deadline)
+        return data.take()
+
+    def _await(self, is_there: Callable[[], bool], deadline: float | None) -> None:
+        """Wait until something is there, as long as the other end lives.
+
+        What is printed is looked after meanwhile.
+        """
+        lane = self._lane
+        while not is_there():
+            if lane.has_printed:
+                for pump in self._pumps:
+                    pump()
+                continue
+            if lane.is_unread:
+                raise Unread("the session has to be sent again")
+            if lane.poll() is not None:
+                raise EOFError("the other end is gone")
+            patience = self._patience_with(deadline)
+            lane.connection.move(lane, lambda: lane.has_news or is_there(), patience)
+            if not (lane.has_news or is_there()):
+                self._use_the_time()
+                if self._is_alive is not None:
+                    self._is_alive()  # It may end the lane.
+
+    def _patience_with(self, deadline: float | None) -> float:
+        taken_at = self._lane.taken_at
+        if deadline is None or not taken_at:
+            # As long as it waits for a process, it takes none of its time.
+            return _INTERVAL
+        return self._patience(deadline + taken_at - self._sent_at)
+
+    def close(self) -> None:
+        """Do nothing: it is the lane that is closed."""
+
+
+class FarProcess:
+    """A lane of a connection, as a `Worker` sees it.
+
+    Args:
+        name: What the process is called in an error.
+        connection: The connection.
+        code: The code that is needed there.
+        limits: How many processes there are at most, and after how many sessions each
+            of them ends.
+
+    Attributes:
+        name: What the process is called in an error.
+        connection: The connection.
+        number: The number of the lane.
+        streams: Where the standard output and error arrive.
+        data: What arrives of the channel.
+        sent: How much was sent on the channel.
+        allowed: How much may be sent.
+        is_busy: Whether it has a session that was not answered.
+        taken_at: When a process has taken that, 0 if that is not known.
+        is_unread: Whether it has to be sent again, to another lane.
+        has_ended: Whether the process has ended.
+        status: How it has ended, as `subprocess` says it; `None` if that is unknown.
+        failure: Why it could not be started.
+        gate: Is opened when something has arrived.
+    """
+
+    is_ready = True
+
+    def __init__(
+        self,
+        name: str,
+        connection: FarConnection,
+        code: Code,
+        limits: tuple[int, int | None],
+    ) -> None:
+        self.name = name
+        self.connection = connection
+        self._code = code
+        self._limits = limits
+        self.data = LaneStream(self, DATA)
+        self._printed = {kind: LaneStream(self, kind) for kind in (OUTPUT, ERROR)}
+        self.streams: list[TextOutput | None] = [
+            LaneOutput("stdout", self._printed[OUTPUT]),
+            LaneOutput("stderr", self._printed[ERROR]),
+        ]
+        self.sent, self.allowed = 0, MOST_UNDER_WAY
+        self.is_busy = self.is_unread = self.has_ended = self._is_closed = False
+        self.taken_at = 0.0
+        self.status: int | None = None
+        self.failure: InterpreterError | None = None
+        self.gate = closed_gate()
+        self.number = connection.add(self)
+
+    def open_channel(self, is_alive: Callable[[], bool]) -> LaneChannel:
+        """Return the channel.
+
+        Args:
+            is_alive: Tells if the other end may still answer.
+        """
+        return LaneChannel(self, is_alive)
+
+    def greet(self, channel: Channel, handshake: Handshake) -> None:
+        """Open the lane.
+
+        Args:
+            channel: The channel.
+            handshake: The first message to each process there.
+        """
+        handshake.takes_files = False
+        head = pack_head(handshake.encode())
+        idle_timeout = handshake.idle_timeout or 0.0
+        start = (self._code.digest, head, *self._limits, idle_timeout)
+        self.connection.open(self, start)
+
+    @property
+    def credit(self) -> int:
+        """How much may be sent on the channel now."""
+        return self.allowed - self.sent
+
+    def may_send(self) -> bool:
+        """Tell if something may be sent on the channel now."""
+        return self.credit > 0 and self.connection.has_room()
+
+    @property
+    def has_printed(self) -> bool:
+        """Whether something was printed that has to be looked after."""
+        return any(stream.pieces for stream in self._printed.values())
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the thread that waits has something to do."""
+        return self.has_ended or self._is_closed or self.has_printed
+
+    def receive(self, kind: int, content: Content) -> None:
+        """Take what has arrived.
+
+        Args:
+            kind: The kind of the message.
+            content: Its content.
+        """
+        stream = self.data if kind == DATA else self._printed[kind]
+        stream.pieces.append(content)
+
+    def wake(self) -> None:
+        """Let the thread go on that waits for the lane."""
+        with suppress(RuntimeError):  # It is open already.
+            self.gate.release()
+
+    def begin(self) -> None:
+        """Be about to send a session.
+
+        Raises:
+            EOFError: If that makes no sense any more.
+        """
+        self.taken_at = 0.0
+        if self._is_closed or not self.connection.begin(self):
+            raise EOFError("the other end is gone")
+
+    def end_session(self) -> None:
+        """Note that the session was answered."""
+        self.connection.used_at = time.monotonic()
+        self.is_busy = False
+
+    def poll(self) -> int | None:
+        """Return its exit status, `None` while it runs, as far as that is known."""
+        if self.has_ended or self._is_closed or self.connection.failure is not None:
+            return self.status or 0
+        return None
+
+    def death(self, more: str) -> InterpreterError:
+        """Return the error about its end.
+
+        Args:
+            more: What the message adds.
+        """
+        if self.failure is not None:
+            return self.failure
+        if self.status is not None:
+            return InterpreterDiedError(
+                f"Interpreter {self.name} {describe_exit(self.status)}{more}"
+            )
+        if self.connection.failure is not None:
+            error = self.connection.error()
+            return type(error)(f"{error}{more}")
+        return InterpreterDiedError(f"Interpreter {self.name} was ended.{more}")
+
+    def wait(self, seconds: float | None) -> None:
+        """Do nothing: that it has ended is known as soon as its channel has."""
+
+    def end_group(self) -> None:
+        """End the process that continues its session, with what that has started."""
+        self.close()
+
+    def end(self) -> None:
+        """End the process that continues its session, with what that has started."""
+        self.close()
+
+    def kill(self) -> None:
+        """Close it; it has had no session yet."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it, and end the process that continues its session; idempotent."""
+        if not self._is_closed:
+            self._is_closed = True
+            self.connection.remove(self)
+            self.wake()
+
+    def forget(self) -> None:
+        """Let go of it in a forked child: it is its parent's."""
+        self._is_closed = True

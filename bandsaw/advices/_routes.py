@@ -9,6 +9,7 @@ from ..distribution import get_distribution_archive
 from ..exceptions import BandsawError, SerializationError
 from ..interpreter import Interpreter
 from ..modules import working_directory
+from ..result import Result
 from ..run import get_run
 from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
@@ -18,14 +19,18 @@ from ..session.exchange import modules_of_reader, receive_answer
 from ..session.frame_form import SessionFrames
 from ..session.route import ROUTES_KEPT, Route
 from ..tasks import Task
+from ..transports.pipeline import Pipeline
 from ..transports.pool import PoolTransport as PoolTransport
 from ._moving import FAILURES, observe, readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Union
+    from typing import Any, Callable, Union
 
+    from ..chain import Walk
+    from ..config import Configuration
     from ..session import Session
+    from ..transports.pipeline import Source
     from .connection import ConnectionAdvice
     from .subprocess import SubprocessAdvice
 
@@ -84,7 +89,9 @@ class ShortRoutes:
         if vars(session):
             return _AS_A_WHOLE
         route, interpreter = self._routes.get(id(session.task), _NO_ROUTE)
-        if route is None or route.conditions != self._conditions(session, interpreter):
+        if route is None or route.conditions != self._conditions(
+            session.walk, session.configuration, interpreter
+        ):
             session.route = self._new_route(session)
             return _AS_A_WHOLE
         if route.specification is None:
@@ -92,7 +99,7 @@ class ShortRoutes:
             return _AS_A_WHOLE
         if main_thread_is_interrupted() or not _flush():
             return _AS_A_WHOLE
-        content = route.pack(session)
+        content = route.pack(session.execution)
         if content is None:
             return _AS_A_WHOLE
         try:
@@ -116,6 +123,58 @@ class ShortRoutes:
         if session.is_cancelled:
             raise cancelled_error()
         return True, failure
+
+    def pipeline(self, source: Source) -> Pipeline:
+        """Return what sends several calls to one process.
+
+        Args:
+            source: What has the calls.
+        """
+        return Pipeline(self._pool, source)
+
+    @staticmethod
+    def receive(session: Callable[[], Session], answer: SessionFrames) -> Result | None:
+        """Return what an answer says.
+
+        Args:
+            session: Returns the session as if it had been moved.
+            answer: The answer.
+
+        Returns:
+            The result; `None` if the task has not begun, and needs a session.
+        """
+        if modules_of_reader(answer) is not None:
+            return None
+        moved = session()
+        try:
+            failure = receive_answer(moved, answer)
+            return moved.result if failure is None else Result(exception=failure)
+        finally:
+            moved.remove_temp_dir()
+
+    def route_of(
+        self, task: Task, walk: Walk, configuration: Configuration
+    ) -> Route | None:
+        """Return the route that calls of a task take now without a session.
+
+        Args:
+            task: The task.
+            walk: The walk of its calls, whose one advice is that of these routes.
+            configuration: The configuration.
+
+        Returns:
+            The route; `None` for calls that need sessions, if only to find the route.
+        """
+        route, interpreter = self._routes.get(id(task), _NO_ROUTE)
+        if (
+            route is None
+            or not getattr(route.specification, "takes_claims", False)
+            or route.conditions != self._conditions(walk, configuration, interpreter)
+            or main_thread_is_interrupted()
+            or not _flush()
+        ):
+            return None
+        return route  # type: ignore[no-any-return]
 
     def _new_route(self, session: Session) -> Route | None:
         """Return a route for all sessions like this one, if there can be one."""
@@ -146,7 +205,12 @@ class ShortRoutes:
             or readers
         ):
             return None
-        conditions = tuple(map(_copied, self._conditions(session, interpreter)))
+        conditions = tuple(
+            map(
+                _copied,
+                self._conditions(session.walk, session.configuration, interpreter),
+            )
+        )
         stop = session.walk.stop(session.step)
         route = Route(task, stop, conditions, serializer, observe)
         if len(self._routes) >= ROUTES_KEPT:
@@ -154,11 +218,13 @@ class ShortRoutes:
         self._routes[id(task)] = route, interpreter
         return route
 
-    def _conditions(self, session: Session, interpreter: Interpreter) -> Conditions:
+    def _conditions(
+        self, walk: Walk, configuration: Configuration, interpreter: Interpreter
+    ) -> Conditions:
         """Return all that the way of a session depends on, but for its arguments."""
-        advice, configuration, run = self._advice, session.configuration, get_run()
+        advice, run = self._advice, get_run()
         return (
-            session.walk,
+            walk,
             configuration.serializer,
             get_distribution_archive(configuration),
             run,

@@ -27,6 +27,10 @@ else:
     local = LateModule("bandsaw.transports.local")
 
 
+# What may be replaced in an instance, so that it has to see each session
+_STEPS = frozenset(("before", "after"))
+
+
 class SubprocessAdvice(ProcessAdvice):
     """Continues sessions in interpreter processes on this machine.
 
@@ -199,6 +203,13 @@ class SubprocessAdvice(ProcessAdvice):
         if ShortRoutes.fit(self, SubprocessAdvice):
             self._routes = ShortRoutes(self, pool)
         return pool
+
+    @property
+    def short_routes(self) -> ShortRoutes | None:
+        """The routes of calls without sessions, `None` if each has to be asked."""
+        if type(self) is not SubprocessAdvice or not _STEPS.isdisjoint(vars(self)):
+            return None
+        return self._routes
 
     def expect_session(self, session: Session) -> None:
         """Start the process of the first session when that begins.

@@ -30,6 +30,7 @@ from .ending import (
     tell_parent_of_interrupt,
 )
 from .places import Level, end_idle_threads
+from .streams import Stream, routes_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
     from ..chain import AdviceChain, Walk
     from ..config import Configuration
+    from ..session.route import Route
     from ..tasks import Task
+    from ..transports.pipeline import Pipeline
+    from .streams import Routes
 
     # A future that is handed out is only read.
     T_co = TypeVar("T_co", covariant=True)
@@ -203,6 +207,7 @@ class Call:
         "_missing",
         "_needs",
         "_parent",
+        "_pipeline",
         "_session",
         "_thread",
         "depth",
@@ -228,10 +233,11 @@ class Call:
         self._context: Context | None = copy_context()
         self._facts = facts_of_context()
         self._fate = _OPEN
-        self._session: Session | None = None
+        self._session: SubmittedSession | None = None
         self._needs: list[Future[Any]] = []
         self._missing = 0
         self._level: Level | None = None
+        self._pipeline: Pipeline | None = None
         self._thread = 0
         self._parent: Call | None = submitted_call.get()
         self.depth = 0 if self._parent is None else self._parent.depth + 1
@@ -295,12 +301,79 @@ class Call:
 
     def run(self) -> None:
         """Make the call in the current thread; it raises nothing."""
+        if self._fate == _OPEN and not self._go_ahead():
+            self.walk()
+
+    def _go_ahead(self) -> bool:
+        """Go to a process without a session, if nothing else has to know of the call.
+
+        Returns:
+            Whether that is so.
+        """
+        level = self._level
+        if level is None or self._facts:
+            return False
+        routes = routes_of(self._chain)
+        return routes is not None and Stream(level, routes).work(self)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it is cancelled."""
+        return self._fate == _CANCELLED
+
+    @property
+    def context(self) -> Context | None:
+        """The context of what has submitted it, `None` when it has ended."""
+        return self._context
+
+    @property
+    def facts(self) -> list[Any]:
+        """What threads inherit from what has submitted it."""
+        return self._facts
+
+    def route_among(self, routes: Routes) -> Route | None:
+        """Return the route that it takes now, `None` if it needs a session.
+
+        Args:
+            routes: Those of the advice that moves it.
+        """
+        walk = self._chain.for_task(self.task).walk
+        return routes.route_of(self.task, walk, self._configuration)
+
+    def travel_with(self, pipeline: Pipeline) -> None:
+        """Go to a process without a session; cancelling the call withdraws it.
+
+        Args:
+            pipeline: What sends it.
+        """
+        self._pipeline = pipeline
+
+    def execution(self) -> Execution:
+        """Return the arguments, with the results of the calls that it needs."""
+        if self._needs:
+            self._args = with_results(self._args, Future)
+            self._kwargs = with_results(self._kwargs, Future)
+            self._needs = []
+        return Execution.of_call(self.task, self._args, self._kwargs)
+
+    def session(self) -> SubmittedSession:
+        """Return its session, which is cancelled with it."""
+        if self._session is None:
+            session = SubmittedSession(
+                self.task, self.execution(), self._configuration, self._chain.name
+            )
+            session.call = self
+            self._session = session
+        return self._session
+
+    def walk(self) -> None:
+        """Make the call with a session, in the current thread."""
         context = self._context
-        if self._fate == _OPEN and context is not None:
+        if context is not None:
             self.has_begun = True
             self._thread = get_ident()
             # No frame that an exception leads to may hold the exception.
-            self._end(self._outcome(context))
+            self.end(self._outcome(context))
 
     def _outcome(self, context: Context) -> Result:
         try:
@@ -315,20 +388,12 @@ class Call:
         return self._result()
 
     def _result(self) -> Result:
-        if self._needs:
-            self._args = with_results(self._args, Future)
-            self._kwargs = with_results(self._kwargs, Future)
-        task, args, kwargs = self.task, self._args, self._kwargs
         if self._chain.idle:
+            execution = self.execution()
             if not self.decide():
                 raise cancelled_error()
-            return Result(task.callable(*args, **kwargs))
-        execution = Execution.of_call(task, args, kwargs)
-        session = SubmittedSession(
-            task, execution, self._configuration, self._chain.name
-        )
-        session.call = self
-        self._session = session
+            return Result(self.task.callable(*execution.args, **execution.kwargs))
+        session = self.session()
         if self._fate == _CANCELLED:
             raise cancelled_error()
         return advise(session)
@@ -360,10 +425,18 @@ class Call:
         session = self._session
         if session is not None:
             session.cancellation.request()
+        pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.withdraw_cancelled()
         if not self.has_begun:
             self._forget()
 
-    def _end(self, result: Result) -> None:
+    def end(self, result: Result) -> None:
+        """Come to a result, unless it was cancelled.
+
+        Args:
+            result: The result.
+        """
         future, session = self.future, self._session
         if future is None:
             return  # It was cancelled at the very moment in which it began.
@@ -383,7 +456,7 @@ class Call:
         """Let go of everything that a call needs which has not ended."""
         _calls.discard(self)
         self.future = self._context = self._session = self._parent = None
-        self._level = None
+        self._level = self._pipeline = None
         self._args, self._kwargs, self._facts, self._needs = (), {}, [], []
 
     @property

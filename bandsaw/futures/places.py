@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from time import sleep
 
 from ..runtime.fork import Lock, call_at_reset, call_in_child, closed_gate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Protocol, Sequence
+
+    from ..transports.pipeline import Pipeline
 
     class Turn(Protocol):
         """What waits for a place."""
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
         def run(self) -> None:
             """Use the place; it raises nothing."""
 
+
+# How long a call takes behind which others need not wait, in seconds.
+_LONG = 0.002
 
 # How long a thread waits for more calls before it ends, in seconds.
 _PATIENCE = 0.1
@@ -39,14 +45,16 @@ class Level:
 
     Attributes:
         limit: How many places there are from now on.
+        pipelines: What sends calls to processes, in threads that have a place.
     """
 
-    __slots__ = ("_busy", "_lent", "_queue", "limit")
+    __slots__ = ("_busy", "_lent", "_queue", "limit", "pipelines")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._busy = self._lent = 0
         self._queue: deque[Turn] = deque()
+        self.pipelines: list[Pipeline] = []
 
     @property
     def is_empty(self) -> bool:
@@ -62,6 +70,25 @@ class Level:
         # Most calls find all places taken, and need no lock. A thread that gives its
         # place up looks at the queue afterwards.
         self._queue.append(turn)
+        if self._busy < self.limit and self._take_place():
+            self._start()
+
+    def next(self) -> Turn | None:
+        """Take what is next, for a thread that has a place already."""
+        if self._busy > self.limit:
+            return None
+        try:
+            return self._queue.popleft()
+        except IndexError:
+            return None
+
+    def return_turns(self, turns: Sequence[Turn]) -> None:
+        """Take back what is to be next after all.
+
+        Args:
+            turns: What has come and was not used, in its order.
+        """
+        self._queue.extendleft(reversed(turns))
         if self._busy < self.limit and self._take_place():
             self._start()
 
@@ -133,6 +160,8 @@ class Level:
             try:
                 turn = queue.popleft()
             except IndexError:
+                if self.pipelines and self._take_over():
+                    continue
                 self._give_up_place()
                 if not self._take_place():
                     return
@@ -143,6 +172,19 @@ class Level:
                 self._give_up_place()
                 if not self._take_place():
                     return
+
+    def _take_over(self) -> bool:
+        """Let nothing wait behind a long call while this thread has nothing to do.
+
+        Returns:
+            Whether there may be something to do now.
+        """
+        waiting = [p for p in list(self.pipelines) if p.has_calls_waiting]
+        for pipeline in waiting:
+            pipeline.hand_on(_LONG)
+        if waiting and not self._queue:
+            sleep(_LONG)
+        return bool(waiting)
 
 
 class _Thread(threading.Thread):

@@ -30,6 +30,7 @@ from ..session.frame_form import SessionFrames
 from ..session.route import RememberedSession, Routes
 from ..session.saved_form import TASK
 from ..transports import frames
+from ..transports.claims import Claims
 from ..transports.frames import (
     Channel,
     Handshake,
@@ -136,6 +137,7 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
     channel.be_patient(max(idle_timeout, _TIME_TO_BEGIN))
     is_new = True
     routes = Routes()
+    claims: Claims | None = None
     while True:
         try:
             kind, head, content, file = channel.receive()
@@ -147,6 +149,13 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
         if kind == frames.CALL:
             _continue_call(channel, routes, content)
             del content
+        elif kind == frames.AHEAD:
+            if claims is None or not claims.claim(content[0]):
+                continue
+            _continue_call(channel, routes, content[1:])
+            del content
+        elif kind == frames.CLAIMS and file is not None:
+            claims = Claims(file)
         elif kind == frames.PREPARE:
             message = Prepare.decode(head)
             _prepare(message.configuration, message.modules)

@@ -36,6 +36,9 @@ _numbers = count(1)
 #: How many routes a recipient remembers at most.
 ROUTES_KEPT = 256
 
+# Whether a call has taken this, in seconds, or longer makes no difference.
+_LONG = 0.1
+
 # How many calls go as a whole at most before the next one tries the route again.
 _MOST_SKIPPED = 63
 
@@ -110,6 +113,7 @@ class Route:
         observe: Is told what a session tells meanwhile.
         specification: What a process has to be that is told the route, `None` as long
             as none was.
+        seconds: How long one of the last calls has taken, `None` if that is not known.
     """
 
     def __init__(
@@ -126,15 +130,16 @@ class Route:
         self.conditions = conditions
         self.observe = observe
         self.specification: Any = None
+        self.seconds: float | None = None
         self._serializer = serializer
         self._beginning = _NUMBER.pack(self.number)
         self._skipped = self._to_skip = 0
 
-    def pack(self, session: Session) -> bytes | None:
+    def pack(self, execution: Execution) -> bytes | None:
         """Write what is sent in the place of a session.
 
         Args:
-            session: The session.
+            execution: The arguments of the session.
 
         Returns:
             The number and the arguments; `None` for a session that has to be moved as a
@@ -143,13 +148,23 @@ class Route:
         if self._to_skip:
             self._to_skip -= 1
             return None
-        content = self._serializer.dumps_without_buffers(session.execution.to_move())
+        content = self._serializer.dumps_without_buffers(execution.to_move())
         if content is None:
             # To write such arguments twice takes time, so it is tried less and less.
             self._skipped = self._to_skip = min(2 * self._skipped + 1, _MOST_SKIPPED)
             return None
         self._skipped = 0
         return self._beginning + content
+
+    def note_seconds(self, seconds: float) -> None:
+        """Note how long a call has taken.
+
+        Args:
+            seconds: The seconds.
+        """
+        known = self.seconds
+        seconds = min(seconds, _LONG)
+        self.seconds = seconds if known is None else 0.75 * known + 0.25 * seconds
 
     def read(self, content: Content) -> Result:
         """Read the value that has come back.

@@ -678,6 +678,15 @@ class Session:
         self.result = result
         self._stand_before(step + 1)
 
+    def stand_at(self, step: int) -> None:
+        """Stand at a step, as if the walk had led there.
+
+        Args:
+            step: The number of the step.
+        """
+        self.choose_chain()
+        self._stand_before(step + 1)
+
     def stop_at(self, step: int) -> None:
         """Stand where another interpreter stops, as if the walk had led there.
 
@@ -686,9 +695,8 @@ class Session:
         """
         from .state import FrozenSession
 
-        self.choose_chain()
         self._restored = FrozenSession()
-        self._stand_before(step + 1)
+        self.stand_at(step)
 
     def _add_attachments(self, frozen: FrozenSession) -> None:
         if self._attachments or frozen.attachments:

@@ -67,6 +67,11 @@ class FarSpecification(ProcessSpecification):
         """Whether calls may take short routes to the process."""
         return True
 
+    @property
+    def takes_claims(self) -> bool:
+        """Whether calls may be sent ahead: a pipe leads to no other machine."""
+        return False
+
     def start(self, parent_directory: str, variables: Mapping[str, str]) -> FarProcess:
         """Start a process.
 

@@ -13,8 +13,16 @@ The parent starts a child with one end of a pair of sockets:
     CALL: a route, arguments            ------>
                                         <------  RECORD, PROGRESS: any number of them
                                         <------  VALUE: what the task has returned
+    CLAIMS: a pipe                      ------>
+    AHEAD: a number, a route, arguments ------>
+    AHEAD: a number, a route, arguments ------>
+                                        <------  VALUE: of the first one
+                                        <------  VALUE: of the second one
     EXIT                                ------>
                                         <------  EXIT, when it was idle for too long
+
+Calls that are sent ahead are begun in their order, unless they are taken back before;
+see `bandsaw.transports.claims`.
 
 A frame is a header, a head, a content and perhaps a file:
 
@@ -74,13 +82,25 @@ if TYPE_CHECKING:
 
 
 # What a frame holds.
-HANDSHAKE, PREPARE, JOB, CALL, ANSWER, VALUE, RECORD, PROGRESS, EXIT = range(1, 10)
+(
+    HANDSHAKE,
+    PREPARE,
+    JOB,
+    CALL,
+    ANSWER,
+    VALUE,
+    RECORD,
+    PROGRESS,
+    EXIT,
+    CLAIMS,
+    AHEAD,
+) = range(1, 12)
 
 #: Both ends have to speak the same one.
-PROTOCOL = 4
+PROTOCOL = 5
 
 # They have neither a head nor a file.
-_BARE = (CALL, VALUE)
+_BARE = (CALL, VALUE, AHEAD)
 
 _MARK = b"bSaW"
 # The mark, the kind, how many descriptors come along, and the sizes of what follows.
@@ -120,6 +140,10 @@ _NOTHING = memoryview(b"")
 
 class Unread(EOFError):
     """The other end is gone and has not read all that it was sent."""
+
+
+class Left(Unread):
+    """The other end has left, as it was idle for too long, and has begun nothing."""
 
 
 class Channel:
@@ -237,6 +261,22 @@ class Channel:
         with self._sending:
             self._send_all([header, content], (), None)
 
+    def send_ahead(self, contents: Sequence[bytes]) -> None:
+        """Send calls that the other end begins one after the other.
+
+        Args:
+            contents: What is sent of each.
+
+        Raises:
+            EOFError: If the other end is gone.
+        """
+        pieces = []
+        for content in contents:
+            pieces.append(_HEADER.pack(_MARK, AHEAD, 0, 0, len(content)))
+            pieces.append(content)
+        with self._sending:
+            self._send_all([b"".join(pieces)], (), None)
+
     def _send_all(
         self, waiting: list[Any], ancillary: Any, deadline: float | None
     ) -> None:
@@ -278,14 +318,16 @@ class Channel:
             received = self._gather(_HEADER.size, deadline)
         mark, kind, count, head_size, size = _HEADER.unpack_from(received)
         if kind in _BARE and mark == _MARK and not count and not head_size:
-            if len(received) == _HEADER.size + size:
-                # Nothing else is to come, so this is all that most calls take.
-                self._received = _NOTHING
-                content = received[_HEADER.size :]
+            end = _HEADER.size + size
+            if len(received) >= end:
+                # This is all that most calls take. An empty rest would keep in memory
+                # what it is the rest of.
+                self._received = received[end:] if len(received) > end else _NOTHING
+                content = received[_HEADER.size : end]
                 return (kind, _NO_HEAD, content, None)  # type: ignore[return-value]
         elif (
             mark != _MARK
-            or not HANDSHAKE <= kind <= EXIT
+            or not HANDSHAKE <= kind <= AHEAD
             or count > 1
             or head_size > _LARGEST_HEAD
             or kind in _BARE

@@ -104,6 +104,11 @@ class ProcessSpecification:
         return not any(self.piped)
 
     @property
+    def takes_claims(self) -> bool:
+        """Whether calls may be sent ahead to the process, see `claims`."""
+        return True
+
+    @property
     def name(self) -> str:
         """What the process is called in an error."""
         return self.interpreter.executable

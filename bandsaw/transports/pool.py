@@ -54,7 +54,7 @@ class PoolTransport(Transport):
         self._idle_timeout = idle_timeout
         self._lock = Lock()
         self._idle: list[Worker] = []
-        self._waiting: deque[_Turn] = deque()
+        self._waiting: deque[Turn] = deque()
         self._count = 0
         self._specification: ProcessSpecification | None = None
         call_in_child(self._forget)
@@ -70,26 +70,26 @@ class PoolTransport(Transport):
         with specification.parcel(form) as parcel:
             del form
             while True:
-                worker = self._take(_Turn(job.session, specification))
+                worker = self._take(Turn(job.session, specification))
                 if worker is None:
                     worker = self._start(job, specification)
                 is_new = not worker.jobs
                 try:
                     worker.claim(job.session)
                 except InterpreterError:
-                    self._put_back(worker)
+                    self.put_back(worker)
                     raise
                 try:
                     answer = worker.run(job, parcel)
                 except ProcessExited as left:
-                    self._give_up_place(worker)
+                    self.give_up_place(worker)
                     if is_new:
                         raise left.death from None
                     continue  # No process has begun with the job.
                 except BaseException:
-                    self._give_up_place(worker)
+                    self.give_up_place(worker)
                     raise
-                self._put_back(worker)
+                self.put_back(worker)
                 return answer
 
     def call(
@@ -109,19 +109,15 @@ class PoolTransport(Transport):
         Raises:
             InterpreterError: If there is no answer.
         """
-        turn = _Turn(session, route.specification, route, content)
-        worker = self._take(turn)
+        turn = Turn(session, route.specification, route, content)
+        worker = self.take_told(turn)
         if worker is None:
-            self._give_up_place()
             return None
         if not turn.has_begun:
-            if route.number not in worker.routes:
-                self._put_back(worker)
-                return None
             try:
                 worker.claim(session)
             except InterpreterError:
-                self._put_back(worker)
+                self.put_back(worker)
                 raise
         try:
             if turn.has_begun:
@@ -129,13 +125,44 @@ class PoolTransport(Transport):
             else:
                 answer = worker.call(session, route, content)
         except ProcessExited:
-            self._give_up_place(worker)
+            self.give_up_place(worker)
             return None
         except BaseException:
-            self._give_up_place(worker)
+            self.give_up_place(worker)
             raise
-        self._put_back(worker)
+        self.put_back(worker)
         return answer
+
+    def take_told(self, turn: Turn) -> Worker | None:
+        """Take a process that was told a route.
+
+        Args:
+            turn: The turn of a session that takes the route.
+
+        Returns:
+            The process; `None` if the session has to be moved as a whole.
+        """
+        worker = self._take(turn)
+        if worker is None:
+            self.give_up_place()
+        elif not turn.has_begun and not turn.fits(worker):
+            self.put_back(worker)
+            return None
+        return worker
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a session waits for a process."""
+        return bool(self._waiting)
+
+    def calls_left(self, worker: Worker) -> int | None:
+        """Return how many more calls a process may get, `None` for any number.
+
+        Args:
+            worker: The process.
+        """
+        most = self._tasks_per_worker
+        return None if most is None else most - worker.jobs
 
     def _specification_of(self, job: Job) -> ProcessSpecification:
         specification = ProcessSpecification(job)
@@ -144,7 +171,7 @@ class PoolTransport(Transport):
             self._specification = specification
         return self._specification
 
-    def _take(self, turn: _Turn) -> Worker | None:
+    def _take(self, turn: Turn) -> Worker | None:
         """Take a process, or the place of one that is to be started."""
         with self._lock:
             worker = self._take_idle(turn.specification)
@@ -174,19 +201,19 @@ class PoolTransport(Transport):
         self._free_variables.append(worker.variables)
         worker.retire()
 
-    def _give_up_turn(self, turn: _Turn) -> None:
+    def _give_up_turn(self, turn: Turn) -> None:
         with self._lock:
             if turn in self._waiting:
                 self._waiting.remove(turn)
                 return
         worker = turn.worker_after_all()
         if worker is None:
-            self._give_up_place()
+            self.give_up_place()
         elif turn.has_begun:
             worker.end()
-            self._give_up_place(worker)
+            self.give_up_place(worker)
         else:
-            self._put_back(worker)
+            self.put_back(worker)
 
     def _start(self, job: Job, specification: ProcessSpecification) -> Worker:
         variables = self._free_variables.pop(0)
@@ -196,7 +223,7 @@ class PoolTransport(Transport):
             )
         except BaseException:
             self._free_variables.append(variables)
-            self._give_up_place()
+            self.give_up_place()
             raise
 
     def _take_idle(self, specification: ProcessSpecification) -> Worker | None:
@@ -213,10 +240,15 @@ class PoolTransport(Transport):
                 self._retire(worker)
         return None
 
-    def _put_back(self, worker: Worker) -> None:
+    def put_back(self, worker: Worker) -> None:
+        """Let the next session have a process.
+
+        Args:
+            worker: The process, which has nothing to do.
+        """
         if worker.jobs == self._tasks_per_worker:
             worker.retire()
-            self._give_up_place(worker)
+            self.give_up_place(worker)
             return
         with self._lock:
             if not self._waiting:
@@ -225,7 +257,7 @@ class PoolTransport(Transport):
             turn = self._waiting.popleft()
         turn.come(worker)
 
-    def _give_up_place(self, worker: Worker | None = None) -> None:
+    def give_up_place(self, worker: Worker | None = None) -> None:
         """Let the next session have a place.
 
         Args:
@@ -255,11 +287,11 @@ class PoolTransport(Transport):
         self._free_variables = list(self._variables)
 
 
-class _Turn:
+class Turn:
     """The turn of a session to have a process.
 
     Args:
-        session: The session.
+        session: The session, or a pipeline.
         specification: What the process has to be.
         route: The route that it takes, if it takes one.
         content: What is sent then.
@@ -271,7 +303,7 @@ class _Turn:
 
     def __init__(
         self,
-        session: Session,
+        session: Any,
         specification: ProcessSpecification,
         route: Route | None = None,
         content: bytes = b"",
@@ -295,7 +327,7 @@ class _Turn:
             if self._session.notice_interrupt():
                 raise InterpreterError("The call was cancelled.")
 
-    def queue(self) -> _Turn:
+    def queue(self) -> Turn:
         """Be about to wait."""
         self._coming = closed_gate()
         return self
@@ -312,15 +344,34 @@ class _Turn:
         try:
             if (
                 worker is not None
-                and self._route is not None
-                and self._route.number in worker.routes
+                and self.fits(worker)
                 and worker.specification is self.specification
                 and len(self._content) <= _LARGEST_SENT_BY_OTHERS
             ):
-                self.has_begun = worker.begin(self._session, self._content)
+                self.has_begun = self.begin(worker, self._content)
         finally:
             self._has_come = True
             self._coming.release()
+
+    def fits(self, worker: Worker) -> bool:
+        """Tell if a process was told the route of the session.
+
+        Args:
+            worker: The process.
+        """
+        return self._route is not None and self._route.number in worker.routes
+
+    def begin(self, worker: Worker, content: bytes) -> bool:
+        """Claim a process for the session and send its call, in any thread.
+
+        Args:
+            worker: The process.
+            content: What is sent.
+
+        Returns:
+            Whether it was sent.
+        """
+        return worker.begin(self._session, content)
 
     def worker_after_all(self) -> Worker | None:
         """Return the process when another thread lets the turn come."""

@@ -29,12 +29,13 @@ from ..runtime.registries import held_locks
 from ..session.route import Routes
 from . import frames
 from .background import run_beside, wait_for_all_beside
+from .claims import Offers
 from .frames import Handshake, Prepare, SavedSession, SentSession
 from .termination import GRACE, ProcessExited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping
+    from typing import Any, Callable, Mapping, Sequence
 
     from ..session import Session
     from ..session.frame_form import SessionFrames
@@ -73,6 +74,7 @@ class Worker:
         process: The process itself.
         jobs: How many jobs it was given.
         routes: The routes that it was told.
+        is_sent: Whether it may have begun with what it was sent last.
 
     Raises:
         InterpreterStartError: If it cannot be started.
@@ -93,9 +95,9 @@ class Worker:
         self._is_leaving = False
         self._lock = Lock()
         self._session: Session | None = None
-        # Whether the process may have begun with what it was sent last
-        self._is_sent = False
+        self.is_sent = False
         self.routes = Routes()
+        self._offers: Offers | None = None
         # What the process was last told of the log records that are wanted here
         self._levels: dict[str, int] | None = None
         if process is None:
@@ -215,11 +217,11 @@ class Worker:
         self._send_call(content)
         return self.finish(session, route)
 
-    def begin(self, session: Session, content: bytes) -> bool:
+    def begin(self, session: Any, content: bytes) -> bool:
         """Claim the process for a session and send its call, in any thread.
 
         Args:
-            session: The session.
+            session: The session, or a pipeline.
             content: What `Route.pack` gave.
 
         Returns:
@@ -233,12 +235,12 @@ class Worker:
         return True
 
     def _send_call(self, content: bytes) -> None:
-        self._is_sent = False
+        self.is_sent = False
         if self._pumped:
             self._lead_output(None)
         try:
             self._channel.send_bare(frames.CALL, content)
-            self._is_sent = True
+            self.is_sent = True
         except EOFError:
             pass  # It may have exited before, and said so.
         except BaseException:
@@ -258,6 +260,72 @@ class Worker:
         for stream in self._pumped:
             stream.drain()
         return frame[2]
+
+    def send_ahead(self, contents: Sequence[bytes]) -> None:
+        """Send calls that the process begins when it has answered those before.
+
+        Args:
+            contents: What `Route.pack` gave for each.
+        """
+        offers = self._offers
+        with suppress(EOFError):  # Waiting for the answer finds out why.
+            if offers is None:
+                offers = self._offers = Offers()
+                self._channel.send(frames.CLAIMS, descriptor=offers.descriptor)
+            self.jobs += len(contents)
+            numbers = offers.offer(len(contents))
+            self._channel.send_ahead([*map(bytes.__add__, numbers, contents)])
+
+    def take_back(self) -> int:
+        """Take all calls back that were sent ahead and that it has not begun.
+
+        Returns:
+            How many, from the last one on.
+        """
+        taken = 0 if self._offers is None else self._offers.take_back()
+        self.jobs -= taken
+        return taken
+
+    def next_answer(
+        self,
+        observe: Callable[[str, dict[str, Any]], None],
+        meanwhile: Callable[[], None],
+    ) -> SessionFrames | memoryview:
+        """Wait for the next answer to one of several calls.
+
+        Args:
+            observe: Is told what the call tells meanwhile.
+            meanwhile: Is called once, should the answer take its time.
+
+        Returns:
+            A value as it was written, or an answer.
+
+        Raises:
+            EOFError: If the process has ended; `frames.Unread` if it has not read all.
+        """
+        self._channel.meanwhile = meanwhile
+        frame = self._await_answer(observe, None, True)
+        return frame[2] if frame[0] == frames.VALUE else self._opened(frame)
+
+    def release(self) -> None:
+        """Have no session any more, so that none can end the process."""
+        with self._lock:
+            self._session = None
+
+    def end_group(self) -> None:
+        """End the process with what it has started, while another thread waits."""
+        self.process.end_group()
+
+    def death(self, error: BaseException) -> BaseException:
+        """End the process, and return what its end means for the call that it ran.
+
+        Args:
+            error: What was raised while an answer was awaited.
+        """
+        try:
+            return self._death() if isinstance(error, EOFError) else error
+        finally:
+            self.end()
 
     def _opened(self, frame: Frame) -> SessionFrames:
         """Return the answer that a frame holds; the process ends if it is none."""
@@ -298,10 +366,10 @@ class Worker:
             if job is not None and job.timeout is not None:
                 deadline = time.monotonic() + job.timeout
             if send is not None:
-                self._is_sent = False
+                self.is_sent = False
                 try:
                     send(deadline)
-                    self._is_sent = True
+                    self.is_sent = True
                 except EOFError:
                     pass  # It may have exited before, and said so.
             # The child maps the file by now, or will never.
@@ -324,7 +392,7 @@ class Worker:
         try:
             if isinstance(error, EOFError):
                 death = self._death(job)
-                if self._is_sent and not isinstance(error, frames.Unread):
+                if self.is_sent and not isinstance(error, frames.Unread):
                     raise death from None
                 raise ProcessExited(death) from None
             if job is not None and type(error) is TimeoutError:
@@ -396,7 +464,7 @@ class Worker:
             if kind == frames.ANSWER or (kind == frames.VALUE and may_be_value):
                 return frame
             if kind == frames.EXIT:
-                raise frames.Unread
+                raise frames.Left
             if kind not in frames.TOLD_BY_JOBS:
                 raise ProtocolError(
                     f"Interpreter {self._executable} answers with a frame of kind "
@@ -476,12 +544,17 @@ class Worker:
         for stream in self._pumped:
             stream.close()
         self.process.close()
+        if self._offers is not None:
+            self._offers.close()
+            self._offers = None
         _workers.discard(self)
 
     def forget(self) -> None:
         """Let go of the process in a forked child: it is its parent's."""
         self.process.forget()
         self._channel.close()
+        if self._offers is not None:
+            self._offers.close()
         for stream in self._pumped:
             stream.close()
 

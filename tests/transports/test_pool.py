@@ -300,7 +300,7 @@ def test_a_forked_process_does_not_wait_for_the_calls_of_its_parent(
 import gc
 import threading
 import warnings
-from bandsaw.transports.pool import _Turn
+from bandsaw.transports.pool import Turn
 
 # Python minds a fork beside threads.
 warnings.simplefilter("ignore")
@@ -312,7 +312,7 @@ def hold():
         threading.Event().wait(0.001)
 
 def is_one_waiting():
-    turns = [thing for thing in gc.get_objects() if type(thing) is _Turn]
+    turns = [thing for thing in gc.get_objects() if type(thing) is Turn]
     return any(turn._coming is not None for turn in turns)
 
 if __name__ == "__main__":

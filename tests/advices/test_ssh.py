@@ -106,14 +106,17 @@ class Far:
         return not any(self.directory.iterdir())
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    yield from start_sshd(tmp_path_factory.mktemp("sshd"))
+
+
 @pytest.fixture
-def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    directory = tmp_path / "sshd"
-    directory.mkdir()
-    with contextlib.contextmanager(start_sshd)(directory) as server:
-        path = os.pathsep.join((str(server.commands), os.environ["PATH"]))
-        monkeypatch.setenv("PATH", path)
-        yield server
+def sshd(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> Sshd:
+    """A server, which the commands `ssh` and `scp` know."""
+    path = os.pathsep.join((str(server.commands), os.environ["PATH"]))
+    monkeypatch.setenv("PATH", path)
+    return server
 
 
 COMMANDS = "backend=SshCommandLineBackend(timeout={timeout})"
@@ -405,12 +408,16 @@ def test_a_key_that_is_not_known_there_is_an_unreachable_machine(far: Far) -> No
 
 
 def test_a_machine_that_is_not_known_here_is_unreachable(far: Far) -> None:
-    (far.sshd.directory / "known_hosts").write_text("")
+    known = far.sshd.directory / "known_hosts"
+    unused = known.rename(known.with_suffix(".unused"))
 
-    with pytest.raises(
-        UnreachableError, match=r"(?s)status 255[:.].*verification failed"
-    ):
-        far.task(far_tasks.add)(1, 2)
+    try:
+        with pytest.raises(
+            UnreachableError, match=r"(?s)status 255[:.].*verification failed"
+        ):
+            far.task(far_tasks.add)(1, 2)
+    finally:
+        unused.rename(known)
 
 
 @with_commands

@@ -51,32 +51,65 @@ SECONDS_TO_END = 10.0
 # What hardly depends on the Python: tox leaves these to the oldest and to the newest.
 # What touches syntax, pickles, imports or a child's protocol runs with all of them.
 WITH_TWO_PYTHONS = (
-    "tests/advices/test_combinations.py",
+    "tests/advices/test_cache.py",
+    "tests/advices/test_cancelled_waits.py",
     "tests/advices/test_metrics.py",
-    "tests/advices/test_ssh.py",
-    "tests/attack/",
+    "tests/advices/test_retry.py",
+    "tests/advices/test_subprocess_failures.py::test_a_failure_reaches",
+    "tests/advices/test_subprocess_failures.py::test_what_an_advice_does",
+    "tests/advices/test_subprocess_processes.py::test_a_task",
+    "tests/advices/test_subprocess_processes.py::test_calls_leave",
+    "tests/advices/test_subprocess_processes.py::test_eight_threads",
+    "tests/advices/test_subprocess_processes.py::test_temporary_files",
     "tests/cli/",
     "tests/environments/",
     "tests/fingerprint/test_arrays.py",
     "tests/fingerprint/test_laws.py",
     "tests/futures/test_programs.py::test_ctrl_c_ends_what_a_script_waits_for",
+    "tests/runtime/test_parent_watch.py",
     "tests/runtime/test_temporary.py",
+    "tests/session/test_answers.py",
     "tests/stores/",
     "tests/test_chain.py",
     "tests/test_connections.py",
     "tests/test_distribution.py::test_a_damaged_archive",
     "tests/test_distribution.py::test_a_directory_that_somebody_else",
+    "tests/test_distribution.py::test_an_archive_continues_sessions",
+    "tests/test_distribution.py::test_archives_share",
     "tests/test_distribution.py::test_each_python_has_bytecode",
+    "tests/test_distribution.py::test_eight_processes",
     "tests/test_distribution.py::test_files_that_were_lost",
     "tests/test_distribution.py::test_what_nobody_has_used",
     "tests/test_documentation.py",
     "tests/test_finding.py",
-    "tests/test_packaging.py",
     "tests/test_trust.py",
     "tests/tracking/",
-    "tests/transports/test_buffers.py::test_what_is_sent_takes_no_memory",
     "tests/transports/test_ahead.py",
+    "tests/transports/test_buffers.py",
+    "tests/transports/test_cancelling.py",
+    "tests/transports/test_descriptors.py",
+    "tests/transports/test_devices.py",
+    "tests/transports/test_far.py",
+    "tests/transports/test_leftovers.py",
+    "tests/transports/test_limits.py",
+    "tests/transports/test_output.py::test_a_",
+    "tests/transports/test_output.py::test_lines",
+    "tests/transports/test_output.py::test_progress",
+    "tests/transports/test_output.py::test_what",
     "tests/transports/test_pool.py",
+    "tests/transports/test_streams.py",
+)
+
+# What is the same with every Python, or reaches all of them itself.
+WITH_THE_NEWEST_PYTHON = (
+    "tests/advices/test_combinations.py",
+    "tests/advices/test_ssh.py",
+    "tests/attack/",
+    "tests/environments/test_tasks.py::test_a_task_in_a_child",
+    "tests/fingerprint/code/test_changes.py::test_the_code_is_the_same_on_every",
+    "tests/fingerprint/code/test_syntax.py::test_a_form_is_the_same_on_every",
+    "tests/test_architecture.py",
+    "tests/test_packaging.py",
 )
 
 # What a run of the suite itself may have been given.
@@ -90,10 +123,13 @@ _TRIAL = re.compile(r"[a-z0-9_]{8}")
 MARK = "BANDSAW_TEST_DIRECTORY"
 
 
-# The beginnings of what this run leaves out.
-LEFT_OUT = (
-    () if "TOX_ENV_NAME" not in os.environ or is_one_of(min, max) else WITH_TWO_PYTHONS
-)
+def _beginnings_of_what_is_left_out() -> tuple[str, ...]:
+    if "TOX_ENV_NAME" not in os.environ or is_one_of(max):
+        return ()
+    return WITH_THE_NEWEST_PYTHON + (() if is_one_of(min) else WITH_TWO_PYTHONS)
+
+
+LEFT_OUT = _beginnings_of_what_is_left_out()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

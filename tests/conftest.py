@@ -105,6 +105,7 @@ WITH_THE_NEWEST_PYTHON = (
     "tests/advices/test_combinations.py",
     "tests/advices/test_ssh.py",
     "tests/attack/",
+    "tests/environments/test_making.py::test_an_environment_is_locked_and_made_with",
     "tests/environments/test_tasks.py::test_a_task_in_a_child",
     "tests/fingerprint/code/test_changes.py::test_the_code_is_the_same_on_every",
     "tests/fingerprint/code/test_syntax.py::test_a_form_is_the_same_on_every",

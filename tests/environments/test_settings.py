@@ -109,7 +109,7 @@ def write(path: Path, content: str) -> str:
 
 
 def test_variables_neither_redirect_packages_nor_leave_any_out(
-    every_maker: str, make: Any, place: Path, monkeypatch: pytest.MonkeyPatch
+    maker: str, make: Any, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value.format(place=place))
@@ -174,7 +174,7 @@ def test_packages_are_copied_although_a_setting_wants_links_into_a_cache(
 # What is kept
 
 
-@with_the_newest_python_only
+@pytest.mark.stress
 def test_files_of_pip_say_where_packages_come_from(
     index: PackageIndex, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,9 @@ def commands_and(secret: str) -> tuple[list[str], Any]:
     commands = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            commands.append(file.read_bytes().replace(b"\0", b" ").decode())
+            commands.append(
+                file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
     return commands, variable(secret)
 
 

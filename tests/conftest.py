@@ -89,6 +89,7 @@ WITH_TWO_PYTHONS = (
     "tests/transports/test_cancelling.py",
     "tests/transports/test_descriptors.py",
     "tests/transports/test_devices.py",
+    "tests/transports/test_exceptions.py::test_a_task_that_exits",
     "tests/transports/test_far.py",
     "tests/transports/test_leftovers.py",
     "tests/transports/test_limits.py",
@@ -97,6 +98,14 @@ WITH_TWO_PYTHONS = (
     "tests/transports/test_output.py::test_progress",
     "tests/transports/test_output.py::test_what",
     "tests/transports/test_pool.py",
+    "tests/transports/test_process.py::test_a_parent_may_have_many",
+    "tests/transports/test_process.py::test_a_quiet_task",
+    "tests/transports/test_process.py::test_paths",
+    "tests/transports/test_routes.py::test_a_call_ends",
+    "tests/transports/test_routes.py::test_a_change",
+    "tests/transports/test_routes.py::test_large_arrays",
+    "tests/transports/test_routes.py::test_only_the_task",
+    "tests/transports/test_routes.py::test_what_changes",
     "tests/transports/test_streams.py",
 )
 

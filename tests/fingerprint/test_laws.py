@@ -56,7 +56,9 @@ def rebuilt(value: Any, random: Random, known: dict[Any, Any]) -> Any:
     return known[key]
 
 
-@given(VALUES, st.randoms(use_true_random=False))
+# In what order a set with a NaN is shuffled differs between two tries of one example,
+# so what is drawn must not depend on it: only the seed is.
+@given(VALUES, st.randoms(use_true_random=True))
 def test_equal_values_have_equal_fingerprints(value: Any, random: Random) -> None:
     copy = rebuilt(value, random, {})
 

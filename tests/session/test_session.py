@@ -431,6 +431,22 @@ def test_what_waits_for_a_cancellation_is_called_when_one_is_asked_for_later() -
     assert calls == ["first", "late"]
 
 
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_what_is_forgotten_is_not_called(is_asked: bool) -> None:
+    session, calls = session_of(answer), []  # type: ignore[var-annotated]
+
+    def forgotten() -> None:
+        calls.append("forgotten")
+
+    if is_asked:
+        assert not session.cancellation.is_requested
+    session.call_when_cancelled(forgotten)
+    session.forget_when_cancelled(forgotten)
+    session.cancellation.request()
+
+    assert calls == []
+
+
 # Many at a time
 
 

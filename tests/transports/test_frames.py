@@ -6,8 +6,11 @@ import contextlib
 import marshal
 import os
 import socket
+import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any, Iterator, Tuple
 
 import pytest
@@ -29,6 +32,7 @@ from bandsaw.transports.frames import (
     Settings,
     WholeParcel,
 )
+from bandsaw.transports.shared_memory import write_buffers
 from tests.waiting import wait_until
 
 Ends = Tuple[Channel, Channel]
@@ -168,6 +172,44 @@ def test_a_dead_process_ends_the_wait_though_the_socket_is_open() -> None:
         channel.send(frames.JOB, {}, [bytes(10_000_000)])
     channel.close()
     there.close()
+
+
+def test_what_a_process_has_written_before_it_died_is_read() -> None:
+    here, there = socket.socketpair()
+    other = Channel(there.detach())
+
+    def write_and_die() -> bool:
+        other.send(frames.JOB, {"last": "words"})
+        return False
+
+    channel = Channel(here.detach(), is_alive=write_and_die)
+    channel.watch(other._descriptor, lambda: None)
+    assert channel.receive()[1] == {"last": "words"}
+    channel.close()
+    other.close()
+
+
+def test_what_is_watched_no_longer_is_not_called(ends: Ends) -> None:
+    here, there = ends
+    reading, writing = os.pipe()
+    called: list[int] = []
+
+    def forget() -> None:
+        called.append(1)
+        here.forget(reading)
+        here.forget(reading)
+        there.send(frames.JOB, {"x": 1})
+
+    here.watch(reading, forget)
+    os.write(writing, b"x")
+    assert here.receive()[1] == {"x": 1}
+
+    # It can still be read, which must not keep the end that waits busy.
+    here.meanwhile = lambda: there.send(frames.JOB, {"x": 2})
+    assert here.receive(time.monotonic() + 10)[1] == {"x": 2}
+    assert called == [1]
+    os.close(reading)
+    os.close(writing)
 
 
 @pytest.mark.parametrize("direction", ["receive", "send"])
@@ -322,6 +364,28 @@ def test_the_file_of_a_damaged_message_is_closed(damage: dict[str, Any]) -> None
         SavedSession.open(head, b"", reading)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(reading)
+
+
+def test_a_parcel_without_buffers_has_no_file() -> None:
+    form = SessionFrames()
+    form.head = {"step": 1}
+    form.members["a"] = (b"content", ())
+    with Parcel(form) as parcel:
+        assert parcel.descriptor is None
+        assert set(parcel.fields) == {"form"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_large_buffers_lie_on_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
+    descriptor = write_buffers([memoryview(b"content")])
+
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    assert os.read(descriptor, 100).rstrip(b"\0") == b"content"
+    os.close(descriptor)
 
 
 def test_a_parcel_without_its_file_is_no_session() -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from bandsaw import Advice
 from bandsaw.exceptions import ProtocolError
-from bandsaw.session.route import Routes
+from bandsaw.execution import Execution
+from bandsaw.session import Session
+from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.route import RememberedSession, Routes
+from bandsaw.tasks import Task
+from tests.configurations import loadable_configuration
 from tests.transports.test_pool import config
 from tests.workflows import HEAD, Workflow
 
@@ -317,3 +323,36 @@ if __name__ == "__main__":
 def test_a_call_on_a_route_that_no_one_has_told_is_refused(content: bytes) -> None:
     with pytest.raises(ProtocolError, match="was not told"):
         Routes().open(memoryview(content))
+
+
+def do_nothing() -> None:
+    pass
+
+
+class Saves(Advice):
+    """Saves sessions as they are before their task."""
+
+    def __init__(self, form: SessionFrames) -> None:
+        self.form = form
+
+    def before(self, session: Session) -> None:
+        session.save_to(self.form)
+        session.proceed()
+
+
+def test_what_changes_in_the_configuration_ends_a_short_route_at_its_far_end() -> None:
+    form = SessionFrames()
+    with loadable_configuration() as configuration:
+        configuration.add_advice_chain(Saves(form))
+        task = Task.create_task(do_nothing)
+        Session(task, Execution("e", ()), configuration).initiate()
+        restored = Session(None, None, configuration)
+        restored.restore_from(form)
+        remembered = RememberedSession(form)
+        assert remembered.calls is None
+
+        remembered.remember(restored)
+        assert remembered.calls is not None
+        configuration.add_advice_chain(Saves(form), Advice())
+
+        assert remembered.calls is None

@@ -30,6 +30,7 @@ from bandsaw.exceptions import (
 )
 from bandsaw.serialization import JsonSerializer
 from bandsaw.session import Ids, Session
+from bandsaw.session.zip_form import SessionFile
 from bandsaw.stores.entries import Entry, has_footer, pack
 from bandsaw.tracking.filesystem import FileSystemBackend
 from bandsaw.transports import frames
@@ -117,6 +118,27 @@ def test_a_saved_session(name: str, times: int, tmp_path: Path) -> None:
             restore(
                 zipped({**members, member: damaged}), name, tmp_path / "session.zip"
             )
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STORED.glob("*.zip")))
+@TIMES
+def test_no_damaged_member_of_a_saved_session_is_read(name: str, times: int) -> None:
+    content = (STORED / name).read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        members = {member: file.read(member) for member in file.namelist()}
+    refused = 0
+    for damaged in mutations(content, 100 * times):
+        try:
+            reader = SessionFile(io.BytesIO(damaged)).read()
+        except InvalidSessionError:
+            refused += 1
+            continue
+        for member in reader.members:
+            try:
+                assert reader._read(member) == members[member]
+            except InvalidSessionError:
+                refused += 1
+    assert refused
 
 
 def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:

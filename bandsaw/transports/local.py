@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 _NO_VARIABLES: Mapping[str, str] = {}
 
 # What a process runs until it knows its code: the main module of the directory that the
-# channel names first, as if that had been on the command line.
+# channel names first, as if that had been on the command line. A `compile` would give
+# its code a file name, but the first one of a process takes more than a millisecond.
 _LOADER = """\
 import posix, sys
 descriptor = int(sys.argv[1])
@@ -54,8 +55,7 @@ sys.argv[:1] = [__file__, "--channel"]
 if sys.path[:1] == [""]:
     del sys.path[0]
 with open(__file__, "rb") as file:
-    code = compile(file.read(), __file__, "exec")
-exec(code)
+    exec(file.read())
 """
 
 

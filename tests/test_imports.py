@@ -112,6 +112,9 @@ NOT_IN_A_RUNNER = {
     "uuid",
 }
 
+# To look an environment up takes less than to import these, which are to make one.
+NOT_TO_LOOK_UP = {"glob", "hashlib", "pathlib", "shutil", "subprocess", "urllib"}
+
 # What the advices before the one that moves a session, and trackers, do in its caller
 IN_NO_CHILD = NOT_IN_A_RUNNER - {"socket"} | {
     "bandsaw.advices._cached_calls",
@@ -170,6 +173,14 @@ def test_importing_and_decorating_import_next_to_nothing(tmp_path: Path) -> None
     code = "import bandsaw\n@bandsaw.task\ndef f(x):\n    return x\n"
 
     assert imported_by(code, tmp_path) - WHEN_DECORATING == set()
+
+
+def test_an_environment_is_looked_up_without_what_it_is_made_with(
+    tmp_path: Path,
+) -> None:
+    imported = imported_by("import bandsaw.environments.resolution", tmp_path)
+
+    assert imported & NOT_TO_LOOK_UP == set()
 
 
 def test_what_the_tutorial_configures_imports_these_modules_only(

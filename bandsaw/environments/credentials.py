@@ -40,8 +40,9 @@ _HARMLESS = frozenset(
 )
 _REDACTED = "..."
 
-# A word that every release of Python reads alike from a netrc file.
-_PLAIN_WORD = re.compile(r"[^\s\"'#\\\x00-\x20\x7f-\U0010ffff]+$")
+# A word that every release of Python reads alike from a netrc file. To compile this
+# takes as long as to import `re`, so that is left to those that need it.
+_PLAIN_WORD = r"[^\s\"'#\\\x00-\x20\x7f-\U0010ffff]+$"
 
 
 def without_credentials(text: str) -> str:
@@ -137,7 +138,7 @@ def netrc_line(url: str) -> str | None:
     parts = urlsplit(url)
     words = [parts.hostname, parts.username, parts.password]
     words = [None if word is None else unquote(word) for word in words]
-    if not all(word and _PLAIN_WORD.match(word) for word in words):
+    if not all(word and re.match(_PLAIN_WORD, word) for word in words):
         return None
     host, user, password = words
     return f"machine {host} login {user} password {password}"

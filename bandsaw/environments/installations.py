@@ -7,13 +7,12 @@ moved; instead, the link appears when the environment is complete.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import time
 
 from ..exceptions import EnvironmentBuildError, UntrustedDirectoryError
+from ..runtime.contexts import contextmanager, nullcontext
 from ..runtime.home import ENVIRONMENT_RECORD, home_directory, make_directory
 from ..runtime.path_trust import check_home
 from ..runtime.temporary import open_private
@@ -99,7 +98,7 @@ def _withdraw(link: str) -> bool:
         os.unlink(link)  # First, so that no process finds half of it.
     except FileNotFoundError:
         return False
-    shutil.rmtree(directory, ignore_errors=True)
+    _remove(directory)
     return True
 
 
@@ -204,7 +203,7 @@ def _name_of_build(digest: str) -> str:
     return f"environment/{digest}"
 
 
-@contextlib.contextmanager
+@contextmanager
 def building(digest: str, label: str) -> Iterator[str]:
     """Lock a build across the processes of this machine.
 
@@ -236,7 +235,7 @@ def building(digest: str, label: str) -> Iterator[str]:
                 f"Environment {label!r} cannot be made in {parent}: {error}"
             ) from error
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            _remove(scratch)
 
 
 def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) -> str:
@@ -268,7 +267,7 @@ def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) ->
                 json.dump(record, file, indent=2)
             _link(os.path.basename(directory), link)
         except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(directory)
             raise
     return link
 
@@ -286,6 +285,9 @@ def _remove(path: str) -> None:
     if os.path.islink(path):
         os.unlink(path)
     else:
+        # Most processes only look environments up.
+        import shutil
+
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -322,10 +324,10 @@ def remove_left_overs(mine: str | None = None) -> int:
         digest, dash, _ = name.partition("-")
         if not dash or _is_published(parent, name):
             continue
-        with contextlib.ExitStack() as stack:
-            is_alone = digest == mine or stack.enter_context(
-                alone(_name_of_build(digest), 0)
-            )
+        holding = (
+            nullcontext(True) if digest == mine else alone(_name_of_build(digest), 0)
+        )
+        with holding as is_alone:
             # Another process may have published it in the meantime.
             if is_alone and not _is_published(parent, name):
                 _remove(os.path.join(parent, name))

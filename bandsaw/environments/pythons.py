@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import operator
 import os
 import re
-import subprocess
 import sys
 from collections import namedtuple
 
@@ -203,20 +201,25 @@ def _python_at(path: str) -> Python | None:
             facts["platform"],
             facts["has_pip"],
         )
-    except (KeyError, OSError, TypeError, ValueError, subprocess.SubprocessError):
+    except (KeyError, OSError, TypeError, ValueError):
         return None
 
 
 def _ask(path: str) -> Any:
+    # What is known of an interpreter is remembered, so that hardly a process asks one.
     import json
+    import subprocess
 
-    answer = subprocess.run(
-        [path, "-I", "-S", "-c", _QUESTION],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        timeout=_PATIENCE,
-    )
+    try:
+        answer = subprocess.run(
+            [path, "-I", "-S", "-c", _QUESTION],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+        )
+    except subprocess.SubprocessError as error:
+        raise OSError(f"{path} does not answer") from error
     # An executable that does not answer, a Python 2 for example, is remembered, too.
     return {} if answer.returncode else json.loads(answer.stdout.decode("utf-8"))
 
@@ -241,6 +244,8 @@ def installed_pythons() -> Iterator[Python]:
 
 def _candidates() -> Iterator[str]:
     yield sys.executable
+    import glob
+
     directories: list[str] = os.environ.get("PATH", "").split(os.pathsep)
     home = os.path.expanduser("~")
     data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")

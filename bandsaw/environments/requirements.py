@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import namedtuple
@@ -58,11 +57,14 @@ class Project(_Project):
 
     def digest(self) -> str:
         """Return the SHA-256 of its files, as hex digits."""
-        whole = hashlib.sha256()
+        # Most environments come from no such files.
+        from hashlib import sha256
+
+        whole = sha256()
         for name, _ in self._files():
             path = os.path.join(self.path, name) if name else self.path
             with open(path, "rb") as file:
-                content = hashlib.sha256(file.read()).hexdigest()
+                content = sha256(file.read()).hexdigest()
             whole.update(f"{name}\0{content}\n".encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 

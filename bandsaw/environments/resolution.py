@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from hashlib import sha256
 
 from ..runtime.fork import call_at_reset
+from ..runtime.hashing import sha256
 from . import installations
 from .requirements import Requirements, files_of
 from .specification import Specification

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections import namedtuple
 
 from .credentials import netrc_line, without_user
@@ -124,5 +123,8 @@ class Specification:
 def _link(link: str, place: str) -> str:
     if "://" in link:
         return link
+    # Most specifications name no file.
+    import pathlib
+
     # A URL, in which no character has a special meaning to the tools.
     return pathlib.Path(os.path.join(place, os.path.expanduser(link))).as_uri()

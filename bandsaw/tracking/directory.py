@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import count
 
 from ..exceptions import UntrustedDirectoryError
+from ..runtime.fork import call_in_child
 from ..session.attachments import copy_attachment
 from .documents import Documents
 from .names import file_name
@@ -280,10 +282,27 @@ def _is_failure(path: str) -> bool:
         return False
 
 
-def _temporary_name(directory: str) -> str:
-    # A number of the process would not do: processes share a directory also where they
-    # do not share their numbers.
-    return f"{directory}/.{os.urandom(12).hex()}.tmp"
+class _TemporaryNames:
+    """The names that this process gives to files before it renames them."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Let a forked process have other names than its parent."""
+        # A number of the process would not do: processes share a directory also where
+        # they do not share their numbers.
+        self._beginning = f".{os.urandom(12).hex()}-"
+        self._numbers = count()
+
+    def next_below(self, directory: str) -> str:
+        """Return the path of a new file in a directory."""
+        return f"{directory}/{self._beginning}{next(self._numbers)}.tmp"
+
+
+_names = _TemporaryNames()
+_temporary_name = _names.next_below
+call_in_child(_names.renew)
 
 
 def _attachment_name(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice
 from math import isfinite
 from operator import is_
 
@@ -28,11 +27,11 @@ class Documents:
     begins with its text, too. So these parts may not change in between.
     """
 
-    _NONE: tuple[list[Any], str] = ([], "")
+    _NONE: tuple[list[str], list[Any], str] = ([], [], "")
 
     def __init__(self) -> None:
-        # The names and parts of the last record in turn, and its text. Replaced as a
-        # whole, so it needs no lock.
+        # The names of the last record, its parts, and its text. Replaced as a whole, so
+        # it needs no lock.
         self._last = self._NONE
 
     def document_of(self, record: dict[str, Any]) -> bytes:
@@ -41,15 +40,20 @@ class Documents:
         Args:
             record: The record.
         """
-        items = [*chain.from_iterable(record.items())]
-        begin, text = self._last
-        # Not compared for equality: what that means, only the user's values know.
-        if 0 < len(begin) < len(items) and all(map(is_, begin, items)):
-            rest = dict(islice(record.items(), len(begin) // 2, None))
+        names, parts = [*record], [*record.values()]
+        first_names, first_parts, text = self._last
+        count = len(first_names)
+        if (
+            0 < count < len(names)
+            and first_names == names[:count]
+            # Not compared for equality: what that means, only the user's values know.
+            and all(map(is_, first_parts, parts))
+        ):
+            rest = {name: record[name] for name in names[count:]}
             text = f"{text[:-1]}, {_text_of(rest)[1:]}"
         else:
             text = _text_of(record)
-        self._last = items, text
+        self._last = names, parts, text
         return text.encode()
 
     def forget(self) -> None:

@@ -149,6 +149,8 @@ class FarConnection:
         self._moving = Lock()
         self._is_moved_here = self._was_moved_elsewhere = False
         self._movers: dict[FarProcess, None] = {}
+        # That of them whose thread moves them
+        self._mover: FarProcess | None = None
         self._pause = closed_gate()
         self._trouble: Exception | None = None
         self._wake_source, self._wake_target = os.pipe()
@@ -302,8 +304,7 @@ class FarConnection:
         link = self._link
         if link is None:
             return False
-        link.send(kind, number, content)
-        link.flush()
+        link.post(kind, number, content)
         return not link.is_ended
 
     def has_room(self) -> bool:
@@ -326,7 +327,7 @@ class FarConnection:
             self.post(STOP, lane.number)
 
     def move(
-        self, lane: FarProcess, is_over: Callable[[], bool], seconds: float
+        self, lane: FarProcess, is_over: Callable[[], object], seconds: float
     ) -> None:
         """Move messages, or wait while another thread does so.
 
@@ -344,17 +345,21 @@ class FarConnection:
                 lane.gate.acquire(True, seconds)
                 return
             try:
+                self._mover = lane
                 deadline = time.monotonic() + seconds
-                while not (is_over() or self._trouble or self.failure):
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        break
+                left = seconds
+                while left > 0 and not (
+                    is_over() or lane.has_news or self._trouble or self.failure
+                ):
                     self._turn(left)
+                    left = deadline - time.monotonic()
             finally:
+                self._mover = None
                 self._moving.release()
         finally:
             self._movers.pop(lane, None)
-            self._let_another_move()
+            if self._movers:
+                self._let_another_move()
 
     def _let_another_move(self) -> None:
         for lane in list(self._movers):
@@ -511,7 +516,8 @@ class FarConnection:
             lane = self._lanes.get(number)
             if lane is not None:
                 lane.receive(kind, content)
-                lane.wake()
+                if lane is not self._mover:
+                    lane.wake()
             elif kind != DATA:
                 self._print(kind, content)
         elif kind in (CREDIT, TAKEN, UNREAD, EXITED):
@@ -548,6 +554,7 @@ class FarConnection:
             lane.status = status
             lane.has_ended = True
         if lane.has_ended:
+            lane.has_news = True
             with self._changed:
                 self.load -= self._lanes.pop(number, None) is not None
         lane.wake()

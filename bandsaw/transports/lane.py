@@ -166,7 +166,8 @@ class LaneChannel(Channel):
         for content in waiting:
             view = memoryview(content)
             while view:
-                self._await(lane.may_send, deadline)
+                if not lane.may_send():
+                    self._await(lane.may_send, deadline)
                 piece = view[: min(PIECE, lane.credit)]
                 self._post(piece)
                 view = view[len(piece) :]
@@ -204,30 +205,34 @@ class LaneChannel(Channel):
     def _next(self, deadline: float | None) -> Content:
         data = self._lane.data
         if not data.pieces:
-            self._await(lambda: bool(data.pieces), deadline)
+            self._await(data.pieces.__len__, deadline)
         return data.take()
 
-    def _await(self, is_there: Callable[[], bool], deadline: float | None) -> None:
+    def _await(self, is_there: Callable[[], object], deadline: float | None) -> None:
         """Wait until something is there, as long as the other end lives.
 
         What is printed is looked after meanwhile.
         """
         lane = self._lane
-        while not is_there():
-            if lane.has_printed:
+        while True:
+            lane.connection.move(lane, is_there, self._patience_with(deadline))
+            if lane.has_news:
+                lane.has_news = False
                 for pump in self._pumps:
-                    pump()
-                continue
+                    while pump():
+                        pass
+            if is_there():
+                return
             if lane.is_unread:
                 raise Unread("the session has to be sent again")
             if lane.poll() is not None:
+                # What was sent before the end may have come just now.
+                if is_there():
+                    return
                 raise EOFError("the other end is gone")
-            patience = self._patience_with(deadline)
-            lane.connection.move(lane, lambda: lane.has_news or is_there(), patience)
-            if not (lane.has_news or is_there()):
-                self._use_the_time()
-                if self._is_alive is not None:
-                    self._is_alive()  # It may end the lane.
+            self._use_the_time()
+            if self._is_alive is not None:
+                self._is_alive()  # It may end the lane.
 
     def _patience_with(self, deadline: float | None) -> float:
         taken_at = self._lane.taken_at
@@ -262,6 +267,7 @@ class FarProcess:
         taken_at: When a process has taken that, 0 if that is not known.
         is_unread: Whether it has to be sent again, to another lane.
         has_ended: Whether the process has ended.
+        has_news: Whether the thread that waits has something else to do.
         status: How it has ended, as `subprocess` says it; `None` if that is unknown.
         failure: Why it could not be started.
         gate: Is opened when something has arrived.
@@ -288,6 +294,7 @@ class FarProcess:
         ]
         self.sent, self.allowed = 0, MOST_UNDER_WAY
         self.is_busy = self.is_unread = self.has_ended = self._is_closed = False
+        self.has_news = False
         self.taken_at = 0.0
         self.status: int | None = None
         self.failure: InterpreterError | None = None
@@ -324,16 +331,6 @@ class FarProcess:
         """Tell if something may be sent on the channel now."""
         return self.credit > 0 and self.connection.has_room()
 
-    @property
-    def has_printed(self) -> bool:
-        """Whether something was printed that has to be looked after."""
-        return any(stream.pieces for stream in self._printed.values())
-
-    @property
-    def has_news(self) -> bool:
-        """Whether the thread that waits has something to do."""
-        return self.has_ended or self._is_closed or self.has_printed
-
     def receive(self, kind: int, content: Content) -> None:
         """Take what has arrived.
 
@@ -341,8 +338,11 @@ class FarProcess:
             kind: The kind of the message.
             content: Its content.
         """
-        stream = self.data if kind == DATA else self._printed[kind]
-        stream.pieces.append(content)
+        if kind == DATA:
+            self.data.pieces.append(content)
+        else:
+            self._printed[kind].pieces.append(content)
+            self.has_news = True
 
     def wake(self) -> None:
         """Let the thread go on that waits for the lane."""
@@ -405,7 +405,7 @@ class FarProcess:
     def close(self) -> None:
         """Close it, and end the process that continues its session; idempotent."""
         if not self._is_closed:
-            self._is_closed = True
+            self._is_closed = self.has_news = True
             self.connection.remove(self)
             self.wake()
 

@@ -249,12 +249,18 @@ class Link:
                 self._queue.append(header + content)
             self._queued += len(header) + len(content)
 
-    def flush(self) -> None:
-        """Write what is queued, as far as it is taken, in a thread that takes no turn.
+    def post(self, kind: int, number: int, content: Content = b"") -> None:
+        """Send a message at once, as far as it is taken, in any thread.
 
         Should the link have ended, the thread that takes a turn notices it.
+
+        Args:
+            kind: What it is.
+            number: The number of the lane that it is about.
+            content: What it holds.
         """
         with self._lock:
+            self.send(kind, number, content)
             self._write()
             is_left = self._queue and not self._waits_for_target
         if (is_left or self.is_ended) and self._wake is not None:
@@ -270,7 +276,8 @@ class Link:
             writable = select.poll()
             writable.register(self._target, select.POLLOUT)
             writable.poll(1000 * seconds)
-            self.flush()
+            with self._lock:
+                self._write()
 
     def close(self) -> None:
         """Write nothing any more: the descriptors are closed next."""

@@ -66,7 +66,7 @@ def test_messages_arrive_as_they_were_sent(ends: Ends) -> None:
 
 
 def test_another_thread_writes_at_once_what_it_sends(ends: Ends) -> None:
-    thread = Thread(target=lambda: (ends.here.send(OPEN), ends.here.flush()))
+    thread = Thread(target=ends.here.post, args=(OPEN, 0))
     thread.start()
     thread.join()
 
@@ -77,8 +77,7 @@ def test_another_thread_writes_at_once_what_it_sends(ends: Ends) -> None:
 def test_what_is_not_taken_at_once_is_left_to_the_next_turn(ends: Ends) -> None:
     count = 0
     while not ends.woken:
-        ends.here.send(DATA, count, bytes(PIECE))
-        ends.here.flush()
+        ends.here.post(DATA, count, bytes(PIECE))
         count += 1
     numbers: list[int] = []
     while len(numbers) < count:

@@ -10,6 +10,7 @@ from typing import Any, Sequence
 from . import (
     caching,
     calls,
+    connections,
     environments,
     identity,
     imports,
@@ -32,6 +33,7 @@ ROWS: dict[str, Row] = {
         caching,
         identity,
         transports,
+        connections,
         scripts,
         environments,
     )

@@ -16,6 +16,7 @@ from benchmarks.contestants import LIBRARY, this_library
 from benchmarks.measure import Effort, Figure, Row, interleaved, median_ratios
 from benchmarks.table import as_json, as_text
 from tests.interpreters import with_the_newest_python_only
+from tests.sshd import find
 from tests.workflows import Workflow
 
 pytestmark = with_the_newest_python_only
@@ -46,6 +47,9 @@ def test_a_row_gives_a_figure_for_each_contestant(
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module}, with which is compared, is not installed")
+    if name.startswith("far-"):
+        for program in "sshd", "ssh-keygen", "scp":
+            find(program)
     monkeypatch.setenv("ARRAY_SIZE", "1000000")
     contestant = this_library(sys.executable)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import select
-import shlex
 import subprocess
 import time
 
@@ -119,7 +118,7 @@ class FarCommand:
         self.said_all = False
         self._name = name
         self._connection = connection
-        self._shown = shlex.join(wrapped(connection, [python]))
+        self._shown = wrapped(connection, [python])
         self._queued_since: float | None = None
         self._asked_at = 0.0
         self._fate = ""
@@ -347,9 +346,11 @@ class FarCommand:
             kind: The class of the error.
             phase: The phase, unless it is the current one.
         """
+        import shlex
+
         text = (
             f"The {self._name} failed while {phase or self.phase}: "
-            f"{reason.rstrip('.')}. Its command is: {self._shown}"
+            f"{reason.rstrip('.')}. Its command is: {shlex.join(self._shown)}"
         )
         lines = self._said.decode("utf-8", "replace").splitlines()[-_LINES_KEPT:]
         if lines:

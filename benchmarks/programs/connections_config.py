@@ -1,0 +1,28 @@
+"""Chains that lead over ssh to this machine, through a delay, and to a local pool."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import bandsaw
+from bandsaw.advices.connection import ConnectionAdvice
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.connections import Command, Ssh
+
+_DELAYED = str(Path(__file__).parent / "delayed.py")
+
+there = bandsaw.Interpreter(path=(), executable=sys.executable)
+
+
+def _far(connection, workers=1):
+    return ConnectionAdvice(connection, interpreter=there, workers=workers)
+
+
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
+configuration.add_advice_chain(_far(Command(["env"])), name="command")
+configuration.add_advice_chain(_far(Ssh("far")), name="ssh")
+configuration.add_advice_chain(
+    _far(Command([sys.executable, _DELAYED, "0.05"]), workers=4), name="delayed"
+)

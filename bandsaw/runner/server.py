@@ -20,6 +20,7 @@ from functools import partial
 from marshal import loads
 
 from ..exceptions import ProtocolError
+from ..runtime.contexts import suppress
 from ..runtime.home import Hold
 from ..session.route import ROUTES_KEPT, RememberedSession, Routes, number_of
 from ..transports import frames
@@ -76,6 +77,10 @@ _LONGEST_PATIENCE = 10.0
 
 # What is read of a process at first: a large piece of memory costs as much as a call.
 _SMALL_READ = 1 << 12
+
+# How often the output of a dead process is read at most, which what it has started may
+# still write.
+_MOST_READS = 16
 
 # How long a process waits for a session; this one tells it when to exit.
 _FOREVER = 1e8
@@ -191,7 +196,9 @@ class _Lane:
 
     def replace(self, content: bytes) -> None:
         """Let something else take the place of a session that has arrived."""
-        self.arrived[0] = memoryview(self.arrived[0])[self.size :]
+        rest = memoryview(self.arrived.popleft())[self.size :]
+        if rest:
+            self.arrived.appendleft(rest)
         self.arrived.appendleft(content)
         self.taken += self.size - len(content)  # It is what has arrived that is told.
         self.size = self.left = len(content)
@@ -369,11 +376,13 @@ class _Server:
     def _look_after_processes(self, now: float) -> float:
         """End processes that have to end, and return when to do so again."""
         patience = _LONGEST_PATIENCE
+        if any(one.has_closed for one in (*self._processes, *self._exiting)):
+            # Another thread may have been told of the end of one.
+            self._note_ends()
+            patience = GRACE / 10
         for process in list(self._processes):
             if process.has_closed:
-                # Another thread may have been told of its end.
-                self._note_ends()
-                patience = GRACE / 10
+                pass
             elif not process.is_ready:
                 if now - process.since > _TIME_TO_START:
                     run_beside(process.started.end_group)
@@ -506,11 +515,13 @@ class _Server:
         started.run_code(directory)
         sources = {kind: pair[0] for kind, pair in zip((OUTPUT, ERROR), pipes)}
         process = _Process(started, specification, sources)
+        head["settings"] = {**settings, **started.settings}
+        handshake = memoryview(frames.packed(frames.HANDSHAKE, head))
+        with suppress(BrokenPipeError):  # It is gone, as is noticed soon.
+            while handshake:
+                handshake = handshake[os.write(process.channel, handshake) :]
         for descriptor in (process.channel, *sources.values()):
             os.set_blocking(descriptor, False)
-        head["settings"] = {**settings, **started.settings}
-        # A new socket takes more by far at once.
-        os.write(process.channel, frames.packed(frames.HANDSHAKE, head))
         return process
 
     def _watch(self, process: _Process) -> None:
@@ -636,7 +647,7 @@ class _Server:
         lane = process.lane
         if process.has_closed:
             return False
-        while process.printed.poll(0):
+        while lane is not None and process.printed.poll(0):
             if not self._read_outputs(process):
                 break
         if not process.may_send(DATA) or process.is_held:
@@ -656,7 +667,8 @@ class _Server:
             process.has_closed = True
             self._link.forget(process.channel)
             self._look_at = 0.0
-            run_beside(partial(_end_soon, process.started))
+            if process not in self._exiting:
+                run_beside(partial(_end_soon, process.started))
             return False
         process.read_size = PIECE if len(piece) == size else _SMALL_READ
         if lane is None:
@@ -760,8 +772,9 @@ class _Server:
             pass
         lane = process.lane
         if lane is None:
-            while self._read_outputs(process):
-                pass
+            for _ in range(_MOST_READS):
+                if not self._read_outputs(process):
+                    break
         elif process.is_held or lane.credits[DATA] <= 0:
             return
         self._remove(process)

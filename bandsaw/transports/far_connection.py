@@ -218,6 +218,7 @@ class FarConnection:
         self.used_at = time.monotonic()
         if code.digest in self._kept and self._is_started:
             return
+        self._refused.pop(code.digest, None)
         self.request(lambda: self._want(code))
         is_unwanted = is_cancelled.get()
         told = ""
@@ -290,7 +291,7 @@ class FarConnection:
             lane: The lane.
         """
         with self._changed:
-            lane.is_busy = self.failure is None
+            lane.is_busy = self.is_usable
             return lane.is_busy
 
     def post(self, kind: int, number: int, content: Content = b"") -> bool:
@@ -336,9 +337,9 @@ class FarConnection:
             is_over: Tells if there is nothing more to wait for.
             seconds: How long to wait at most.
         """
-        self._movers[lane] = None
-        self._was_moved_elsewhere = True
         try:
+            self._movers[lane] = None
+            self._was_moved_elsewhere = True
             if not self._moving.acquire(False):
                 if self._is_moved_here:
                     self._wake()
@@ -499,7 +500,6 @@ class FarConnection:
                 continue
             if any(one.digest == other.digest for other in self._asked):
                 continue
-            self._refused.pop(one.digest, None)
             self._asked.append(one)
             if len(self._asked) == 1:
                 self._ask()

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # How often a thread that waits looks if it still has to, in seconds.
 _INTERVAL = 0.1
 
+_NO_DESCRIPTOR = -1
+
 _ANSWERS = (frames.ANSWER, frames.VALUE)
 
 
@@ -93,7 +95,7 @@ class LaneOutput(TextOutput):
 
     def watch(self, channel: Channel) -> None:
         """Be pumped whenever a thread waits for a channel."""
-        channel.watch(len(self._name), self._pump)
+        channel.watch(_NO_DESCRIPTOR, self._pump)
 
     def wait(self, seconds: float) -> None:
         """Do nothing: a lane that is closed has ended."""

@@ -98,7 +98,11 @@ class _Move(RemoteAdvice):
         return _caller.get().transport
 
     def settings_for(self, session: Session) -> dict[str, Any]:
-        return {"path": [], "environment": {}}
+        interpreter = self.interpreter_for(session)
+        return {
+            "path": list(interpreter.serialized()["path"] or ()),
+            "environment": interpreter.environment,
+        }
 
 
 class _Tell(Extension):
@@ -106,4 +110,8 @@ class _Tell(Extension):
         _caller.get().tell(progress)
 
 
-configuration = Configuration().add_advice_chain(_Move()).add_extension(_Tell())
+def __getattr__(name: str) -> Any:
+    # It has a temporary directory, which is removed with it.
+    if name == "configuration":
+        return Configuration().add_advice_chain(_Move()).add_extension(_Tell())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

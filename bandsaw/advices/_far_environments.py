@@ -54,12 +54,12 @@ class FarEnvironments:
         self._known: dict[Environment, FarEnvironment] = {}
         self._lock = Lock()
 
-    def get(self, environment: Environment, session: Session) -> FarEnvironment:
+    def get(self, environment: Environment, session: Session | None) -> FarEnvironment:
         """Return an environment, which is made if it is absent.
 
         Args:
             environment: The environment.
-            session: The session that needs it.
+            session: The session that needs it, `None` if none does.
 
         Raises:
             InterpreterError: If it cannot be made.
@@ -68,7 +68,7 @@ class FarEnvironments:
         if known is not None and known.is_current:
             return known
         while not self._lock.acquire(True, _INTERVAL):
-            if session.notice_interrupt():
+            if session is not None and session.notice_interrupt():
                 raise InterpreterError("The call was cancelled.")
         try:
             known = self._known.get(environment)
@@ -83,10 +83,14 @@ class FarEnvironments:
         """Look for each environment there when it is needed next."""
         self._known = {}
 
-    def _make(self, environment: Environment, session: Session) -> FarEnvironment:
+    def _make(
+        self, environment: Environment, session: Session | None
+    ) -> FarEnvironment:
         name = self._transport.name
 
         def tell(told: Progress) -> None:
+            if session is None:
+                return
             facts = {"task": str(session.full_task), "done": 0, "total": None}
             report(session, {**facts, "message": told.message})
 

@@ -77,6 +77,11 @@ class SshAdvice(RemoteAdvice):
         self.remotes[name] = remote
         return self
 
+    @property
+    def has_connections(self) -> bool:
+        """Whether the machines are reached by connections, and not by a backend."""
+        return self._backend is None
+
     def remote_for(self, session: Session) -> Remote:
         """Return the machine that the task of a session has chosen.
 

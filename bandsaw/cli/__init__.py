@@ -6,6 +6,7 @@ import click
 
 from .archives import archives
 from .cache import cache
+from .connections import connections
 from .environments import environments
 
 __all__ = ["main"]
@@ -18,4 +19,5 @@ def main() -> None:
 
 main.add_command(archives)
 main.add_command(cache)
+main.add_command(connections)
 main.add_command(environments)

@@ -164,9 +164,7 @@ def known_environments(
 
 
 def _declared(config: str | None, scripts: Sequence[str]) -> Iterator[Environment]:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    configuration = _configuration(config)
+    configuration = load_configuration(config)
     if configuration is not None:
         directory = configuration.directory
         for chain in list(configuration.chains.values()):
@@ -186,7 +184,17 @@ def _declared(config: str | None, scripts: Sequence[str]) -> Iterator[Environmen
         yield environment if configuration is None else environment.at(directory)
 
 
-def _configuration(name: str | None) -> Configuration | None:
+def load_configuration(name: str | None) -> Configuration | None:
+    """Return the configuration of a command, found from the working directory.
+
+    Args:
+        name: The name of its module; by default that of `get_configuration`.
+
+    Returns:
+        The configuration; `None` if there is none, and none was named.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
         return get_configuration(name)
     except ModuleNotFoundError as error:

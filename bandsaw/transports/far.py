@@ -12,7 +12,7 @@ from functools import partial
 from ..exceptions import InterpreterError
 from ..runtime.fork import Lock
 from ..session.cancellation import is_cancelled, waiting_until
-from .far_command import words_of
+from .far_command import STARTING_COMMAND, words_of
 from .far_connection import FarConnection, code_of
 from .frames import WholeParcel
 from .lane import FarProcess
@@ -176,6 +176,11 @@ class ConnectionTransport(PoolTransport):
             self._connections = usable
             least.change_load(1)
             return least
+
+    @property
+    def phase(self) -> str:
+        """What the connection that was begun last is about, or has failed at."""
+        return self._connections[-1].phase if self._connections else STARTING_COMMAND
 
     def _busy(self, connections: list[FarConnection]) -> dict[FarConnection, int]:
         """Return how many lanes of connections are in use."""

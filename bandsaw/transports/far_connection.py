@@ -164,6 +164,11 @@ class FarConnection:
             self._end(Lost(str(error), InterpreterStartError))
 
     @property
+    def phase(self) -> str:
+        """What it is about, or has failed at."""
+        return self._command.phase
+
+    @property
     def is_usable(self) -> bool:
         """Whether lanes can be opened over it."""
         return self.failure is None and not self._is_closing

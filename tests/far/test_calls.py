@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 from typing import Iterator
 
 import pytest
 
 from bandsaw.connections import Command, Connection, Slurm, Ssh
+from tests.examples.test_two_places import assert_it_works, copy_of_example
 from tests.far.conftest import run
 from tests.far.slurm import Cluster
 from tests.sshd import Sshd
@@ -194,6 +198,23 @@ if __name__ == "__main__":
     )
     assert output.startswith("Environment 'python': making\n")
     assert output.endswith("\nTrue True\n")
+
+
+def test_the_example_runs_in_jobs_by_one_other_line(
+    workflow: Workflow, cluster: Cluster, tmp_path: Path
+) -> None:
+    example = copy_of_example(tmp_path)
+    configuration = example / "bandsaw_config.py"
+    text = configuration.read_text()
+    line = 'return Command(["sh", "-c", in_directory, str(REGIONS / region)])'
+    assert line in text
+    # A login shell has a PATH of its own, in which there is no uv.
+    setup = f"PATH={os.path.dirname(sys.executable)}:$PATH; cd "
+    job = "from bandsaw.connections import Slurm, shell_line; return Slurm"
+    job += f"(setup={setup!r} + shell_line([str(REGIONS / region)]))"
+    configuration.write_text(text.replace(line, job))
+
+    assert_it_works(example, workflow)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import os
 import pathlib
 
 from .. import exceptions
-from ..exceptions import BandsawError, ProtocolError
+from ..exceptions import BandsawError, EnvironmentLockError, ProtocolError
 from ..interpreter import Interpreter
 from ..runtime.temporary import TemporaryDirectory
 from .lock_file import FILE_NAME, LockFile, Section, SentLockFile
@@ -67,6 +67,11 @@ class FarEnvironment:
                 raise _error_of(name, *answer["error"])
             if _keep(lock_file, environment.label, answer):
                 break
+        else:
+            raise EnvironmentLockError(
+                f"Behind the {name}: environment {environment.label!r} holds other "
+                f"packages than {lock_file.path} names."
+            )
         self.interpreter = Interpreter((), answer["executable"])
         self.identity: str = answer["identity"]
         self.facts: dict[str, Any] = answer["facts"]

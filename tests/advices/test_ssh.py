@@ -311,6 +311,8 @@ def test_each_call_has_a_process_and_a_directory_of_its_own_behind_one_connectio
     (directory,) = first[2].keys() - second[2].keys()
     assert directory.startswith("bandsaw-")
     assert first[2][directory] == "0o700"
+    # The session is no file there.
+    assert set(first[2]) == {directory, ".lock"}
 
 
 def test_eight_threads_at_once(far: Far) -> None:

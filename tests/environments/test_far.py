@@ -6,9 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bandsaw.environments import Environment
+from bandsaw.environments.far import FarEnvironment
+from bandsaw.exceptions import EnvironmentLockError
 from tests.environments.conftest import left_over
 from tests.environments.wheels import make_project
 from tests.workflows import HEAD, Workflow
@@ -121,6 +125,34 @@ def test_what_cannot_be_made_is_the_error_of_a_local_one_with_the_connection(
     ) in no_package
     assert no_project.startswith("ConfigurationError: There is no project './nothing'")
     assert left_over(home) == []
+
+
+def test_a_far_end_adds_to_the_lock_file_and_changes_nothing_in_it(
+    project: Path,
+) -> None:
+    environment = Environment(requirements=["alpha"], name="there").at(str(project))
+    lock = project / "bandsaw.lock"
+
+    def answers(platform: str, version: str) -> dict[str, Any]:
+        package = {"version": version, "hashes": ["sha256:0"]}
+        section = {"requirements": ["alpha"], "packages": {"alpha": package}}
+        return {
+            "executable": "/there/python",
+            "platform": platform,
+            "section": {**section, "projects": {}},
+            "identity": version,
+            "facts": {},
+        }
+
+    FarEnvironment(environment, "connection", lambda _: answers("one", "1.0"))
+    before = json.loads(lock.read_text())["environments"]["there"]
+    FarEnvironment(environment, "connection", lambda _: answers("other", "1.0"))
+    after = json.loads(lock.read_text())["environments"]["there"]
+    with pytest.raises(EnvironmentLockError, match="holds other packages than"):
+        FarEnvironment(environment, "connection", lambda _: answers("one", "2.0"))
+
+    assert after == {**before, "other": before["one"]}
+    assert json.loads(lock.read_text())["environments"]["there"] == after
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

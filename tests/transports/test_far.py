@@ -95,6 +95,10 @@ STARTS = {
     "input is gone": ("sh", "-c", 'read line; exec "$@" </dev/null', "sh"),
     "too old": ("sh", "-c", 'exec "$1" -uc "$OLD"', "sh"),
     "no home": ("env", "BANDSAW_HOME=/proc/nothing"),
+    "open home": (
+        *("sh", "-c", 'mkdir -m 777 a; BANDSAW_HOME=$PWD/a; export BANDSAW_HOME; "$@"'),
+        "sh",
+    ),
 }
 
 ERRORS = {
@@ -109,6 +113,7 @@ ERRORS = {
     "input is gone": ("InterpreterStartError", "reaching Python", "standard input"),
     "too old": ("InterpreterStartError", "reaching Python", "version 2.7.18"),
     "no home": ("InterpreterStartError", "sending code", "/proc/nothing"),
+    "open home": ("InterpreterStartError", "sending code", "Everybody may write"),
 }
 
 
@@ -128,9 +133,12 @@ def test_what_fails_at_the_start_is_an_error_that_says_in_which_phase(
     assert part in output
 
 
-def test_a_command_that_is_silent_is_given_up_in_time(workflow: Workflow) -> None:
+@pytest.mark.parametrize("command", ["sleep 600", "cat"], ids=["silent", "echo"])
+def test_a_command_that_does_not_answer_is_given_up_in_time(
+    workflow: Workflow, command: str
+) -> None:
     output = workflow.output(
-        TWICE, config=config("sh", "-c", "exec sleep 600", start_timeout=0.5)
+        TWICE, config=config("sh", "-c", f"exec {command}", start_timeout=0.5)
     )
 
     assert output.startswith(
@@ -554,6 +562,7 @@ def test_the_code_is_sent_once_and_an_edit_of_the_script_sends_the_script(
 
     workflow.output(TWICE, config=through)
     assert before == {p: p.stat().st_ino for p in (home / "archives").iterdir()}
+    assert not any(p.lstat().st_mode & 0o077 for p in before if p.is_dir())
     workflow.output(TWICE + "# It was edited.\n", config=through)
 
     own_then, shared_then = _far_code(home)

@@ -41,10 +41,10 @@ moving = SubprocessAdvice({})
 
 SSH = """
 import warnings
-from bandsaw.advices.ssh import Remote, SshAdvice
+from bandsaw.advices.ssh import Remote, SshAdvice, SshCommandLineBackend
 # The command that removes a directory may be killed, too.
 warnings.filterwarnings("ignore", ".* was not removed: ", UserWarning)
-moving = SshAdvice()
+moving = SshAdvice({backend})
 there = "127.0.0.1", {port!r}, {user!r}, {key!r}
 moving.add_remote(Remote(*there, bandsaw.Interpreter(), {directory!r}))
 """
@@ -127,8 +127,11 @@ def test_processes_of_this_machine(
 
 
 @pytest.mark.stress
+@pytest.mark.parametrize(
+    "backend", ["", "backend=SshCommandLineBackend()"], ids=["connection", "commands"]
+)
 def test_processes_of_two_machines(
-    workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
     for name in "sshd", "far":
         (tmp_path / name).mkdir()
@@ -141,6 +144,7 @@ def test_processes_of_two_machines(
             "user": sshd.user,
             "key": str(sshd.key_file),
             "directory": str(tmp_path / "far"),
+            "backend": backend,
         }
         workflow.config = CONFIG.format(advice=SSH.format(**options))
         attack(workflow, 100)

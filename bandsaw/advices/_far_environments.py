@@ -11,14 +11,13 @@ from ._far_calls import FarCaller, default_interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
     from ..connections import Connection
     from ..environments import Environment
     from ..environments.far import FarEnvironment
     from ..reporting import Progress
     from ..session import Session
-
 
 # How often a session that waits for another one checks if it was cancelled, in seconds.
 _INTERVAL = 0.1
@@ -54,12 +53,12 @@ class FarEnvironments:
         self._known: dict[Environment, FarEnvironment] = {}
         self._lock = Lock()
 
-    def get(self, environment: Environment, session: Session | None) -> FarEnvironment:
+    def get(self, environment: Environment, session: Session) -> FarEnvironment:
         """Return an environment, which is made if it is absent.
 
         Args:
             environment: The environment.
-            session: The session that needs it, `None` if none does.
+            session: The session that needs it.
 
         Raises:
             InterpreterError: If it cannot be made.
@@ -68,38 +67,48 @@ class FarEnvironments:
         if known is not None and known.is_current:
             return known
         while not self._lock.acquire(True, _INTERVAL):
-            if session is not None and session.notice_interrupt():
+            if session.notice_interrupt():
                 raise InterpreterError("The call was cancelled.")
+
+        def tell(told: Progress) -> None:
+            facts = {"task": str(session.full_task), "done": 0, "total": None}
+            report(session, {**facts, "message": told.message})
+
         try:
             known = self._known.get(environment)
             if known is None or not known.is_current:
-                known = self._make(environment, session)
+                known = self.make(environment, tell, session)
                 self._known[environment] = known
         finally:
             self._lock.release()
         return known
 
-    def forget(self) -> None:
-        """Look for each environment there when it is needed next."""
-        self._known = {}
-
-    def _make(
-        self, environment: Environment, session: Session | None
+    def make(
+        self,
+        environment: Environment,
+        tell: Callable[[Progress], object],
+        session: Session | None = None,
     ) -> FarEnvironment:
-        name = self._transport.name
+        """Make an environment, unless it is there.
 
-        def tell(told: Progress) -> None:
-            if session is None:
-                return
-            facts = {"task": str(session.full_task), "done": 0, "total": None}
-            report(session, {**facts, "message": told.message})
+        Args:
+            environment: The environment.
+            tell: Is told what is done.
+            session: The session that needs it; when that is cancelled, this ends.
 
+        Raises:
+            InterpreterError: If it cannot be made.
+        """
         caller = FarCaller(self._transport, default_interpreter(), tell)
 
         def ask(description: dict[str, Any]) -> Any:
             return caller.call(_make_here, description, caller=session)
 
-        return environments.far.FarEnvironment(environment, name, ask)
+        return environments.far.FarEnvironment(environment, self._transport.name, ask)
+
+    def forget(self) -> None:
+        """Look for each environment there when it is needed next."""
+        self._known = {}
 
 
 def _make_here(description: dict[str, Any]) -> dict[str, Any]:

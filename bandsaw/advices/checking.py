@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..config import Configuration
     from ..connections import Connection
+    from ..reporting import Progress
 
     class _Step(NamedTuple):
         name: str
@@ -144,10 +145,14 @@ def check(declared: Declared, tell: Callable[[str], object]) -> Iterator[Step]:
     """
     name, connection = declared.name, declared.connection
     interpreter = declared.interpreter
+
+    def tell_progress(told: Progress) -> None:
+        tell(told.message or "")
+
     if not hasattr(interpreter, "executable"):
+        there = FarEnvironments(name, connection, _TIME_TO_START, 1.0)
         try:
-            environments = FarEnvironments(name, connection, _TIME_TO_START, 1.0)
-            interpreter = environments.get(interpreter, None).interpreter
+            interpreter = there.make(interpreter, tell_progress).interpreter
         except BandsawError as error:
             yield Step("environment", str(error), {}, False)
             return
@@ -162,9 +167,7 @@ def check(declared: Declared, tell: Callable[[str], object]) -> Iterator[Step]:
         start_timeout=_TIME_TO_START,
         idle_timeout=60.0,
     )
-    caller = FarCaller(
-        transport, interpreter, lambda progress: tell(progress.message or "")
-    )
+    caller = FarCaller(transport, interpreter, tell_progress)
     try:
         yield from _use(caller, transport, connection)
     except BandsawError as error:

@@ -73,13 +73,19 @@ class Place:
             name, connection, *most, tasks_per_worker, *timeouts
         )
         self._routes: ShortRoutes | None = None
-        if ShortRoutes.fit(advice, kind):
+        # Whether an environment is still what it was has to be asked for each session.
+        is_plain = hasattr(advice.interpreters["default"], "executable")
+        if is_plain and ShortRoutes.fit(advice, kind):
             self._routes = ShortRoutes(advice, self.transport)
 
     @late_attribute
     def environments(self) -> FarEnvironments:
         """The environments there."""
         return FarEnvironments(*self._arguments)
+
+    def forget_environments(self) -> None:
+        """Look for each environment there when it is needed next."""
+        vars(self).pop("environments", None)
 
     def move(self, session: Session) -> tuple[bool, Exception | None]:
         """Move a session that may take a short route.

@@ -41,7 +41,7 @@ class FarCaller:
         self,
         transport: Transport,
         interpreter: Interpreter,
-        tell: Callable[[Progress], object] = id,
+        tell: Callable[[Progress], object],
     ) -> None:
         self.transport = transport
         self.interpreter = interpreter

@@ -106,10 +106,6 @@ class FarEnvironments:
 
         return environments.far.FarEnvironment(environment, self._transport.name, ask)
 
-    def forget(self) -> None:
-        """Look for each environment there when it is needed next."""
-        self._known = {}
-
 
 def _make_here(description: dict[str, Any]) -> dict[str, Any]:
     """Make an environment, and tell its caller what is done."""

@@ -237,7 +237,7 @@ class ConnectionAdvice(ProcessAdvice):
         if not is_moved:
             failure = super()._move(session)
             if isinstance(failure, InterpreterStartError):
-                place.environments.forget()  # One may have been removed there.
+                place.forget_environments()  # One may have been removed there.
         return failure
 
     def settings_for(self, session: Session) -> dict[str, Any]:

@@ -123,6 +123,7 @@ def test_what_cannot_be_made_is_the_error_of_a_local_one_with_the_connection(
         "EnvironmentBuildError: Behind the connection 'default': Environment 'there': "
         "choosing packages failed"
     ) in no_package
+    assert no_package.splitlines().count("Environment 'there': choosing packages") == 1
     assert no_project.startswith("ConfigurationError: There is no project './nothing'")
     assert left_over(home) == []
 

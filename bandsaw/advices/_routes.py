@@ -51,6 +51,10 @@ _ASKED = frozenset(
 
 _AS_A_WHOLE = False, None
 
+# How long a list of calls takes, in seconds, and how many calls it has at most.
+_SECONDS_OF_A_LIST = 0.001
+_LONGEST_LIST = 32
+
 
 class ShortRoutes:
     """The short routes of the sessions that one advice moves.
@@ -151,6 +155,18 @@ class ShortRoutes:
             return moved.result if failure is None else Result(exception=failure)
         finally:
             moved.remove_temp_dir()
+
+    def length_of_lists(self, task: Task) -> int:
+        """Return how many calls of a task are to be sent together.
+
+        Args:
+            task: The task.
+        """
+        route, _ = self._routes.get(id(task), _NO_ROUTE)
+        seconds = None if route is None else route.seconds
+        if seconds is None or self._pool.calls_are_counted:
+            return 1
+        return min(_LONGEST_LIST, 1 + int(_SECONDS_OF_A_LIST / max(seconds, 1e-6)))
 
     def route_of(
         self, task: Task, walk: Walk, configuration: Configuration

@@ -244,15 +244,20 @@ def _add_submit(
     wrapper.submit = submit
     root = configuration.chains[chain.name]
 
+    def make_lists() -> futures.Lists | None:
+        return None if is_in_class else futures.Lists(task, configuration, chain)
+
     def map(*iterables: Any, buffersize: int | None = None) -> futures.Results[Any]:
         """Return an iterator over the results of calls with items of the iterables."""
-        return futures.Results(submit, iterables, root, buffersize)
+        return futures.Results(submit, iterables, root, buffersize, make_lists())
 
     def map_unordered(
         *iterables: Any, buffersize: int | None = None
     ) -> futures.Results[Any]:
         """Return an iterator over the results of such calls as they come."""
-        return futures.UnorderedResults(submit, iterables, root, buffersize)
+        return futures.UnorderedResults(
+            submit, iterables, root, buffersize, make_lists()
+        )
 
     wrapper.map, wrapper.map_unordered = map, map_unordered
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .calls import Future, submit
-from .mapping import Results, UnorderedResults
+from .mapping import Lists, Results, UnorderedResults
 
-__all__ = ["Future", "Results", "UnorderedResults", "submit"]
+__all__ = ["Future", "Lists", "Results", "UnorderedResults", "submit"]

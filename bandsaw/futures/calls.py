@@ -30,7 +30,7 @@ from .ending import (
     tell_parent_of_interrupt,
 )
 from .places import Level, end_idle_threads
-from .streams import Stream, routes_of
+from .streams import MovedCall, Stream, routes_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ class Call:
         is_interrupted: Whether Ctrl-C has ended what waits for it.
     """
 
+    _kind: type[Future[Any]] = Future
+
     __slots__ = (
         "_args",
         "_chain",
@@ -242,7 +244,7 @@ class Call:
         self._parent: Call | None = submitted_call.get()
         self.depth = 0 if self._parent is None else self._parent.depth + 1
         self.has_begun = self.is_interrupted = False
-        self.future: Future[Any] | None = Future(self)
+        self.future: Future[Any] | None = self._kind(self)
 
     @property
     def needs(self) -> list[Future[Any]]:
@@ -340,6 +342,16 @@ class Call:
         walk = self._chain.for_task(self.task).walk
         return routes.route_of(self.task, walk, self._configuration)
 
+    def take_after(self, origin: Call) -> None:
+        """Be where a call is that this one was a part of.
+
+        Args:
+            origin: That call.
+        """
+        _calls.add(self)
+        self._level, self._pipeline = origin._level, origin._pipeline
+        self.is_interrupted = origin.is_interrupted
+
     def travel_with(self, pipeline: Pipeline) -> None:
         """Go to a process without a session; cancelling the call withdraws it.
 
@@ -359,12 +371,38 @@ class Call:
     def session(self) -> SubmittedSession:
         """Return its session, which is cancelled with it."""
         if self._session is None:
-            session = SubmittedSession(
-                self.task, self.execution(), self._configuration, self._chain.name
-            )
-            session.call = self
-            self._session = session
+            self._session = self.session_of(self.execution())
         return self._session
+
+    def session_of(self, execution: Execution) -> SubmittedSession:
+        """Return a session of the call with some arguments.
+
+        Args:
+            execution: The arguments.
+        """
+        session = SubmittedSession(
+            self.task, execution, self._configuration, self._chain.name
+        )
+        session.call = self
+        return session
+
+    def pack(self, route: Route) -> bytes | None:
+        """Write what a process is sent, `None` if it needs a session.
+
+        Args:
+            route: The route that it takes.
+        """
+        return route.pack(self.execution())
+
+    def moved(self, routes: Routes, route: Route, content: bytes) -> MovedCall:
+        """Return the call as it is sent.
+
+        Args:
+            routes: The routes of the advice that moves it.
+            route: Its route.
+            content: What is sent.
+        """
+        return MovedCall(self, routes, route, content)
 
     def walk(self) -> None:
         """Make the call with a session, in the current thread."""
@@ -593,7 +631,18 @@ def submit(
     if task.callable is task.function and task.bind(args, kwargs) is None:
         task.signature.bind(*args, **kwargs)
     _prepare_end()
-    call = Call(task, configuration, chain, args, kwargs)
+    return register(Call(task, configuration, chain, args, kwargs))
+
+
+def register(call: Call) -> Future[Any]:
+    """Let a call have its turn, and be waited for at the end of the program.
+
+    Args:
+        call: The call.
+
+    Returns:
+        What it will come to.
+    """
     future: Any = call.future
     _calls.add(call)
     try:

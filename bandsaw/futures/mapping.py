@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from queue import SimpleQueue
 
-from .calls import Future, concurrency_of, interrupt
+from .batches import Batch, Outcomes
+from .calls import Future, concurrency_of, interrupt, register
+from .dependencies import futures_among
+from .streams import routes_of
 
 TYPE_CHECKING = False
 if not TYPE_CHECKING:
@@ -17,8 +21,56 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Generic, Iterable, TypeVar
 
     from ..chain import AdviceChain
+    from ..config import Configuration
+    from ..tasks import Task
+    from .batches import Outcome
 
     T_co = TypeVar("T_co", covariant=True)
+
+# How many lists of short calls are ahead for each process
+_LISTS_AHEAD = 4
+
+
+class Lists:
+    """Makes lists of the calls of one task, to be sent together.
+
+    Args:
+        task: The task.
+        configuration: The configuration that has the chain.
+        chain: The chain of the task's calls.
+    """
+
+    def __init__(
+        self, task: Task, configuration: Configuration, chain: AdviceChain
+    ) -> None:
+        self._task = task
+        self._configuration = configuration
+        self._chain = chain
+        self._checks_arguments = task.callable is task.function
+
+    @property
+    def length(self) -> int:
+        """How many calls are in a list at the moment; 1 if there is to be none."""
+        routes = routes_of(self._chain)
+        return 1 if routes is None else routes.length_of_lists(self._task)
+
+    def takes(self, item: tuple[Any, ...]) -> bool:
+        """Tell if a call may be in a list.
+
+        Args:
+            item: The arguments.
+        """
+        if self._checks_arguments and self._task.bind(item, {}) is None:
+            return False
+        return not futures_among(item, {}, Future)
+
+    def submit(self, items: list[tuple[Any, ...]]) -> Future[Any]:
+        """Submit a list.
+
+        Args:
+            items: The arguments of its calls.
+        """
+        return register(Batch(self._task, self._configuration, self._chain, items))
 
 
 class Results(Generic[T_co]):
@@ -33,7 +85,8 @@ class Results(Generic[T_co]):
         iterables: What gives the arguments of each call.
         chain: The chain of the calls.
         buffersize: How many calls are ahead at most; by default, twice as many as walk
-            at a time.
+            at a time, or as many as keep processes busy with short calls.
+        lists: Submits several short calls at once; `None` if that is not to be.
 
     Raises:
         TypeError: If the size is no integer.
@@ -46,60 +99,140 @@ class Results(Generic[T_co]):
         iterables: tuple[Iterable[Any], ...],
         chain: AdviceChain,
         buffersize: int | None = None,
+        lists: Lists | None = None,
     ) -> None:
-        self._ahead: deque[Future[T_co]] = deque()
+        self._ahead: deque[Future[Any]] = deque()
+        self._outcomes: deque[Outcome] = deque()
         self._submit = submit
+        self._lists = lists
         self._items = zip(*iterables)
         # What has ended the items. It comes after the results of those before it.
         self._end: Exception | None = None
-        if buffersize is None:
-            buffersize = 2 * concurrency_of(chain)
-        elif not isinstance(buffersize, int):
+        self._concurrency = concurrency_of(chain)
+        if buffersize is not None and not isinstance(buffersize, int):
             raise TypeError("buffersize must be an integer or None")
-        elif buffersize < 1:
+        if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
-        for _ in range(buffersize):
-            self._submit_next()
+        self._buffersize = buffersize
+        # How many calls are ahead, and when more are to be submitted
+        self._count = self._few = 0
+        self._submit_ahead()
+
+    def _submit_ahead(self) -> None:
+        """Submit calls until as many are ahead as there are to be."""
+        length = 1 if self._lists is None else self._lists.length
+        most = self._buffersize
+        if most is None:
+            most = self._concurrency * (2 if length == 1 else _LISTS_AHEAD * length)
+        else:
+            length = max(1, min(length, most // (2 * self._concurrency)))
+        self._few = most - length
+        while self._end is None and self._count <= self._few:
+            if length == 1:
+                self._submit_next()
+            else:
+                self._submit_list(length)
 
     def _submit_next(self) -> None:
-        if self._end is None:
+        try:
+            self._submit_item(next(self._items))
+        except Exception as error:
+            self._end = error
+
+    def _submit_item(self, item: tuple[Any, ...]) -> None:
+        self._add(self._submit(*item))
+        self._count += 1
+
+    def _submit_list(self, length: int) -> None:
+        lists: Any = self._lists
+        items: list[tuple[Any, ...]] = []
+        other: tuple[Any, ...] | None = None
+        try:
+            for item in islice(self._items, length):
+                if not lists.takes(item):
+                    other = item
+                    break
+                items.append(item)
+            else:
+                if len(items) < length:
+                    self._end = StopIteration()
+        except Exception as error:
+            self._end = error
+        if items:
+            self._add(lists.submit(items))
+            self._count += len(items)
+        if other is not None:
             try:
-                self._add(self._submit(*next(self._items)))
+                self._submit_item(other)
             except Exception as error:
                 self._end = error
 
-    def _add(self, future: Future[T_co]) -> None:
+    def _add(self, future: Future[Any]) -> None:
         self._ahead.append(future)
 
-    def _take(self) -> Future[T_co]:
+    def _take(self) -> Future[Any]:
         """Take the call whose result is the next one."""
         return self._ahead.popleft()
+
+    def _take_outcomes(self, outcomes: list[Outcome]) -> None:
+        """Take what the calls of a list have come to."""
+        self._outcomes.extend(outcomes)
 
     def __iter__(self) -> Results[T_co]:
         return self
 
     def __next__(self) -> T_co:
         try:
-            if not self._ahead:
-                end, self._end = self._end, StopIteration()
-                raise StopIteration if end is None else end
-            result = self._take().result()
-            self._submit_next()
+            result = self._next_result()
+            self._count -= 1
+            if self._count <= self._few:
+                self._submit_ahead()
             return result
         except KeyboardInterrupt:
-            interrupt(self._ahead)
+            interrupt(self._futures())
             self.close()
             raise
         except BaseException:
             self.close()
             raise
 
+    def _next_result(self) -> T_co:
+        while True:
+            if self._outcomes:
+                outcome = self._outcomes.popleft()
+                if not isinstance(outcome, Future):
+                    if outcome.exception is not None:
+                        raise outcome.exception
+                    value: T_co = outcome.value
+                    return value
+                future = outcome
+            elif self._ahead:
+                future = self._take()
+            else:
+                end, self._end = self._end, StopIteration()
+                raise StopIteration if end is None else end
+            value = future.result()
+            if not isinstance(future, Outcomes):
+                return value
+            behind, self._outcomes = self._outcomes, deque()
+            self._take_outcomes(value)  # type: ignore[arg-type]
+            self._outcomes.extend(behind)
+
+    def _futures(self) -> list[Future[Any]]:
+        """Return the calls that are ahead."""
+        return [*self._ahead, *(o for o in self._outcomes if isinstance(o, Future))]
+
     def close(self) -> None:
         """Cancel the calls that are ahead; there are no more results."""
         self._end = StopIteration()
-        for future in self._ahead:
-            future.cancel()
+        futures = self._futures()
         self._ahead.clear()
+        self._outcomes.clear()
+        while futures:
+            future = futures.pop()
+            if not future.cancel() and isinstance(future, Outcomes):
+                # Some of its calls may have been handed on.
+                futures += (o for o in future.result() if isinstance(o, Future))
 
     def __del__(self) -> None:
         self.close()
@@ -109,14 +242,21 @@ class UnorderedResults(Results[T_co]):
     """An iterator like `Results`, but as the results come."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._done: SimpleQueue[Future[T_co]] = SimpleQueue()
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
         super().__init__(*args, **kwargs)
 
-    def _add(self, future: Future[T_co]) -> None:
+    def _add(self, future: Future[Any]) -> None:
         super()._add(future)
         future.add_done_callback(self._done.put)  # type: ignore[arg-type]
 
-    def _take(self) -> Future[T_co]:
+    def _take(self) -> Future[Any]:
         future = self._done.get()
         self._ahead.remove(future)
         return future
+
+    def _take_outcomes(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Future):
+                self._add(outcome)
+            else:
+                self._outcomes.append(outcome)

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         ) -> Result | None:
             """Return what an answer says, `None` if the task needs a session."""
 
+        def length_of_lists(self, task: Task) -> int:
+            """Return how many calls of a task are to be sent together."""
+
 
 def routes_of(chain: AdviceChain) -> Routes | None:
     """Return the routes that calls of a chain may take without a session.
@@ -55,7 +58,7 @@ def routes_of(chain: AdviceChain) -> Routes | None:
         The routes, `None` if each call needs a session.
     """
     advices = chain.walk.advices
-    if len(advices) != 1:
+    if len(advices) != 1 or chain.extensions:
         return None
     return getattr(advices[0], "short_routes", None)
 
@@ -73,9 +76,14 @@ class MovedCall:
         call: The call.
         route: Its route.
         content: What is sent.
+        size: How many calls it is that have not ended.
+        number: Its number on the way.
+        is_list: Whether it is a list of calls.
     """
 
-    __slots__ = ("_routes", "call", "content", "route")
+    __slots__ = ("_routes", "call", "content", "number", "route", "size")
+
+    is_list = False
 
     def __init__(
         self, call: Call, routes: Routes, route: Route, content: bytes
@@ -84,6 +92,13 @@ class MovedCall:
         self.call = call
         self.route = route
         self.content = content
+        self.size = 1
+        self.number = 0
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether calls of a list have ended."""
+        return False
 
     @property
     def is_cancelled(self) -> bool:
@@ -129,22 +144,47 @@ class MovedCall:
         Args:
             answer: A value as it was written, or an answer.
         """
-        call = self.call
-        context = call.context
-        if context is None:
-            return
-        result: Result | None
+        result = self._read(answer)
+        if result is None:
+            self.call.walk()
+        else:
+            self.call.end(result)
+
+    def _read(self, answer: SessionFrames | memoryview) -> Result | None:
+        """Return what an answer says, `None` if the task needs a session."""
+        context = self.call.context
         try:
             if isinstance(answer, memoryview):
-                result = self.route.read(answer)
-            else:
-                result = context.run(self._routes.receive, self._session, answer)
+                return self.route.read(answer)
+            if context is None:
+                return Result()  # It was cancelled.
+            return context.run(self._routes.receive, self._session, answer)
         except BaseException as error:
-            result = Result(exception=error)
-        if result is None:
-            call.walk()
-        else:
-            call.end(result)
+            return Result(exception=error)
+
+    def receive_values(self, contents: Sequence[memoryview]) -> None:
+        """Come to values.
+
+        Args:
+            contents: The values as they were written, of the next calls of a list.
+        """
+        for content in contents:
+            self.receive(content)
+
+    def pack_again(self) -> bool:
+        """Write what is sent of those that have not ended, if that is possible."""
+        return True
+
+    def split(self, count: int) -> MovedCall:
+        """Return the last ones of a list."""
+        raise NotImplementedError
+
+    def publish(self) -> MovedCall:
+        """Come to what is known, and return the rest."""
+        return self
+
+    def refuse(self) -> None:
+        """Be no list any more."""
 
     def _session(self) -> Session:
         """Return the session as if it had been moved."""
@@ -250,9 +290,9 @@ class Stream:
         if content is None:
             return None
         call.travel_with(self._pipeline)
-        return MovedCall(call, self._routes, route, content)
+        return call.moved(self._routes, route, content)
 
 
 def _pack(call: Call, route: Route) -> bytes | None:
     # A lock that the caller holds is told with a session.
-    return None if held_locks.get() else route.pack(call.execution())
+    return None if held_locks.get() else call.pack(route)

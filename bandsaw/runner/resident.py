@@ -30,7 +30,7 @@ from ..session.frame_form import SessionFrames
 from ..session.route import RememberedSession, Routes
 from ..session.saved_form import TASK
 from ..transports import frames
-from ..transports.claims import Claims
+from ..transports.claims import NUMBERS, Claims
 from ..transports.frames import (
     Channel,
     Handshake,
@@ -44,9 +44,11 @@ from .surroundings import apply_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ContextManager, Iterator, Sequence
+    from typing import Any, Callable, ContextManager, Iterator, Sequence
 
+    from ..execution import Execution
     from ..session import Session
+    from ..session.route import Calls
 
 # How long a process waits for the first job, in seconds.
 _TIME_TO_BEGIN = 60.0
@@ -137,7 +139,7 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
     channel.be_patient(max(idle_timeout, _TIME_TO_BEGIN))
     is_new = True
     routes = Routes()
-    claims: Claims | None = None
+    claims = Claims(_flush_output, partial(channel.send_bare, frames.DONE, b""))
     while True:
         try:
             kind, head, content, file = channel.receive()
@@ -150,12 +152,14 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
             _continue_call(channel, routes, content)
             del content
         elif kind == frames.AHEAD:
-            if claims is None or not claims.claim(content[0]):
-                continue
-            _continue_call(channel, routes, content[1:])
+            if claims.claim(content[0]):
+                _continue_call(channel, routes, content[1:])
+            del content
+        elif kind == frames.MANY:
+            _continue_calls(channel, claims, routes, content)
             del content
         elif kind == frames.CLAIMS and file is not None:
-            claims = Claims(file)
+            claims.add(file)
         elif kind == frames.PREPARE:
             message = Prepare.decode(head)
             _prepare(message.configuration, message.modules)
@@ -249,19 +253,92 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
         _continue_session(channel, source, SentSession(), remembered)
         return
     del content, arguments
+    _tell_by(channel.send, calls.session)
+    try:
+        value = _execute(channel, calls, execution)
+    finally:
+        _tell_by(None, None)
+    if value is not None:
+        _flush_output()
+        channel.send_bare(frames.VALUE, value)
+
+
+def _continue_calls(
+    channel: Channel, claims: Claims, routes: Routes, content: memoryview
+) -> None:
+    """Execute the task of a route several times, as long as nothing is taken back."""
+    number = content[0]
+    remembered, arguments = routes.open(content[1:])
+    calls = remembered.calls
+    executions = None if calls is None else calls.read_many(arguments)
+    if calls is None or executions is None:
+        # The parent takes them back, and sends each by itself.
+        channel.send_bare(frames.DONE, content[:1])
+        return
+    claims.begin()
+
+    def send(kind: int, facts: dict[str, Any]) -> None:
+        # What it tells comes before its value only if that comes on the same way.
+        claims.tell()
+        told.append(number)
+        channel.send(kind, facts)
+
+    told: list[int] = []
+
+    _tell_by(send, calls.session)
+    try:
+        for execution in executions:
+            if not calls.are_current:
+                channel.send_bare(frames.DONE, bytes((number,)))
+                break
+            if not claims.claim(number):
+                break
+            value = _execute(channel, calls, execution, claims.tell)
+            has_told = bool(told)
+            told.clear()
+            if value is not None and (has_told or not claims.write(number, value)):
+                claims.tell()
+                _flush_output()
+                channel.send_bare(frames.VALUE, value)
+            number = (number + 1) % NUMBERS
+    finally:
+        _tell_by(None, None)
+    claims.tell()
+
+
+def _tell_by(
+    send: Callable[[int, dict[str, Any]], None] | None, session: Session | None
+) -> None:
+    """Have sent what calls tell from now on, `None` to have it stay here."""
+    relay_records(None if send is None else partial(send, frames.RECORD))
+    forward(session, None if send is None else partial(send, frames.PROGRESS))
+
+
+def _execute(
+    channel: Channel,
+    calls: Calls,
+    execution: Execution,
+    before: Callable[[], object] = nullcontext,
+) -> bytes | None:
+    """Execute the task of a call.
+
+    Args:
+        channel: The channel.
+        calls: The calls of its route.
+        execution: Its arguments.
+        before: Is called before an answer is sent.
+
+    Returns:
+        The value as it is written; `None` if something else was answered.
+    """
     confirm_first_look(execution, calls.session.full_task)
     process = os.getpid()
-    relay_records(partial(channel.send, frames.RECORD))
-    forward(calls.session, partial(channel.send, frames.PROGRESS))
     task = calls.session.task
     start = perf_counter()
     try:
         outcome: Result | BaseException = task.execute(execution)
     except BaseException as error:
         outcome = error
-    finally:
-        relay_records(None)
-        forward(None, None)
     if os.getpid() != process:
         end_forked(outcome)
     changed: list[str] = []
@@ -270,9 +347,7 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
             changed = execution.changed_arguments(task, perf_counter() - start)
         value = None if changed else write_value(partial(calls.write, outcome))
         if value is not None:
-            _flush_output()
-            channel.send_bare(frames.VALUE, value)
-            return
+            return value
     target = SessionFrames()
     parcels: list[Parcel] = []
     session = calls.executed(execution)
@@ -283,7 +358,9 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
         target,
         lambda: parcels.append(channel.parcel(target)),
     )
+    before()
     _send_answer(channel, parcels.pop())
+    return None
 
 
 @contextmanager

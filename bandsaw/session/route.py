@@ -26,7 +26,7 @@ from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Union
+    from typing import Any, Callable, Sequence, Union
 
     Content = Union[bytes, memoryview]
 
@@ -156,6 +156,24 @@ class Route:
         self._skipped = 0
         return self._beginning + content
 
+    def pack_many(self, arguments: Sequence[tuple[Any, ...]]) -> bytes | None:
+        """Write what is sent in the place of several sessions.
+
+        Args:
+            arguments: The positional arguments of each.
+
+        Returns:
+            The number and the arguments; `None` if each has to be sent by itself.
+        """
+        pieces = [self._beginning]
+        for args in arguments:
+            # By itself, so that no two calls share an object there.
+            content = self._serializer.dumps_without_buffers(args)
+            if content is None:
+                return None
+            pieces += _NUMBER.pack(len(content)), content
+        return b"".join(pieces)
+
     def note_seconds(self, seconds: float) -> None:
         """Note how long a call has taken.
 
@@ -263,6 +281,22 @@ class Calls:
         except Exception:
             return None
         return Execution.of_moved(self.session.task, values)
+
+    def read_many(self, arguments: Content) -> list[Execution] | None:
+        """Read what `Route.pack_many` has written, `None` if that fails."""
+        task, read = self.session.task, self._serializer.deserialize_with_buffers
+        content = memoryview(arguments)
+        executions = []
+        place = 0
+        try:
+            while place < len(content):
+                end = place + _NUMBER.size + _NUMBER.unpack_from(content, place)[0]
+                args = read(content[place + _NUMBER.size : end], ())
+                executions.append(Execution.of_call(task, args, {}))
+                place = end
+        except Exception:
+            return None
+        return executions
 
     def write(self, result: Result) -> bytes | None:
         """Write the value of a result, `None` if it needs a whole session."""

@@ -13,11 +13,13 @@ The parent starts a child with one end of a pair of sockets:
     CALL: a route, arguments            ------>
                                         <------  RECORD, PROGRESS: any number of them
                                         <------  VALUE: what the task has returned
-    CLAIMS: a pipe                      ------>
+    CLAIMS: one of two pipes            ------>
     AHEAD: a number, a route, arguments ------>
     AHEAD: a number, a route, arguments ------>
                                         <------  VALUE: of the first one
                                         <------  VALUE: of the second one
+    MANY: a number, a route, several    ------>
+                                        <------  DONE: values are in the pipe
     EXIT                                ------>
                                         <------  EXIT, when it was idle for too long
 
@@ -94,13 +96,15 @@ if TYPE_CHECKING:
     EXIT,
     CLAIMS,
     AHEAD,
-) = range(1, 12)
+    MANY,
+    DONE,
+) = range(1, 14)
 
 #: Both ends have to speak the same one.
 PROTOCOL = 5
 
 # They have neither a head nor a file.
-_BARE = (CALL, VALUE, AHEAD)
+_BARE = (CALL, VALUE, AHEAD, MANY, DONE)
 
 _MARK = b"bSaW"
 # The mark, the kind, how many descriptors come along, and the sizes of what follows.
@@ -261,19 +265,19 @@ class Channel:
         with self._sending:
             self._send_all([header, content], (), None)
 
-    def send_ahead(self, contents: Sequence[bytes]) -> None:
+    def send_ahead(self, contents: Sequence[tuple[int, bytes, bytes]]) -> None:
         """Send calls that the other end begins one after the other.
 
         Args:
-            contents: What is sent of each.
+            contents: The kind of each, and two pieces of its content.
 
         Raises:
             EOFError: If the other end is gone.
         """
-        pieces = []
-        for content in contents:
-            pieces.append(_HEADER.pack(_MARK, AHEAD, 0, 0, len(content)))
-            pieces.append(content)
+        pieces: list[bytes] = []
+        for kind, first, second in contents:
+            size = len(first) + len(second)
+            pieces += _HEADER.pack(_MARK, kind, 0, 0, size), first, second
         with self._sending:
             self._send_all([b"".join(pieces)], (), None)
 
@@ -327,7 +331,7 @@ class Channel:
                 return (kind, _NO_HEAD, content, None)  # type: ignore[return-value]
         elif (
             mark != _MARK
-            or not HANDSHAKE <= kind <= AHEAD
+            or not HANDSHAKE <= kind <= DONE
             or count > 1
             or head_size > _LARGEST_HEAD
             or kind in _BARE

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections import deque
 from time import monotonic
 
+from ..exceptions import InterpreterError
 from ..runtime.contexts import suppress
 from ..runtime.fork import Lock
-from .frames import Left, Unread
+from .claims import NUMBERS
+from .frames import DONE, Left, Unread
 from .pool import Turn
 
 TYPE_CHECKING = False
@@ -31,10 +33,20 @@ if TYPE_CHECKING:
         Attributes:
             route: The route.
             content: What is sent.
+            is_list: Whether it is a list of calls.
+            size: How many of them have not ended.
+            number: The number of the next one of them, which the pipeline sets.
         """
 
         route: Route
         content: bytes
+        is_list: bool
+        size: int
+        number: int
+
+        @property
+        def has_outcomes(self) -> bool:
+            """Whether some of them have ended."""
 
         @property
         def is_cancelled(self) -> bool:
@@ -53,7 +65,22 @@ if TYPE_CHECKING:
             """Take part in what it tells."""
 
         def receive(self, answer: SessionFrames | memoryview) -> None:
-            """Take its answer over."""
+            """Take the answer to the next one over."""
+
+        def receive_values(self, contents: Sequence[memoryview]) -> None:
+            """Take the values of the next ones over."""
+
+        def pack_again(self) -> bool:
+            """Write what is sent of those that have not ended, if that is possible."""
+
+        def split(self, count: int) -> QueuedCall:
+            """Return the last ones, which are not of this list any more."""
+
+        def publish(self) -> QueuedCall:
+            """Come to what is known, and return the rest."""
+
+        def refuse(self) -> None:
+            """Be no list any more, but calls that need sessions."""
 
         def fail(self, error: BaseException) -> None:
             """Take over that there is no answer."""
@@ -100,7 +127,10 @@ class Pipeline:
         self._lock = Lock()
         self._worker: Worker | None = None
         self._sent: deque[QueuedCall] = deque()
-        self._seconds = 0.0
+        # What has come of calls, and the numbers of these
+        self._values: deque[tuple[int, memoryview]] = deque()
+        # How many calls, and bytes of them, are on their way
+        self._waiting = 0
         self._bytes = 0
         self._since = 0.0
         self._first: QueuedCall | None = None
@@ -118,15 +148,15 @@ class Pipeline:
             Whether the first one was taken over; not if it has to be moved as a whole.
         """
         self._first = first
+        turn = _Turn(self, first)
         try:
-            worker = self._pool.take_told(_Turn(self, first))
+            worker = self._pool.take_told(turn)
         except BaseException as error:
             first.fail(error)  # It was cancelled, if it is no error of ours.
             return True
         if worker is None:
             return False
-        self._worker = worker
-        if not self._sent:
+        if not turn.has_begun:
             self.begin(worker, first)
         try:
             with suppress(_Idle):
@@ -152,12 +182,21 @@ class Pipeline:
         """
         with self._lock:
             self._worker = worker
-            if not worker.begin(self, call.content):
+            if call.is_list:
+                try:
+                    worker.claim(self, 0)
+                except InterpreterError:
+                    return False
+                self._send(worker, [call])
+            elif not worker.begin(self, call.content):
                 return False
-            self._count(call)
-            self._unclaimed = call
-            call.begin()
-            self._since = monotonic()
+            else:
+                self._count(call)
+                # No value that comes through the pipe is of this one.
+                call.number = -1
+                self._unclaimed = call
+                call.begin()
+                self._since = monotonic()
             return True
 
     # What a worker asks of its session
@@ -185,60 +224,123 @@ class Pipeline:
 
     def _count(self, call: QueuedCall) -> None:
         self._sent.append(call)
-        seconds = call.route.seconds
-        self._seconds += _AHEAD if seconds is None else seconds
+        self._waiting += call.size
         self._bytes += len(call.content)
+
+    @property
+    def _seconds(self) -> float:
+        """How long what is on its way will take."""
+        if not self._sent:
+            return 0.0
+        seconds = self._sent[-1].route.seconds
+        return _AHEAD if seconds is None else self._waiting * seconds
 
     def _exchange(self, worker: Worker) -> None:
         end = monotonic() + _SLICE
-        sent = self._sent
         is_ending = False
         while True:
             if not is_ending and self._has_room:
                 self._refill(worker)
-            if not sent:
+            if not self._sent:
                 return
-            answer = worker.next_answer(self._observe, self.hand_on)
-            now = monotonic()
+            answer: Any
+            kind, answer = worker.next_answer(self._observe, self.hand_on)
             with self._lock:
-                call = sent.popleft()
-                seconds, self._since = now - self._since, now
-                if sent:
-                    sent[0].begin()
-            self._unclaimed = None
-            call.route.note_seconds(seconds)
-            self._bytes -= len(call.content)
-            self._seconds = len(sent) * (call.route.seconds or 0.0)
-            call.receive(answer)
-            del call, answer
-            if now > end and self._pool.is_wanted:
+                # What has come of calls before this one
+                self._settle_values()
+                call = None if kind == DONE else self._answered()
+                if call is not None:
+                    self._note_time(call.route, 1)
+                elif answer:
+                    self._refuse(answer[0])
+                if call is not None and call.is_list:
+                    # What another thread finds in the pipe comes behind it.
+                    call.receive(answer)
+                    call = None
+            if call is not None:
+                call.receive(answer)
+            if monotonic() > end and self._pool.is_wanted:
                 is_ending = True
+
+    def _answered(self, count: int = 1) -> QueuedCall:
+        """Return what is answered, of which there are fewer calls now.
+
+        Args:
+            count: How many fewer.
+        """
+        call = self._sent[0]
+        self._unclaimed = None
+        call.size -= count
+        call.number = (call.number + count) % NUMBERS
+        self._waiting -= count
+        if not call.size:
+            self._sent.popleft()
+            self._bytes -= len(call.content)
+            if self._sent:
+                self._sent[0].begin()
+        return call
+
+    def _note_time(self, route: Route, count: int) -> None:
+        """Note how long some calls have taken that were answered now."""
+        now = monotonic()
+        route.note_seconds((now - self._since) / count)
+        self._since = now
+
+    def _settle_values(self) -> None:
+        """Settle calls whose values have come, as far as those before them are."""
+        if self._worker is None:
+            return
+        values = self._values
+        values.extend(self._worker.values())
+        settled = 0
+        while values and self._sent and self._sent[0].number == values[0][0]:
+            call = self._sent[0]
+            count = min(call.size, len(values))
+            if values[count - 1][0] != (call.number + count - 1) % NUMBERS:
+                count = 1  # Between them is one that was answered otherwise.
+            contents = [values.popleft()[1] for _ in range(count)]
+            self._answered(count).receive_values(contents)
+            settled += count
+        if settled:
+            self._note_time(call.route, settled)
+
+    def _refuse(self, number: int) -> None:
+        """Take calls back that were sent together and need sessions.
+
+        Args:
+            number: The number of the first one.
+        """
+        calls = self._take_back()
+        if calls and calls[0].number == number:
+            calls[0].refuse()
+        self._source.give_back(calls)
 
     @property
     def _has_room(self) -> bool:
         """Whether it is worth while to send more."""
-        return self._seconds < _AHEAD / 2 and len(self._sent) <= _MOST_CALLS // 2
+        return self._seconds < _AHEAD / 2 and self._waiting <= _MOST_CALLS // 2
 
     def _refill(self, worker: Worker) -> None:
         """Send calls ahead, as long as there are some."""
         self._source.begin_round()
         left = self._pool.calls_left(worker)
-        room = _MOST_CALLS - len(self._sent)
+        room = _MOST_CALLS - self._waiting
         if left is not None:
             room = min(room, left)
         calls: list[QueuedCall] = []
         seconds, size = self._seconds, self._bytes
-        while len(calls) < room and seconds < _AHEAD:
+        while room > 0 and seconds < _AHEAD:
             call = self._source.next(worker)
             if call is None:
                 break
             size += len(call.content)
-            if size > _MOST_BYTES and (calls or self._sent):
+            room -= call.size
+            if (size > _MOST_BYTES or room < 0) and (calls or self._sent):
                 self._source.give_back([call])
                 break
             calls.append(call)
             known = call.route.seconds
-            seconds += _AHEAD if known is None else known
+            seconds += _AHEAD if known is None else known * call.size
         if calls:
             self._send(worker, calls)
 
@@ -253,7 +355,7 @@ class Pipeline:
             for call in wanted:
                 self._count(call)
             self._has_sent_ahead = True
-            worker.send_ahead([call.content for call in wanted])
+            worker.send_ahead(wanted)
 
     def _observe(self, kind: str, facts: dict[str, Any]) -> None:
         self._sent[0].observe(kind, facts)
@@ -267,31 +369,48 @@ class Pipeline:
         if monotonic() - self._since < seconds or not self.has_calls_waiting:
             return
         with self._lock:
+            self._settle_values()
             calls = self._take_back()
             self._keep_one(calls)
+            if self._sent:
+                # Those before the long one need not wait for it either.
+                self._sent[0] = self._sent[0].publish()
         self._source.give_back(calls)
 
     @property
     def has_calls_waiting(self) -> bool:
-        """Whether calls wait for one that is executed."""
-        return len(self._sent) > 1
+        """Whether calls, or what is known of some, wait for one that is executed."""
+        try:
+            return self._waiting > 1 or self._sent[0].has_outcomes
+        except IndexError:
+            return False
 
     def _take_back(self) -> list[QueuedCall]:
         """Take back what was sent ahead and not begun."""
         with self._lock:
             if self._worker is None:
                 return []
-            calls = [self._sent.pop() for _ in range(self._worker.take_back())]
-            for call in calls:
-                call.withdraw()
-                self._bytes -= len(call.content)
+            count = self._worker.take_back()
+            self._waiting -= count
+            calls: list[QueuedCall] = []
+            while count:
+                call = self._sent.pop()
+                if call.size > count:
+                    self._sent.append(call)
+                    call = call.split(count)
+                else:
+                    self._bytes -= len(call.content)
+                    call.withdraw()
+                count -= call.size
+                calls.append(call)
             calls.reverse()
             return calls
 
     def _keep_one(self, calls: list[QueuedCall]) -> None:
         """Send one again if all were taken back, as its answer is awaited."""
-        if calls and not self._sent and self._worker is not None:
-            self._send(self._worker, [calls.pop(0)])
+        worker = self._worker
+        if worker is not None and calls and not self._sent and calls[0].pack_again():
+            self._send(worker, [calls.pop(0)])
 
     def withdraw_cancelled(self) -> None:
         """Let cancelled calls not be begun, and end the process that executes one."""
@@ -309,6 +428,7 @@ class Pipeline:
     def _end(self, worker: Worker, error: BaseException) -> None:
         """End a process that does not answer any more."""
         with self._lock:
+            self._settle_values()
             calls = self._take_back()
             self._worker = None
             left = list(self._sent)

@@ -155,6 +155,11 @@ class PoolTransport(Transport):
         """Whether a session waits for a process."""
         return bool(self._waiting)
 
+    @property
+    def calls_are_counted(self) -> bool:
+        """Whether a process ends after a number of calls."""
+        return self._tasks_per_worker is not None
+
     def calls_left(self, worker: Worker) -> int | None:
         """Return how many more calls a process may get, `None` for any number.
 

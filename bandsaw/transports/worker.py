@@ -29,13 +29,13 @@ from ..runtime.registries import held_locks
 from ..session.route import Routes
 from . import frames
 from .background import run_beside, wait_for_all_beside
-from .claims import Offers
+from .claims import NUMBERS, Offers
 from .frames import Handshake, Prepare, SavedSession, SentSession
 from .termination import GRACE, ProcessExited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Sequence
+    from typing import Any, Callable, Iterable, Mapping, Sequence
 
     from ..session import Session
     from ..session.frame_form import SessionFrames
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .frames import Frame, Parcel
     from .lane import FarProcess
     from .local import LocalProcess, ProcessSpecification
+    from .pipeline import QueuedCall
 
 # How long an interpreter may take to start; on a busy cluster that may be minutes.
 _TIME_TO_START = 300.0
@@ -147,11 +148,12 @@ class Worker:
             message = Prepare(configuration=configuration, modules=modules)
             self._channel.send(frames.PREPARE, message.encode())
 
-    def claim(self, session: Session) -> None:
+    def claim(self, session: Any, jobs: int = 1) -> None:
         """Reserve the process for a session; cancelling that ends it from now on.
 
         Args:
-            session: The session, which is continued next.
+            session: The session, which is continued next, or a pipeline.
+            jobs: How many jobs it is given at once.
 
         Raises:
             InterpreterError: If it is cancelled. The process is as it was.
@@ -160,7 +162,7 @@ class Worker:
             if session.is_cancelled:
                 raise InterpreterError("The call was cancelled.")
             self._session = session
-        self.jobs += 1
+        self.jobs += jobs
 
     def run(
         self,
@@ -261,20 +263,37 @@ class Worker:
             stream.drain()
         return frame[2]
 
-    def send_ahead(self, contents: Sequence[bytes]) -> None:
+    def send_ahead(self, calls: Sequence[QueuedCall]) -> None:
         """Send calls that the process begins when it has answered those before.
 
         Args:
-            contents: What `Route.pack` gave for each.
+            calls: The calls, which get their numbers.
         """
         offers = self._offers
         with suppress(EOFError):  # Waiting for the answer finds out why.
             if offers is None:
                 offers = self._offers = Offers()
-                self._channel.send(frames.CLAIMS, descriptor=offers.descriptor)
-            self.jobs += len(contents)
-            numbers = offers.offer(len(contents))
-            self._channel.send_ahead([*map(bytes.__add__, numbers, contents)])
+                for descriptor in list(offers.descriptors):
+                    self._channel.send(frames.CLAIMS, descriptor=descriptor)
+                offers.release_descriptors()
+            count = sum([call.size for call in calls])
+            self.jobs += count
+            number = offers.offer(count)
+            contents = []
+            for call in calls:
+                call.number = number
+                kind = frames.MANY if call.is_list else frames.AHEAD
+                contents.append((kind, bytes((number,)), call.content))
+                number = (number + call.size) % NUMBERS
+            self._channel.send_ahead(contents)
+
+    def values(self) -> Iterable[tuple[int, memoryview]]:
+        """Return the values that have come of calls that were sent together.
+
+        Returns:
+            The number of each call, and its value as it was written.
+        """
+        return () if self._offers is None else self._offers.values()
 
     def take_back(self) -> int:
         """Take all calls back that were sent ahead and that it has not begun.
@@ -290,7 +309,7 @@ class Worker:
         self,
         observe: Callable[[str, dict[str, Any]], None],
         meanwhile: Callable[[], None],
-    ) -> SessionFrames | memoryview:
+    ) -> tuple[int, SessionFrames | memoryview]:
         """Wait for the next answer to one of several calls.
 
         Args:
@@ -298,14 +317,16 @@ class Worker:
             meanwhile: Is called once, should the answer take its time.
 
         Returns:
-            A value as it was written, or an answer.
+            `VALUE` with a value as it was written, `ANSWER` with an answer, or `DONE`
+            if there are `values`, with a content if calls need sessions.
 
         Raises:
             EOFError: If the process has ended; `frames.Unread` if it has not read all.
         """
         self._channel.meanwhile = meanwhile
-        frame = self._await_answer(observe, None, True)
-        return frame[2] if frame[0] == frames.VALUE else self._opened(frame)
+        frame = self._await_answer(observe, None, (frames.VALUE, frames.DONE))
+        kind = frame[0]
+        return kind, self._opened(frame) if kind == frames.ANSWER else frame[2]
 
     def release(self) -> None:
         """Have no session any more, so that none can end the process."""
@@ -373,7 +394,8 @@ class Worker:
                 except EOFError:
                     pass  # It may have exited before, and said so.
             # The child maps the file by now, or will never.
-            return self._await_answer(observe, deadline, job is None)
+            values = (frames.VALUE,) if job is None else ()
+            return self._await_answer(observe, deadline, values)
         except BaseException as error:
             self._fail(error, job)
             raise
@@ -456,15 +478,17 @@ class Worker:
         self,
         observe: Callable[[str, dict[str, Any]], None] | None,
         deadline: float | None,
-        may_be_value: bool,
+        values: Sequence[int],
     ) -> Frame:
         while True:
             frame = self._channel.receive(deadline)
             kind = frame[0]
-            if kind == frames.ANSWER or (kind == frames.VALUE and may_be_value):
+            if kind == frames.ANSWER or kind in values:
                 return frame
             if kind == frames.EXIT:
                 raise frames.Left
+            if kind == frames.DONE:
+                continue  # Another thread has looked for values before.
             if kind not in frames.TOLD_BY_JOBS:
                 raise ProtocolError(
                     f"Interpreter {self._executable} answers with a frame of kind "

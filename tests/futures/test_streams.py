@@ -13,10 +13,11 @@ TASKS = (
 import logging
 import time
 
+from bandsaw.advices import _routes
 from bandsaw.transports import pipeline
 
 # All calls of these scripts count as short, however busy the machine is.
-pipeline._AHEAD = 60.0
+pipeline._AHEAD = _routes._SECONDS_OF_A_LIST = 60.0
 
 @bandsaw.task
 def hold(number):
@@ -162,3 +163,136 @@ if __name__ == "__main__":
         config=config(1, ", tasks_per_worker=7"),
     )
     assert output == "True True True\n"
+
+
+MAPS = (
+    TASKS
+    + """
+import itertools
+
+@bandsaw.task
+def append(number, numbers):
+    numbers.append(number)
+    return numbers
+
+@bandsaw.task
+def blob(size):
+    return b"x" * size
+
+def warm(task, *iterables):
+    # Short calls go several at a time from the second map on.
+    list(task.map(*iterables))
+    sent.clear()
+"""
+)
+
+
+def test_items_of_a_map_go_several_at_a_time_and_each_by_itself(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        MAPS
+        + """
+if __name__ == "__main__":
+    layout = "{session.task_id} {message}"
+    logging.basicConfig(stream=sys.stdout, style="{", format=layout)
+    warm(append, range(40), itertools.repeat([]))
+    shared = [-1]
+    values = list(append.map(range(200), itertools.repeat(shared)))
+    print(values == [[-1, n] for n in range(200)], sent[frames.MANY] > 0)
+    warm(blob, range(40))
+    sizes = list(range(0, 200_000, 1999))
+    print([len(value) for value in blob.map(sizes)] == sizes)
+    warm(work, range(40))
+    whats = 200 * ["return"]
+    whats[70], whats[90] = "log", "raise"
+    results = work.map(range(200), whats)
+    print([next(results)[0] for _ in range(90)] == list(range(90)))
+    try:
+        next(results)
+    except ValueError as error:
+        print(repr(error), next(results, "closed"))
+    futures = [work.submit(n) for n in range(30)]
+    pairs = list(append.map([*range(30), futures[3]], [[n] for n in range(31)]))
+    print(len(pairs), pairs[30][1][0])
+    print(work.bandsaw_task.task_id)
+""",
+        config=config(2),
+    )
+    *lines, task_id = output.splitlines()
+    assert lines == [
+        "True True",
+        "True",
+        f"{task_id} says 70",
+        "True",
+        "ValueError(90) closed",
+        "31 3",
+    ]
+
+
+def test_no_item_of_a_map_waits_behind_a_long_one(workflow: Workflow) -> None:
+    output = workflow.output(
+        MAPS
+        + """
+if __name__ == "__main__":
+    os.mkfifo("gate")
+    warm(work, range(40))
+    whats = 200 * ["return"]
+    whats[50] = "wait"
+    results = work.map_unordered(range(200), whats)
+    first = [next(results)[0] for _ in range(199)]
+    let_go("gate")
+    print(50 in first, next(results)[0], sorted([*first, 50]) == list(range(200)))
+    print(sent[frames.MANY] > 0, begun() == sorted([*range(40), *range(200)]))
+""",
+        config=config(2),
+    )
+    assert output == "False 50 True\nTrue True\n"
+
+
+def test_a_process_that_dies_fails_no_item_but_the_one_that_it_executed(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        MAPS
+        + """
+from bandsaw.exceptions import InterpreterDiedError
+
+if __name__ == "__main__":
+    warm(work, range(40))
+    whats = 200 * ["return"]
+    whats[50] = "die"
+    results = work.map(range(200), whats)
+    print([next(results)[0] for _ in range(50)] == list(range(50)))
+    try:
+        next(results)
+    except InterpreterDiedError:
+        print("died", sent[frames.MANY] > 0)
+    print([value[0] for value in work.map(range(200))] == list(range(200)))
+""",
+        config=config(2),
+    )
+    assert output == "True\ndied True\nTrue\n"
+
+
+def test_a_map_of_short_calls_is_bounded_and_can_be_left(workflow: Workflow) -> None:
+    output = workflow.output(
+        MAPS
+        + """
+if __name__ == "__main__":
+    warm(work, range(40))
+    drawn = itertools.count()
+    for value in work.map(drawn):
+        if value[0] == 2000:
+            break
+    print(next(drawn) < 4000, sent[frames.MANY] > 0)
+    drawn = itertools.count()
+    results = work.map(drawn, buffersize=100)
+    next(results)
+    print(next(drawn) <= 101)
+    results.close()
+    print(work.submit(7).result()[0], len(begun()) <= next(drawn) + 4100)
+""",
+        config=config(2),
+    )
+    assert output == "True True\nTrue\n7 True\n"

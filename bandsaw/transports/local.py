@@ -55,7 +55,8 @@ sys.argv[:1] = [__file__, "--channel"]
 if sys.path[:1] == [""]:
     del sys.path[0]
 with open(__file__, "rb") as file:
-    exec(file.read())
+    code = file.read()
+exec(code)
 """
 
 

@@ -87,9 +87,6 @@ _SILENCE = 60.0
 # How long the processes there may take to exit, in seconds.
 _TIME_TO_LEAVE = 5.0
 
-# The number of what is printed there when no session is continued.
-_NO_LANE = 0
-
 
 class FarConnection:
     """A command that runs, and the server behind it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -12,8 +13,15 @@ from typing import Any
 import pytest
 
 import bandsaw
+from bandsaw import Advice
 from bandsaw.datetime import datetime_from_timestamp
+from bandsaw.execution import Execution
 from bandsaw.run import Run, get_run, get_run_id, set_run_id
+from bandsaw.runtime.fork import reset
+from bandsaw.session import Session
+from bandsaw.session.exchange import continue_session
+from bandsaw.session.zip_form import SessionFile
+from bandsaw.tasks import Task
 from bandsaw.user import get_current_username
 from tests.configurations import loadable_configuration
 from tests.workflows import Workflow, read_script
@@ -169,6 +177,36 @@ def test_processes_that_a_script_starts_belong_to_its_run(
     output = workflow.run(script, when, how, config=HERE).stdout
 
     assert output == f"True {10 if when == 'set' else 36}\n"
+
+
+class Saves(Advice):
+    """Saves a session as it is before its task."""
+
+    def __init__(self, form: SessionFile) -> None:
+        self.form = form
+
+    def before(self, session: Session) -> None:
+        session.save_to(self.form)
+        session.proceed()
+
+
+def do_nothing() -> None:
+    pass
+
+
+def test_who_continues_a_saved_session_takes_part_in_its_run() -> None:
+    form = SessionFile(io.BytesIO())
+    get_run().meta["for"] = "a test"
+    with loadable_configuration() as configuration:
+        configuration.add_advice_chain(Saves(form))
+        task = Task.create_task(do_nothing)
+        Session(task, Execution("e", ()), configuration).initiate()
+        reset()
+        configuration.add_advice_chain(Advice())
+
+        continue_session(form, SessionFile(io.BytesIO()))
+
+    assert get_run().meta == {"for": "a test"}
 
 
 def test_two_scripts_are_two_runs(workflow: Workflow) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from bandsaw.advices.subprocess import SubprocessAdvice
 from bandsaw.exceptions import ConfigurationError
+from bandsaw.session import Session
+from bandsaw.transports.pool import Turn
 from tests.workflows import HEAD, Workflow, read_script
 
 CONFIG = """
@@ -460,3 +462,18 @@ def test_bad_options_are_refused_at_once(
     with pytest.raises(ConfigurationError, match="SubprocessAdvice needs") as caught:
         SubprocessAdvice(**arguments)
     assert reason in str(caught.value)
+
+
+def test_a_turn_that_is_about_to_come_is_waited_for() -> None:
+    turn = Turn(Session(), cast("Any", None))
+    worker = object()
+
+    class Gate:
+        """Opens when it is waited for."""
+
+        def acquire(self) -> None:
+            turn.worker = cast("Any", worker)
+
+    turn._coming = Gate()
+
+    assert turn.worker_after_all() is worker

@@ -438,6 +438,13 @@ def test_frames_without_one_of_its_parts_are_refused(
         Session().restore_from(SessionFrames.unpack(head, b"".join(pieces), []))
 
 
+def test_what_is_empty_is_not_sent(configuration: bandsaw.Configuration) -> None:
+    form = SessionFrames()
+    session_of(configuration).save_to(form)
+
+    assert list(form.members) == ["task.dat", "execution.dat"]
+
+
 def test_a_member_that_is_a_file_is_refused(
     configuration: bandsaw.Configuration,
 ) -> None:

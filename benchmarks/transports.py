@@ -75,7 +75,7 @@ ROWS = [
         "1000 calls of 8 threads in 2 resident processes, over ProcessPoolExecutor",
         "",
         1,
-        _over("executor", "shared"),
+        _over("executor", "shared", "executor", "loky"),
     ),
     Row(
         "submitted-here",

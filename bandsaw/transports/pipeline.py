@@ -136,7 +136,7 @@ class Pipeline:
         self._first: QueuedCall | None = None
         # The call that was sent without a claim, until it is answered
         self._unclaimed: QueuedCall | None = None
-        self._has_sent_ahead = False
+        self._has_turn = self._has_sent_ahead = self._has_lists = False
 
     def work(self, first: QueuedCall) -> bool:
         """Have calls done until there are no more.
@@ -152,10 +152,14 @@ class Pipeline:
         try:
             worker = self._pool.take_told(turn)
         except BaseException as error:
+            with self._lock:
+                self._worker = None  # It has ended, if it has begun.
+                self._sent.clear()
             first.fail(error)  # It was cancelled, if it is no error of ours.
             return True
         if worker is None:
             return False
+        self._has_turn = True
         if not turn.has_begun:
             self.begin(worker, first)
         try:
@@ -215,7 +219,8 @@ class Pipeline:
         Raises:
             _Idle: If no answer is to come any more, as all are cancelled.
         """
-        if self._worker is not None and not self._sent:
+        # While the turn is awaited, another thread may have begun, and others ended.
+        if self._has_turn and not self._sent:
             raise _Idle
         for call in (self._first, *self._sent):
             if call is not None:
@@ -288,7 +293,7 @@ class Pipeline:
 
     def _settle_values(self) -> None:
         """Settle calls whose values have come, as far as those before them are."""
-        if self._worker is None:
+        if self._worker is None or not self._has_lists:
             return
         values = self._values
         values.extend(self._worker.values())
@@ -354,6 +359,7 @@ class Pipeline:
                 wanted[0].begin()
             for call in wanted:
                 self._count(call)
+                self._has_lists |= call.is_list
             self._has_sent_ahead = True
             worker.send_ahead(wanted)
 

@@ -118,15 +118,10 @@ def warm(seconds: float, peers: list[str]) -> Any:
 
 def shared(seconds: float, peers: list[str]) -> Any:
     """Measures all calls that threads make, over as many that are submitted at once."""
-    with ProcessPoolExecutor(2) as executor, ThreadPoolExecutor(THREADS) as threads:
-        functions: Functions = {
-            "bandsaw": lambda count: list(threads.map(same_shared, range(count))),
-            "executor": lambda count: [
-                future.result()
-                for future in [executor.submit(same, n) for n in range(count)]
-            ],
-        }
-        return compare(functions, CALLS_AT_ONCE, seconds)
+    with ThreadPoolExecutor(THREADS) as threads:
+        return _beside(
+            lambda count: list(threads.map(same_shared, range(count))), seconds, peers
+        )
 
 
 def _results(submit: Callable[[int], Any], count: int) -> list[Any]:
@@ -147,7 +142,12 @@ def submitted_here(seconds: float, peers: list[str]) -> Any:
 
 def submitted(seconds: float, peers: list[str]) -> Any:
     """Measures calls in other processes that are submitted at once."""
-    functions: Functions = {"bandsaw": functools.partial(_results, same_shared.submit)}
+    return _beside(functools.partial(_results, same_shared.submit), seconds, peers)
+
+
+def _beside(ours: Callable[[int], Any], seconds: float, peers: list[str]) -> Any:
+    """Measures calls beside those that are submitted to two processes of executors."""
+    functions: Functions = {"bandsaw": ours}
     with contextlib.ExitStack() as stack:
         for name in peers:
             executor = stack.enter_context(_executor(name, 2))

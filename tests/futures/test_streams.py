@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from tests.transports.test_pool import config
 from tests.transports.test_routes import COUNTING
 from tests.workflows import HEAD, Workflow
@@ -296,3 +300,79 @@ if __name__ == "__main__":
         config=config(2),
     )
     assert output == "True True\nTrue\n7 True\n"
+
+
+GRAPH = (
+    TASKS
+    + """
+import random
+
+@bandsaw.task
+def combine(*values, more=0):
+    if sum(values) % 97 == 5:
+        time.sleep(0.003)
+    return (sum(values) + sum(more or [0]) + 1) % 1000
+
+def check(seed):
+    chosen = random.Random(seed)
+    bandsaw.get_configuration().set_concurrency(1 + seed)
+    values, futures = [], []
+    for number in range(10_000):
+        needed = [chosen.randrange(max(1, number)) for _ in range(chosen.randrange(4))]
+        needed = needed if number else []
+        if chosen.random() < 0.5:
+            values.append(combine.__wrapped__(*(values[n] for n in needed)))
+            futures.append(combine.submit(*(futures[n] for n in needed)))
+        else:
+            more = [values[n] for n in needed]
+            values.append(combine.__wrapped__(number, more=more))
+            more = [futures[n] for n in needed]
+            futures.append(combine.submit(number, more=more))
+    return [future.result() for future in futures] == values
+"""
+)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", range(4))
+def test_large_graphs_have_the_values_of_calls_in_order(
+    workflow: Workflow, seed: int
+) -> None:
+    output = workflow.output(
+        GRAPH
+        + f"""
+if __name__ == "__main__":
+    print(check({seed}), sent[frames.AHEAD] > 0)
+""",
+        config=config(2),
+    )
+    assert output == "True True\n"
+
+
+@pytest.mark.stress
+def test_a_map_over_very_many_items_needs_no_more_memory(workflow: Workflow) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+import resource
+
+@bandsaw.task
+def same(number):
+    return number
+
+def total(count):
+    value = sum(same.map(range(count)))
+    return value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+if __name__ == "__main__":
+    before = total(20_000)[1]
+    value, after = total(1_000_000)
+    print(value == sum(range(1_000_000)), after - before)
+""",
+        config=config(2),
+        timeout=600,
+    )
+    is_right, growth = output.split()
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert is_right == "True"
+    assert int(growth) * unit < 8 * 1024 * 1024

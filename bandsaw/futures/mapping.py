@@ -8,7 +8,6 @@ from queue import SimpleQueue
 
 from .batches import Batch, Outcomes
 from .calls import Future, concurrency_of, interrupt, register
-from .dependencies import futures_among
 from .streams import routes_of
 
 TYPE_CHECKING = False
@@ -62,7 +61,7 @@ class Lists:
         """
         if self._checks_arguments and self._task.bind(item, {}) is None:
             return False
-        return not futures_among(item, {}, Future)
+        return _are_small(item)
 
     def submit(self, items: list[tuple[Any, ...]]) -> Future[Any]:
         """Submit a list.
@@ -71,6 +70,37 @@ class Lists:
             items: The arguments of its calls.
         """
         return register(Batch(self._task, self._configuration, self._chain, items))
+
+
+# What is certainly small, and how long other plain data may be
+_NUMBERS = frozenset((bool, complex, float, int, type(None)))
+_LONGEST_TEXT = 1024
+_LONGEST_CONTAINER = 64
+_DEEPEST = 1
+
+
+def _are_small(values: Iterable[Any], depth: int = _DEEPEST) -> bool:
+    """Tell if values are plain data and small, as hundreds of them may be ahead.
+
+    Args:
+        values: The values.
+        depth: How deeply they may be nested.
+    """
+    for value in values:
+        kind = type(value)
+        if kind in _NUMBERS:
+            continue
+        if kind is str or kind is bytes:
+            if len(value) > _LONGEST_TEXT:
+                return False
+        elif depth and (kind is list or kind is tuple or kind is dict):
+            if len(value) > _LONGEST_CONTAINER or not _are_small(value, depth - 1):
+                return False
+            if kind is dict and not _are_small(value.values(), depth - 1):
+                return False
+        else:
+            return False
+    return True
 
 
 class Results(Generic[T_co]):
@@ -130,8 +160,10 @@ class Results(Generic[T_co]):
         while self._end is None and self._count <= self._few:
             if length == 1:
                 self._submit_next()
-            else:
-                self._submit_list(length)
+                continue
+            self._submit_list(length)
+            if self._lists is None:
+                self._submit_ahead()
 
     def _submit_next(self) -> None:
         try:
@@ -162,6 +194,8 @@ class Results(Generic[T_co]):
             self._add(lists.submit(items))
             self._count += len(items)
         if other is not None:
+            # Those that follow are like it, if only some of them.
+            self._lists = None
             try:
                 self._submit_item(other)
             except Exception as error:

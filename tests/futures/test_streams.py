@@ -295,11 +295,17 @@ if __name__ == "__main__":
     next(results)
     print(next(drawn) <= 101)
     results.close()
+    warm(append, range(40), itertools.repeat([]))
+    large = itertools.count()
+    results = append.map(large, itertools.repeat([bytes(100_000)]))
+    next(results)
+    print(next(large) < 20)
+    results.close()
     print(work.submit(7).result()[0], len(begun()) <= next(drawn) + 4100)
 """,
         config=config(2),
     )
-    assert output == "True True\nTrue\n7 True\n"
+    assert output == "True True\nTrue\nTrue\n7 True\n"
 
 
 GRAPH = (

@@ -121,12 +121,25 @@ def forwarding(
         send: Takes the facts.
     """
     forward(session, send)
+    try:
+        with reporting_for(session):
+            yield
+    finally:
+        forward(None, None)
+
+
+@contextmanager
+def reporting_for(session: Session) -> Iterator[None]:
+    """Let what is told in the current context be of a session for a while.
+
+    Args:
+        session: The session.
+    """
     token = _session.set(session)
     try:
         yield
     finally:
         _session.reset(token)
-        forward(None, None)
 
 
 def forward(

@@ -22,6 +22,7 @@ from ..serialization.readers import Reader
 from ..session.cancellation import cancelled_error, waiting_until
 from ..session.exchange import modules_of_reader, receive_answer
 from ..transports.base import Job, JobSettings
+from ..transports.output import attaching_output as attaching_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -218,9 +218,7 @@ class ProcessAdvice(RemoteAdvice):
         if callable(self._output):
             return moving.nullcontext(self._output)
         if self._output == "capture":
-            from ..transports.output import attaching_output
-
-            return attaching_output(session)
+            return moving.attaching_output(session)
         return moving.nullcontext()
 
     def _parameters_of(self, session: Session) -> Mapping[str, Any]:

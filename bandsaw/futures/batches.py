@@ -83,10 +83,11 @@ class Batch(Call):
         """Send the calls one by one from now on."""
         self._is_refused = True
 
-    def walk(self) -> None:
+    def walk(self) -> bool:
         """Submit each call that has not ended by itself."""
         for _ in range(self.size):
             self._add(self._submit_next())
+        return False
 
     def _submit_next(self) -> Future[Any]:
         item = self._items[len(self._outcomes)]

@@ -35,7 +35,15 @@ from .streams import MovedCall, Stream, routes_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Context
-    from typing import Any, Callable, Generator, Iterable, NoReturn, TypeVar
+    from typing import (
+        Any,
+        Callable,
+        Generator,
+        Iterable,
+        NoReturn,
+        Protocol,
+        TypeVar,
+    )
 
     from ..chain import AdviceChain, Walk
     from ..config import Configuration
@@ -43,6 +51,15 @@ if TYPE_CHECKING:
     from ..tasks import Task
     from ..transports.pipeline import Pipeline
     from .streams import Routes
+
+    class Moved(Protocol):
+        """A session that an advice has moved, and for which no thread waits."""
+
+        def add_done_callback(self, function: Callable[[Any], object]) -> None:
+            """Have something called when the answer is there, in any thread."""
+
+        def finish(self) -> Exception | None:
+            """Carry on with the session; return why that cannot be."""
 
     # A future that is handed out is only read.
     T_co = TypeVar("T_co", covariant=True)
@@ -204,9 +221,11 @@ class Call:
         "_context",
         "_facts",
         "_fate",
+        "_keeps_place",
         "_kwargs",
         "_level",
         "_missing",
+        "_moved",
         "_needs",
         "_parent",
         "_pipeline",
@@ -236,6 +255,8 @@ class Call:
         self._facts = facts_of_context()
         self._fate = _OPEN
         self._session: SubmittedSession | None = None
+        self._moved: Moved | None = None
+        self._keeps_place = False
         self._needs: list[Future[Any]] = []
         self._missing = 0
         self._level: Level | None = None
@@ -301,10 +322,15 @@ class Call:
         self._forget()
         future._settle(Result(exception=_dependency_error(self.task, need)))
 
-    def run(self) -> None:
-        """Make the call in the current thread; it raises nothing."""
+    def run(self) -> bool:
+        """Make the call in the current thread; it raises nothing.
+
+        Returns:
+            Whether the call keeps its place, as its session is on its way elsewhere.
+        """
         if self._fate == _OPEN and not self._go_ahead():
-            self.walk()
+            return self.walk()
+        return False
 
     def _go_ahead(self) -> bool:
         """Go to a process without a session, if nothing else has to know of the call.
@@ -404,28 +430,65 @@ class Call:
         """
         return MovedCall(self, routes, route, content)
 
-    def walk(self) -> None:
-        """Make the call with a session, in the current thread."""
-        context = self._context
-        if context is not None:
-            self.has_begun = True
-            self._thread = get_ident()
-            # No frame that an exception leads to may hold the exception.
-            self.end(self._outcome(context))
+    def walk(self) -> bool:
+        """Make the call with a session, in the current thread.
 
-    def _outcome(self, context: Context) -> Result:
+        Returns:
+            Whether the call keeps its place, as its session is on its way elsewhere.
+        """
+        context = self._context
+        if context is None:
+            return False
+        self.has_begun = True
+        self._thread = get_ident()
+        # No frame that an exception leads to may hold the exception.
+        return self._end_or_leave(self._outcome(context, self._result))
+
+    def _end_or_leave(self, result: Result | None) -> bool:
+        if result is None:
+            return self._leave()
+        self.end(result)
+        return False
+
+    def _leave(self) -> bool:
+        """Let the thread go on without the call, until its answer is there."""
+        assert self._moved is not None
+        # The engine has as many at a time as it wants to, unless the user says so.
+        chain = self._configuration.chains[self._chain.name]
+        self._keeps_place = keeps = chain.concurrency is not None
+        self._moved.add_done_callback(lambda _: _arrivals.add(_Arrival(self)))
+        return keeps
+
+    def arrive(self) -> None:
+        """Carry on with the session, whose answer is there; it raises nothing."""
+        context, level = self._context, self._level
+        if context is None:
+            return
+        self._end_or_leave(self._outcome(context, self._result_of_move))
+        if self._keeps_place and level is not None:
+            level.give_back()
+
+    def _outcome(
+        self, context: Context, walk: Callable[[], Result | None]
+    ) -> Result | None:
         try:
-            return context.run(self._walk)
+            return context.run(self._walk, walk)
         except BaseException as error:
             return Result(exception=error)
 
-    def _walk(self) -> Result:
+    def _walk(self, walk: Callable[[], Result | None]) -> Result | None:
         submitted_call.set(self)
         if self._facts:
-            return call_with_facts(self._facts, self._result)  # type: ignore[no-any-return]
-        return self._result()
+            return call_with_facts(self._facts, walk)  # type: ignore[no-any-return]
+        return walk()
 
-    def _result(self) -> Result:
+    def _result_of_move(self) -> Result:
+        session, moved = self._session, self._moved
+        assert session is not None
+        assert moved is not None
+        return session.end_move(moved)
+
+    def _result(self) -> Result | None:
         if self._chain.idle:
             execution = self.execution()
             if not self.decide():
@@ -434,7 +497,8 @@ class Call:
         session = self.session()
         if self._fate == _CANCELLED:
             raise cancelled_error()
-        return advise(session)
+        self._moved = session.begin_move()
+        return advise(session) if self._moved is None else None
 
     def decide(self) -> bool:
         """Let the call not be cancelled any more, and tell if it is not already."""
@@ -494,7 +558,7 @@ class Call:
         """Let go of everything that a call needs which has not ended."""
         _calls.discard(self)
         self.future = self._context = self._session = self._parent = None
-        self._level = self._pipeline = None
+        self._level = self._moved = self._pipeline = None
         self._args, self._kwargs, self._facts, self._needs = (), {}, [], []
 
     @property
@@ -540,6 +604,73 @@ class SubmittedSession(Session):
     def _execute_task(self) -> None:
         self.admit_task()
         super()._execute_task()
+
+    def begin_move(self) -> Moved | None:
+        """Let the first advice move the session, if it can without a thread that waits.
+
+        Returns:
+            What carries on with the session; `None` if the walk has to be walked.
+        """
+        self.choose_chain()
+        advices = self.walk.advices
+        begin_move = getattr(advices[0], "begin_move", None) if advices else None
+        if begin_move is None:
+            return None
+        try:
+            for extension in self._extensions:
+                extension.on_session_created(self)
+            self._stand_before(1)
+            moved: Moved = begin_move(self)
+        except BaseException:
+            self._tell_finished()  # Its errors must not hide this one.
+            self.remove_temp_dir()
+            raise
+        return moved
+
+    def end_move(self, moved: Moved) -> Result:
+        """Carry on with the session, whose answer is there.
+
+        Args:
+            moved: What `begin_move` has returned.
+
+        Returns:
+            The result.
+        """
+        try:
+            failure = moved.finish()
+            if failure is None:
+                self.proceed()
+            else:
+                self.conclude(Result(exception=failure))
+            if not self.is_finished:
+                raise self._forgotten_step()
+        except BaseException:
+            self._tell_finished()
+            raise
+        finally:
+            self.remove_temp_dir()
+        error = self._tell_finished()
+        if error is not None:
+            raise error
+        return self.result
+
+
+class _Arrival:
+    """The turn of a call whose answer is there."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def run(self) -> bool:
+        """Carry on with the call."""
+        self._call.arrive()
+        return False
+
+
+# Of the calls that no thread waits for
+_arrivals = Level(2)
 
 
 class _Failing(threading.local):
@@ -598,6 +729,7 @@ def _forget_all() -> None:
     for level in _levels.values():
         level.forget()
     _levels.clear()
+    _arrivals.forget()
 
 
 def submit(

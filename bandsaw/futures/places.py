@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     class Turn(Protocol):
         """What waits for a place."""
 
-        def run(self) -> None:
-            """Use the place; it raises nothing."""
+        def run(self) -> bool:
+            """Use the place, and tell if it is kept beyond that; it raises nothing."""
 
 
 # How long a call takes behind which others need not wait, in seconds.
@@ -122,6 +122,12 @@ class Level:
             self._lent -= 1
             self._busy += 1
 
+    def give_back(self) -> None:
+        """Give a place back that was kept by a call without a thread."""
+        self._give_up_place()
+        if self._take_place():
+            self._start()
+
     def _take_place(self) -> bool:
         with _lock:
             if self._busy >= self.limit or not self._queue:
@@ -166,9 +172,12 @@ class Level:
                 if not self._take_place():
                     return
                 continue
-            turn.run()
+            is_kept = turn.run()
             del turn  # What it holds need not stay until the next one comes.
-            if self._busy > self.limit:
+            if is_kept:
+                if not self._take_place():
+                    return
+            elif self._busy > self.limit:
                 self._give_up_place()
                 if not self._take_place():
                     return

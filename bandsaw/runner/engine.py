@@ -1,0 +1,233 @@
+"""A process of an engine, such as Dask or Ray, that continues sessions in its threads.
+
+The engine hands over a request and buffers beside it, and takes an answer of the same
+shape back. A process may continue several sessions at a time, also of several runs.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import pickle
+import sys
+from functools import partial
+
+from ..config import accept_configuration_of_archive
+from ..exceptions import InvalidSessionError
+from ..modules import continue_script
+from ..reporting import forward, reporting_for
+from ..run import current_run
+from ..runtime.contexts import contextmanager, nullcontext
+from ..runtime.home import Hold
+from ..runtime.log_forwarding import relay_records
+from ..runtime.parent_watch import end_with_parent
+from ..serialization.buffers import blocks_of, contiguous
+from ..session import exchange
+from ..session.exchange import RESTORING, answer_for, write_report
+from ..session.frame_form import SessionFrames
+from ..stores.locks import holding
+from . import host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator, Sequence
+
+    from ..session import Session
+    from .host import Answer
+
+#: Tells this process, and those that it has forked, from all others.
+PROCESS_ID = os.urandom(16).hex()
+
+#: What a process answers that has no code for a session.
+LACKS_CODE = "lacks code"
+
+#: How a task gets large buffers: as memory that it shares with other tasks and cannot
+#: write into, as a copy of such memory, or as memory of its own.
+SHARED, COPIED, OWN = range(3)
+
+# What the session of the current context tells meanwhile: the kind and the facts.
+_told: contextvars.ContextVar[list[tuple[str, Any]] | None] = contextvars.ContextVar(
+    "bandsaw_told", default=None
+)
+
+# A process keeps its holds until it ends.
+_holds: list[Hold] = []
+
+
+def begin(directory: str, settings: dict[str, Any]) -> None:
+    """Make this process one that continues sessions with the code of an archive.
+
+    Args:
+        directory: Where the archive is unpacked.
+        settings: What the process that started them wants this one to know.
+    """
+    if accept_configuration_of_archive(directory):
+        _holds.append(Hold(directory))
+    answer_for(settings.get("modules"))
+    sys.argv = [*(settings.get("arguments") or sys.argv)]
+    continue_script(settings.get("script"))
+
+
+class Conditions:
+    """How a session is continued.
+
+    Args:
+        levels: Which log records are wanted, by logger.
+        held: The locks of caches that the caller holds.
+        arrays: How the task gets large buffers: `SHARED`, `COPIED` or `OWN`.
+        out_of_band: Whether the engine takes large buffers of an answer beside it.
+        process: What tells the process of the caller from others.
+    """
+
+    def __init__(
+        self,
+        levels: dict[str, int] | None,
+        held: Sequence[tuple[str, str]],
+        arrays: int,
+        out_of_band: bool,
+        process: int,
+    ) -> None:
+        self.levels = levels
+        self.held = held
+        self.arrays = arrays
+        self.out_of_band = out_of_band
+        self.process = process
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Conditions, tuple(vars(self).values())
+
+
+def continue_session(request: bytes, buffers: Sequence[Any]) -> Answer:
+    """Continue a session, and return the answer.
+
+    Args:
+        request: What `bandsaw.advices` has made of the session.
+        buffers: The large buffers beside it.
+    """
+    # The thread is the engine's, and so are its context variables.
+    return contextvars.copy_context().run(_continue_session, request, buffers)
+
+
+def _continue_session(request: bytes, buffers: Sequence[Any]) -> Answer:
+    head, content, conditions = pickle.loads(request)
+    told: list[tuple[str, Any]] = []
+    answers: list[Answer] = []
+    target = SessionFrames()
+    views = [_view(buffer, conditions.arrays) for buffer in buffers]
+
+    def pack() -> None:
+        answers.append(_packed(target, told, conditions.out_of_band))
+
+    try:
+        source = SessionFrames.unpack(head, content, views)
+    except InvalidSessionError as error:
+        write_report(target, RESTORING, error)
+        pack()
+    else:
+        surround = partial(_surrounded, conditions=conditions, told=told)
+        exchange.continue_session(source, target, surround, pack)
+    return answers.pop()
+
+
+def _view(buffer: Any, arrays: int) -> memoryview:
+    view = memoryview(buffer).cast("B")
+    if arrays == COPIED:
+        return memoryview(bytearray(view))
+    return view.toreadonly() if arrays == SHARED else view
+
+
+def _packed(
+    form: SessionFrames, told: list[tuple[str, Any]], out_of_band: bool
+) -> Answer:
+    head, pieces, apart = form.pack()
+    buffers: list[Any] = []
+    for buffer in apart:
+        if isinstance(buffer, memoryview) and out_of_band:
+            buffers.append(pickle.PickleBuffer(contiguous(buffer)))
+        else:
+            buffers.append(b"".join(blocks_of(buffer)))
+    return None, pickle.dumps((head, b"".join(pieces), told), 4), buffers
+
+
+@contextmanager
+def _surrounded(
+    session: Session, conditions: Conditions, told: list[tuple[str, Any]]
+) -> Iterator[None]:
+    """Let a session walk under its conditions, and note what it tells meanwhile."""
+    current_run.set(session.run)
+    if conditions.process != os.getpid():
+        # Else the caller's own handlers and extensions are here.
+        _told.set(told)
+        relay_records(_note_record, conditions.levels)
+        forward(None, _note_progress)
+    held = holding(conditions.held) if conditions.held else nullcontext()
+    with reporting_for(session), held:
+        yield
+
+
+def _note_record(facts: dict[str, Any]) -> None:
+    told = _told.get()
+    if told is None:
+        raise EOFError  # It is of a thread of the engine, and handled here.
+    told.append(("record", facts))
+
+
+def _note_progress(facts: dict[str, Any]) -> None:
+    told = _told.get()
+    if told is not None:
+        told.append(("progress", facts))
+
+
+def continue_here(
+    owner: tuple[str, str, dict[str, Any], str],
+    archive: bytes | None,
+    request: bytes,
+    buffers: Sequence[Any],
+) -> Answer:
+    """Continue a session in a process that has bandsaw installed.
+
+    Args:
+        owner: The id of the caller's process, the key of its code, the settings, and
+            the directory in which the code is unpacked on the caller's machine.
+        archive: The code, if this process has said that it lacks it.
+        request: What `bandsaw.advices` has made of the session.
+        buffers: The large buffers beside it.
+    """
+    process, key, settings, directory = owner
+    if process == PROCESS_ID:
+        return continue_session(request, buffers)
+    if not host.knows(key):
+        if archive is not None:
+            host.bring_archive(key, settings, archive)
+        elif host.is_unpacked(directory):
+            host.bring(key, settings, directory)
+        else:
+            return LACKS_CODE, b"", ()
+    return host.serve(key, request, buffers)
+
+
+def serve(descriptor: int, lifeline: int, parent: int) -> None:
+    """Continue the sessions of a process of an engine in a child of it.
+
+    Args:
+        descriptor: The descriptor of a socket.
+        lifeline: A descriptor that reads as ended when the parent ends.
+        parent: The process id of the parent.
+    """
+    from multiprocessing.connection import Connection
+
+    os.set_inheritable(descriptor, False)
+    end_with_parent(lifeline, parent)
+    process = os.getpid()
+    connection = Connection(descriptor)
+    try:
+        directory, settings, patience = connection.recv()
+        begin(directory, settings)
+        while connection.poll(patience):
+            request, buffers = connection.recv()
+            connection.send(continue_session(request, buffers))
+    except (EOFError, OSError):
+        pass  # The parent is gone.
+    finally:
+        if os.getpid() == process:
+            connection.close()

@@ -87,12 +87,14 @@ def test_the_metadata_names_version_python_and_extras(built: dict[str, Path]) ->
     extras = {line.split(": ")[1] for line in lines if line.startswith("Provides-E")}
     assert extras == {
         "cli",
+        "dask",
         "docs",
         "environments",
         "examples",
         "fsspec",
         "metrics",
         "multimeter",
+        "ray",
         "release",
         "test",
     }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..interpreter import Interpreter
     from ..session import Session
     from . import _engines
-    from ._engines import EngineTransport, Move
+    from ._engine_calls import EngineTransport, Move
 
     engines = _engines
 else:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..interpreter import Interpreter
     from ..session import Session
-    from ._engines import EngineTransport
+    from ._engine_calls import EngineTransport
 
 
 class ExecutorAdvice(EngineAdvice):

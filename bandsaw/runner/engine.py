@@ -225,7 +225,8 @@ def serve(descriptor: int, lifeline: int, parent: int) -> None:
         begin(directory, settings)
         while connection.poll(patience):
             request, buffers = connection.recv()
-            connection.send(continue_session(request, buffers))
+            lack, content, apart = continue_session(request, buffers)
+            connection.send((lack, content, [bytes(buffer) for buffer in apart]))
     except (EOFError, OSError):
         pass  # The parent is gone.
     finally:

@@ -1,0 +1,335 @@
+"""The work of the `DaskAdvice`: its client, and what it brings to the workers."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from weakref import WeakValueDictionary
+
+from ..exceptions import (
+    ConfigurationError,
+    InterpreterDiedError,
+    InterpreterError,
+    MissingExtraError,
+    UnreachableError,
+)
+from ..fingerprint.digests import blob
+from ..runtime.contexts import contextmanager, suppress
+from ..runtime.fork import Lock
+from ._engine_calls import Answer, Engine, host_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from typing import Any, Iterator
+
+    from ..runner.host import Answer as AnyAnswer
+    from ._engine_calls import Call, Code
+
+_PARAMETERS = {"resources": {"GPU": 1}, "priority": 0}
+
+# Larger buffers are kept by the cluster, once, and not sent with each call.
+_LARGE = 1 << 20
+
+# How often it is looked whether the scheduler is still there, in seconds.
+_INTERVAL = 1.0
+
+# What a worker is told to evaluate. The function is a built-in one, as that is found on
+# the scheduler and on each worker, and costs nothing to pickle.
+_CALL = "__import__('sys').modules[name].serve(key, request, [*apart, *within])"
+
+# Is executed where a class can be pickled by its content, as workers lack bandsaw.
+_PLUGIN = """
+from distributed import WorkerPlugin
+
+class BandsawCode(WorkerPlugin):
+    def __init__(self, module, text, key, settings, archive):
+        self.module, self.text, self.key = module, text, key
+        self.settings, self.archive = settings, archive
+
+    def setup(self, worker):
+        import sys, types
+        module = sys.modules.get(self.module)
+        if module is None:
+            module = types.ModuleType(self.module)
+            exec(compile(self.text, self.module, "exec"), module.__dict__)
+            module = sys.modules.setdefault(self.module, module)
+        module.bring_archive(self.key, self.settings, self.archive)
+"""
+
+
+class DaskEngine(Engine):
+    """A Dask cluster.
+
+    Args:
+        given: The address of the scheduler, a client, or `None`.
+        options: What the cluster is told of each call.
+    """
+
+    def __init__(self, given: Any, options: dict[str, Any]) -> None:
+        self._given = given
+        self._options = options
+        self._lock = Lock()
+        self._connection: _Connection | None = None
+
+    def _connected(self) -> _Connection:
+        """Return the connection of this process, which a fork does not share."""
+        with self._lock:
+            connection = self._connection
+            if connection is None or not connection.is_usable:
+                connection = self._connection = _Connection(_client_of(self._given))
+            return connection
+
+    @property
+    def slots(self) -> int:
+        """How many threads the workers have, and not less than a small cluster."""
+        threads: int = sum(self._connected().client.nthreads().values())
+        return max(threads, os.cpu_count() or 1)
+
+    def submit(self, call: Call) -> Future[AnyAnswer]:
+        """Let a session be continued by the cluster."""
+        options = {**self._options, **call.parameters("dask", _PARAMETERS)}
+        try:
+            return self._connected().submit(call, options)
+        except ConfigurationError:
+            raise
+        except (OSError, ValueError) as error:
+            raise self.failure_of(error) from error
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Let the worker have the thread of a task that waits for another one."""
+        distributed = _import_distributed()
+        try:
+            distributed.get_worker()
+            distributed.secede()
+        except (AttributeError, KeyError, ValueError):
+            yield
+            return
+        try:
+            yield
+        finally:
+            distributed.rejoin()
+
+    def failure_of(self, error: BaseException) -> InterpreterError:
+        """Return what is told of an error of the cluster."""
+        if isinstance(error, InterpreterError):
+            return error
+        text = f"{type(error).__name__}: {error}"
+        if type(error).__name__ == "KilledWorker":
+            return InterpreterDiedError(
+                f"Workers of Dask have died while they continued the session. {text}"
+            )
+        return UnreachableError(f"Dask has not continued the session. {text}")
+
+
+class _Connection:
+    """A client of a cluster, and the calls that it waits for."""
+
+    def __init__(self, client_and_ownership: tuple[Any, bool]) -> None:
+        self.client, is_own = client_and_ownership
+        self._process = os.getpid()
+        self._module, self._text = host_module()
+        self._codes: dict[str, str] = {}
+        self._lock = Lock()
+        self._waiting: dict[str, Answer] = {}
+        self._ready: list[Any] = []
+        self._is_gathering = False
+        self._large: WeakValueDictionary[bytes, Any] = WeakValueDictionary()
+        self._watch: Any = None
+        atexit.register(self._close, is_own)
+
+    @property
+    def is_usable(self) -> bool:
+        return self._process == os.getpid() and self.client.status == "running"
+
+    def submit(self, call: Call, options: dict[str, Any]) -> Answer:
+        client = self.client
+        self._bring(call.code)
+        within: list[bytes] = []
+        apart: list[Any] = []
+        views = call.views()
+        if sum(view.nbytes for view in views) < _LARGE:
+            within = [bytes(view) for view in views]
+        else:
+            # The order has to stay, so all of them go the same way.
+            apart = [self._kept(view) for view in views]
+        variables = {
+            "name": self._module,
+            "key": call.code.key,
+            "request": call.request,
+            "apart": apart,
+            "within": within,
+        }
+        answer = Answer()
+        future = client.submit(
+            eval, _CALL, variables, key=f"{call.name}-{os.urandom(16).hex()}", **options
+        )
+        answer.sent = sent = _Sent(client, future, apart)
+        self._waiting[future.key] = answer
+        if self._watch is None:
+            client.loop.add_callback(self._begin_to_watch)
+        future.add_done_callback(self._take)
+        if answer.cancelled():
+            sent.cancel()
+        return answer
+
+    def _bring(self, code: Code) -> None:
+        if code.key in self._codes:
+            return
+        with self._lock:
+            if code.key in self._codes:
+                return
+            # A name that no module has, so that it is pickled by its content.
+            space: dict[str, Any] = {"__name__": "_bandsaw_plugin"}
+            exec(_PLUGIN, space)
+            plugin = space["BandsawCode"](
+                self._module, self._text, code.key, code.settings, code.content()
+            )
+            name = f"bandsaw-{self.client.id}-{code.key}"
+            self.client.register_plugin(plugin, name=name)
+            self._codes[code.key] = name
+
+    def _kept(self, view: memoryview) -> Any:
+        """Return what the cluster keeps of a buffer, as long as a call needs it."""
+        digest = blob(b"buffer:", view)
+        kept = self._large.get(digest)
+        if kept is None or kept.status != "finished":
+            kept = self.client.scatter([view], hash=False)[0]
+            self._large[digest] = kept
+        return kept
+
+    def _take(self, future: Any) -> None:
+        answer = self._waiting.get(future.key)
+        if answer is None:
+            return
+        if future.status == "finished":
+            self._ready.append(future)
+            self.client.loop.add_callback(self._gather)
+            return
+        del self._waiting[future.key]
+        if future.status == "error":
+            answer.fail(future.exception())
+        elif self.client.status != "running":
+            answer.fail(self._loss())
+        else:
+            text = f"The call was {future.status} on the cluster."
+            answer.fail(InterpreterDiedError(text))
+
+    async def _gather(self) -> None:
+        """Fetch the answers that are there, all of them at once."""
+        if self._is_gathering:
+            return
+        self._is_gathering = True
+        try:
+            while self._ready:
+                futures, self._ready = self._ready, []
+                await self._fetch(futures)
+        finally:
+            self._is_gathering = False
+
+    async def _fetch(self, futures: list[Any]) -> None:
+        try:
+            found = await self.client.gather(
+                {future.key: future for future in futures},
+                errors="skip",
+                asynchronous=True,
+            )
+        except Exception as error:
+            for future in futures:
+                self._fail(future.key, error)
+            return
+        for key, value in found.items():
+            answer = self._waiting.pop(key, None)
+            if answer is None:
+                continue
+            if value is None:
+                answer.fail(InterpreterDiedError("The cluster has lost the answer."))
+            else:
+                answer.fulfil(value)
+            answer.sent = None
+
+    def _fail(self, key: str, error: BaseException) -> None:
+        answer = self._waiting.pop(key, None)
+        if answer is not None:
+            answer.fail(error)
+
+    def _begin_to_watch(self) -> None:
+        if self._watch is None:
+            from tornado.ioloop import PeriodicCallback
+
+            self._watch = PeriodicCallback(self._look, _INTERVAL * 1000)
+            self._watch.start()
+
+    def _look(self) -> None:
+        """Fail what is waited for when the scheduler is gone."""
+        if self.client.status != "running":
+            for key in list(self._waiting):
+                self._fail(key, self._loss())
+
+    def _loss(self) -> UnreachableError:
+        return UnreachableError(
+            f"The scheduler of Dask is gone. The client is {self.client.status}."
+        )
+
+    def _close(self, is_own: bool) -> None:
+        if not self.is_usable:
+            return
+        with suppress(Exception):
+            for name in self._codes.values():
+                self.client.unregister_worker_plugin(name)
+        if is_own:
+            with suppress(Exception):
+                self.client.close()
+
+
+class _Sent:
+    """A call on the cluster, with what it needs there."""
+
+    def __init__(self, client: Any, future: Any, kept: list[Any]) -> None:
+        self._client = client
+        self._future = future
+        self._kept = kept
+
+    def cancel(self) -> None:
+        """Cancel it, without waiting for the scheduler."""
+        client, future = self._client, self._future
+        client.loop.add_callback(lambda: client.cancel([future], asynchronous=True))
+
+
+def _import_distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise MissingExtraError(
+            "DaskAdvice needs distributed. Install the extra bandsaw[dask]."
+        ) from error
+    return distributed
+
+
+def _client_of(given: Any) -> tuple[Any, bool]:
+    """Return a client, and whether it is bandsaw's own."""
+    distributed = _import_distributed()
+    if callable(given):
+        given = given()
+    if given is not None and not isinstance(given, str):
+        return given, False
+    try:
+        # In a task on Dask
+        worker = distributed.get_worker()
+    except (AttributeError, ValueError):
+        pass
+    else:
+        if given in (None, worker.scheduler.address):
+            return distributed.get_client(), False
+    if given is None:
+        try:
+            return distributed.default_client(), False
+        except ValueError:
+            pass
+    try:
+        return distributed.Client(given, set_as_default=False), True
+    except (OSError, ValueError) as error:
+        raise UnreachableError(
+            f"The scheduler of Dask at {given} does not answer: {error}"
+        ) from error

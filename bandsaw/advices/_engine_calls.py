@@ -1,0 +1,405 @@
+"""The work of the advices that hand sessions to an engine."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
+
+from ..exceptions import (
+    ConfigurationError,
+    InterpreterDiedError,
+    InterpreterError,
+    MissingExtraError,
+)
+from ..fingerprint.digests import blob
+from ..interpreter import Interpreter
+from ..runner import host
+from ..runner.engine import Conditions
+from ..runtime.contexts import nullcontext
+from ..runtime.log_forwarding import wanted_levels
+from ..runtime.registries import held_locks
+from ..serialization.buffers import blocks_of, contiguous
+from ..serialization.readers import Reader
+from ..session.cancellation import cancelled_error
+from ..session.exchange import modules_of_reader, receive_answer
+from ..session.frame_form import SessionFrames
+from ..transports.base import Transport
+from . import _moving
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, ContextManager, Sequence
+
+    from ..distribution import DistributionArchive
+    from ..runner.host import Answer as AnyAnswer
+    from ..serialization.buffers import Buffer
+    from ..session import Session
+    from ..session.saved_form import SavedForm
+    from ..transports.base import Job
+    from .engine import EngineAdvice
+
+# How often a waiting thread looks whether Ctrl-C has ended what it waits for, in
+# seconds.
+_INTERVAL = 0.1
+
+
+def interpreter_elsewhere() -> Interpreter:
+    """Return the Python of an engine's processes, wherever they are."""
+    return Interpreter(path=(), executable="python")
+
+
+def host_module() -> tuple[str, str]:
+    """Return the name and the text of the module that serves code to a worker."""
+    with open(host.__file__, encoding="utf-8") as file:
+        text = file.read()
+    digest = blob(b"host:", text.encode()).hex()[-32:]
+    return f"_bandsaw_host_{digest}", text
+
+
+class Code:
+    """The code that sessions need, as an engine is told of it.
+
+    Args:
+        archive: The distribution archive.
+        settings: What the processes have to know besides.
+
+    Attributes:
+        key: What tells it from other code, and from the same with other settings.
+        directory: Where it is unpacked on this machine.
+        settings: The settings.
+    """
+
+    def __init__(self, archive: DistributionArchive, settings: dict[str, Any]) -> None:
+        from hashlib import sha256
+
+        self._archive = archive
+        self.directory = archive.directory
+        self.settings = settings
+        text = repr((archive.archive_id, sorted(settings.items())))
+        self.key = sha256(text.encode()).hexdigest()
+
+    def content(self) -> bytes:
+        """Return the content of the archive."""
+        return self._archive.path.read_bytes()
+
+
+class Call:
+    """A session as an engine gets it.
+
+    Args:
+        job: The session, and the conditions under which it is continued.
+        code: The code that it needs.
+        request: The session as it is written.
+        buffers: The large buffers beside it.
+
+    Attributes:
+        name: The name of the task.
+        session: The session.
+    """
+
+    def __init__(
+        self, job: Job, code: Code, request: bytes, buffers: Sequence[Buffer]
+    ) -> None:
+        self.session = job.session
+        self.code = code
+        self.request = request
+        self.buffers = buffers
+
+    @property
+    def name(self) -> str:
+        """The name of the task, as dashboards show it."""
+        return str(self.session.task)
+
+    def parameters(self, name: str, example: dict[str, Any]) -> dict[str, Any]:
+        """Return what the task has chosen for the engine.
+
+        Args:
+            name: The name of the task's parameter.
+            example: All that it can choose.
+
+        Raises:
+            ConfigurationError: If that is something else.
+        """
+        chosen = self.session.full_task.advice_parameters.get(name, {})
+        if not isinstance(chosen, dict) or not chosen.keys() <= example.keys():
+            raise ConfigurationError(
+                f"The parameter {name} of task {self.name} has to be like {example}, "
+                f"and not {chosen!r}."
+            )
+        return chosen
+
+    def views(self) -> list[memoryview]:
+        """Return the buffers as contiguous memory."""
+        return [
+            contiguous(buffer)
+            if isinstance(buffer, memoryview)
+            else memoryview(b"".join(blocks_of(buffer)))
+            for buffer in self.buffers
+        ]
+
+
+class Engine:
+    """What has processes, and the calls that it continues in them.
+
+    Attributes:
+        out_of_band: Whether it pickles large buffers of an answer beside it.
+    """
+
+    out_of_band = False
+
+    def submit(self, call: Call) -> Future[AnyAnswer]:
+        """Let a session be continued.
+
+        Args:
+            call: The session.
+
+        Returns:
+            What the answer will be. Cancelling it cancels the call.
+
+        Raises:
+            InterpreterError: If the engine cannot be reached.
+        """
+        raise NotImplementedError
+
+    @property
+    def slots(self) -> int | None:
+        """How many calls it continues at a time, `None` if that is unknown."""
+        return None
+
+    def waiting(self) -> ContextManager[object]:
+        """Let the engine have the place of a task that waits for another one."""
+        return nullcontext()
+
+    def wait(self, future: Future[AnyAnswer], timeout: float) -> bool:
+        """Wait for an answer, and tell if it is there.
+
+        Args:
+            future: What the answer will be.
+            timeout: How long to wait, in seconds.
+        """
+        from concurrent.futures import wait
+
+        return bool(wait([future], timeout).done)
+
+    def failure_of(self, error: BaseException) -> InterpreterError | None:
+        """Return what is told of an error of the engine, `None` if it is none.
+
+        Args:
+            error: What the future has come to.
+        """
+        return None
+
+
+class _SessionForEngine(SessionFrames):
+    """A saved session for a process that may take part in other runs, too."""
+
+    @property
+    def run_of_reader(self) -> None:
+        """Nothing: the session says which run it belongs to."""
+
+
+class EngineTransport(Transport):
+    """Hands sessions to an engine.
+
+    Args:
+        engine: The engine.
+        arrays: How a task gets large arrays, see `bandsaw.runner.engine`.
+    """
+
+    def __init__(self, engine: Engine, arrays: int) -> None:
+        self._engine = engine
+        self._arrays = arrays
+        self._codes: list[tuple[DistributionArchive, Code]] = []
+
+    @property
+    def slots(self) -> int | None:
+        """How many sessions are continued at a time, `None` if that is unknown."""
+        try:
+            return self._engine.slots
+        except (InterpreterError, MissingExtraError):
+            return None  # The first session is told so.
+
+    def start(self, job: Job) -> Future[AnyAnswer]:
+        """Hand a job over, and return what the answer will be."""
+        code = self._code_of(job)
+        form = _SessionForEngine()
+        job.save_to(form)
+        head, pieces, buffers = form.pack()
+        conditions = Conditions(
+            wanted_levels(),
+            tuple(held_locks.get()),
+            self._arrays,
+            self._engine.out_of_band,
+            os.getpid(),
+        )
+        request = pickle.dumps((head, b"".join(pieces), conditions), 4)
+        return self._engine.submit(Call(job, code, request, buffers))
+
+    def _code_of(self, job: Job) -> Code:
+        archive = job.archive
+        settings = job.settings.process
+        for known, code in self._codes:
+            if known is archive and code.settings == settings:
+                return code
+        code = Code(archive, settings)
+        self._codes[:] = [(archive, code), *self._codes[:7]]
+        return code
+
+    def answer(self, job: Job, future: Future[AnyAnswer]) -> SavedForm:
+        """Return the answer of a job that was done.
+
+        Raises:
+            InterpreterError: If there is none.
+        """
+        try:
+            lack, content, buffers = future.result()
+        except CancelledError:
+            raise InterpreterError("The engine has cancelled the call.") from None
+        except BaseException as error:
+            failure = self._engine.failure_of(error)
+            if failure is None:
+                raise
+            raise failure from error
+        if lack is not None:
+            raise InterpreterDiedError(lack)
+        head, members, told = pickle.loads(content)
+        if job.settings.observe is not None:
+            for kind, facts in told:
+                job.settings.observe(kind, facts)
+        return SessionFrames.unpack(head, members, [*map(_writable, buffers)])
+
+    def run(self, job: Job) -> SavedForm:
+        """Have a job done, and wait for that."""
+        future = self.start(job)
+        cancel: Callable[[], object] = future.cancel
+        job.cancellation.call(cancel)  # type: ignore[arg-type]
+        try:
+            with self._engine.waiting():
+                while not self._engine.wait(future, _INTERVAL):
+                    if job.session.notice_interrupt():
+                        raise cancelled_error()
+        except BaseException:
+            cancel()
+            raise
+        finally:
+            job.cancellation.forget(cancel)  # type: ignore[arg-type]
+        if job.session.is_cancelled:
+            raise cancelled_error()
+        return self.answer(job, future)
+
+
+def _writable(buffer: Any) -> memoryview:
+    view = memoryview(buffer).cast("B")
+    return memoryview(bytearray(view)) if view.readonly else view
+
+
+class Move:
+    """A session on its way through an engine, for which no thread waits.
+
+    Args:
+        advice: The advice that moves it.
+        session: The session.
+    """
+
+    def __init__(self, advice: EngineAdvice, session: Session) -> None:
+        self._advice = advice
+        self._session = session
+        self._failure: Exception | None = None
+        interpreter = advice.interpreter_for(session)
+        self._reader = _moving.readers.get(interpreter)
+        self._job = _moving.job_for(advice, session, interpreter, self._reader, None)
+        self._transport = advice.transport_for(session)
+        self._future: Future[AnyAnswer] = Future()
+        try:
+            self._future = self._transport.start(self._job)
+        except _moving.FAILURES as error:
+            self._failure = error
+            self._future.cancel()
+        session.call_when_cancelled(self._cancel)
+
+    def _cancel(self) -> None:
+        self._future.cancel()
+
+    def add_done_callback(self, function: Callable[[Any], object]) -> None:
+        """Have something called when the answer is there.
+
+        Args:
+            function: Is called with something, in any thread.
+        """
+        self._future.add_done_callback(function)
+
+    def finish(self) -> Exception | None:
+        """Carry on with the session, whose answer is there.
+
+        Returns:
+            Why it cannot be carried on, `None` if it can.
+        """
+        session = self._session
+        session.forget_when_cancelled(self._cancel)
+        if session.is_cancelled:
+            self._job.close()
+            raise cancelled_error()
+        if self._failure is not None:
+            self._job.close()
+            return self._failure
+        with self._job:
+            try:
+                answer = self._transport.answer(self._job, self._future)
+            except _moving.FAILURES as error:
+                return error
+            modules = modules_of_reader(answer)
+            failure = receive_answer(session, answer)
+        if modules is None or self._reader is not None:
+            return failure
+        # The task has not begun. What is lacking there is closed this time.
+        _moving.readers[self._advice.interpreter_for(session)] = Reader(modules)
+        return _moving.move(self._advice, session)
+
+
+class Answer(Future):  # type: ignore[type-arg]
+    """What the answer to a call will be, which is cancelled at the engine.
+
+    Attributes:
+        sent: What the engine has of the call.
+    """
+
+    sent: Any = None
+
+    def cancel(self) -> bool:
+        """Cancel the call as far as the engine can."""
+        sent = self.sent
+        if sent is not None:
+            sent.cancel()
+        return self.cancel_here()
+
+    def cancel_here(self) -> bool:
+        """Wait for the answer no longer."""
+        if self.cancelled():
+            return True
+        if not super().cancel():
+            return False
+        with suppress(InvalidStateError, RuntimeError):
+            self.set_running_or_notify_cancel()
+        return True
+
+    def take(self, done: Future[AnyAnswer]) -> None:
+        """Take what a future of the engine has come to."""
+        if done.cancelled():
+            self.cancel_here()
+        elif (error := done.exception()) is not None:
+            self.fail(error)
+        else:
+            self.fulfil(done.result())
+        self.sent = None
+
+    def fulfil(self, answer: AnyAnswer) -> None:
+        """Take an answer, unless it is not wanted any more."""
+        with suppress(InvalidStateError):
+            self.set_result(answer)
+
+    def fail(self, error: BaseException) -> None:
+        """Take what has kept the engine from answering."""
+        with suppress(InvalidStateError):
+            self.set_exception(error)

@@ -1,0 +1,223 @@
+"""The work of the `RayAdvice`: its connection, and what it brings to the workers."""
+
+from __future__ import annotations
+
+import atexit
+import pickle
+from weakref import WeakValueDictionary
+
+from ..exceptions import (
+    InterpreterDiedError,
+    InterpreterError,
+    MissingExtraError,
+    UnreachableError,
+)
+from ..fingerprint.digests import blob
+from ..runtime.contexts import suppress
+from ..runtime.fork import Lock
+from ._engine_calls import Answer, Engine, host_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from typing import Any
+
+    from ..runner.host import Answer as AnyAnswer
+    from ._engine_calls import Call, Code
+
+_PARAMETERS = {"num_cpus": 1, "num_gpus": 0, "resources": {"name": 1}}
+
+# Larger buffers are kept by the cluster, once, and not sent with each call.
+_LARGE = 1 << 16
+
+# Is executed where a function can be pickled by its content, as workers lack bandsaw.
+_FUNCTION = """
+def continue_session(request, *buffers):
+    import sys
+    host = sys.modules.get(MODULE)
+    if host is None or not host.knows(KEY):
+        import types
+        import ray
+        if host is None:
+            host = types.ModuleType(MODULE)
+            exec(compile(TEXT, MODULE, "exec"), host.__dict__)
+            host = sys.modules.setdefault(MODULE, host)
+        host.bring_archive(KEY, SETTINGS, ray.get(ARCHIVE))
+    return host.serve(KEY, request, buffers)
+"""
+
+# What Ray calls it that a worker, or its node, is gone.
+_DEATHS = (
+    "LocalRayletDiedError",
+    "NodeDiedError",
+    "OutOfMemoryError",
+    "OwnerDiedError",
+    "WorkerCrashedError",
+)
+
+
+class RayEngine(Engine):
+    """A Ray cluster.
+
+    Args:
+        address: The address of the cluster, or `None`.
+        options: What the cluster is told of each call.
+    """
+
+    out_of_band = True
+
+    def __init__(self, address: str | None, options: dict[str, Any]) -> None:
+        self._address = address
+        self._options = options
+        self._lock = Lock()
+        self._session: Any = None
+        self._functions: dict[str, Any] = {}
+        self._named: dict[tuple[object, ...], Any] = {}
+        self._large: WeakValueDictionary[bytes, _Kept] = WeakValueDictionary()
+
+    def _connected(self) -> Any:
+        """Return Ray, after this process was connected to the cluster."""
+        ray = _import_ray()
+        with self._lock:
+            if not ray.is_initialized():
+                try:
+                    ray.init(address=self._address, logging_level="WARNING")
+                except (OSError, RuntimeError, ValueError) as error:
+                    raise UnreachableError(
+                        f"The Ray cluster at {self._address} does not answer: {error}"
+                    ) from error
+                atexit.register(_shut_down, ray)
+            session = ray.get_runtime_context().get_job_id()
+            if session != self._session:
+                # What was told to another cluster is not known to this one.
+                self._session = session
+                self._functions.clear()
+                self._named.clear()
+                self._large.clear()
+        return ray
+
+    @property
+    def slots(self) -> int:
+        """How many processors the cluster has."""
+        return max(1, int(self._connected().cluster_resources().get("CPU", 1)))
+
+    def submit(self, call: Call) -> Future[AnyAnswer]:
+        """Let a session be continued by the cluster."""
+        options = {**self._options, **call.parameters("ray", _PARAMETERS)}
+        ray = self._connected()
+        function = self._function_of(ray, call, options)
+        views = call.views()
+        kept = [self._kept(ray, view) for view in views if view.nbytes >= _LARGE]
+        left = iter(kept)
+        buffers = [
+            next(left).reference if view.nbytes >= _LARGE else bytes(view)
+            for view in views
+        ]
+        answer = Answer()
+        reference = function.remote(call.request, *buffers)
+        answer.sent = sent = _Sent(ray, reference, kept)
+        if answer.cancelled():
+            sent.cancel()
+        reference.future().add_done_callback(answer.take)
+        return answer
+
+    def _function_of(self, ray: Any, call: Call, options: dict[str, Any]) -> Any:
+        key = call.code.key, call.name, repr(options)
+        function = self._named.get(key)
+        if function is None:
+            with self._lock:
+                plain = self._functions.get(call.code.key)
+                if plain is None:
+                    plain = ray.remote(_function_for(ray, call.code))
+                    self._functions[call.code.key] = plain
+                function = plain.options(name=call.name, **options)
+                self._named[key] = function
+        return function
+
+    def _kept(self, ray: Any, view: memoryview) -> _Kept:
+        """Return what the cluster keeps of a buffer, as long as a call needs it."""
+        digest = blob(b"buffer:", view)
+        kept = self._large.get(digest)
+        if kept is None:
+            reference = ray.put(pickle.PickleBuffer(view))
+            kept = self._large[digest] = _Kept(reference)
+        return kept
+
+    def wait(self, future: Future[AnyAnswer], timeout: float) -> bool:
+        """Wait for an answer; a task that does so lets others have its place."""
+        sent = getattr(future, "sent", None)
+        if sent is not None:
+            sent.wait(timeout)
+        return super().wait(future, timeout)
+
+    def failure_of(self, error: BaseException) -> InterpreterError:
+        """Return what is told of an error of the cluster."""
+        if isinstance(error, InterpreterError):
+            return error
+        text = f"{type(error).__name__}: {error}"
+        if type(error).__name__ in _DEATHS:
+            return InterpreterDiedError(
+                f"A worker of Ray has died while it continued the session. {text}"
+            )
+        if type(error).__name__.startswith("RayTaskError"):
+            return InterpreterError(f"Ray has not continued the session. {text}")
+        return UnreachableError(f"Ray has not continued the session. {text}")
+
+
+class _Sent:
+    """A call on the cluster, with what it needs there."""
+
+    def __init__(self, ray: Any, reference: Any, kept: list[_Kept]) -> None:
+        self._ray = ray
+        self._reference = reference
+        self._kept = kept
+
+    def wait(self, timeout: float) -> None:
+        """Wait for the answer to be there."""
+        self._ray.wait([self._reference], timeout=timeout)
+
+    def cancel(self) -> None:
+        """Cancel it; a task that has begun is interrupted."""
+        with suppress(Exception):  # It is gone, or the cluster is.
+            self._ray.cancel(self._reference)
+
+
+class _Kept:
+    """A buffer in the object store, which stays there as long as this is needed.
+
+    Attributes:
+        reference: What Ray calls it.
+    """
+
+    def __init__(self, reference: Any) -> None:
+        self.reference = reference
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError(
+            "RayAdvice needs ray. Install the extra bandsaw[ray]."
+        ) from error
+    return ray
+
+
+def _shut_down(ray: Any) -> None:
+    ray.shutdown()
+
+
+def _function_for(ray: Any, code: Code) -> Any:
+    """Return what continues sessions in a worker that has Ray only."""
+    module, text = host_module()
+    # A name that no module has, so that it is pickled by its content.
+    space: dict[str, Any] = {
+        "__name__": "_bandsaw_function",
+        "MODULE": module,
+        "TEXT": text,
+        "KEY": code.key,
+        "SETTINGS": code.settings,
+        "ARCHIVE": ray.put(code.content()),
+    }
+    exec(_FUNCTION, space)
+    return space["continue_session"]

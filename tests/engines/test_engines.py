@@ -1,0 +1,205 @@
+"""The same tasks on executors, on a Dask cluster and on a Ray cluster."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.advices.test_executor import CONFIG as EXECUTORS, EXPECTED
+from tests.engines.conftest import Clusters, need, started
+from tests.workflows import HEAD, ROOT, Workflow, read_script
+
+CONFIG = (
+    EXECUTORS
+    + """
+import os
+from bandsaw.advices.dask import DaskAdvice
+from bandsaw.advices.ray import RayAdvice
+
+# Of this machine's clusters, which the workers find, too
+dask, ray = os.environ.get("DASK_OF_TESTS"), os.environ.get("RAY_OF_TESTS")
+configuration.add_advice_chain(DaskAdvice(dask), name="dask")
+configuration.add_advice_chain(RayAdvice(ray), name="ray")
+configuration.add_advice_chain(
+    DaskAdvice(dask, copy_arguments=True, priority=1), name="dask-copies"
+)
+configuration.add_advice_chain(RayAdvice(ray, copy_arguments=True), name="ray-copies")
+"""
+)
+
+
+def test_tasks_do_the_same_on_each_engine(workflow: Workflow, engine: str) -> None:
+    output = workflow.output(read_script("on_an_engine.py"), engine, config=CONFIG)
+
+    # A cluster shares them between tasks.
+    shared = EXPECTED.replace("array True", "array False")
+    assert output == (EXPECTED if engine == "loky" else shared)
+
+
+MORE = (
+    HEAD
+    + """
+import signal
+import sys
+import time
+from pathlib import Path
+
+at = bandsaw.task(chain=sys.argv[1] if len(sys.argv) > 1 else "process-pool")
+
+@at
+def where():
+    return bandsaw.__file__
+
+@at
+def process(seconds=0):
+    time.sleep(seconds)
+    return os.getpid()
+
+@at
+def version():
+    return VERSION
+
+@at
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@at
+def wait_for(path):
+    path.with_suffix(".begun").touch()
+    while not path.exists():
+        time.sleep(0.01)
+    return "waited"
+
+def wait_until(condition):
+    while not condition():
+        time.sleep(0.01)
+
+VERSION = 1
+"""
+)
+
+
+def more(workflow: Workflow, engine: str, text: str, version: int = 1) -> str:
+    """Run a script whose main part calls these tasks, and return its output."""
+    head = MORE.replace("VERSION = 1", f"VERSION = {version}")
+    script = f'{head}\nif __name__ == "__main__":\n{text}\n'
+    # Ray and loky tell there which of their processes have died.
+    return workflow.run(script, engine, config=CONFIG).stdout
+
+
+def test_workers_get_the_code_by_its_content(
+    workflow: Workflow, engine: str, clusters: Clusters
+) -> None:
+    text = "    print(where(), version())"
+    first = more(workflow, engine, text).split()
+    second = more(workflow, engine, f"# More\n{text}", version=2).split()
+
+    assert (first[1], second[1]) == ("1", "2")
+    if engine != "loky":
+        assert first[0].startswith(str(clusters.home))
+
+
+def test_a_worker_that_dies_is_a_result_and_the_next_call_finds_another(
+    workflow: Workflow, engine: str
+) -> None:
+    output = more(
+        workflow,
+        engine,
+        """
+    for make in lambda: die(), lambda: die.submit().result():
+        print(text_of(make).split(":")[0])
+        if sys.argv[1] != "loky":
+            print(version())
+""",
+    )
+    answer = "" if engine == "loky" else "1\n"
+    assert output == f"InterpreterDiedError\n{answer}" * 2
+
+
+def test_cancelled_calls_end_in_each_phase(workflow: Workflow, engine: str) -> None:
+    output = more(
+        workflow,
+        engine,
+        """
+    paths = [Path(str(number)).absolute() for number in range(3)]
+    futures = [wait_for.submit(path) for path in paths]
+    wait_until(lambda: paths[0].with_suffix(".begun").exists())
+    # One that has begun, one that waits for its turn, one that has ended
+    print(futures[0].cancel(), futures[0].cancelled())
+    print(futures[2].cancel(), futures[2].cancelled())
+    for path in paths:
+        path.touch()
+    print(futures[1].result(), futures[1].cancel())
+    print(version())
+""",
+    )
+    assert output == "True True\nTrue True\nwaited False\n1\n"
+
+
+def test_copied_arguments_can_be_changed(workflow: Workflow, engine: str) -> None:
+    if engine == "loky":
+        pytest.skip("Its processes have arrays of their own")
+    script = read_script("on_an_engine.py").replace("\nmain()", "")
+    script = (
+        script[: script.index("def main()")]
+        + """
+if __name__ == "__main__":
+    import numpy
+    array = numpy.zeros(200_000)
+    # What several calls are given travels once, and what has changed again.
+    print([of_array(array)[0], *(made[0] for made in of_array.map([array] * 3))])
+    array[0] = 1
+    print(of_array(array)[1][0])
+"""
+    )
+    output = workflow.run(script, f"{engine}-copies", config=CONFIG).stdout
+    assert output == "[True, True, True, True]\n2.0\n"
+
+
+def test_a_scheduler_that_dies_is_a_result(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("distributed")
+    # What is killed leaves its files.
+    with started("dask_cluster.py", TMPDIR=str(workflow.directory)) as cluster:
+        monkeypatch.setenv("DASK_OF_TESTS", cluster.address)
+        output = more(
+            workflow,
+            "dask",
+            f"""
+    path = Path("never").absolute()
+    future = wait_for.submit(path)
+    wait_until(path.with_suffix(".begun").exists)
+    os.killpg({cluster.process.pid}, signal.SIGKILL)
+    print(text_of(future.result).split(".")[0])
+    print(text_of(version).split(":")[0])
+""",
+        )
+    assert output == (
+        "UnreachableError: The scheduler of Dask is gone\nUnreachableError\n"
+    )
+
+
+PAGE = ROOT / "docs" / "explanation" / "which_one.md"
+
+
+def test_a_script_moves_to_a_cluster_by_one_line_of_its_configuration(
+    workflow: Workflow, engine: str, clusters: Clusters
+) -> None:
+    if engine == "loky":
+        pytest.skip("The page tells of clusters")
+    text = PAGE.read_text(encoding="utf-8")
+    files = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, re.DOTALL))
+    [output] = re.findall(r"```text\n(best.*?)```", text, re.DOTALL)
+    lines = re.findall(r"^configuration\.add_advice_chain\(.*\)$", text, re.MULTILINE)
+    kind = f"{engine.capitalize()}Advice"
+    [line] = [line for line in lines if kind in line]
+    line = re.sub(r'"[^"]*"', repr(clusters.addresses[engine]), line)
+
+    config = files["bandsaw_config.py"].replace(lines[0], line)
+    config = config.replace(
+        "bandsaw.advices.subprocess import SubprocessAdvice",
+        f"bandsaw.advices.{engine} import {kind}",
+    )
+    assert workflow.output(files["workflow.py"], config=config) == output

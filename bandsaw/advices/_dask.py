@@ -34,6 +34,9 @@ _LARGE = 1 << 20
 # How often it is looked whether the scheduler is still there, in seconds.
 _INTERVAL = 1.0
 
+# How long more answers are waited for, to be fetched together, in seconds.
+_PATIENCE = 0.02
+
 # What a worker is told to evaluate. The function is a built-in one, as that is found on
 # the scheduler and on each worker, and costs nothing to pickle.
 _CALL = "__import__('sys').modules[name].serve(key, request, [*apart, *within])"
@@ -218,11 +221,16 @@ class _Connection:
 
     async def _gather(self) -> None:
         """Fetch the answers that are there, all of them at once."""
+        import asyncio
+
         if self._is_gathering:
             return
         self._is_gathering = True
         try:
             while self._ready:
+                if len(self._waiting) > 2 * len(self._ready):
+                    # Each journey takes as long as many calls.
+                    await asyncio.sleep(_PATIENCE)
                 futures, self._ready = self._ready, []
                 await self._fetch(futures)
         finally:

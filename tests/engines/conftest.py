@@ -117,6 +117,7 @@ def engine(
     name: str = request.param
     need({"dask": "distributed"}.get(name, name))
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_TASK_MAX_RETRIES", "0")
     for known, address in clusters.addresses.items():
         monkeypatch.setenv(f"{known.upper()}_OF_TESTS", address)
     return name

@@ -18,7 +18,7 @@ def accuracy_of(model, settings):
     from sklearn.model_selection import cross_val_score
 
     data, labels = load_wine(return_X_y=True)
-    scores = cross_val_score(estimator_of(model, settings), data, labels, cv=3)
+    scores = cross_val_score(estimator_of(model, settings), data, labels, cv=2)
     return round(float(scores.mean()), 4)
 
 

@@ -51,6 +51,7 @@ def test_a_row_gives_a_figure_for_each_contestant(
         for program in "sshd", "ssh-keygen", "scp":
             find(program)
     monkeypatch.setenv("ARRAY_SIZE", "1000000")
+    monkeypatch.setenv("CALLS_AT_ONCE", "20")
     contestant = this_library(sys.executable)
 
     figures = ROWS[name].measure([contestant], TINY)

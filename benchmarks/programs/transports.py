@@ -39,7 +39,7 @@ from bandsaw.transports import worker
 SHARED_MEMORY = "/dev/shm"
 MEGABYTE = 1_000_000
 CALLS_IN_A_ROW = 100
-CALLS_AT_ONCE = 1000
+CALLS_AT_ONCE = int(os.environ.get("CALLS_AT_ONCE", 1000))
 THREADS = 8
 SIZE = int(os.environ.get("ARRAY_SIZE", 100 * MEGABYTE))
 

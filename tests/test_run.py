@@ -202,7 +202,6 @@ def test_who_continues_a_saved_session_takes_part_in_its_run() -> None:
         task = Task.create_task(do_nothing)
         Session(task, Execution("e", ()), configuration).initiate()
         reset()
-        configuration.add_advice_chain(Advice())
 
         continue_session(form, SessionFile(io.BytesIO()))
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bandsaw.exceptions import InvalidSessionError, ProtocolError
+from bandsaw.serialization.buffers import FileContent, blocks_of
 from bandsaw.session.frame_form import SessionFrames
 from bandsaw.transports import frames
 from bandsaw.transports.frames import (
@@ -32,7 +33,7 @@ from bandsaw.transports.frames import (
     Settings,
     WholeParcel,
 )
-from bandsaw.transports.shared_memory import write_buffers
+from bandsaw.transports.shared_memory import map_buffers, write_buffers
 from tests.waiting import wait_until
 
 Ends = Tuple[Channel, Channel]
@@ -386,6 +387,29 @@ def test_large_buffers_lie_on_shared_memory(
     os.lseek(descriptor, 0, os.SEEK_SET)
     assert os.read(descriptor, 100).rstrip(b"\0") == b"content"
     os.close(descriptor)
+
+
+def test_a_large_attachment_can_be_read_more_than_once(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"content")
+    content = FileContent(lambda: path.open("rb"), 7)
+    descriptor = write_buffers([content])
+    [read] = map_buffers(descriptor, [7], 0)
+    os.close(descriptor)
+
+    for _ in range(2):
+        assert b"".join(bytes(block) for block in blocks_of(read)) == b"content"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_buffers_that_cannot_be_written_leave_no_descriptor(tmp_path: Path) -> None:
+    content = FileContent(lambda: (tmp_path / "missing").open("rb"), 7)
+    before = os.listdir("/proc/self/fd")
+
+    with pytest.raises(FileNotFoundError):
+        write_buffers([content])
+
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_parcel_without_its_file_is_no_session() -> None:

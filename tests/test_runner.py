@@ -325,3 +325,30 @@ def test_a_child_needs_nothing_that_is_installed(
         """,
     )
     assert completed.stdout == "(1, 1)\n"
+
+
+def test_a_process_of_an_engine_that_is_interrupted_at_its_start_begins_anew(
+    workflow: Workflow,
+) -> None:
+    script = """
+import sys
+from bandsaw.runner import host
+
+class Interrupted(list):
+    def __iter__(self):
+        raise KeyboardInterrupt
+
+directory, key = sys.argv[1], "key"
+try:
+    host.bring(key, {"arguments": Interrupted(["train.py"])}, directory)
+except KeyboardInterrupt:
+    print(host.knows(key), directory in sys.path)
+host.bring(key, {"arguments": ["train.py", "--fast"]}, directory)
+print(host.knows(key), sys.path[0] == directory, sys.argv)
+"""
+    directory = workflow.directory / "unpacked"
+    directory.mkdir()
+
+    output = workflow.python("-c", script, directory).stdout
+
+    assert output == "False False\nTrue True ['train.py', '--fast']\n"

@@ -56,9 +56,18 @@ class Code:
             is_free = "bandsaw" not in sys.modules or _is_imported_from(self.directory)
             owner = vars(sys).setdefault(_OWNER, self.key if is_free else "")
             if owner == self.key:
-                sys.path.insert(0, self.directory)
-                self._engine().begin(self.directory, self.settings)
+                self._begin()
         return bool(owner == self.key)
+
+    def _begin(self) -> None:
+        sys.path.insert(0, self.directory)
+        try:
+            self._engine().begin(self.directory, self.settings)
+        except BaseException:
+            # The session was cancelled meanwhile, and the next one begins anew.
+            sys.path.remove(self.directory)
+            del vars(sys)[_OWNER]
+            raise
 
     @staticmethod
     def _engine() -> Any:

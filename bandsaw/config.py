@@ -121,7 +121,8 @@ class Configuration:
         """Set how many submitted calls of a chain walk at a time in a process.
 
         Without it, there are two for each process or slot that the chain moves them to,
-        else as many as there are processors.
+        eight for each process behind a connection, else as many as there are
+        processors.
 
         Args:
             calls: How many. Calls that are submitted by a task come in addition.

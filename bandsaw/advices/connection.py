@@ -164,16 +164,14 @@ class ConnectionAdvice(ProcessAdvice):
 
     @property
     def slots(self) -> int:
-        """Half of the sessions that are sent to a connection at most.
-
-        For each of these, two submitted calls walk at a time, so that all are sent.
-        """
-        return self._lanes // 2
+        """How many processes there are at most behind each connection."""
+        connections, workers = self._most
+        return connections * workers
 
     @property
-    def _lanes(self) -> int:
-        connections, workers = self._most
-        return connections * workers * _SESSIONS_PER_WORKER
+    def default_concurrency(self) -> int:
+        """As many as are sent to a connection, where they wait for a process."""
+        return self.slots * _SESSIONS_PER_WORKER
 
     @late_attribute
     def interpreters(self) -> dict[str, AnyInterpreter]:
@@ -225,7 +223,7 @@ class ConnectionAdvice(ProcessAdvice):
                         ConnectionAdvice,
                         name,
                         self.connections[name],
-                        (*self._most, self._lanes),
+                        (*self._most, self.default_concurrency),
                         self._tasks_per_worker,
                         self._timeouts,
                     )

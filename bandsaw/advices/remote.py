@@ -123,6 +123,15 @@ class RemoteAdvice(Advice):
         """How many sessions are continued there at a time, `None` if any number is."""
         return None
 
+    @property
+    def default_concurrency(self) -> int | None:
+        """How many submitted calls walk at a time, unless the configuration says.
+
+        While a slot works, its next call is prepared.
+        """
+        slots = self.slots
+        return None if slots is None else 2 * slots
+
     def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment in which the session is continued.
 

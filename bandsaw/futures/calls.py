@@ -815,10 +815,9 @@ def concurrency_of(chain: AdviceChain) -> int:
 
 def _default_concurrency(walk: Walk) -> int:
     for advice in walk.advices:
-        slots = getattr(advice, "slots", None)
-        if isinstance(slots, int):
-            # While a place works, the next call of it is prepared.
-            return 2 * slots
+        default = getattr(advice, "default_concurrency", None)
+        if isinstance(default, int):
+            return default
     usable = getattr(os, "sched_getaffinity", None)
     return (os.cpu_count() or 1) if usable is None else len(usable(0))
 

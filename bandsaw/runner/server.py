@@ -50,7 +50,7 @@ from ..transports.link import (
     read_credit,
 )
 from ..transports.local import LocalProcess
-from ..transports.termination import GRACE
+from ..transports.termination import GRACE, HAS_CLOSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -238,6 +238,7 @@ class _Process:
         is_ready: Whether it has started.
         is_dead: Whether it has ended.
         has_closed: Whether it has closed its channel.
+        was_ended: Whether it had to be ended after that.
         is_full: Whether its channel takes no more at the moment.
         read_size: How much is read of its channel at once.
         is_unread: Whether it has not read all of its session.
@@ -257,7 +258,7 @@ class _Process:
         self.routes = Routes()
         self.jobs = 0
         self.since = time.monotonic()
-        self.is_ready = self.is_dead = self.has_closed = False
+        self.is_ready = self.is_dead = self.has_closed = self.was_ended = False
         self.is_full = self.is_unread = False
         self.read_size = _SMALL_READ
         # Tells if something was printed.
@@ -668,7 +669,7 @@ class _Server:
             self._link.forget(process.channel)
             self._look_at = 0.0
             if process not in self._exiting:
-                run_beside(partial(_end_soon, process.started))
+                run_beside(partial(_end_soon, process))
             return False
         process.read_size = PIECE if len(piece) == size else _SMALL_READ
         if lane is None:
@@ -785,7 +786,8 @@ class _Server:
                 self._queue.appendleft(lane)
             else:
                 del self._lanes[lane.number]
-                end = pack_exit(process.started.status)
+                reason = HAS_CLOSED if process.was_ended else ""
+                end = pack_exit(process.started.status, reason)
                 self._link.send(EXITED, lane.number, end)
         self._dispatch()
 
@@ -819,7 +821,8 @@ class _Server:
         wait_for_all_beside(_TIME_TO_LEAVE)
 
 
-def _end_soon(process: LocalProcess) -> None:
+def _end_soon(process: _Process) -> None:
     """End a process that has closed its channel, unless it is just ending."""
-    process.wait(GRACE)
-    process.end_group()
+    process.started.wait(GRACE)
+    process.was_ended = process.started.poll() is None
+    process.started.end_group()

@@ -553,7 +553,7 @@ class FarConnection:
                 lane.failure = self._command.error(
                     reason, InterpreterStartError, STARTING_WORKER
                 )
-            lane.status = status
+            lane.status, lane.reason = status, reason
             lane.has_ended = True
         if lane.has_ended:
             lane.has_news = True

@@ -271,6 +271,7 @@ class FarProcess:
         has_ended: Whether the process has ended.
         has_news: Whether the thread that waits has something else to do.
         status: How it has ended, as `subprocess` says it; `None` if that is unknown.
+        reason: Why the process had to be ended there, empty if it had not.
         failure: Why it could not be started.
         gate: Is opened when something has arrived.
     """
@@ -299,6 +300,7 @@ class FarProcess:
         self.has_news = False
         self.taken_at = 0.0
         self.status: int | None = None
+        self.reason = ""
         self.failure: InterpreterError | None = None
         self.gate = closed_gate()
         self.number = connection.add(self)
@@ -381,9 +383,8 @@ class FarProcess:
         if self.failure is not None:
             return self.failure
         if self.status is not None:
-            return InterpreterDiedError(
-                f"Interpreter {self.name} {describe_exit(self.status)}{more}"
-            )
+            end = self.reason or describe_exit(self.status)
+            return InterpreterDiedError(f"Interpreter {self.name} {end}{more}")
         if self.connection.failure is not None:
             error = self.connection.error()
             return type(error)(f"{error}{more}")

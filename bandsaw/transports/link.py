@@ -88,7 +88,7 @@ def pack_exit(status: int | None, reason: str = "") -> bytes:
 
     Args:
         status: Its exit status, `None` if it could not be started.
-        reason: Why it could not.
+        reason: Why it could not, or why it had to be ended.
     """
     return f"{'' if status is None else status}\n{reason}".encode("utf-8", "replace")
 

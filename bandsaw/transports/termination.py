@@ -168,6 +168,10 @@ def signal_group(pid: int, number: int) -> None:
         pass  # No process is left there, or only one of another user.
 
 
+#: What is said of a process that has ended its part of an exchange, but not itself.
+HAS_CLOSED = "has closed its channel, and was ended."
+
+
 def describe_exit(status: int) -> str:
     """Describe the exit of a process that should have given an answer.
 

@@ -31,7 +31,7 @@ from . import frames
 from .background import run_beside, wait_for_all_beside
 from .claims import NUMBERS, Offers
 from .frames import Handshake, Prepare, SavedSession, SentSession
-from .termination import GRACE, ProcessExited
+from .termination import GRACE, HAS_CLOSED, ProcessExited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -507,9 +507,7 @@ class Worker:
             process.wait(GRACE)
         if process.poll() is None:
             process.end_group()
-            return InterpreterDiedError(
-                f"Interpreter {self._executable} has closed its channel, and was ended."
-            )
+            return InterpreterDiedError(f"Interpreter {self._executable} {HAS_CLOSED}")
         for stream in self._pumped:
             stream.drain()
         more = ""

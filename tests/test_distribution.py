@@ -712,15 +712,8 @@ def test_an_archive_continues_a_session_in_an_interpreter_that_has_nothing(
     assert parent.communicate("\n")[0] == "3 True\n"
 
 
-SAVES_A_SESSION = """
-    import shutil
-    import sys
+CONFIGURES_AN_ADVICE_THAT_SAVES = """
     import bandsaw
-    import first, second
-    from bandsaw.distribution import DistributionArchive, get_distribution_archive
-    from bandsaw.execution import Execution
-    from bandsaw.session import Session
-    from bandsaw.tasks import Task
 
     class Saving(bandsaw.Advice):
         def before(self, session):
@@ -731,11 +724,21 @@ SAVES_A_SESSION = """
         def after(self, session):
             pass
 
+    configuration = bandsaw.Configuration()
+    configuration.add_advice_chain(Saving())
+"""
+
+SAVES_A_SESSION = """
+    import shutil
+    import sys
+    import bandsaw
+    from bandsaw.distribution import DistributionArchive, get_distribution_archive
+    from bandsaw.execution import Execution
+    from bandsaw.session import Session
+    from bandsaw.tasks import Task
+
     def double(x):
         return 2 * x
-
-    for module in first, second:
-        module.configuration.add_advice_chain(Saving())
 
     if __name__ == "__main__":
         kind, name = sys.argv[1:]
@@ -762,11 +765,10 @@ SAVES_A_SESSION = """
 def test_an_archive_continues_sessions_of_its_own_configuration_only(
     workflow: Workflow, archive: str, configuration: str, accepted: bool
 ) -> None:
-    text = "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
     workflow.write(
         {
-            "project/first.py": text,
-            "project/second.py": text,
+            "project/first.py": CONFIGURES_AN_ADVICE_THAT_SAVES,
+            "project/second.py": CONFIGURES_AN_ADVICE_THAT_SAVES,
             "project/workflow.py": SAVES_A_SESSION,
         },
     )

@@ -251,7 +251,8 @@ def test_the_library_has_one_hook_for_forks_and_locks_of_one_kind() -> None:
         text = file.read_text(encoding="utf-8")
         words = ("register_at_fork", "allocate_lock(", "threading.Lock(", "RLock(")
         found = [word for word in words if word in text]
-        if found and module != "bandsaw.runtime.fork":
+        if found:
             plain[module] = found
 
-    assert plain == {}
+    # The other one is sent ahead to where nothing of the library is.
+    assert set(plain) == {"bandsaw.runtime.fork", "bandsaw.runner.host"}

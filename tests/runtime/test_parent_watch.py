@@ -227,7 +227,7 @@ if __name__ == "__main__":
     while not worker._workers:
         threading.Event().wait(0.001)
     for started in worker._workers:
-        print("hanging", started._process.pid, flush=True)
+        print("hanging", started.process.pid, flush=True)
     signal.pause()
 """,
         config=config_with(wrapper),

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import time
 
 from text_of import text_of
 
@@ -52,6 +53,12 @@ def tell(text):
 @at
 def double(number):
     return 2 * number
+
+
+@at
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
 
 
 @at
@@ -110,8 +117,9 @@ def main():
     array = numpy.arange(100_000.0)
     writeable, more = of_array(array)
     print("array", writeable, more.flags.writeable, bool((more == array + 1).all()))
-    future = where.submit()
+    future = wait_for.submit(os.path.abspath("gate"))
     print("cancelled", future.cancel(), future.cancelled())
+    open("gate", "w").close()
     print("after", double(21))
 
 

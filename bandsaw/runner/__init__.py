@@ -12,6 +12,7 @@ import sys
 from ..config import accept_configuration_of_archive
 from ..runtime.home import ENVIRONMENT_RECORD, Hold
 from ..runtime.path_trust import refuse_open_path
+from ..runtime.registries import note_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def main(args: Sequence[str] | None = None) -> None:
             refuse_open_path(os.path.join(sys.prefix, "bin"))
         # A process may run for longer than an unused archive is kept.
         hold = Hold(archive)
+        note_code()
     # What the one needs, the other has no use for.
     if words[:1] == ["--channel"]:
         # Looking for garbage takes a tenth of the time of these imports.

@@ -21,6 +21,7 @@ from ..runtime.contexts import contextmanager, nullcontext
 from ..runtime.home import Hold
 from ..runtime.log_forwarding import relay_records
 from ..runtime.parent_watch import end_with_parent
+from ..runtime.registries import note_code
 from ..serialization.buffers import blocks_of, contiguous
 from ..session import exchange
 from ..session.exchange import RESTORING, answer_for, write_report
@@ -63,6 +64,7 @@ def begin(directory: str, settings: dict[str, Any]) -> None:
     """
     if accept_configuration_of_archive(directory):
         _holds.append(Hold(directory))
+        note_code()
     answer_for(settings.get("modules"))
     sys.argv = [*(settings.get("arguments") or sys.argv)]
     continue_script(settings.get("script"))

@@ -15,6 +15,7 @@ from .hashing import sha256
 from .home import home_directory, make_directory
 from .json_text import loads, make_dumps
 from .path_trust import check_home
+from .registries import code_came_at
 from .temporary import open_private
 
 TYPE_CHECKING = False
@@ -141,9 +142,10 @@ def changed_after_start(changed: float, tolerance: float = _TICK) -> bool:
 
 
 def start_of_process() -> float:
-    """Return when this process began, in seconds since the epoch."""
+    """Return when this process began to load code, in seconds since the epoch."""
     if _Process.start is None:
-        _Process.start = _read_start() or _estimate_start()
+        # One that has waited for its code has loaded nothing of it before.
+        _Process.start = code_came_at.get() or _read_start() or _estimate_start()
     return _Process.start
 
 

@@ -6,6 +6,8 @@ say.
 
 from __future__ import annotations
 
+from time import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Generic, Sequence, TypeVar
@@ -41,3 +43,13 @@ class Registry(Generic[T]):
 
 #: The locks of caches that the current context holds: store and key of each.
 held_locks: Registry[Sequence[tuple[str, str]]] = Registry(tuple)
+
+#: When this process got the code that it runs, in seconds since the epoch; `None` if it
+#: was started with it.
+code_came_at: Registry[float | None] = Registry(lambda: None)
+
+
+def note_code() -> None:
+    """Note that this process gets its code now."""
+    now = time()
+    code_came_at.register(lambda: now)

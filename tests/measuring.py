@@ -1,4 +1,4 @@
-"""Measures which lines of the library run, in every process of an environment of tox.
+"""Measures which lines of the library run, in every process of environments of tox.
 
 Run by tox before the tests, ``python tests/measuring.py start DIRECTORY``, and after
 those of all Pythons, ``python tests/measuring.py combine DIRECTORY``.
@@ -35,7 +35,7 @@ import os
 import sys
 
 directory = os.environ.get("{VARIABLE}")
-if directory:
+if directory and sys.version_info >= (3, 12):
     import atexit
     import marshal
     import time
@@ -96,7 +96,7 @@ def combine(directory: Path) -> None:
     from coverage import CoverageData
 
     lines: dict[str, set[int]] = {}
-    for file in directory.glob("*.lines"):
+    for file in directory.glob("*/*.lines"):
         for name, seen in marshal.loads(file.read_bytes()).items():
             # A child runs the library from an unpacked distribution archive.
             short = IN_ARCHIVES.get(os.path.basename(name))

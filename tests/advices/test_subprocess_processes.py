@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workflows import HEAD, MOVING, Workflow, read_script
+from tests.workflows import (
+    HEAD,
+    MOVING,
+    MOVING_WITHOUT_SPARE,
+    Workflow,
+    read_script,
+)
 
 NESTED = """
 @bandsaw.task
@@ -97,6 +103,31 @@ if __name__ == "__main__":
 def test_calls_leave_no_file_and_no_descriptor(workflow: Workflow) -> None:
     output = workflow.output(read_script("files_and_descriptors.py"))
     assert output == "True\n"
+
+
+@pytest.mark.parametrize("config", [MOVING, MOVING_WITHOUT_SPARE])
+def test_a_process_ends_when_it_has_answered(workflow: Workflow, config: str) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+import time
+
+@bandsaw.task
+def pid():
+    return os.getpid()
+
+if __name__ == "__main__":
+    number = pid()
+    try:
+        while True:
+            os.kill(number, 0)
+            time.sleep(0.01)
+    except ProcessLookupError:
+        print("ended")
+""",
+        config=config,
+    )
+    assert output == "ended\n"
 
 
 def test_temporary_files_lie_in_the_directory_and_are_removed(

@@ -130,6 +130,53 @@ if __name__ == "__main__":
     assert output == "ended.\nTrue b'all are there'\nTrue b''\n"
 
 
+# Says when it is asked to end.
+POLITE = """
+import signal
+import sys
+import time
+
+def leave(number, frame):
+    open("asked", "w").close()
+    sys.exit()
+
+signal.signal(signal.SIGTERM, leave)
+open("ready", "w").close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not tell what a process started"
+)
+def test_what_has_a_session_of_its_own_is_asked_to_end_first(
+    workflow: Workflow,
+) -> None:
+    workflow.write({"polite.py": POLITE})
+    output = workflow.output(
+        HEAD
+        + """
+import subprocess
+import time
+
+@bandsaw.task
+def hang():
+    subprocess.Popen([sys.executable, "polite.py"], start_new_session=True).wait()
+
+def wait_for(name):
+    while not os.path.exists(name):
+        time.sleep(0.01)
+
+if __name__ == "__main__":
+    future = hang.submit()
+    wait_for("ready")
+    print(future.cancel())
+    wait_for("asked")
+"""
+    )
+    assert output == "True\n"
+
+
 def test_the_advice_has_a_timeout_for_tasks_without_one(workflow: Workflow) -> None:
     output = workflow.output(
         HEAD

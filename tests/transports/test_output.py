@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 
@@ -458,6 +459,17 @@ def test_a_line_without_end_beside_another_child_takes_linear_time() -> None:
 
     # Sixteen times as much takes 256 times as long when each piece looks at all before.
     assert long < 120 * short
+
+
+def test_what_arrives_is_flushed_at_once() -> None:
+    shown = io.TextIOWrapper(io.BytesIO())
+    stream = ChildStream("stdout")
+    stream.lead_to(shown, None)
+    os.write(stream.target, b"a line\n")
+    stream.close_target()
+    stream.drain()
+
+    assert shown.buffer.getvalue() == b"a line\n"  # type: ignore[attr-defined]
 
 
 def test_the_error_of_a_call_has_nothing_of_what_another_one_has_written(

@@ -81,7 +81,8 @@ def attack(workflow: Workflow, rounds: int) -> None:
                 os.kill(chance.choice(victims), signal.SIGKILL)
         endings.add(finish(process, first))
         wait_until(lambda: marked() <= others)
-    assert endings == {0, -signal.SIGKILL}
+    # When a few were killed, chance may have spared all workflows.
+    assert rounds < 50 or endings == {0, -signal.SIGKILL}
     # What the last one has left is removed by the next one.
     assert finish(start(workflow, 0), 0) == 0
     check_cache(workflow.directory / "cache")

@@ -455,12 +455,10 @@ class Pipeline:
         """Tell if a process has ended before it took a call."""
         if call is not self._unclaimed:
             return False
-        if isinstance(error, Left):
+        if isinstance(error, Left) or not worker.is_sent:
             return True
         # One that has read this call may have left what was sent behind it.
-        return not self._has_sent_ahead and (
-            isinstance(error, Unread) or not worker.is_sent
-        )
+        return isinstance(error, Unread) and not self._has_sent_ahead
 
 
 class _Turn(Turn):

@@ -257,9 +257,10 @@ class Text:
 
     @property
     def _tree(self) -> ast.Module:
-        import ast
+        from ..runtime.code_objects import syntax_tree
 
-        return ast.parse(self._source)
+        tree: ast.Module = syntax_tree(self._source)
+        return tree
 
     @late_attribute
     def _compiled_as_patched(self) -> _Compiled:

@@ -1,4 +1,4 @@
-"""Reads code objects: their digest, their names, and if they change values in place."""
+"""Reads code: its tree, and the digest, the names and the changes of code objects."""
 
 from __future__ import annotations
 import __future__
@@ -7,7 +7,14 @@ import sys
 from opcode import opmap
 from types import CodeType
 
+from .fork import Lock
 from .hashing import sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_parsing = Lock()
 
 #: Methods that change what they are called on.
 CHANGING_METHODS = frozenset(
@@ -45,6 +52,24 @@ _CHANGING = frozenset(
     for name in ("DELETE_SUBSCR", "STORE_GLOBAL", "STORE_SLICE", "STORE_SUBSCR")
     if name in opmap
 )
+
+
+def syntax_tree(source: bytes | str, mode: str = "exec") -> Any:
+    """Return the tree of a text, like `ast.parse`.
+
+    Args:
+        source: The text.
+        mode: What it is, as for `compile`.
+
+    Raises:
+        SyntaxError: If it is no Python.
+    """
+    import ast
+
+    # Threads that make trees at the same time share a counter, which Python 3.11 finds
+    # wrong then.
+    with _parsing:
+        return ast.parse(source, mode=mode)
 
 
 def names_of_code(code: CodeType) -> set[str]:

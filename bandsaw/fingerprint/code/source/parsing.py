@@ -11,7 +11,7 @@ import contextlib
 import gc
 from types import CodeType
 
-from ....runtime.code_objects import code_digest
+from ....runtime.code_objects import code_digest, syntax_tree
 from .outline import Assignment, Definition, Outline
 from .scopes import Scope, Scopes
 from .syntax import form_of_class, form_of_function, form_of_nodes
@@ -53,7 +53,8 @@ def _parse(source: bytes | str) -> ast.Module:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return ast.parse(source)
+        tree: ast.Module = syntax_tree(source)
+        return tree
     finally:
         if was_enabled:
             gc.enable()
@@ -112,7 +113,7 @@ def _annotations(node: Any, scope: Scope) -> tuple[str, list[str]]:
             if isinstance(text, ast.Constant) and isinstance(value, str):
                 # The name of a class that is defined further down, for example.
                 with contextlib.suppress(SyntaxError, ValueError):
-                    tree = ast.parse(value.strip(), mode="eval")
+                    tree = syntax_tree(value.strip(), "eval")
                     expressions.append(ast.Expr(value=tree.body))
     inner = Scopes(ast.Module(body=expressions, type_ignores=[])).module
     names = {chain for root, chain in inner.reads if scope.owner_of(root) is None}

@@ -425,7 +425,8 @@ class Pipeline:
             if worker is None or not any(call.is_cancelled for call in self._sent):
                 return
             calls = [call for call in self._take_back() if not call.is_cancelled]
-            if any(call.is_cancelled for call in self._sent):
+            # Those before the last one that was begun are answered.
+            if self._sent and self._sent[-1].is_cancelled:
                 # Until it has ended, the thread that waits does not let it go.
                 worker.end_group()
             self._keep_one(calls)

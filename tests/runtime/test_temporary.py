@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import tempfile
-import threading
 from pathlib import Path
 from typing import Iterator
 
@@ -229,25 +228,31 @@ def test_a_directory_is_made_where_python_makes_them(
     assert Path(output[4]).parent == tmp_path
 
 
-def test_what_leads_to_a_directory_may_be_removed_meanwhile(tmp_path: Path) -> None:
+@pytest.mark.parametrize("removals", range(1, 9))
+def test_what_leads_to_a_directory_may_be_removed_meanwhile(
+    removals: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = tmp_path / "above" / "place"
     choose_directory(str(place))
-    is_done = threading.Event()
+    make = os.mkdir
+    left = removals
 
-    def remove() -> None:
-        while not is_done.is_set():
-            for path in (place, place.parent):
+    def make_after_a_removal(path: str, mode: int = 0o777) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            for empty in (place, place.parent):
                 with contextlib.suppress(OSError):
-                    path.rmdir()
+                    empty.rmdir()
+        make(path, mode)
 
-    thread = threading.Thread(target=remove)
-    thread.start()
-    try:
-        for _ in range(200):
-            TemporaryDirectory(str(place)).remove()
-    finally:
-        is_done.set()
-        thread.join()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "mkdir", make_after_a_removal)
+        directory = TemporaryDirectory(str(place))
+
+    assert left == 0
+    assert Path(directory.path).parent == place
+    directory.remove()
 
 
 @pytest.mark.parametrize("call", ["mkdir", "open", "write", "rename"])

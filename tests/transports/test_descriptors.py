@@ -81,6 +81,7 @@ def test_a_process_that_cannot_be_started_takes_no_descriptor(
         + """
 import gc
 import resource
+import threading
 from bandsaw.transports import background
 
 @bandsaw.task
@@ -93,6 +94,10 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 if __name__ == "__main__":
+    # As the first thread of Python 3.8 ends, the C library opens another library.
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
     identity(0)
     before = descriptors()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)

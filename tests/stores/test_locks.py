@@ -138,6 +138,42 @@ def test_a_process_that_waits_sees_who_comes_to_wait_for_it_later(
     assert holder.communicate(timeout=60)[0] == "True\n"
 
 
+PROBE = """
+import sys
+from bandsaw.stores import LocalStore, locks
+from tests.waiting import wait_until
+
+mark = locks._position("task/a") + locks._WANTED
+with LocalStore(sys.argv[1]).alone("task/a", 0):
+    own = locks.locks_of(sys.argv[1] + "/.locks")
+    print(own._lock(mark, locks._EXCLUSIVE), flush=True)
+    sys.stdin.readline()
+    own._lock(mark, locks._UNLOCK)
+    wait_until(lambda: own._is_wanted("task/a"))
+"""
+
+
+def test_a_thread_marks_again_what_it_wants_after_a_process_was_in_its_way(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+
+    def has_tried_to_mark() -> bool:
+        own = locks_of(store)
+        with own._guard:
+            return "task/a" in own._wanted
+
+    probe = workflow.start("-c", PROBE, tmp_path)
+    assert probe.stdout is not None
+    assert probe.stdout.readline() == "True\n"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(can_get, store, "task/a")
+        wait_until(has_tried_to_mark)
+        probe.communicate("\n", timeout=90)
+    assert probe.returncode == 0
+    assert waiting.result()
+
+
 def test_of_those_who_wait_in_a_circle_one_gives_up(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     names = "task/a", "task/b", "task/c"

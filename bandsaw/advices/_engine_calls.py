@@ -68,7 +68,8 @@ class Code:
     Attributes:
         key: What tells it from other code, and from the same with other settings.
         directory: Where it is unpacked on this machine.
-        settings: The settings.
+        conditions: What was given as settings.
+        settings: The same, and where the user's own files are.
     """
 
     def __init__(self, archive: DistributionArchive, settings: dict[str, Any]) -> None:
@@ -76,8 +77,9 @@ class Code:
 
         self._archive = archive
         self.directory = archive.directory
-        self.settings = settings
-        text = repr((archive.archive_id, sorted(settings.items())))
+        self.conditions = settings
+        self.settings = {**settings, "originals": archive.originals}
+        text = repr((archive.archive_id, sorted(self.settings.items())))
         self.key = sha256(text.encode()).hexdigest()
 
     def content(self) -> bytes:
@@ -241,7 +243,7 @@ class EngineTransport(Transport):
         archive = job.archive
         settings = job.settings.process
         for known, code in self._codes:
-            if known is archive and code.settings == settings:
+            if known is archive and code.conditions == settings:
                 return code
         code = Code(archive, settings)
         self._codes[:] = [(archive, code), *self._codes[:7]]

@@ -27,6 +27,7 @@ from ..runtime.caller_warnings import warn_caller
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.functions import partial
 from ..runtime.home import Hold
+from ..runtime.own_files import original_of
 from ..runtime.temporary import TemporaryDirectory, open_private
 from . import bootstrap
 from .finding import find_unpacked, remember_unpacked, state_of
@@ -49,6 +50,7 @@ LARGEST_PACKAGE_DATA = 64 * 1024 * 1024
 _NOTE_USE_AFTER = 3600
 
 _MAIN = "__main__"
+_PACKAGE = "bandsaw"
 _BANDSAW = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # These run in an archive only, and are never imported here.
 _ARCHIVE_MAIN = os.path.join(_BANDSAW, "distribution", "archive_main.py")
@@ -79,6 +81,7 @@ class DistributionArchive:
         # The files of a snapshot that was found in the directory
         self._found: dict[str, str] = {}
         self._own: dict[str, str] = {}
+        self._originals: dict[str, str] = {}
         self._snapshot: Snapshot | None = None
         # The names of the files in the archive by their paths
         self._names: dict[str, str] = {}
@@ -114,6 +117,14 @@ class DistributionArchive:
                 bootstrap.note_use(directory)
                 self._noted = time.monotonic()
             return directory
+
+    @property
+    def originals(self) -> dict[str, str]:
+        """The paths of the user's files and packages by their names in the archive."""
+        with self._lock:
+            if not self._originals:
+                self._files()
+            return self._originals
 
     def _find_or_unpack(self) -> str:
         if self._is_built:
@@ -219,7 +230,14 @@ class DistributionArchive:
     def _files(self) -> dict[str, str]:
         """Return the paths of all files by their names in the archive."""
         self._own = _own_modules()
-        return _files_of(self.modules, self._own)
+        places = _places_of(self.modules, self._own)
+        files = _files_of(places)
+        self._originals = {
+            name: original_of(path)
+            for name, path in _without_zip_files(places)
+            if name != _PACKAGE
+        }
+        return files
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DistributionArchive):
@@ -237,8 +255,8 @@ class DistributionArchive:
         return f"<DistributionArchive {self._path}>"
 
 
-def _files_of(modules: tuple[str, ...], own: dict[str, str]) -> dict[str, str]:
-    """Return the paths of the files of an archive by their names there.
+def _places_of(modules: tuple[str, ...], own: dict[str, str]) -> list[tuple[str, str]]:
+    """Return what an archive holds: names there, and paths.
 
     Args:
         modules: The names of the modules that were asked for.
@@ -249,8 +267,27 @@ def _files_of(modules: tuple[str, ...], own: dict[str, str]) -> dict[str, str]:
         places.update(_places_of_named_module(importable_module_name(name)))
     for name, path in own.items():
         places.add(_place_of_module(name, path))
+    return sorted(places)
+
+
+def _without_zip_files(places: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield places, of each zip file those of its outermost files and directories."""
+    for name, path in places:
+        if name:
+            yield name, path
+            continue
+        for top in {member.partition("/")[0] for member in _files_of_zip(path)}:
+            yield top, os.path.join(path, top)
+
+
+def _files_of(places: list[tuple[str, str]]) -> dict[str, str]:
+    """Return the paths of the files of an archive by their names there.
+
+    Args:
+        places: What it holds.
+    """
     files: dict[str, str] = {}
-    for name, path in sorted(places):
+    for name, path in places:
         if not name:
             files.update(_files_of_zip(path))
         elif os.path.isdir(path):
@@ -622,7 +659,7 @@ def get_distribution_archive(configuration: Configuration) -> DistributionArchiv
     """
     modules = (
         _MAIN,
-        "bandsaw",
+        _PACKAGE,
         importable_module_name(configuration.module_name),
         *configuration.listed_modules,
     )

@@ -15,6 +15,7 @@ from types import CodeType, FunctionType
 from ..modules import attribute_of, importable_module_name, script_module_name
 from ..runtime.functions import partial
 from ..runtime.lazy import late_attribute
+from ..runtime.own_files import copy_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -214,6 +215,7 @@ def _undefined(text: Text, functions: Iterable[Found]) -> Iterator[Found]:
 
 
 def _is_file(file_of_code: str, path: str) -> bool:
+    file_of_code = copy_of(file_of_code)
     if os.path.isabs(file_of_code):
         return os.path.normpath(file_of_code) == path
     return os.path.basename(file_of_code) == os.path.basename(path)

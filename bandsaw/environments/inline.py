@@ -7,6 +7,7 @@ import re
 
 from ..exceptions import ConfigurationError
 from ..modules import importable_module_name
+from ..runtime.own_files import copy_of
 from .credentials import without_credentials
 from .environment import Environment
 from .settings import toml_reader
@@ -45,7 +46,7 @@ class InlineEnvironment:
             function: The function.
             directory: The directory in which relative paths begin.
         """
-        path = os.path.abspath(function.__code__.co_filename)
+        path = os.path.abspath(copy_of(function.__code__.co_filename))
         name = importable_module_name(function.__module__ or "__main__")
         if name == "__main__":
             name = os.path.basename(path)

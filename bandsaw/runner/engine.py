@@ -20,6 +20,7 @@ from ..run import current_run
 from ..runtime.contexts import contextmanager, nullcontext
 from ..runtime.home import Hold
 from ..runtime.log_forwarding import relay_records
+from ..runtime.own_files import name_originals
 from ..runtime.parent_watch import end_with_parent
 from ..runtime.registries import note_code
 from ..serialization.buffers import blocks_of, contiguous
@@ -65,6 +66,7 @@ def begin(directory: str, settings: dict[str, Any]) -> None:
     if accept_configuration_of_archive(directory):
         _holds.append(Hold(directory))
         note_code()
+        name_originals(directory, settings.get("originals") or {})
     answer_for(settings.get("modules"))
     sys.argv = [*(settings.get("arguments") or sys.argv)]
     continue_script(settings.get("script"))

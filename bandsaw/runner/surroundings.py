@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from ..config import ARCHIVE_CONTENTS
 from ..modules import continue_script
+from ..runtime.own_files import name_originals
 from ..runtime.parent_watch import end_with_parent
 from ..runtime.temporary import set_parent_directory
 from ..session.exchange import answer_for
@@ -14,6 +16,9 @@ from ..transports.frames import Settings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+# Where this package is, in a child the directory of an archive
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def apply_settings(values: dict[str, Any]) -> None:
@@ -37,6 +42,8 @@ def apply_settings(values: dict[str, Any]) -> None:
     own = [entry for entry in sys.path[1:] if entry not in path]
     sys.path[1:] = [entry for entry in path if entry != sys.path[0]] + own
     sys.argv = sys.argv[:1] if settings.arguments is None else [*settings.arguments]
+    if settings.originals and os.path.exists(os.path.join(_ROOT, ARCHIVE_CONTENTS)):
+        name_originals(_ROOT, settings.originals)
     continue_script(settings.script)
 
 

@@ -202,6 +202,7 @@ class Job:
 
         path = self.directory / "settings.json"
         with open(path, "w", opener=open_private) as file:
+            settings = {"originals": self._archive.originals, **settings}
             json.dump({**self.settings.process, **settings}, file)
         return path
 

@@ -668,6 +668,8 @@ class Settings(Message):
         arguments: The words on its command line, as it finds them in `sys.argv`.
         temporary_directory: Where to make temporary files.
         lifeline: What ends when the process has to end, see `end_with_parent`.
+        originals: Where the user's own files are that the code was copied from, by
+            their names in the archive.
     """
 
     FIELDS = (
@@ -678,6 +680,7 @@ class Settings(Message):
         ("arguments", (*_LISTS, _OPTIONAL)),
         ("temporary_directory", (str, _OPTIONAL)),
         ("lifeline", (dict, _OPTIONAL)),
+        ("originals", (dict, _OPTIONAL)),
     )
     path: Sequence[str] | None
     environment: dict[str, str] | None
@@ -686,6 +689,7 @@ class Settings(Message):
     arguments: Sequence[str] | None
     temporary_directory: str | None
     lifeline: dict[str, Any] | None
+    originals: dict[str, str] | None
 
 
 class Handshake(Message):

@@ -121,7 +121,12 @@ class Worker:
 
             run = json.loads(json.dumps(run))
         handshake = Handshake(
-            run=run, idle_timeout=idle_timeout, settings=specification.settings
+            run=run,
+            idle_timeout=idle_timeout,
+            settings={
+                **specification.settings,
+                "originals": specification.archive.originals,
+            },
         )
         # If it is gone, the first job finds out why.
         with suppress(EOFError):

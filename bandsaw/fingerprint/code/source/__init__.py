@@ -17,6 +17,7 @@ from ....runtime.file_facts import (
     remembered,
 )
 from ....runtime.fork import call_at_reset
+from ....runtime.own_files import copy_of
 from .outline import Outline
 
 TYPE_CHECKING = False
@@ -87,6 +88,7 @@ def source_of(path: str) -> Source | None:
     Returns:
         The source, `None` if there is none, or no Python in it.
     """
+    path = copy_of(path)
     outline = _outline_of_file(path) if not path.startswith("<") else None
     if outline is not None:
         return Source(path, outline, _doubt if _is_younger(path) else "")

@@ -1,8 +1,13 @@
-"""Makes pickle hand over every large numpy array as a buffer, not as a copy."""
+"""Makes pickle hand over numpy's arrays and torch's storages as buffers, not as copies.
+
+A storage is the memory of tensors. It is written once, however many tensors are views
+of it, and torch itself says what each tensor makes of it.
+"""
 
 from __future__ import annotations
 
 import sys
+from _pickle import PickleBuffer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +15,14 @@ if TYPE_CHECKING:
 
 # Dates and time spans, which numpy itself does not hand over as buffers.
 _TIMES = "mM"
+
+_STORAGES = ("TypedStorage", "UntypedStorage")
+
+# Storages that are smaller have memory of their own, which torch can resize.
+_SMALLEST_MAPPED = 1 << 16
+
+# What no number of torch needs more of.
+_ALIGNMENT = 16
 
 
 def is_array(kind: type) -> bool:
@@ -68,3 +81,84 @@ def array_of_buffer(buffer: Any, dtype: Any, shape: Any) -> Any:
     import numpy
 
     return numpy.frombuffer(buffer, dtype).reshape(shape)
+
+
+def is_storage(kind: type) -> bool:
+    """Tell if a class is one of torch's storages, without importing torch.
+
+    Args:
+        kind: The class.
+    """
+    return kind.__module__ == "torch.storage" and kind.__name__ in _STORAGES
+
+
+def reduce_storage(storage: Any, written: dict[int, Any]) -> Any:
+    """Return how a storage is pickled.
+
+    Args:
+        storage: A `torch.TypedStorage` or a `torch.UntypedStorage`.
+        written: The untyped storages that the pickler has met, by their address. Some
+            versions of torch make a new object for the same memory each time.
+
+    Returns:
+        What `reducer_override` of a pickler wants.
+    """
+    untyped = getattr(storage, "_untyped_storage", storage)
+    # The memory of devices, and none at all.
+    if untyped.device.type != "cpu" or not hasattr(untyped, "_cdata"):
+        return NotImplemented
+    untyped = written.setdefault(untyped._cdata, untyped)
+    if storage is not untyped:
+        # What has no type can come as another object for the same memory, too.
+        dtype = getattr(storage, "dtype", sys.modules["torch"].uint8)
+        return typed_storage, (untyped, dtype)
+    return storage_of_buffer, (PickleBuffer(_memory_of(untyped)),)
+
+
+def _memory_of(storage: Any) -> Any:
+    """Return the memory of an untyped storage, which keeps the storage alive."""
+    size = storage.nbytes()
+    if not size:
+        return bytearray()
+    import ctypes
+
+    kind: Any = type("_Memory", (ctypes.c_ubyte * size,), {})
+    memory = kind.from_address(storage.data_ptr())
+    memory.storage = storage
+    return memory
+
+
+def storage_of_buffer(buffer: Any) -> Any:
+    """Return a storage of bytes.
+
+    Args:
+        buffer: The bytes. A large buffer that can be written to is used as it is.
+    """
+    import torch
+
+    content = memoryview(buffer)
+    if not content.nbytes:
+        return typed_storage(torch.UntypedStorage(0), torch.uint8)
+    if content.readonly:
+        # Writing to a mapping that is read-only ends the process.
+        content = memoryview(bytearray(content))
+    numbers = torch.frombuffer(content, dtype=torch.uint8)
+    if content.nbytes < _SMALLEST_MAPPED or numbers.data_ptr() % _ALIGNMENT:
+        numbers = numbers.clone()
+    return typed_storage(numbers.untyped_storage(), torch.uint8)
+
+
+def typed_storage(storage: Any, dtype: Any) -> Any:
+    """Return a storage of numbers.
+
+    Args:
+        storage: The storage that has the memory.
+        dtype: The type of the numbers.
+    """
+    import torch
+
+    return torch.TypedStorage(
+        wrap_storage=getattr(storage, "_untyped_storage", storage),
+        dtype=dtype,
+        _internal=True,
+    )

@@ -12,7 +12,7 @@ from operator import attrgetter
 from types import FunctionType
 
 from ..modules import import_object, script_module_name
-from ._arrays import is_array, reduce_array
+from ._arrays import is_array, is_storage, reduce_array, reduce_storage
 from ._exceptions import reduce_exception
 from ._pythons import is_renamed, load_renamed, reducer
 
@@ -40,10 +40,14 @@ _MOST_CLASSES = 1000
 class _Reducers(dict):  # type: ignore[type-arg]
     """How the instances of each class are written, `None` if pickle knows."""
 
-    def __missing__(self, cls: type) -> Callable[[Any], Any] | None:
+    def __missing__(self, cls: type) -> Callable[..., Any] | None:
         if len(self) >= _MOST_CLASSES:
             self.clear()
-        found = reduce_exception if issubclass(cls, BaseException) else reducer(cls)
+        found: Callable[..., Any] | None
+        if issubclass(cls, BaseException):
+            found = reduce_exception
+        else:
+            found = reduce_storage if is_storage(cls) else reducer(cls)
         self[cls] = found
         return found
 
@@ -56,12 +60,16 @@ class ValuePickler(Pickler):
 
     Attributes:
         reader: For whom it writes, `None` if that has all that this process has.
+        storages: The storages of torch that it has met, by their address.
     """
 
     reader: Reader | None = None
+    storages: dict[int, Any] | None = None
 
     def reducer_override(self, value: Any) -> Any:
         reduce = _reducers[type(value)]
+        if reduce is reduce_storage:
+            return self._reduce_storage(value)
         if reduce is not None:
             return reduce(value)
         if self.reader is not None:
@@ -72,6 +80,14 @@ class ValuePickler(Pickler):
         if kind is FunctionType or issubclass(kind, type):
             return _by_name_of_script(value)
         return NotImplemented
+
+    def _reduce_storage(self, value: Any) -> Any:
+        module = None if self.reader is None else self.reader.lacks(value)
+        if module is not None:
+            return _closed(value, module)
+        if self.storages is None:
+            self.storages = {}
+        return reduce_storage(value, self.storages)
 
 
 def _by_name_of_script(value: Any) -> Any:

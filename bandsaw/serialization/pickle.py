@@ -95,8 +95,9 @@ class PickleSerializer(Serializer):
                 an error is of no use.
 
         Returns:
-            The buffers of numpy arrays, and of all else that hands them over to pickle.
-            Those of arrays that are not contiguous are not contiguous either.
+            The buffers of numpy arrays and of torch's tensors, and of all else that
+            hands them over to pickle. Those of arrays that are not contiguous are not
+            contiguous either.
 
         Raises:
             SerializationError: If the value, or something in it, cannot be pickled.
@@ -152,7 +153,7 @@ class PickleSerializer(Serializer):
         pickler.clear_memo()
         content: bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        if len(_picklers) < _PICKLERS_KEPT:
+        if len(_picklers) < _PICKLERS_KEPT and pickler.storages is None:
             _picklers.append((pickler, pieces))
         return content
 

@@ -35,7 +35,7 @@ class Advice:
     subclass overrides the one it needs.
 
     Everything that follows happens inside of that call. So an advice can wrap the rest
-    of the walk in ``try``/``finally``::
+    of the walk in ``try``/``finally``:
 
         class Timer(Advice):
             def before(self, session):

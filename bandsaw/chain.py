@@ -1,6 +1,6 @@
 """Chains of advices, and the table of the steps along each.
 
-A walk along ``n`` advices takes ``2 n + 2`` steps, numbered from 0::
+A walk along ``n`` advices takes ``2 n + 2`` steps, numbered from 0:
 
     before(0) … before(n-1)  task  after(n-1) … after(0)  end
 

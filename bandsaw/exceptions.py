@@ -3,8 +3,6 @@
 Every class also inherits the built-in exception that the published releases raised
 in its place, so that existing ``except`` clauses keep working.
 
-::
-
     BandsawError
     ├── ConfigurationError (ValueError)
     │   │       mend the configuration or the call

@@ -24,7 +24,7 @@ class File(SerializableValue):
     """A file that is an input of a task, identified by its content.
 
     A path alone says nothing of what is in the file: a cache would answer from a result
-    for the old content. It is used like a path::
+    for the old content. It is used like a path:
 
         @bandsaw.task
         def count_lines(file):

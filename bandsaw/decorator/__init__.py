@@ -147,7 +147,7 @@ def task(
 ) -> Any:
     """Make a task of a function, so that its calls are advised.
 
-    Used as ``@task``, ``@task(chain="gpu", version="2")`` or ``task(function)``::
+    Used as ``@task``, ``@task(chain="gpu", version="2")`` or ``task(function)``:
 
         @bandsaw.task
         def train(data):

@@ -23,7 +23,7 @@ _LONGEST_LABEL = 100
 class Environment(SerializableValue):
     """A Python and its packages, made on first use and kept.
 
-    It is accepted wherever an `Interpreter` is::
+    It is accepted wherever an `Interpreter` is:
 
         old = Environment("3.8", ["scikit-learn ==1.0.2", "numpy <2"], name="old")
 

@@ -111,7 +111,7 @@ class Serializer(ABC):
 class SerializableValue(ABC):
     """A value that returns what is written of it, and can be restored from that.
 
-    The class must be importable: data names it, and never contains it::
+    The class must be importable: data names it, and never contains it:
 
         class Point(SerializableValue):
             def __init__(self, x, y):

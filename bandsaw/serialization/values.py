@@ -43,7 +43,7 @@ class ValueSerializer(ABC):
     """Represents values of some types by values of simpler types.
 
     A `JsonSerializer` is taught a type by appending an instance to its
-    `value_serializers`::
+    `value_serializers`:
 
         class DateSerializer(ValueSerializer):
             def can_serialize_value(self, value):

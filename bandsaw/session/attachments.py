@@ -76,7 +76,7 @@ class _ZipAttachment(Attachment):
 class Attachments(_Base):
     """The attachments of a session by their names, which are plain file names.
 
-    Assign a path to add one::
+    Assign a path to add one:
 
         session.attachments["model.bin"] = directory / "model.bin"
 

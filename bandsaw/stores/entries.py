@@ -1,6 +1,6 @@
 """What an entry of the cache consists of, and how it is checked.
 
-An entry is one run of bytes::
+An entry is one run of bytes:
 
     what the serializer wrote | record | padding | buffers | footer
 

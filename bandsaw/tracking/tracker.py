@@ -23,7 +23,7 @@ class TrackerExtension(Extension):
     the logger `bandsaw.tracking`; the further ones are logged at level `DEBUG`. What
     failed is tried again at the next occasion.
 
-    The value of an argument can be kept out of all records, whatever the backend::
+    The value of an argument can be kept out of all records, whatever the backend:
 
         @bandsaw.task(tracking={"hide": ["password"]})
         def connect(user, password): ...

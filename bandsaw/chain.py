@@ -19,6 +19,7 @@ from .runtime.fork import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any, Callable, Sequence
 
     from .advice import Advice
@@ -99,6 +100,25 @@ class Walk:
         if self.task < step < self.end:
             return self.end - 1 - step
         raise ValueError(f"no advice acts in step {step} of {self.end}")
+
+    def step_of(self, frame: FrameType | None) -> int:
+        """Return the step whose method a frame, or one below it, executes.
+
+        Args:
+            frame: The frame.
+
+        Returns:
+            The step, `NOT_STARTED` if there is none.
+        """
+        while frame is not None:
+            for step, action in enumerate(self.actions):
+                code = getattr(action, "__code__", None)
+                if code is frame.f_code:
+                    owner = frame.f_locals.get(next(iter(code.co_varnames), ""))
+                    if owner is getattr(action, "__self__", None):
+                        return step
+            frame = frame.f_back
+        return NOT_STARTED
 
     def describe(self, step: int) -> str:
         """Say in words what acts in a step, e.g. ``a.Cache.before() (1 of 2)``."""

@@ -108,7 +108,7 @@ class Results(Generic[T_co]):
 
     Calls are submitted ahead of those whose results are asked for. Those that are ahead
     are cancelled when the iterator is closed or not used any more, and when it raises
-    an exception.
+    an exception. It is a context manager, which closes it.
 
     Args:
         submit: Submits a call.
@@ -267,6 +267,12 @@ class Results(Generic[T_co]):
             if not future.cancel() and isinstance(future, Outcomes):
                 # Some of its calls may have been handed on.
                 futures += (o for o in future.result() if isinstance(o, Future))
+
+    def __enter__(self) -> Results[T_co]:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def __del__(self) -> None:
         self.close()

@@ -337,7 +337,7 @@ class Session:
 
     def _forgotten_step(self) -> AdviceError:
         return AdviceError(
-            f"Not all advice has been applied. {self._describe_step()} returned "
+            f"Not all advice has been applied. {self._describe(self.step)} returned "
             "without proceed() or conclude()."
         )
 
@@ -345,19 +345,22 @@ class Session:
         if self._position is None:
             return AdviceError("Session was not initiated yet.")
         if self.is_finished:
+            step = self.walk.step_of(sys._getframe())
+            caller = f"{self._describe(step)} has gone on before. "
             return AdviceError(
-                "Session already finished advising. An advice calls exactly one of "
-                "proceed() and conclude() in each of its methods, once."
+                "Session already finished advising. "
+                f"{'' if step == NOT_STARTED else caller}An advice calls exactly one "
+                "of proceed() and conclude() in each of its methods, once."
             )
         return AdviceError(
             f"Session cannot go on twice from the same step. The walk stands at "
-            f"{self._describe_step()}, which did not go on or has done so before. "
+            f"{self._describe(self.step)}, which did not go on or has done so before. "
             "An advice calls exactly one of proceed() and conclude() in each of its "
             "methods, once."
         )
 
-    def _describe_step(self) -> str:
-        return f"{self.walk.describe(self.step)} of chain {self.advice_chain!r}"
+    def _describe(self, step: int) -> str:
+        return f"{self.walk.describe(step)} of chain {self.advice_chain!r}"
 
     def _tell_finished(self) -> BaseException | None:
         """Tell all extensions, and return the first error that one of them raised."""

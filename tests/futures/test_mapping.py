@@ -134,13 +134,18 @@ def close(results: list[Any]) -> None:
     results.pop().close()
 
 
+def end_with(results: list[Any]) -> None:
+    with results[0] as entered:
+        assert entered is results[0]
+
+
 def leave(results: list[Any]) -> None:
     results.clear()
     gc.collect()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("end", [close, leave])
+@pytest.mark.parametrize("end", [close, end_with, leave])
 def test_what_is_ahead_is_cancelled_when_no_result_is_wanted(
     configuration: Configuration,
     task_of: TaskMaker,

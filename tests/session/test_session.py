@@ -300,6 +300,26 @@ def test_no_step_is_taken_after_the_end() -> None:
     assert session.result == Result(42)
 
 
+@pytest.mark.parametrize("method", ["before", "after"])
+@pytest.mark.parametrize("again", ["proceed", "conclude"])
+def test_an_advice_that_goes_on_after_the_end_is_named(method: str, again: str) -> None:
+    class Twice(Advice):
+        pass
+
+    def go_on_twice(self: Twice, session: Session) -> None:
+        session.proceed()
+        getattr(session, again)(*([session.result] if again == "conclude" else []))
+
+    setattr(Twice, method, go_on_twice)
+
+    with pytest.raises(
+        RuntimeError,
+        match=r"already finished advising\. "
+        rf"{__name__}\..*Twice\.{method}\(\) \(2 of 3\) of chain 'default' has gone",
+    ):
+        session_of(answer, Advice(), Twice(), Advice()).initiate()
+
+
 def test_a_walk_keeps_the_chain_that_it_has_begun() -> None:
     class Replacing(Advice):
         def before(self, session: Session) -> None:

@@ -33,12 +33,12 @@ from ..transports import frames
 from ..transports.claims import NUMBERS, Claims
 from ..transports.frames import (
     Channel,
+    FarParcel,
     Handshake,
     Parcel,
     Prepare,
     SavedSession,
     SentSession,
-    WholeParcel,
 )
 from .surroundings import apply_settings
 
@@ -75,7 +75,8 @@ def serve(descriptor: int) -> None:
         apply_settings(parent.settings or {})
         join_run(_run_of(parent))
         if parent.takes_files is False:
-            channel.parcel = WholeParcel
+            channel.shared_directory = parent.shared_directory
+            channel.parcel = partial(FarParcel, channel=channel)
         channel.send(frames.HANDSHAKE, Handshake().encode())
         _serve(channel, parent.idle_timeout or _TIME_TO_BEGIN)
     except EOFError:
@@ -193,8 +194,10 @@ def _continue_frame(
     file: int | None,
 ) -> None:
     try:
-        message, source = SentSession.open(head, content, file)
-    except InvalidSessionError as error:
+        message, source = SentSession.open(
+            head, content, file, channel.shared_directory
+        )
+    except (InvalidSessionError, OSError) as error:
         target = SessionFrames()
         write_report(target, RESTORING, error)
         _send_answer(channel, channel.parcel(target))
@@ -240,6 +243,7 @@ def _send_answer(channel: Channel, parcel: Parcel) -> None:
     with parcel:
         answer = SavedSession(**parcel.fields)
         channel.send(frames.ANSWER, answer.encode(), parcel.pieces, parcel.descriptor)
+        parcel.hand_over()
 
 
 def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> None:

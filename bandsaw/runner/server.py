@@ -22,6 +22,7 @@ from marshal import loads
 from ..exceptions import ProtocolError
 from ..runtime.contexts import suppress
 from ..runtime.home import Hold
+from ..runtime.temporary import remove_when_left
 from ..session.route import ROUTES_KEPT, RememberedSession, Routes, number_of
 from ..transports import frames
 from ..transports.background import run_beside, wait_for_all_beside
@@ -37,6 +38,8 @@ from ..transports.link import (
     OPEN,
     OUTPUT,
     PIECE,
+    PROBE,
+    PROBED,
     SPECIFY,
     STOP,
     STREAMS,
@@ -50,6 +53,7 @@ from ..transports.link import (
     read_credit,
 )
 from ..transports.local import LocalProcess
+from ..transports.shared_directory import read_probe
 from ..transports.termination import GRACE, HAS_CLOSED
 
 TYPE_CHECKING = False
@@ -77,6 +81,9 @@ _LONGEST_PATIENCE = 10.0
 
 # What is read of a process at first: a large piece of memory costs as much as a call.
 _SMALL_READ = 1 << 12
+
+# How long the caller may take to be gone when its connection has ended, in seconds.
+_TIME_TO_BE_GONE = 1.0
 
 # How often the output of a dead process is read at most, which what it has started may
 # still write.
@@ -344,6 +351,8 @@ class _Server:
         # When the processes are looked after next, on the clock of `time.monotonic`
         self._look_at = 0.0
         self._holds: dict[str, Hold] = {}
+        # The directories of the caller that are here, too
+        self._shared: list[str] = []
         # A signal only has to end the wait.
         self._signals, target = os.pipe()
         for descriptor in self._signals, target:
@@ -416,6 +425,10 @@ class _Server:
             self._is_leaving = True
             for process in list(self._idle):
                 self._retire(process)
+        elif kind == PROBE:
+            found = {path: read_probe(path) for path in loads(content)}
+            self._shared = [path for path, probe in found.items() if probe]
+            self._link.send(PROBED, 0, "\n".join(found.values()).encode("ascii"))
         elif kind not in (TIMED, CREDIT, STOP):
             answer = self._code.answer(kind, bytes(content))
             if answer is not None:
@@ -607,7 +620,8 @@ class _Server:
         if number is None:
             return
         process.routes.add(number)
-        if lane.kept and number not in self._routes:
+        # What is in a file is not here to be remembered.
+        if lane.kept and number not in self._routes and head.get("file") is None:
             message, form = SentSession.open(head, memoryview(lane.kept)[end:], None)
             if len(self._routes) >= ROUTES_KEPT:
                 self._routes.clear()
@@ -819,6 +833,7 @@ class _Server:
         for process in [*self._processes, *self._exiting]:
             self._remove(process)
         wait_for_all_beside(_TIME_TO_LEAVE)
+        remove_when_left(self._shared, _TIME_TO_BE_GONE)
 
 
 def _end_soon(process: _Process) -> None:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from .fork import call_at_exit, call_at_reset, call_in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterator, Sequence
 
 # How the names of directories with a lock begin, and what the file is called. It holds
 # the id of the process, which may lose its locks, but not its id, while it lives, and
@@ -35,6 +36,9 @@ _DIGITS_OF_CALL = 32
 # How long such a directory stays unchanged at most while its workflow lives and no
 # interpreter runs there, in seconds.
 _LONGEST_PAUSE = 24 * 60 * 60
+
+# How long to wait between two looks at what another process may leave, in seconds.
+_PAUSE = 0.02
 
 # How often to try to make what other processes are removing.
 _TRIES = 100
@@ -185,6 +189,22 @@ def left_directories(place: str, dead: int | None = None) -> Iterator[str]:
         is_own = path in _state.directories
         if name.startswith(_PREFIX) and not is_own and _is_left(path, dead):
             yield path
+
+
+def remove_when_left(paths: Sequence[str], seconds: float) -> None:
+    """Remove directories of another process on this machine when that is dead.
+
+    Args:
+        paths: The directories.
+        seconds: How long to wait until it is dead or has removed them.
+    """
+    deadline = time.monotonic() + seconds
+    while paths and time.monotonic() < deadline:
+        for path in filter(_is_left, paths):
+            _remove_tree(path)
+        paths = [path for path in paths if os.path.lexists(path)]
+        if paths:
+            time.sleep(_PAUSE)
 
 
 def hold_directory_of_call(path: str) -> None:

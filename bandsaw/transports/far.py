@@ -14,7 +14,7 @@ from ..runtime.fork import Lock
 from ..session.cancellation import is_cancelled, waiting_until
 from .far_command import STARTING_COMMAND, words_of
 from .far_connection import FarConnection, code_of
-from .frames import WholeParcel
+from .frames import FarParcel
 from .lane import FarProcess
 from .local import ProcessSpecification
 from .pool import PoolTransport
@@ -39,7 +39,7 @@ class FarSpecification(ProcessSpecification):
 
     __slots__ = ("_transport",)
 
-    parcel = WholeParcel
+    parcel = FarParcel
 
     def __init__(self, job: Job, transport: ConnectionTransport) -> None:
         self._transport = transport
@@ -76,14 +76,16 @@ class FarSpecification(ProcessSpecification):
         """Start a process.
 
         Args:
-            parent_directory: Is not needed.
+            parent_directory: Where to make a directory that the other end may share.
             variables: There are none, as all processes of a connection are alike.
 
         Raises:
             InterpreterError: If there is no connection.
         """
         while True:
-            connection = self._transport.connection_for(self.interpreter)
+            connection = self._transport.connection_for(
+                self.interpreter, parent_directory
+            )
             # The command starts meanwhile.
             try:
                 code = code_of(self.archive)
@@ -151,11 +153,14 @@ class ConnectionTransport(PoolTransport):
         self._connections: list[FarConnection] = []
         self._choosing = Lock()
 
-    def connection_for(self, interpreter: Interpreter) -> FarConnection:
+    def connection_for(
+        self, interpreter: Interpreter, parent_directory: str
+    ) -> FarConnection:
         """Return the connection that has the most room.
 
         Args:
             interpreter: The Python there.
+            parent_directory: Where to make a directory that the other end may share.
         """
         python = interpreter.executable
         words = words_of(self._connection, python)
@@ -169,6 +174,7 @@ class ConnectionTransport(PoolTransport):
                     self.name,
                     self._connection,
                     python,
+                    parent_directory,
                     self._start_timeout,
                     self._idle_timeout,
                 )

@@ -5,7 +5,8 @@ It begins in phases that an error names:
 - *starting the command*;
 - *reaching Python*: the loader is sent, until it answers;
 - *greeting*: bandsaw's first code is sent, until it says which Python it is;
-- *sending code*: what is not kept there yet, until the server has started;
+- *sending code*: what is not kept there yet, until the server has started, and has said
+  whether both ends share a directory;
 - *running*: the server lets processes continue the sessions that it is sent. It runs no
   code of the user's, so it notices when the connection ends, and ends them.
 
@@ -54,6 +55,8 @@ from .link import (
     LEAVE,
     OPEN,
     OUTPUT,
+    PROBE,
+    PROBED,
     SPECIFY,
     STOP,
     TAKEN,
@@ -63,6 +66,7 @@ from .link import (
     read_credit,
     read_exit,
 )
+from .shared_directory import OfferedDirectories
 from .worker import end_all
 
 TYPE_CHECKING = False
@@ -95,6 +99,7 @@ class FarConnection:
         name: What it is called in an error.
         connection: What makes the words of the command.
         python: The Python there.
+        parent_directory: Where to make a directory that the other end may share.
         start_timeout: How long it may take until the server has started, in seconds.
         idle_timeout: After how many seconds without a process it ends.
 
@@ -105,6 +110,8 @@ class FarConnection:
         was_closed: Whether that is because nothing needed it.
         load: How many lanes it has, or is to have.
         used_at: When it was used last, on the clock of `time.monotonic`.
+        shared_directory: The directory for large buffers that both ends share, `None`
+            if they share none.
     """
 
     def __init__(
@@ -112,6 +119,7 @@ class FarConnection:
         name: str,
         connection: Connection,
         python: str,
+        parent_directory: str,
         start_timeout: float,
         idle_timeout: float,
     ) -> None:
@@ -119,6 +127,9 @@ class FarConnection:
         self.failure: InterpreterError | None = None
         self.was_closed = False
         self.load = 0
+        self.shared_directory: str | None = None
+        self._parent_directory = parent_directory
+        self._offered: OfferedDirectories | None = None
         self._command = FarCommand(name, connection, python, start_timeout)
         self.words = self._command.words
         # A process there ends after that time, and this one after the same once more.
@@ -407,6 +418,7 @@ class FarConnection:
         failure: Lost
         try:
             self._command.start()
+            self._offered = OfferedDirectories(self._parent_directory)
             beginning = self._command.reach_python(self._watch_start, self._wake_source)
             self._begin_link(beginning)
             self._await_server()
@@ -574,6 +586,9 @@ class FarConnection:
             self._note_kept()
         elif kind == boot.STARTED:
             command.phase = RUNNING
+        elif kind == PROBED and self._offered is not None:
+            answers = content.decode("ascii", "replace").split("\n")
+            self.shared_directory = self._offered.choose(answers)
             with self._changed:
                 self._is_started = True
                 self._changed.notify_all()
@@ -598,6 +613,8 @@ class FarConnection:
             self._changed.notify_all()
         if self._link is not None and not self._is_started and shared is not None:
             self._link.send(boot.START, 0, dumps((shared.digest, _SERVER), 2))
+            assert self._offered is not None
+            self._link.send(PROBE, 0, dumps(self._offered.paths, 2))
         else:
             self._ask()
 
@@ -624,6 +641,8 @@ class FarConnection:
             command.end(_TIME_TO_LEAVE if self.was_closed and self._is_started else 0)
             if not self._is_started:
                 command.cancel_job()
+            if self._offered is not None:
+                self._offered.remove()
             with self._changed:
                 command.close()
                 self._close_descriptors()

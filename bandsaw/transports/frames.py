@@ -129,6 +129,9 @@ _LARGEST_HEAD = 1 << 26
 # What numpy and all that computes with vectors like best.
 _ALIGNMENT = 64
 
+# Fewer bytes go through a channel as fast as by a file with a name.
+_SMALLEST_FILE = 1 << 20
+
 _DESCRIPTOR = struct.Struct("i")
 _SPACE_FOR_DESCRIPTOR = _socket.CMSG_SPACE(_DESCRIPTOR.size)
 
@@ -175,7 +178,9 @@ class Channel:
         self._ready.register(descriptor, select.POLLIN)
         self._descriptor = descriptor
         #: What packs the sessions that are sent.
-        self.parcel: type[Parcel] = Parcel
+        self.parcel: Callable[[SessionFrames], Parcel] = Parcel
+        #: A directory that both ends share, where no descriptors can come along.
+        self.shared_directory: str | None = None
         #: Is called once when a wait turns out to be long.
         self.meanwhile: Callable[[], None] | None = None
         self._socket.setblocking(True)
@@ -654,6 +659,7 @@ _SAVED_SESSION: Fields = (
     ("inside", (*_LISTS, _OPTIONAL)),
     ("sizes", (*_LISTS, _OPTIONAL)),
     ("mapped", (int, _OPTIONAL)),
+    ("file", (str, _OPTIONAL)),
 )
 
 
@@ -702,6 +708,7 @@ class Handshake(Message):
         idle_timeout: How long the child waits for a job, in seconds.
         settings: The settings of the child.
         takes_files: Whether descriptors of files can come along with frames.
+        shared_directory: Where files have names that both ends know, if they cannot.
     """
 
     FIELDS = (
@@ -711,11 +718,13 @@ class Handshake(Message):
         ("idle_timeout", (int, float, _OPTIONAL)),
         ("settings", (dict, _OPTIONAL)),
         ("takes_files", (bool, _OPTIONAL)),
+        ("shared_directory", (str, _OPTIONAL)),
     )
     run: dict[str, Any] | None
     idle_timeout: float | None
     settings: dict[str, Any] | None
     takes_files: bool | None
+    shared_directory: str | None
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(protocol=PROTOCOL, python=list(sys.version_info[:3]), **fields)
@@ -765,6 +774,7 @@ class SavedSession(Message):
         inside: The sizes of the buffers that are the end of the content.
         sizes: The sizes of the buffers in the file that comes along.
         mapped: How many of them, from the first on, are read into memory.
+        file: The name of that file, if it is in a directory that both ends share.
     """
 
     FIELDS = _SAVED_SESSION
@@ -772,10 +782,15 @@ class SavedSession(Message):
     inside: Sequence[int] | None
     sizes: Sequence[int] | None
     mapped: int | None
+    file: str | None
 
     @classmethod
     def open(
-        cls: type[S], head: dict[str, Any], content: Content, descriptor: int | None
+        cls: type[S],
+        head: dict[str, Any],
+        content: Content,
+        descriptor: int | None,
+        shared_directory: str | None = None,
     ) -> tuple[S, SessionFrames]:
         """Read the head of a frame, and unpack the session.
 
@@ -783,11 +798,15 @@ class SavedSession(Message):
             head: The head.
             content: The content of the frame.
             descriptor: The file that came along. It is closed.
+            shared_directory: Where a file is that has a name.
 
         Raises:
             InvalidSessionError: If something of the session is missing.
+            OSError: If the file that has a name is gone.
             ProtocolError: If the head or the file is damaged.
         """
+        if descriptor is None and head.get("file") is not None:
+            descriptor = cls.decode(head)._open_file(shared_directory)
         if descriptor is None:
             message = cls.decode(head)
             buffers: Sequence[Buffer] = ()
@@ -820,6 +839,16 @@ class SavedSession(Message):
         starts.reverse()
         buffers = [view[start : start + size] for start, size in zip(starts, sizes)]
         return view[: starts[0]], buffers
+
+    def _open_file(self, directory: str | None) -> int:
+        if directory is None or self.file is None:
+            raise ProtocolError("A file has a name, and there is no place for it.")
+        from .shared_memory import open_named_buffers
+
+        try:
+            return open_named_buffers(self.file, directory)
+        except ValueError as error:
+            raise ProtocolError(f"The file of a frame is damaged: {error}") from error
 
     def _map_buffers(self, descriptor: int) -> Sequence[Buffer]:
         from .shared_memory import map_buffers
@@ -897,9 +926,22 @@ class Parcel:
         if buffers:
             from .shared_memory import write_buffers
 
-            self.fields["sizes"] = [buffer.nbytes for buffer in buffers]
-            self.fields["mapped"] = sum(isinstance(b, memoryview) for b in buffers)
+            self._note_file(buffers)
             self.descriptor = write_buffers(buffers)
+
+    def _note_file(self, buffers: Sequence[Buffer]) -> None:
+        self.fields["sizes"] = [buffer.nbytes for buffer in buffers]
+        self.fields["mapped"] = sum(isinstance(b, memoryview) for b in buffers)
+
+    def lead_to(self, channel: Channel) -> None:
+        """Be packed for a channel; by default it is the same for all of them.
+
+        Args:
+            channel: The channel.
+        """
+
+    def hand_over(self) -> None:
+        """Leave what has a name to the recipient."""
 
     def close(self) -> None:
         """Close the file; idempotent."""
@@ -922,9 +964,14 @@ class WholeParcel(Parcel):
     """
 
     def __init__(self, form: SessionFrames) -> None:
-        head, self.pieces, buffers = form.pack()
-        self.fields = {"form": head}
         self.descriptor = None
+        self._packed = form.pack()
+        self._pack_whole()
+
+    def _pack_whole(self) -> None:
+        head, pieces, buffers = self._packed
+        self.fields = {"form": head}
+        self.pieces = [*pieces]
         if not buffers:
             return
         self.fields["inside"] = [buffer.nbytes for buffer in buffers]
@@ -935,3 +982,55 @@ class WholeParcel(Parcel):
                 else b"".join(buffer.blocks())
             )
             self.pieces.append(bytes(-buffer.nbytes % _ALIGNMENT))
+
+
+class FarParcel(WholeParcel):
+    """A parcel for a channel to another place, whose ends may share a directory.
+
+    Large buffers are in a file there, which has a name until its recipient opens it.
+    Where that cannot be written, they are in the content.
+
+    Args:
+        form: The session.
+        channel: The channel. Left out, `lead_to` has to follow.
+    """
+
+    def __init__(self, form: SessionFrames, channel: Channel | None = None) -> None:
+        self.descriptor = None
+        self._packed = form.pack()
+        self._path: str | None = None
+        if channel is not None:
+            self.lead_to(channel)
+
+    def lead_to(self, channel: Channel) -> None:
+        """Be packed for a channel.
+
+        Args:
+            channel: The channel.
+        """
+        self.close()
+        directory = channel.shared_directory
+        head, pieces, buffers = self._packed
+        size = sum(buffer.nbytes for buffer in buffers)
+        if directory is not None and size >= _SMALLEST_FILE:
+            from .shared_memory import write_named_buffers
+
+            with suppress(OSError):
+                name = write_named_buffers(buffers, directory)
+                self._path = os.path.join(directory, name)
+                self.fields = {"form": head, "file": name}
+                self.pieces = pieces
+                self._note_file(buffers)
+                return
+        self._pack_whole()
+
+    def hand_over(self) -> None:
+        """Leave the file to the recipient."""
+        self._path = None
+
+    def close(self) -> None:
+        """Remove the file if it was not opened; idempotent."""
+        path, self._path = self._path, None
+        if path is not None:
+            with suppress(OSError):
+                os.unlink(path)

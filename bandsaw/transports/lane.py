@@ -18,7 +18,7 @@ from ..runtime.contexts import suppress
 from ..runtime.fork import Lock, closed_gate
 from ..runtime.log_forwarding import wanted_levels
 from . import frames
-from .frames import Channel, Unread, WholeParcel, pack_head
+from .frames import Channel, Unread, pack_head
 from .link import (
     CREDIT,
     CREDIT_TOLD,
@@ -119,7 +119,7 @@ class LaneChannel(Channel):
         self._received = memoryview(b"")
         self._descriptors = []
         self._pumps: list[Callable[[], object]] = []
-        self.parcel = WholeParcel
+        self.shared_directory = lane.connection.shared_directory
         self.meanwhile = None
         # When the last session was sent that has a limited time
         self._sent_at = 0.0
@@ -321,6 +321,7 @@ class FarProcess:
             handshake: The first message to each process there.
         """
         handshake.takes_files = False
+        handshake.shared_directory = self.connection.shared_directory
         head = pack_head(handshake.encode())
         idle_timeout = handshake.idle_timeout or 0.0
         start = (self._code.digest, head, *self._limits, idle_timeout)

@@ -7,6 +7,8 @@ whatever lane they are on, and answers on the lane of the session:
 
     caller                                      server
 
+    PROBE: directories                  ------>
+                                        <------  PROBED: which of them are the same
     SPECIFY: how to start a process     ------>
     OPEN: a lane                        ------>
     TIMED: tell when it is taken        ------>
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
 # What a message holds; those that come before are in `bandsaw.transports.boot`.
 SPECIFY, OPEN, TIMED, DATA, TAKEN, OUTPUT, ERROR = range(16, 23)
-CREDIT, UNREAD, EXITED, STOP, LEAVE = range(23, 28)
+CREDIT, UNREAD, EXITED, STOP, LEAVE, PROBE, PROBED = range(23, 30)
 
 #: The streams of a lane.
 STREAMS = (DATA, OUTPUT, ERROR)

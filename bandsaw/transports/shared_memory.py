@@ -4,6 +4,9 @@ They are written into a file on shared memory that has no name, so that a proces
 is killed leaves nothing. The reader gets its descriptor and maps it copy-on-write, so
 changing what is read changes nothing elsewhere. When no process holds it any more, it
 is gone.
+
+Where no descriptor can be handed over, behind a connection, the file gets a name in a
+directory that both ends share when all is written, and the reader removes the name.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 
 from ..serialization.buffers import FileContent, blocks_of
 
@@ -30,6 +34,9 @@ _ALIGNMENT = 64
 _MOST_AT_ONCE = 1 << 30
 
 _PADDING = memoryview(bytes(_ALIGNMENT))
+
+# How many random bytes the name of a file has, in hexadecimal digits.
+_RANDOM_BYTES = 16
 
 # Some file systems have no files without a name, nor has macOS.
 _WITHOUT_NAME: int = getattr(os, "O_TMPFILE", 0)
@@ -62,33 +69,106 @@ def write_buffers(buffers: Sequence[Buffer], directory: str | None = None) -> in
 
 
 def _write(buffers: Sequence[Buffer], directory: str | None) -> int:
+    if directory is None:
+        import tempfile
+
+        directory = tempfile.gettempdir()
     descriptor = _open_without_name(directory)
+    if descriptor is None:
+        path = os.path.join(directory, f"bandsaw-{os.urandom(_RANDOM_BYTES).hex()}")
+        descriptor = _open_new(path)
+        os.unlink(path)
     try:
-        for buffer in buffers:
-            for block in blocks_of(buffer):
-                _write_all(descriptor, block)
-            _write_all(descriptor, _PADDING[: -buffer.nbytes % _ALIGNMENT])
+        _write_to(descriptor, buffers)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _open_without_name(directory: str | None) -> int:
-    if directory is None:
-        import tempfile
+def _write_to(descriptor: int, buffers: Sequence[Buffer]) -> None:
+    for buffer in buffers:
+        for block in blocks_of(buffer):
+            _write_all(descriptor, block)
+        _write_all(descriptor, _PADDING[: -buffer.nbytes % _ALIGNMENT])
 
-        directory = tempfile.gettempdir()
-    flags = os.O_RDWR | os.O_CLOEXEC
-    if _WITHOUT_NAME:
-        try:
-            return os.open(directory, flags | _WITHOUT_NAME, 0o600)
-        except OSError as error:
-            if error.errno not in _NOT_SUPPORTED:
-                raise
-    path = os.path.join(directory, f"bandsaw-{os.urandom(16).hex()}")
-    descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+def _open_without_name(directory: str) -> int | None:
+    """Open a new file that has no name, `None` where there are none."""
+    if not _WITHOUT_NAME:
+        return None
     try:
+        return os.open(directory, os.O_RDWR | os.O_CLOEXEC | _WITHOUT_NAME, 0o600)
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+        return None
+
+
+def _open_new(path: str) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL
+    return os.open(path, flags, 0o600)
+
+
+def write_named_buffers(buffers: Sequence[Buffer], directory: str) -> str:
+    """Write buffers as `write_buffers` does, into a file that has a name.
+
+    Args:
+        buffers: The buffers.
+        directory: The directory of the file, which only the user can enter.
+
+    Returns:
+        The name in the directory.
+
+    Raises:
+        OSError: If there is no room.
+    """
+    name = os.urandom(_RANDOM_BYTES).hex()
+    path = os.path.join(directory, name)
+    unnamed = _open_without_name(directory)
+    descriptor = _open_new(path) if unnamed is None else unnamed
+    try:
+        _write_to(descriptor, buffers)
+        if unnamed is not None:
+            # Python passes on that a link is to be followed only with a descriptor.
+            parent = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.link(f"/proc/self/fd/{unnamed}", name, dst_dir_fd=parent)
+            finally:
+                os.close(parent)
+    except BaseException:
+        if unnamed is None:
+            os.unlink(path)
+        raise
+    finally:
+        os.close(descriptor)
+    return name
+
+
+def open_named_buffers(name: str, directory: str) -> int:
+    """Open what `write_named_buffers` has written, and remove its name.
+
+    Args:
+        name: The name, which the other end says.
+        directory: The directory, which the caller has chosen.
+
+    Returns:
+        The descriptor of the file.
+
+    Raises:
+        OSError: If there is no such file of this user.
+        ValueError: If that is no such name.
+    """
+    if len(name) != 2 * _RANDOM_BYTES or not set(name) <= set("0123456789abcdef"):
+        raise ValueError(f"{name!r} is no name of a file with large buffers")
+    path = os.path.join(directory, name)
+    # Neither a link is followed, nor the writer of a pipe awaited.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise ValueError(f"{path} is no file of this user")
         os.unlink(path)
     except BaseException:
         os.close(descriptor)

@@ -190,6 +190,11 @@ class Worker:
             InterpreterError: If there is no answer. The process is gone then.
         """
         self._lead_output(job.output_to)
+        try:
+            parcel.lead_to(self._channel)
+        except BaseException:
+            self.end()
+            raise
         frame = self._exchange(
             job.session,
             self._frame_of(job, parcel),
@@ -357,7 +362,9 @@ class Worker:
         """Return the answer that a frame holds; the process ends if it is none."""
         _, head, content, descriptor = frame
         try:
-            _, answer = SavedSession.open(head, content, descriptor)
+            _, answer = SavedSession.open(
+                head, content, descriptor, self._channel.shared_directory
+            )
             for stream in self._pumped:
                 stream.drain()
         except BaseException:

@@ -109,6 +109,52 @@ def test_everything_there_ends_with_the_caller(
     workflow.output(WORK + script.replace("hang", "where"), config=MOVING)
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "is_shared"),
+    [
+        ("ssh", [], True),
+        ("container", [], False),
+        ("container", ["--bind", "/dev/shm", "/dev/shm"], True),
+    ],
+    ids=["ssh", "container", "container that shares memory"],
+)
+def test_large_arrays_are_mapped_where_memory_is_shared(
+    workflow: Workflow,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    name: str,
+    more: list[str],
+    is_shared: bool,
+) -> None:
+    pytest.importorskip("numpy")
+    place = request.getfixturevalue(name)
+    if isinstance(place, Command):
+        words = [*place.words, *more, "--tmpfs", str(tmp_path)]
+        words += ["env", f"BANDSAW_HOME={tmp_path / 'home'}", f"TMPDIR={tmp_path}"]
+        place = Command(words)
+    output = workflow.output(
+        WORK
+        + """
+import numpy as np
+
+def maps():
+    with open("/proc/self/maps") as maps:
+        return "/bandsaw-shared-" in maps.read()
+
+@bandsaw.task
+def double(array):
+    return 2 * array, maps()
+
+if __name__ == "__main__":
+    array = np.arange(1 << 18)
+    doubled, is_mapped_there = double(array)
+    print((doubled == 2 * array).all(), is_mapped_there, maps())
+""",
+        config=config(place),
+    )
+    assert output == f"True {is_shared} {is_shared}\n"
+
+
 def test_a_machine_that_refuses_is_an_error_with_what_ssh_says(
     workflow: Workflow, sshd: Sshd
 ) -> None:

@@ -73,9 +73,7 @@ class Place:
             name, connection, *most, tasks_per_worker, *timeouts
         )
         self._routes: ShortRoutes | None = None
-        # Whether an environment is still what it was has to be asked for each session.
-        is_plain = hasattr(advice.interpreters["default"], "executable")
-        if is_plain and ShortRoutes.fit(advice, kind):
+        if ShortRoutes.fit(advice, kind):
             self._routes = ShortRoutes(advice, self.transport)
 
     @late_attribute

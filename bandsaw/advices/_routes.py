@@ -67,7 +67,8 @@ class ShortRoutes:
     def __init__(self, advice: PoolAdvice, pool: PoolTransport) -> None:
         self._advice = advice
         self._pool = pool
-        self._routes: dict[int, tuple[Route, Interpreter]] = {}
+        # The routes of tasks, their interpreters, and whether those are of environments
+        self._routes: dict[int, tuple[Route, Interpreter, bool]] = {}
 
     @staticmethod
     def fit(advice: PoolAdvice, kind: type[PoolAdvice]) -> bool:
@@ -92,7 +93,15 @@ class ShortRoutes:
         # Notes, attachments, a cancellation: whatever it has beside its arguments
         if vars(session):
             return _AS_A_WHOLE
-        route, interpreter = self._routes.get(id(session.task), _NO_ROUTE)
+        route, interpreter, is_made = self._routes.get(id(session.task), _NO_ROUTE)
+        if is_made:
+            # Whether an environment is still what it was has to be asked each time.
+            try:
+                current = self._advice.interpreter_for(session)
+            except BandsawError:
+                return _AS_A_WHOLE
+            if vars(current) != vars(interpreter):
+                route = None
         if route is None or route.conditions != self._conditions(
             session.walk, session.configuration, interpreter
         ):
@@ -162,7 +171,7 @@ class ShortRoutes:
         Args:
             task: The task.
         """
-        route, _ = self._routes.get(id(task), _NO_ROUTE)
+        route, _, _ = self._routes.get(id(task), _NO_ROUTE)
         seconds = None if route is None else route.seconds
         if seconds is None or self._pool.calls_are_counted:
             return 1
@@ -181,9 +190,10 @@ class ShortRoutes:
         Returns:
             The route; `None` for calls that need sessions, if only to find the route.
         """
-        route, interpreter = self._routes.get(id(task), _NO_ROUTE)
+        route, interpreter, is_made = self._routes.get(id(task), _NO_ROUTE)
         if (
             route is None
+            or is_made
             or not getattr(route.specification, "takes_claims", False)
             or route.conditions != self._conditions(walk, configuration, interpreter)
             or main_thread_is_interrupted()
@@ -215,12 +225,9 @@ class ShortRoutes:
                 return None
         except BandsawError:
             return None  # It is raised again where the session is moved as a whole.
-        if (
-            interpreter not in advice.interpreters.values()
-            or held_locks.get()
-            or readers
-        ):
+        if held_locks.get() or readers:
             return None
+        is_made = interpreter not in advice.interpreters.values()
         conditions = tuple(
             map(
                 _copied,
@@ -231,7 +238,7 @@ class ShortRoutes:
         route = Route(task, stop, conditions, serializer, observe)
         if len(self._routes) >= ROUTES_KEPT:
             self._routes.clear()
-        self._routes[id(task)] = route, interpreter
+        self._routes[id(task)] = route, interpreter, is_made
         return route
 
     def _conditions(
@@ -263,7 +270,7 @@ class ShortRoutes:
         )
 
 
-_NO_ROUTE: Any = None, None
+_NO_ROUTE: Any = None, None, False
 
 
 def _copied(condition: Any) -> object:

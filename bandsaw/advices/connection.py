@@ -234,8 +234,8 @@ class ConnectionAdvice(ProcessAdvice):
         is_moved, failure = place.move(session)
         if not is_moved:
             failure = super()._move(session)
-            if isinstance(failure, InterpreterStartError):
-                place.forget_environments()  # One may have been removed there.
+        if isinstance(failure, InterpreterStartError):
+            place.forget_environments()  # One may have been removed there.
         return failure
 
     def settings_for(self, session: Session) -> dict[str, Any]:

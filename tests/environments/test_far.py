@@ -15,6 +15,7 @@ from bandsaw.environments.far import FarEnvironment
 from bandsaw.exceptions import EnvironmentLockError
 from tests.environments.conftest import left_over
 from tests.environments.wheels import make_project
+from tests.transports.test_routes import COUNTING
 from tests.workflows import HEAD, Workflow
 
 CONFIG = """
@@ -193,3 +194,36 @@ if __name__ == "__main__":
 
     lines = [line for line in output.splitlines() if ":" not in line]
     assert lines == ["3.0", "changed", "True", "changed"]
+
+
+def test_calls_take_the_short_route_until_the_environment_changes(
+    workflow: Workflow, project: Path, tmp_path: Path
+) -> None:
+    make_project(project / "mine", "mine", "3.0")
+    home = tmp_path / "far home"
+    home.mkdir(mode=0o700)
+    output = workflow.output(
+        SCRIPT.partition("@bandsaw.task(chain")[0]
+        + COUNTING.replace("frames.Channel", "lane.LaneChannel")
+        + """
+@bandsaw.task
+def version(number):
+    import mine
+    return mine.version
+
+if __name__ == "__main__":
+    print(version(0), version(1))
+    kinds()
+    print([version(number) for number in range(3)], kinds())
+    with open("mine/mine.py", "w") as file:
+        file.write("version = 'changed'")
+    print([version(number) for number in range(3)], kinds())
+""",
+        config=config(home, "'./mine'").replace(".add_extension(Tell())", ""),
+    )
+
+    lines = output.splitlines()
+    assert lines[:2] == ["3.0 3.0", "['3.0', '3.0', '3.0'] (0, 3)"]
+    # One of them makes the environment, another one tells the route.
+    assert lines[2].startswith("['changed', 'changed', 'changed'] ")
+    assert lines[2].endswith(", 2)")

@@ -216,6 +216,16 @@ class RemoteTraceback(BandsawError):
     It is the cause (``__cause__``) of that exception here.
     """
 
+    def add_head(self, note: str) -> None:
+        """Tell a note before everything else, unless that was done before.
+
+        Args:
+            note: The note.
+        """
+        text = str(self)
+        if note not in text:
+            self.args = (text.replace('"""', f'"""\n{note}', 1),)
+
 
 class MutatedArgumentWarning(RuntimeWarning):
     """A task that changes an argument in place, where its caller can lose the change.

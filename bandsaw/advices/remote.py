@@ -87,6 +87,16 @@ class RemoteAdvice(Advice):
         """
         return moving.settings_of_this_process()
 
+    def place_of(self, session: Session) -> str:
+        """Say in words where a session is continued, for the error of a call.
+
+        Args:
+            session: The session.
+        """
+        executable = self.interpreter_for(session).executable
+        behind = getattr(self.transport_for(session), "name", None)
+        return executable if behind is None else f"{executable} behind {behind}"
+
     def timeout_for(self, session: Session) -> float | None:
         """Say how long a session may take there, in seconds; `None` for any time.
 

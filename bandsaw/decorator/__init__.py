@@ -8,6 +8,7 @@ from ..config import get_configuration
 from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
 from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
+from ..result import Result
 from ..run import reserve_run_id
 from ..runtime.functions import update_wrapper
 from ..runtime.lazy import LateModule
@@ -23,6 +24,8 @@ if not TYPE_CHECKING:
     P = R_co = None
     # Most scripts submit nothing.
     futures = LateModule("bandsaw.futures")
+    # Most calls do not fail.
+    failures = LateModule("bandsaw.tracking.failures")
 
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Protocol, TypeVar, overload
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from ..advices.explanation import Explanation
     from ..chain import AdviceChain
     from ..config import Configuration
+    from ..tracking import failures
 
     P = ParamSpec("P")
     Q = ParamSpec("Q")
@@ -274,9 +278,15 @@ def _wrap_function(
         session = Session(
             task, Execution.of_call(task, args, kwargs), configuration, name
         )
-        result = advise(session)
+        try:
+            result = advise(session)
+        except BaseException as error:
+            result = Result(exception=error)
         if result.exception is not None:
-            raise result.exception
+            try:
+                raise failures.told(result.exception, session)
+            finally:
+                del result  # It holds the exception, which holds this frame.
         return result.value
 
     return call
@@ -295,9 +305,15 @@ def _wrap_coroutine_function(
         session = Session(
             task, Execution.of_call(task, args, kwargs), configuration, name
         )
-        result = await advise_coroutine(session)
+        try:
+            result = await advise_coroutine(session)
+        except BaseException as error:
+            result = Result(exception=error)
         if result.exception is not None:
-            raise result.exception
+            try:
+                raise failures.told(result.exception, session)
+            finally:
+                del result  # It holds the exception, which holds this frame.
         return result.value
 
     return call

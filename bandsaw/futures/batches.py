@@ -111,6 +111,8 @@ class Batch(Call):
             result: What it has come to; `None` if it needs a session.
         """
         if self.context is not None:
+            if result is not None and result.exception is not None:
+                self.tell_failure(result.exception, self.session_of_next)
             self._add(self._submit_next() if result is None else result)
 
     def session_of_next(self) -> Session:

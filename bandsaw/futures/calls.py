@@ -22,6 +22,7 @@ from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import call_with_facts, facts_of_context
 from ..session import Session, advise
 from ..session.cancellation import cancelled_error, submitted_call
+from ..tracking.failures import told
 from .dependencies import futures_among, with_results
 from .ending import (
     call_around_cells,
@@ -550,9 +551,22 @@ class Call:
             future._tell_cancelled()
             return
         is_wanted = self.decide()
+        if error is not None and is_wanted and not self._chain.idle:
+            self.tell_failure(error, self.session)
         self._forget()
         if is_wanted:
             future._settle(result)
+
+    @staticmethod
+    def tell_failure(error: BaseException, session: Callable[[], Session]) -> None:
+        """Let an exception say which call has failed.
+
+        Args:
+            error: The exception.
+            session: Gives the session of the call, which may be of no use any more.
+        """
+        with contextlib.suppress(Exception):
+            told(error, session())
 
     def _forget(self) -> None:
         """Let go of everything that a call needs which has not ended."""

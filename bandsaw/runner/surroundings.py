@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 
@@ -34,6 +35,7 @@ def apply_settings(values: dict[str, Any]) -> None:
     if settings.lifeline is not None:
         end_with_parent(**settings.lifeline)
     _write_whole_lines()
+    faulthandler.enable(2, all_threads=False)  # One that crashes tells its stack.
     answer_for(settings.modules)
     os.environ.update(settings.environment or {})
     set_parent_directory(settings.temporary_directory)

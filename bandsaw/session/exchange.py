@@ -33,6 +33,7 @@ from ..result import Result
 from ..run import join_run
 from ..runtime.contexts import nullcontext, suppress
 from ..runtime.functions import lru_cache
+from ..runtime.tracebacks import shorten
 from ..serialization.readers import Reader, current_reader, writing_for
 from .saved_form import CHAIN, CHANGED, TRACEBACK, VERSIONS
 from .session import Session
@@ -270,6 +271,8 @@ def _exception_of(session: Session) -> BaseException | None:
 def _format(error: BaseException) -> str:
     import traceback
 
+    with suppress(Exception):  # A class of the user's may refuse it.
+        shorten(error)
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 

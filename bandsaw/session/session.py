@@ -489,6 +489,13 @@ class Session:
         return Ids(task.task_id, execution.execution_id, self.run.run_id)
 
     @property
+    def known_ids(self) -> Ids | None:
+        """The ids, `None` if they would have to be computed."""
+        if self._ids is None and not getattr(self.execution, "has_id", True):
+            return None
+        return self.ids
+
+    @property
     def session_id(self) -> str:
         """The id of the session, ``task_execution_run``."""
         return self.ids.session_id

@@ -28,6 +28,14 @@ _LINES_KEPT = 20
 _CHARACTERS_KEPT = 5000
 
 
+def _is_frame_of_ours(line: str) -> bool:
+    """Tell if a line of the stack of a crashed process is below the task."""
+    return line.startswith('  File "') and (
+        line.startswith('  File "<string>"')
+        or ("/archives/" in line and "/bandsaw/" in line)
+    )
+
+
 def _encoding_of(descriptor: int) -> str:
     """Return the encoding of a child's stream, which it chooses as this process did."""
     original = sys.__stdout__ if descriptor == 1 else sys.__stderr__
@@ -59,8 +67,9 @@ class TextOutput:
 
     @property
     def tail(self) -> list[str]:
-        """The last lines that were written."""
-        return self._last_text.splitlines()[-_LINES_KEPT:]
+        """The last lines that were written, but for frames of the library."""
+        lines = self._last_text.splitlines()
+        return [line for line in lines if not _is_frame_of_ours(line)][-_LINES_KEPT:]
 
     def lead_to(
         self, stream: TextIO | None, taker: Callable[[str, str], None] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 
 import pytest
@@ -206,10 +207,10 @@ if __name__ == "__main__":
 """,
         config=CONFIG,
     )
-    assert output.endswith(
-        "was killed by SIGSEGV without an answer. It wrote last:\n"
-        "first words\nlast words\n"
-    )
+    _, _, told = output.partition("killed by SIGSEGV without an answer. It wrote last:")
+    words, _, stack = told.partition("Fatal Python error: Segmentation fault\n")
+    assert words == "\nfirst words\nlast words\n"
+    assert re.findall("line .*", stack) == ["line 13 in die"]
 
 
 @CHAINS
@@ -221,6 +222,7 @@ def test_a_grandchild_that_keeps_the_streams_open_delays_nothing(
         + f"""
 import io
 import subprocess
+import re
 import time
 
 @bandsaw.task(chain="{chain}")

@@ -34,6 +34,12 @@ _imports_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "bandsaw_imports_allowed", default=False
 )
 
+#: What notes which definitions of a notebook a value leads to that is being written
+#: for another interpreter, `None` if nothing does.
+describer: contextvars.ContextVar[Any] = contextvars.ContextVar(
+    "bandsaw_describer", default=None
+)
+
 
 def attribute_of(module: object, name: str) -> Any:
     """Return an attribute that a module has by now; it is not made to load itself.

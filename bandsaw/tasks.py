@@ -8,7 +8,12 @@ from types import FunctionType
 
 from .exceptions import MutatedArgumentWarning, NotMovableError, UnstableValueError
 from .identifier import identifier_from_string, unique_identifier
-from .modules import import_object, importable_module_name, remember_script
+from .modules import (
+    describer,
+    import_object,
+    importable_module_name,
+    remember_script,
+)
 from .result import Result
 from .runtime.caller_warnings import warn_caller
 from .serialization import SerializableValue
@@ -277,7 +282,7 @@ class Task(SerializableValue):
                 "the top level of its module"
             )
         name = self._module_name
-        if name == "__main__":
+        if name == "__main__" and describer.get() is None:
             raise self._not_movable(
                 "it was not defined in a file that can be imported, but at a prompt, "
                 "in a notebook, with 'python -c', or in a script whose name does not "

@@ -8,7 +8,7 @@ import sys
 from ..distribution import get_distribution_archive
 from ..exceptions import BandsawError, SerializationError
 from ..interpreter import Interpreter
-from ..modules import working_directory
+from ..modules import script_module_name, working_directory
 from ..result import Result
 from ..run import get_run
 from ..runtime.log_forwarding import wanted_levels
@@ -18,6 +18,7 @@ from ..session.cancellation import cancelled_error, main_thread_is_interrupted
 from ..session.exchange import modules_of_reader, receive_answer
 from ..session.frame_form import SessionFrames
 from ..session.route import ROUTES_KEPT, Route
+from ..session.state import definitions_of
 from ..tasks import Task
 from ..transports.pipeline import Pipeline
 from ..transports.pool import PoolTransport as PoolTransport
@@ -102,8 +103,11 @@ class ShortRoutes:
                 return _AS_A_WHOLE
             if vars(current) != vars(interpreter):
                 route = None
-        if route is None or route.conditions != self._conditions(
-            session.walk, session.configuration, interpreter
+        if (
+            route is None
+            or route.conditions
+            != self._conditions(session.walk, session.configuration, interpreter)
+            or not _are_current(route)
         ):
             session.route = self._new_route(session)
             return _AS_A_WHOLE
@@ -196,6 +200,7 @@ class ShortRoutes:
             or is_made
             or not getattr(route.specification, "takes_claims", False)
             or route.conditions != self._conditions(walk, configuration, interpreter)
+            or not _are_current(route)
             or main_thread_is_interrupted()
             or not _flush()
         ):
@@ -236,6 +241,11 @@ class ShortRoutes:
         )
         stop = session.walk.stop(session.step)
         route = Route(task, stop, conditions, serializer, observe)
+        if script_module_name() is None:
+            try:
+                route.definitions = definitions_of(task)
+            except BandsawError:
+                return None  # The same.
         if len(self._routes) >= ROUTES_KEPT:
             self._routes.clear()
         self._routes[id(task)] = route, interpreter, is_made
@@ -271,6 +281,12 @@ class ShortRoutes:
 
 
 _NO_ROUTE: Any = None, None, False
+
+
+def _are_current(route: Route) -> bool:
+    """Tell if what a task of a notebook needs is still what its route was told."""
+    definitions = route.definitions
+    return definitions is None or definitions.is_current(vars(sys.modules["__main__"]))
 
 
 def _copied(condition: Any) -> object:

@@ -11,7 +11,7 @@ from io import BytesIO
 from operator import attrgetter
 from types import FunctionType
 
-from ..modules import import_object, script_module_name
+from ..modules import describer, import_object, script_module_name
 from ._arrays import is_array, is_storage, reduce_array, reduce_storage
 from ._exceptions import reduce_exception
 from ._pythons import is_renamed, load_renamed, reducer
@@ -98,8 +98,12 @@ def _by_name_of_script(value: Any) -> Any:
     if value.__module__ != "__main__":
         return NotImplemented
     name = script_module_name()
+    if name is None:
+        # It is defined in a cell of a notebook, or the like.
+        noting = describer.get()
+        return NotImplemented if noting is None else noting.reduce(value)
     main = sys.modules.get("__main__")
-    if name is None or sys.modules.get(name, main) is not main:
+    if sys.modules.get(name, main) is not main:
         return NotImplemented
     try:
         is_found = attrgetter(value.__qualname__)(main) is value

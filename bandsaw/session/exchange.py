@@ -92,16 +92,20 @@ def continue_session(
         session.is_answered = True
         confirm_first_look(session.execution, session.full_task)
         mover = session.step
-        phase = WALKING
-        with surround(session):
-            session.proceed()
-        if os.getpid() != process:
-            end_forked(session.result)
-        _check_stop(session, mover)
-        phase = SAVING
-        _save_answer(session, target)
-        if deliver is not None:
-            deliver()
+        main = session.main
+        with nullcontext() if main is None else main.in_use():
+            if main is not None:
+                main.begin()
+            phase = WALKING
+            with surround(session):
+                session.proceed()
+            if os.getpid() != process:
+                end_forked(session.result)
+            _check_stop(session, mover)
+            phase = SAVING
+            _save_answer(session, target)
+            if deliver is not None:
+                deliver()
     except BaseException as error:
         if os.getpid() != process:
             raise  # The task has forked this process, which must not answer, but end.

@@ -11,6 +11,7 @@ from ..serialization.buffers import FileContent, blocks_of
 from ..tasks import full_task
 from .attachments import DIRECTORY
 from .saved_form import (
+    DEFINITIONS,
     EXECUTION,
     MODERATOR,
     SESSION,
@@ -286,10 +287,12 @@ class _Reader(SessionReader):
         self._require(TASK)
         content, buffers = self._contents[TASK]
         key = (id(serializer), bytes(content))
-        packed = None if buffers else _tasks_by_content.get(key)
+        # In a notebook, the same name may have another meaning now.
+        may_be_known = not buffers and DEFINITIONS not in self.members
+        packed = _tasks_by_content.get(key) if may_be_known else None
         if packed is None or packed.serializer is not serializer:
             task = self.read_value(TASK, serializer)
-            if not buffers:
+            if may_be_known:
                 _remember(_tasks_by_content, key, _PackedTask(task, serializer, key[1]))
             return task
         return packed.task

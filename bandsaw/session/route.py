@@ -21,12 +21,14 @@ from ..result import Result
 from ..serialization.pickle import PickleSerializer
 from ..tasks import Task
 from .frame_form import SessionFrames
-from .saved_form import EXECUTION, RESULT, TASK, unreadable
+from .saved_form import DEFINITIONS, EXECUTION, RESULT, TASK, unreadable
 from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Sequence, Union
+
+    from ..distribution.cells import Definitions
 
     Content = Union[bytes, memoryview]
 
@@ -111,6 +113,7 @@ class Route:
         stop: The step in which the recipient stops.
         conditions: The conditions.
         observe: Is told what a session tells meanwhile.
+        definitions: What the task needs of a notebook, `None` for a script.
         specification: What a process has to be that is told the route, `None` as long
             as none was.
         seconds: How long one of the last calls has taken, `None` if that is not known.
@@ -129,6 +132,7 @@ class Route:
         self.stop = stop
         self.conditions = conditions
         self.observe = observe
+        self.definitions: Definitions | None = None
         self.specification: Any = None
         self.seconds: float | None = None
         self._serializer = serializer
@@ -148,7 +152,10 @@ class Route:
         if self._to_skip:
             self._to_skip -= 1
             return None
-        content = self._serializer.dumps_without_buffers(execution.to_move())
+        dumps: Callable[[Any], Any] = self._serializer.dumps_without_buffers
+        if self.definitions is not None:
+            dumps = self.definitions.within(dumps)
+        content: bytes | None = dumps(execution.to_move())
         if content is None:
             # To write such arguments twice takes time, so it is tried less and less.
             self._skipped = self._to_skip = min(2 * self._skipped + 1, _MOST_SKIPPED)
@@ -166,9 +173,12 @@ class Route:
             The number and the arguments; `None` if each has to be sent by itself.
         """
         pieces = [self._beginning]
+        dumps: Callable[[Any], Any] = self._serializer.dumps_without_buffers
+        if self.definitions is not None:
+            dumps = self.definitions.within(dumps)
         for args in arguments:
             # By itself, so that no two calls share an object there.
-            content = self._serializer.dumps_without_buffers(args)
+            content = dumps(args)
             if content is None:
                 return None
             pieces += _NUMBER.pack(len(content)), content
@@ -213,6 +223,9 @@ class RememberedSession:
         self._head = {**form.head, "ids": None}
         content, _ = form.members[TASK]
         self._task = bytes(content)
+        self._definitions: bytes | None = None
+        if DEFINITIONS in form.members:
+            self._definitions = bytes(form.members[DEFINITIONS][0])
         self._calls: Calls | None = None
 
     def remember(self, session: Session) -> None:
@@ -246,6 +259,8 @@ class RememberedSession:
         form = SessionFrames()
         form.head = self._head
         form.members = {TASK: (self._task, ()), EXECUTION: (arguments, ())}
+        if self._definitions is not None:
+            form.members[DEFINITIONS] = (self._definitions, ())
         return form
 
 
@@ -268,6 +283,7 @@ class Calls:
         self._walk = session.walk
         self._stop = session.walk.stop(session.step)
         self._serializer = serializer
+        self._main = session.main
 
     @property
     def are_current(self) -> bool:
@@ -276,6 +292,8 @@ class Calls:
 
     def read(self, arguments: Content) -> Execution | None:
         """Read the arguments of a call, `None` if that fails."""
+        if self._main is not None:
+            self._main.begin()
         try:
             values = self._serializer.deserialize_with_buffers(arguments, ())
         except Exception:
@@ -284,6 +302,8 @@ class Calls:
 
     def read_many(self, arguments: Content) -> list[Execution] | None:
         """Read what `Route.pack_many` has written, `None` if that fails."""
+        if self._main is not None:
+            self._main.begin()
         task, read = self.session.task, self._serializer.deserialize_with_buffers
         content = memoryview(arguments)
         executions = []

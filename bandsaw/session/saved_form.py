@@ -31,6 +31,8 @@ SESSION = "session.json"
 RUN = "run.json"
 TASK = "task.dat"
 EXECUTION = "execution.dat"
+# What the task and its arguments need of the cells of a notebook.
+DEFINITIONS = "definitions.dat"
 # What tells later whether the arguments have changed; only in a file.
 FIRST_LOOK = "first_look.json"
 CONTEXT = "context.dat"
@@ -56,6 +58,7 @@ _MEMBERS = frozenset(
         RUN,
         TASK,
         EXECUTION,
+        DEFINITIONS,
         FIRST_LOOK,
         CONTEXT,
         RESULT,
@@ -349,6 +352,10 @@ class SessionReader(ABC):
     def read_task(self, serializer: Serializer) -> Any:
         """Read the task."""
         return self.read_value(TASK, serializer)
+
+    def read_definitions(self) -> bytes | None:
+        """Read what is needed of the cells of a notebook, `None` for nothing."""
+        return self._read(DEFINITIONS) if DEFINITIONS in self.members else None
 
     def read_value(self, member: str, serializer: Serializer) -> Any:
         """Read a member that is a value.

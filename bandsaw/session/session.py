@@ -6,6 +6,7 @@ import sys
 from _thread import get_ident
 from time import perf_counter
 
+from .. import distribution
 from ..chain import NOT_STARTED, Walk
 from ..context import Context
 from ..exceptions import AdviceError, ConfigurationError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..chain import AdviceChain
     from ..config import Configuration
     from ..distribution import DistributionArchive
+    from ..distribution.cells import Main
     from ..environments.far import FarEnvironment
     from ..environments.resolution import Resolution
     from ..extensions import Extension
@@ -148,6 +150,8 @@ class Session:
     _position: _Cursor | None
     _extensions: tuple[Extension, ...]
     _restored: FrozenSession | None = None
+    #: The `__main__` that the cells of a notebook have in this process.
+    main: Main | None = None
     #: The short route that a process is told when the session is moved as a whole.
     route: Route | None = None
 
@@ -518,9 +522,7 @@ class Session:
     @property
     def distribution_archive(self) -> DistributionArchive:
         """The code that another interpreter needs to continue the session."""
-        from ..distribution import get_distribution_archive
-
-        return get_distribution_archive(self._required_configuration())
+        return distribution.get_distribution_archive(self._required_configuration())
 
     @property
     def temp_dir(self) -> Path:
@@ -646,6 +648,8 @@ class Session:
         self.result = frozen.result  # type: ignore[assignment]
         self._context, self._notes, self._run = frozen.context, None, frozen.run
         self._ids = frozen.ids
+        if frozen.main is not None:
+            self.main = frozen.main
         self._add_attachments(frozen)
         self.choose_chain()
         self._position, self._ahead = None, _NOTHING

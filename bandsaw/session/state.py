@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
+from .. import distribution
 from ..chain import NOT_STARTED
 from ..config import configuration_of_session
 from ..context import Context
@@ -16,10 +17,25 @@ from ..exceptions import (
 )
 from ..execution import Execution
 from ..identifier import Ids
-from ..modules import allow_imports, importable_module_name
+from ..modules import (
+    MAIN_NAMES,
+    allow_imports,
+    importable_module_name,
+    script_module_name,
+)
 from ..run import Run
+from ..runtime.contexts import nullcontext
 from ..tasks import Task, full_task
-from .saved_form import CONTEXT, EXECUTION, MODERATOR, RESULT, RUN, SESSION, TASK
+from .saved_form import (
+    CONTEXT,
+    DEFINITIONS,
+    EXECUTION,
+    MODERATOR,
+    RESULT,
+    RUN,
+    SESSION,
+    TASK,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +43,7 @@ if TYPE_CHECKING:
 
     from ..chain import AdviceChain
     from ..config import Configuration
+    from ..distribution.cells import Definitions, Gathering, Main
     from ..result import Result
     from ..serialization import Serializer
     from .attachments import Attachment
@@ -51,6 +68,7 @@ class FrozenSession:
         result: The result, `None` before there is one.
         step: The number of the current step in the walk.
         attachments: The attachments by name.
+        main: The `__main__` of the cells of a notebook, `None` if it needs none.
     """
 
     __slots__ = (
@@ -60,6 +78,7 @@ class FrozenSession:
         "context",
         "execution",
         "ids",
+        "main",
         "result",
         "run",
         "step",
@@ -89,6 +108,7 @@ class FrozenSession:
         self.result = result
         self.step = step
         self.attachments = attachments
+        self.main: Main | None = None
 
     @property
     def serializer(self) -> Serializer:
@@ -266,12 +286,15 @@ def write(
         chain = session.configuration.chains.get(session.advice_chain)
         if chain is not None:
             header["advices"] = _classes_of(chain)
+    gathering = None
+    if known is None and script_module_name() is None:
+        gathering = _gathering_for(session.task)
     with form.write(serializer) as writer:
         writer.write_header(header)
-        for part in parts:
-            value = getattr(session, part.name)
-            if value is not None or part.member in required:
-                part.write(writer, value, session)
+        if gathering is not None:
+            _write_with_definitions(writer, session, parts, required, gathering)
+        else:
+            _write_parts(writer, session, parts, required)
         if extra is not None:
             for member, content in extra().items():
                 writer.write_bytes(member, content)
@@ -281,6 +304,53 @@ def write(
                     writer.write_attachment(name, attachment)
         if serializer.signs:
             writer.sign()
+
+
+def _write_parts(
+    writer: SessionWriter,
+    session: FrozenSession,
+    parts: Sequence[Part],
+    required: frozenset[str],
+) -> None:
+    for part in parts:
+        value = getattr(session, part.name)
+        if value is not None or part.member in required:
+            part.write(writer, value, session)
+
+
+def definitions_of(task: Task) -> Definitions:
+    """Return what a task needs of the cells of a notebook, apart from its arguments.
+
+    Args:
+        task: The task.
+
+    Raises:
+        NotMovableError: If some of it cannot be had elsewhere.
+    """
+    return _gathering_for(task).definitions()
+
+
+def _gathering_for(task: Any) -> Gathering:
+    gathering = distribution.cells.Gathering(task)
+    function = full_task(task).function
+    if getattr(function, "__module__", None) in MAIN_NAMES:
+        gathering.add_task(function)
+    return gathering
+
+
+def _write_with_definitions(
+    writer: SessionWriter,
+    session: FrozenSession,
+    parts: Sequence[Part],
+    required: frozenset[str],
+    gathering: Gathering,
+) -> None:
+    """Write the parts, and what they need of the cells of a notebook."""
+    with gathering.noting():
+        _write_parts(writer, session, parts, required)
+    definitions = gathering.definitions()
+    if definitions.names:
+        writer.write_bytes(DEFINITIONS, definitions.content)
 
 
 def _write_alone(value: Any, serializer: Serializer) -> BytesIO:
@@ -371,7 +441,11 @@ def _read(
     _check_chain(reader, configuration, advice_chain)
     # Only of a session that was saved before may more be left out.
     required = form.required if known.task is None else form.required_changes
-    _read_parts(reader, session, PARTS, required, directory_for)
+    definitions = reader.read_definitions()
+    if definitions is not None:
+        session.main = distribution.cells.Main.of(definitions)
+    with nullcontext() if session.main is None else session.main.in_use():
+        _read_parts(reader, session, PARTS, required, directory_for)
     return session
 
 

@@ -1,0 +1,12 @@
+"""The definitions of a notebook's cells, which have no module that could be imported.
+
+What a session reaches of them travels as statements of source, see `gathering`, and is
+executed in a `__main__` of its own, see `mains`.
+"""
+
+from __future__ import annotations
+
+from .gathering import Definitions, Gathering
+from .mains import Main
+
+__all__ = ["Definitions", "Gathering", "Main"]

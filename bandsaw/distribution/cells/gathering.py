@@ -1,0 +1,644 @@
+"""Finds what a session reaches of a notebook's cells, as statements of source.
+
+In come the names of the notebook that the task and its arguments lead to. Each name
+becomes an item: the import that has bound it, the statement that defines it, or its
+value, pickled. What an item needs when it is executed comes before it, with all that
+this may call; everything else comes later. The latest binding of a name counts.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from io import BytesIO
+from operator import getitem
+from types import CodeType, FunctionType, ModuleType
+
+from ...exceptions import BandsawError, NotMovableError
+from ...modules import describer
+from ...runtime.code_objects import code_digest, syntax_tree
+from ...runtime.contexts import contextmanager
+from ...serialization import PickleSerializer
+from .mains import (
+    FUNCTION,
+    STATEMENT,
+    VALUE,
+    find_code,
+    note_own,
+    packed,
+    unnamed_function,
+)
+from .statements import Cells, Statement, bound_by, names_read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+
+    Place = tuple[str, int, str, int, str, str]
+
+    # The key of each function that has no name, and the function
+    Keys = dict[int, tuple[str, FunctionType]]
+
+# The flag of the code of functions that are local to others
+_NESTED = 16
+
+# What IPython puts beside the user's names, and where nothing of the user's is
+_OF_SHELL = frozenset(("In", "Out", "exit", "get_ipython", "open", "quit"))
+
+_ABSENT: Any = object()
+
+# Values that are known by their identity
+_FIXED = (bool, complex, float, int, str, bytes, type(None), FunctionType, ModuleType)
+
+_NO_SOURCE = (
+    "is nowhere in the source of a cell, a prompt from Python 3.13 on, a script, or a "
+    "command of 'python -c' from Python 3.10 on. Move it to a module"
+)
+
+# The configuration of a notebook
+_CONFIGURATION = "configuration"
+
+# How many definitions are remembered, by what leads to them
+_MOST_KNOWN = 64
+
+
+class _Node:
+    """A name, or a function without one, and how another interpreter gets it.
+
+    Attributes:
+        item: The item, `None` if there is nothing to be executed.
+        now: What is needed when it is executed.
+        later: What is needed when it is called.
+    """
+
+    def __init__(
+        self,
+        item: tuple[Any, ...] | None,
+        now: Iterable[str] = (),
+        later: Iterable[str] = (),
+    ) -> None:
+        self.item = item
+        self.now = list(now)
+        self.later = list(later)
+
+
+class Definitions:
+    """What a session needs of the cells.
+
+    Attributes:
+        content: The items, packed.
+        names: The names and keys that are defined.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        names: Iterable[str],
+        bindings: Mapping[str, Any],
+        values: Sequence[tuple[Callable[[], Any], bytes]],
+        classes: Mapping[type, list[int]],
+        keys: Keys,
+    ) -> None:
+        self.content = content
+        self.names = frozenset(names)
+        self._bindings = bindings
+        self._values = values
+        self._classes = classes
+        self._keys = keys
+
+    def is_current(self, namespace: Mapping[str, Any]) -> bool:
+        """Tell if the names still mean the same, and hold the same.
+
+        Args:
+            namespace: The namespace of the cells.
+        """
+        get = namespace.get
+        for name, value in self._bindings.items():
+            if get(name, _ABSENT) is not value:
+                return False
+        for cls, members in self._classes.items():
+            if members != _members_of(cls):
+                return False
+        if not self._values:
+            return True
+        try:
+            with _noting({}, dict(self._keys)):
+                return all(
+                    _pickled(get_value()) == content
+                    for get_value, content in self._values
+                )
+        except Exception:
+            return False  # What is wrong is told when it is gathered again.
+
+    def within(self, write: Callable[[Any], bytes | None]) -> Callable[[Any], Any]:
+        """Have values written that need nothing else of the cells.
+
+        Args:
+            write: Writes a value.
+
+        Returns:
+            A function that returns `None` for a value that needs more.
+        """
+
+        def write_within(value: Any) -> bytes | None:
+            noted: dict[str, Any] = {}
+            with _noting(noted, dict(self._keys)):
+                content = write(value)
+            return content if self.names.issuperset(noted) else None
+
+        return write_within
+
+
+class Gathering:
+    """Notes what a session that is being written needs of the cells.
+
+    Args:
+        task: The task, as errors call it.
+    """
+
+    def __init__(self, task: object) -> None:
+        self._task = task
+        self._main = sys.modules["__main__"]
+        self._roots: dict[str, Any] = {}
+        self._keys: Keys = {}
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note what values that are written inside of the block lead to."""
+        with _noting(self._roots, self._keys, self._refuse):
+            yield
+
+    def add_task(self, function: FunctionType) -> None:
+        """Note the function of a task."""
+        self._roots.setdefault(function.__qualname__.partition(".")[0], None)
+
+    def definitions(self) -> Definitions:
+        """Return what was noted leads to.
+
+        Raises:
+            NotMovableError: If some of it cannot be had elsewhere.
+        """
+        namespace = vars(self._main)
+        graph = _Graph(namespace, self._keys, self._refuse)
+        if self._keys:
+            return graph.definitions(self._roots)
+        key = (id(namespace), *self._roots)
+        known = _known.get(key)
+        if known is None or not known.is_current(namespace):
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            known = _known[key] = graph.definitions(self._roots)
+        return known
+
+    def _refuse(self, reason: str) -> NotMovableError:
+        return NotMovableError(
+            f"Task {self._task} cannot be moved to another interpreter: {reason}."
+        )
+
+
+_known: dict[tuple[Any, ...], Definitions] = {}
+_cells: dict[int, Cells] = {}
+
+
+def _statements_of(namespace: dict[str, Any]) -> list[Statement]:
+    cells = _cells.get(id(namespace))
+    if cells is None or cells.namespace is not namespace:
+        _cells.clear()
+        cells = _cells[id(namespace)] = Cells(namespace)
+    return cells.update()
+
+
+class _Graph:
+    """What names lead to, until nothing new is reached.
+
+    Args:
+        namespace: The namespace of the cells.
+        refuse: Makes the error for what cannot be had elsewhere.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        keys: Keys,
+        refuse: Callable[[str], NotMovableError],
+    ) -> None:
+        self._namespace = namespace
+        self._keys = keys
+        self._error = refuse
+        self._statements = _statements_of(namespace)
+        self._nodes: dict[str, _Node] = {}
+        self._functions: dict[str, FunctionType] = {}
+        self._needed_by: dict[str, str | None] = {}
+        self._bindings: dict[str, Any] = {}
+        self._values: list[tuple[Callable[[], Any], bytes]] = []
+        self._classes: dict[type, list[int]] = {}
+
+    def definitions(self, roots: Mapping[str, Any]) -> Definitions:
+        self._functions.update((n, f) for n, f in roots.items() if f is not None)
+        queue: list[tuple[str, str | None]] = [(name, None) for name in roots]
+        while queue:
+            name, needed_by = queue.pop(0)
+            if name in self._nodes:
+                continue
+            self._needed_by[name] = needed_by
+            node = self._nodes[name] = self._node(name)
+            queue += ((each, name) for each in (*node.now, *node.later))
+        items = [node.item for node in self._ordered() if node.item is not None]
+        content = packed(items)
+        note_own(content)
+        return Definitions(
+            content,
+            self._nodes,
+            self._bindings,
+            self._values,
+            self._classes,
+            self._keys,
+        )
+
+    def _ordered(self) -> Iterator[_Node]:
+        begun: set[str] = set()
+        callable_now: set[str] = set()
+
+        def emit(name: str) -> Iterator[_Node]:
+            if name not in begun:
+                begun.add(name)
+                for each in self._nodes[name].now:
+                    yield from emit_callable(each)
+                yield self._nodes[name]
+
+        def emit_callable(name: str) -> Iterator[_Node]:
+            yield from emit(name)
+            if name not in callable_now:
+                callable_now.add(name)
+                for each in self._nodes[name].later:
+                    yield from emit_callable(each)
+
+        for name in self._nodes:
+            yield from emit(name)
+
+    # What becomes of a name
+
+    def _node(self, name: str) -> _Node:
+        if name in self._functions:
+            return self._function_node(name, self._functions[name])
+        value = self._namespace.get(name, _ABSENT)
+        self._bindings[name] = value
+        if name == "get_ipython":
+            raise self._refused(name, "is the shell of the notebook")
+        if value is _ABSENT or name in _OF_SHELL or name[:2] == name[-2:] == "__":
+            return _Node(None)  # It is a name of Python, or missing here, too.
+        statement = self._binding_statement(name)
+        if statement is not None:
+            imported = self._import(name, value, statement)
+            if imported is not None:
+                return imported
+        if isinstance(value, ModuleType):
+            return self._module_node(name, value)
+        if statement is not None and self._is_defined_by(name, value, statement):
+            return self._plain_node(statement)
+        if self._belongs_to_cells(value):
+            place = getattr(value, "__qualname__", "").partition(".")[0]
+            if self._namespace.get(place) is not value and isinstance(value, type):
+                raise self._refused(
+                    name, f"is a class {value.__qualname__!r} without a source"
+                )
+        return self._value_node(name, value, statement)
+
+    def _belongs_to_cells(self, value: Any) -> bool:
+        """Tell if something was defined in a cell, and is no instance."""
+        return (
+            getattr(value, "__module__", None) == "__main__"
+            and type(value).__module__ != "__main__"
+        ) or (isinstance(value, type) and value.__module__ == "__main__")
+
+    def _binding_statement(self, name: str) -> Statement | None:
+        """Return the latest statement that binds a name."""
+        for statement in reversed(self._statements):
+            if name in statement.bound:
+                return statement
+            if "*" in statement.bound and self._is_of_star(name, statement):
+                return statement
+        return None
+
+    def _is_of_star(self, name: str, statement: Statement) -> bool:
+        module = sys.modules.get(getattr(statement.node, "module", None) or "")
+        found = vars(module).get(name, _ABSENT) if module is not None else _ABSENT
+        return found is self._namespace[name]
+
+    def _import(self, name: str, value: Any, statement: Statement) -> _Node | None:
+        """Return how a name is imported, `None` if another statement binds it."""
+        import ast
+
+        node = statement.node
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            text = _text_of_import(node, name)
+            names = self._modules_below(name) if isinstance(value, ModuleType) else ()
+            lines = [text, *(f"import {each}" for each in sorted(names))]
+            item = (STATEMENT, statement.cell.name, statement.line, text, 0)
+            if len(lines) > 1:
+                item = (STATEMENT, statement.cell.name, 1, "\n".join(lines), 0)
+            return _Node(item)
+        if not isinstance(node, (ast.If, ast.Try)):
+            return None
+        is_importable = callable(value) or value is None
+        if is_importable or isinstance(value, ModuleType):
+            for each in ast.walk(node):
+                if isinstance(each, (ast.Import, ast.ImportFrom)):
+                    return self._plain_node(statement)
+        return None
+
+    def _module_node(self, name: str, module: ModuleType) -> _Node:
+        text = f"import {module.__name__} as {name}"
+        for each in sorted(self._modules_below(name)):
+            text += f"\nimport {each}"
+        return _Node((STATEMENT, f"<import of {name}>", 1, text, 0))
+
+    def _modules_below(self, name: str) -> set[str]:
+        """Return the loaded modules that are used through the name of a package."""
+        found = set()
+        for statement in self._statements:
+            if name not in statement.reads[0] and name not in statement.reads[1]:
+                continue
+            for chain in statement.chains():
+                if chain[0] == name:
+                    found |= _modules_along(self._namespace[name], chain[1:])
+        return found
+
+    def _is_defined_by(self, name: str, value: Any, statement: Statement) -> bool:
+        """Tell if a statement is the source of what a name means."""
+        import ast
+
+        node = statement.node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            function = _unwrapped(value)
+            if not isinstance(function, FunctionType):
+                return bool(node.decorator_list)
+            if function.__globals__ is not self._namespace:
+                return bool(node.decorator_list)
+            return self._fits(function, statement)
+        if isinstance(node, ast.ClassDef):
+            if not isinstance(value, type):
+                return bool(node.decorator_list)
+            if value.__module__ != "__main__":
+                return bool(node.decorator_list)
+            self._check_class(name, value, statement)
+            return True
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+            return False
+        # A named tuple, a type variable, and the like are pickled by their names.
+        is_function = isinstance(value, FunctionType)
+        return self._belongs_to_cells(value) and not is_function
+
+    @staticmethod
+    def _fits(function: FunctionType, statement: Statement) -> bool:
+        return code_digest(function.__code__) in statement.functions
+
+    def _check_class(self, name: str, cls: type, statement: Statement) -> None:
+        """Refuse a class that is not as its statement says."""
+        self._classes[cls] = _members_of(cls)
+        node = statement.node
+        if type(cls) is type and not node.decorator_list:
+            bound = {each for part in node.body for each in bound_by(part)}
+            for attribute in vars(cls):
+                if attribute not in bound and not attribute.startswith("_"):
+                    raise self._refused(
+                        name, f"is a class whose attribute {attribute!r} was set later"
+                    )
+        for attribute, value in vars(cls).items():
+            function = _unwrapped(value)
+            if (
+                isinstance(function, FunctionType)
+                and function.__globals__ is self._namespace
+                and not function.__code__.co_filename.startswith("<string>")
+                and not self._fits(function, statement)
+            ):
+                raise self._refused(
+                    name, f"is a class whose attribute {attribute!r} was set later"
+                )
+
+    def _plain_node(self, statement: Statement) -> _Node:
+        cell, flags = statement.cell.name, statement.flags
+        item = (STATEMENT, cell, statement.line, statement.text, flags)
+        now, later = statement.reads
+        return _Node(item, sorted(now - statement.bound), sorted(later))
+
+    # Values, and functions without names
+
+    def _value_node(self, name: str, value: Any, statement: Statement | None) -> _Node:
+        try:
+            content, noted = self._captured(value)
+        except BandsawError as error:
+            import ast
+
+            is_assigned = statement is not None and isinstance(
+                statement.node, (ast.Assign, ast.AnnAssign)
+            )
+            if is_assigned and callable(value) and statement is not None:
+                return self._plain_node(statement)
+            if isinstance(error, NotMovableError):
+                raise
+            kind = f"{type(value).__module__}.{type(value).__qualname__}"
+            raise self._refused(
+                name, f"is an object of {kind}, which cannot be pickled ({error})"
+            ) from error
+        if name in noted:
+            raise self._refused(name, _NO_SOURCE)
+        is_fixed = isinstance(value, _FIXED)
+        if not is_fixed:
+            self._values.append((partial(getitem, self._namespace, name), content))
+        return _Node((VALUE, name, content, is_fixed), noted)
+
+    def _captured(self, value: Any) -> tuple[bytes, list[str]]:
+        """Return a value, pickled, and what it needs of the cells."""
+        noted: dict[str, Any] = {}
+        with _noting(noted, self._keys, self._error):
+            content = _pickled(value)
+        self._functions.update((n, f) for n, f in noted.items() if f is not None)
+        return content, list(noted)
+
+    def _function_node(self, key: str, function: FunctionType) -> _Node:
+        if function.__globals__ is not self._namespace:
+            raise self._refused(key, "is local to a function of a module")
+        place = self._place_of(function)
+        if place is None:
+            raise self._refused(
+                key,
+                _NO_SOURCE,
+            )
+        try:
+            content, noted = self._captured(_held_by(function))
+        except NotMovableError:
+            raise
+        except BandsawError as error:
+            raise self._refused(
+                key,
+                f"is the function {function.__qualname__!r}, which holds what cannot "
+                f"be pickled ({error})",
+            ) from error
+        is_fixed = not any(_held_by(function))
+        if not is_fixed:
+            self._values.append((partial(_held_by, function), content))
+        names = names_read(function.__code__)
+        name = function.__code__.co_name
+        item = (FUNCTION, key, place, name, function.__qualname__, content, is_fixed)
+        return _Node(item, noted, sorted(names))
+
+    def _place_of(self, function: FunctionType) -> Place | None:
+        """Return a text that has the function's code, with its place and flags."""
+        code = function.__code__
+        digest = code_digest(code)
+        for statement in reversed(self._statements):
+            if digest in statement.functions:
+                for node in statement.functions_at(code.co_firstlineno):
+                    place = _place_of_node(statement, node, code)
+                    # Private names of classes, for example, have other code here.
+                    *_, text, _, before, after = place
+                    tree = syntax_tree(f"{before}{text}{after}")
+                    found = find_code(statement.compiled(tree.body), code.co_name)
+                    if code_digest(found) == digest:
+                        return place
+        return None
+
+    # Refusals
+
+    def _refused(self, name: str, reason: str) -> NotMovableError:
+        chain = [name]
+        while self._needed_by.get(chain[-1]) is not None:
+            chain.append(str(self._needed_by[chain[-1]]))
+        *between, root = map(repr, chain)
+        if not between:
+            return self._error(f"{root} {reason}")
+        text = ", which uses ".join(reversed(between))
+        return self._error(f"{root} uses {text}, and that {reason}")
+
+
+def _members_of(cls: type) -> list[int]:
+    """Return what tells if a class has got other attributes."""
+    return [id(value) for value in vars(cls).values()]
+
+
+def _held_by(function: FunctionType) -> tuple[Any, ...]:
+    """Return the values that a function holds."""
+    contents = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            contents[name] = cell.cell_contents
+        except ValueError:
+            pass  # It is empty.
+    defaults, keyword_defaults = function.__defaults__, function.__kwdefaults__
+    return defaults, keyword_defaults, vars(function), contents
+
+
+def _place_of_node(statement: Statement, node: Any, code: CodeType) -> Place:
+    """Return where a function is, and what makes a statement of it."""
+    import ast
+
+    cell, line = statement.cell, node.lineno
+    text = cell.text_of(node)
+    around = f"def _make({', '.join(code.co_freevars)}):"
+    before, after = "", ""
+    if isinstance(node, ast.Lambda):
+        before, after = "(", ")"
+        if code.co_flags & _NESTED:
+            before = f"{around} return ("
+    else:
+        text = cell.indentation_of(line) + text
+        if code.co_flags & _NESTED:
+            before = f"{around}\n"
+        elif text[0].isspace():
+            before = "if 1:\n"
+    return cell.name, line, text, statement.flags, before, after
+
+
+def _text_of_import(node: Any, name: str) -> str:
+    """Return a statement that imports one name only."""
+    import ast
+
+    for alias in node.names:
+        bound = alias.asname or alias.name.partition(".")[0]
+        if bound == name or alias.name == "*":
+            suffix = f" as {alias.asname}" if alias.asname else ""
+            chosen = name if alias.name == "*" else alias.name + suffix
+            if isinstance(node, ast.ImportFrom):
+                return f"from {'.' * node.level}{node.module or ''} import {chosen}"
+            text = f"import {chosen}"
+    return text
+
+
+def _modules_along(value: Any, names: Sequence[str]) -> set[str]:
+    found = set()
+    for name in names:
+        value = vars(value).get(name)
+        if not isinstance(value, ModuleType):
+            break
+        if value.__name__ in sys.modules:
+            found.add(value.__name__)
+    return found
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return the function below decorators, a property or a method."""
+    seen = set()
+    while id(value) not in seen:
+        seen.add(id(value))
+        for attribute in ("__wrapped__", "__func__", "fget", "func"):
+            below = getattr(value, attribute, None)
+            if below is not None:
+                value = below
+                break
+    return value
+
+
+def _pickled(value: Any) -> bytes:
+    stream = BytesIO()
+    PickleSerializer().serialize(value, stream)
+    return stream.getvalue()
+
+
+@contextmanager
+def _noting(
+    roots: dict[str, Any],
+    keys: Keys,
+    refuse: Callable[[str], NotMovableError] = NotMovableError,
+) -> Iterator[None]:
+    token = describer.set(_Noting(roots, keys, refuse))
+    try:
+        yield
+    finally:
+        describer.reset(token)
+
+
+class _Noting:
+    """Notes the functions and classes of the cells that a pickler comes across."""
+
+    def __init__(
+        self,
+        roots: dict[str, Any],
+        keys: Keys,
+        refuse: Callable[[str], NotMovableError],
+    ) -> None:
+        self._roots = roots
+        self._keys = keys
+        self._refuse = refuse
+
+    def reduce(self, value: Any) -> Any:
+        """Return how a function or class of the cells is pickled."""
+        main = sys.modules["__main__"]
+        root, _, rest = value.__qualname__.partition(".")
+        found = vars(main).get(root)
+        for name in rest.split(".") if rest else ():
+            found = getattr(found, name, None)
+        if found is value:
+            self._roots.setdefault(root, None)
+            return NotImplemented
+        if isinstance(value, type):
+            raise self._refuse(
+                f"a value of the class {value.__qualname__!r} was made before that was "
+                "defined anew, so make it again"
+                if found is not None
+                else f"the class {value.__qualname__!r} is local to a function"
+            )
+        new_key = f"{value.__qualname__} {len(self._keys)}"
+        key, _ = self._keys.setdefault(id(value), (new_key, value))
+        self._roots.setdefault(key, value)
+        return unnamed_function, (key,)

@@ -1,0 +1,309 @@
+"""The far end of a notebook: its definitions, executed in a `__main__` of their own.
+
+Sessions with the same definitions share one. It is `sys.modules["__main__"]` while one
+of them runs, so there are never two at once in a process.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from hashlib import sha256
+from marshal import dumps, loads
+from types import CellType, CodeType, FunctionType, ModuleType
+
+from ...exceptions import NotMovableError
+from ...runtime.code_objects import syntax_tree
+from ...runtime.contexts import contextmanager
+from ...runtime.fork import call_at_reset, call_in_child
+from ...serialization import PickleSerializer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
+# The kinds of items
+STATEMENT, VALUE, FUNCTION = range(3)
+
+# Every supported Python reads it.
+_VERSION = 4
+
+# How many are kept; captured data stays in memory with them.
+_MOST_MAINS = 16
+
+#: Where a `__main__` keeps what it was made of: names and texts of cells, and the flags
+#: with which they were compiled.
+SOURCES = "__bandsaw_sources__"
+
+# Where a `__main__` keeps functions that have no name in it
+_UNNAMED = "__bandsaw_functions__"
+
+
+def packed(items: list[tuple[Any, ...]]) -> bytes:
+    """Write items for another interpreter.
+
+    Args:
+        items: The items, in the order of execution.
+    """
+    return dumps(items, _VERSION)
+
+
+def unnamed_function(key: str) -> Any:
+    """Return a function that travels without a name."""
+    return vars(sys.modules["__main__"])[_UNNAMED][key]
+
+
+class _State:
+    """The `__main__` that is in use, and by how many sessions."""
+
+    def __init__(self) -> None:
+        self.condition = threading.Condition(threading.RLock())
+        self.active: Main | None = None
+        self.sessions = 0
+        self.mains: dict[str, Main] = {}
+        # The digests of what was written here: it is there already.
+        self.own: set[str] = set()
+
+
+_state = _State()
+_make_anew = _state.__init__  # type: ignore[misc]
+call_in_child(_make_anew)
+call_at_reset(_make_anew)
+
+
+def note_own(content: bytes) -> None:
+    """Remember that definitions are those of this process.
+
+    Args:
+        content: The definitions, as they were packed.
+    """
+    _state.own.add(sha256(content).hexdigest())
+
+
+class Main:
+    """A `__main__` with some definitions.
+
+    Args:
+        items: The definitions.
+    """
+
+    def __init__(self, items: list[tuple[Any, ...]]) -> None:
+        self._items = items
+        self._module = ModuleType("__main__")
+        self._execution = _Execution(vars(self._module))
+        # Whether a session may have changed the captured data.
+        self._is_used = False
+
+    @classmethod
+    def of(cls, content: bytes) -> Main | None:
+        """Return the one for some definitions; they are executed once.
+
+        Args:
+            content: The definitions, as `packed` has written them.
+
+        Returns:
+            The one, which is in use then; `None` if they come from this process.
+
+        Raises:
+            NotMovableError: If this Python has not the syntax of a definition.
+        """
+        digest = sha256(content).hexdigest()
+        if digest in _state.own:
+            return None
+        with _state.condition:
+            main = _state.mains.get(digest)
+            if main is None:
+                if len(_state.mains) >= _MOST_MAINS:
+                    _state.mains.pop(next(iter(_state.mains)))
+                main = cls(loads(content))
+                with main.in_use():
+                    main._execution.execute(main._items)
+                _state.mains[digest] = main
+            return main
+
+    def activate(self) -> None:
+        """Let `__main__` mean this one from now on."""
+        sys.modules["__main__"] = self._module
+
+    def begin(self) -> None:
+        """Let `__main__` mean this one, with captured data as it was captured."""
+        self.activate()
+        if self._is_used:
+            self._execution.renew()
+        self._is_used = True
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let `__main__` mean this one inside of the block.
+
+        Threads whose sessions have other definitions wait for its end, or the same and
+        data that they may change.
+        """
+        state = _state
+        with state.condition:
+            while state.sessions and (
+                state.active is not self or self._execution.has_data
+            ):
+                state.condition.wait()
+            state.active = self
+            state.sessions += 1
+            self.activate()
+        try:
+            yield
+        finally:
+            with state.condition:
+                state.sessions -= 1
+                state.condition.notify_all()
+
+
+class _Execution:
+    """Executes items in the namespace of a `__main__`."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._unnamed = namespace[_UNNAMED] = {}
+        self._sources: list[tuple[str, str, int]] = []
+        namespace[SOURCES] = self._sources
+        # What sets captured data that code may change
+        self._captured: list[Callable[[], None]] = []
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is captured data that code may change."""
+        return bool(self._captured)
+
+    def execute(self, items: list[tuple[Any, ...]]) -> None:
+        for kind, *item in items:
+            if kind == STATEMENT:
+                self._note_source(*item)
+                exec(_code_of(*item), self._namespace)
+            elif kind == VALUE:
+                self._set_value(*item)
+            else:
+                self._make_function(*item)
+
+    def _note_source(
+        self,
+        cell: str,
+        line: int,
+        text: str,
+        flags: int,
+        before: str = "",
+        after: str = "",
+    ) -> None:
+        # Where it is found when it travels further
+        lines = "\n" * (line - 1 - before.count("\n"))
+        self._sources.append((cell, f"{lines}{before}{text}{after}", flags))
+
+    def renew(self) -> None:
+        """Set captured data as it was at first."""
+        for set_data in self._captured:
+            set_data()
+
+    def _set_value(self, name: str, content: bytes, is_fixed: bool) -> None:
+        def set_value() -> None:
+            self._namespace[name] = _read(content)
+
+        set_value()
+        if not is_fixed:
+            self._captured.append(set_value)
+
+    def _make_function(
+        self,
+        key: str,
+        place: tuple[str, int, str, int, str, str],
+        name: str,
+        qualname: str,
+        content: bytes,
+        is_fixed: bool,
+    ) -> None:
+        self._note_source(*place)
+        code = find_code(_code_of(*place), name)
+        closure = tuple(CellType() for _ in code.co_freevars)
+        function = FunctionType(code, self._namespace, name, None, closure)
+        function.__qualname__ = qualname
+        # What it holds may lead to itself.
+        self._unnamed[key] = function
+
+        def fill() -> None:
+            defaults, keyword_defaults, attributes, contents = _read(content)
+            function.__defaults__, function.__kwdefaults__ = defaults, keyword_defaults
+            vars(function).update(attributes)
+            for free, cell in zip(code.co_freevars, closure):
+                if free in contents:
+                    cell.cell_contents = contents[free]
+
+        fill()
+        if not is_fixed:
+            self._captured.append(fill)
+
+
+def _read(content: bytes) -> Any:
+    return PickleSerializer().deserialize_with_buffers(content, ())
+
+
+def compiled(
+    cell: str, line: int, text: str, flags: int, before: str = "", after: str = ""
+) -> CodeType:
+    """Compile a statement of a cell.
+
+    Args:
+        cell: The name of the cell.
+        line: The number of the first line.
+        text: The text.
+        flags: What `__future__` statements make of its compilation.
+        before: What stands before the text, and makes a statement of it.
+        after: What stands behind it.
+
+    Raises:
+        SyntaxError: If it is none; it has the line in the cell.
+    """
+    import ast
+
+    added = line - 1 - before.count("\n")
+    try:
+        tree = syntax_tree(f"{before}{text}{after}")
+    except SyntaxError as error:
+        error.lineno = (error.lineno or 1) + added
+        raise
+    ast.increment_lineno(tree, added)
+    code: CodeType = compile(tree, cell, "exec", flags, dont_inherit=True)
+    return code
+
+
+def _code_of(cell: str, line: int, text: str, *others: Any) -> CodeType:
+    try:
+        code = compiled(cell, line, text, *others)
+    except SyntaxError as error:
+        python = ".".join(map(str, sys.version_info[:2]))
+        raise NotMovableError(
+            f"{cell}, line {error.lineno} is no Python {python}: {error.msg}."
+        ) from None
+    _note_lines(cell, line, text)
+    return code
+
+
+def find_code(code: CodeType, name: str) -> CodeType:
+    """Return the first code of a name, from the outside inwards."""
+    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
+    while inner:
+        for each in inner:
+            if each.co_name == name:
+                return each
+        inner = [
+            each for i in inner for each in i.co_consts if isinstance(each, CodeType)
+        ]
+    raise LookupError(name)
+
+
+def _note_lines(cell: str, line: int, text: str) -> None:
+    """Let tracebacks show the lines of a statement."""
+    import linecache
+
+    known = linecache.cache.get(cell)
+    lines: list[str] = list(known[2]) if known is not None and len(known) == 4 else []
+    new = [each + "\n" for each in text.splitlines()]
+    lines += ["\n"] * (line - 1 + len(new) - len(lines))
+    lines[line - 1 : line - 1 + len(new)] = new
+    # Without a time, it is not compared with a file.
+    linecache.cache[cell] = (sum(map(len, lines)), None, lines, cell)

@@ -1,0 +1,348 @@
+"""Cells of notebooks, and what they print: each case is a sentence about tasks."""
+
+from __future__ import annotations
+
+# What all of them begin with
+FIRST = """
+import os
+import bandsaw
+
+def is_elsewhere(pid):
+    return pid != os.getpid()
+"""
+
+# What separates the cells of a case
+_NEXT = "# %%\n"
+
+#: The cells of each case. They print `True` for everything that holds.
+CASES: dict[str, str] = {
+    "results are instances of the classes and enums of the cells": """
+import enum
+from dataclasses import dataclass, field
+
+class Colour(enum.Enum):
+    RED = 1
+
+@dataclass
+class Point:
+    x: int
+    colours: list = field(default_factory=list)
+# %%
+@bandsaw.task
+def moved(point):
+    return os.getpid(), Point(point.x + 1, [Colour.RED, *point.colours])
+# %%
+pid, point = moved(Point(1, [Colour(1)]))
+print(is_elsewhere(pid), type(point) is Point, point == Point(2, [Colour.RED] * 2))
+print(point.colours[0] is Colour.RED)
+""",
+    "the latest binding of a name counts": """
+factor = 2
+def helper(x):
+    return factor * x
+# %%
+@bandsaw.task
+def scaled(x):
+    return helper(x)
+# %%
+print(scaled(1) == 2, scaled(2) == 4)
+# %%
+def helper(x):
+    return -factor * x
+# %%
+print(scaled(1) == -2)
+factor = 3
+print(scaled(1) == -3)
+""",
+    "captured data is that of the moment of the call, and fresh in each": """
+rows = [1, 2]
+@bandsaw.task
+def grow():
+    rows.append(0)
+    return rows
+# %%
+rows.append(3)
+print(grow() == [1, 2, 3, 0], grow() == [1, 2, 3, 0])
+# %%
+rows.append(4)
+print(grow() == [1, 2, 3, 4, 0], rows == [1, 2, 3, 4])
+""",
+    "what a name in a function means locally is not captured": """
+import threading
+lock = threading.Lock()
+# %%
+@bandsaw.task
+def local(lock):
+    return lock + 1
+# %%
+print(local(1) == 2)
+""",
+    "classes inherit over cells, with metaclasses and named tuples": """
+class Meta(type):
+    def __new__(cls, name, bases, members):
+        return super().__new__(cls, name, bases, {**members, 'made': name})
+# %%
+class Base(metaclass=Meta):
+    def value(self):
+        return offset()
+# %%
+from collections import namedtuple
+Pair = namedtuple('Pair', 'a b')
+class Model(Base):
+    pass
+def offset():
+    return 5
+# %%
+@bandsaw.task
+def fit(model):
+    return Pair(model.value(), Model.made)
+# %%
+pair = fit(Model())
+print(type(pair) is Pair, pair == (5, 'Model'))
+""",
+    "decorators run where the task runs": """
+import functools
+def twice(function):
+    @functools.wraps(function)
+    def call(*args):
+        return 2 * function(*args)
+    return call
+# %%
+@twice
+def doubled(x):
+    return x + 1
+@functools.lru_cache(maxsize=None)
+def kept(x):
+    return x
+# %%
+@bandsaw.task
+@twice
+def decorated(x):
+    return doubled(x) + kept(1)
+# %%
+print(decorated(1) == 10)
+""",
+    "closures, lambdas and partials are arguments and constants": """
+def adder(n):
+    def add(x):
+        return x + n + step
+    return add
+step = 1
+add_two = adder(2)
+table = {'neg': lambda x: -x}
+# %%
+from functools import partial
+@bandsaw.task
+def apply(function, x):
+    return add_two(table['neg'](function(x)))
+# %%
+print(apply(lambda x: x * step, 4) == -1, apply(adder(1), 1) == 0)
+print(apply(partial(pow, 2), 3) == -5, apply(partial(adder(1)), 1) == 0)
+""",
+    "a function that calls itself is captured": """
+def make():
+    def fact(n):
+        return 1 if n < 2 else n * fact(n - 1)
+    return fact
+fact = make()
+# %%
+@bandsaw.task
+def recursive(n):
+    return fact(n)
+# %%
+print(recursive(4) == 24)
+""",
+    "imports have their names, come with a star, and may fail elsewhere": """
+import xml.dom.minidom
+import json as js
+from math import *
+try:
+    import no_such_module as optional
+except ImportError:
+    optional = None
+# %%
+@bandsaw.task
+def imported():
+    node = xml.dom.minidom.parseString('<a/>').documentElement
+    return node.tagName, js.dumps(floor(1.5)), optional
+# %%
+print(imported() == ('a', '1', None))
+""",
+    "a future statement of one cell is in force in later ones": """
+from __future__ import annotations
+# %%
+@bandsaw.task
+def annotated(x: no_such_name) -> int | None:
+    return x
+class Annotated:
+    x: no_such_name = 1
+# %%
+print(annotated(1) == 1)
+""",
+    "tasks call tasks, also elsewhere, and are methods": """
+class Worker:
+    base = 10
+    @bandsaw.task
+    def work(self, x):
+        return os.getpid(), inner(x) + self.base
+# %%
+@bandsaw.task
+def inner(x):
+    return x + 1
+@bandsaw.task
+def pids():
+    return os.getpid(), Worker().work(0)[0]
+# %%
+pid, value = Worker().work(1)
+print(is_elsewhere(pid), value == 12)
+print(len({os.getpid(), *pids()}) == 3)
+""",
+    "tasks are coroutine functions": """
+import asyncio
+async def one():
+    await asyncio.sleep(0)
+    return 1
+# %%
+@bandsaw.task
+async def awaited(x):
+    return x + await one()
+# %%
+async def main():
+    return await awaited(1)
+def run(coroutine):
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        loop.close()
+# %%
+import threading
+results = []
+thread = threading.Thread(target=lambda: results.append(run(main())))
+thread.start(); thread.join()
+print(results == [2])
+""",
+    "many calls are submitted": """
+unit = 3
+@bandsaw.task
+def times(x):
+    return unit * x
+# %%
+print(list(times.map(range(5))) == [0, 3, 6, 9, 12])
+unit = 4
+print(list(times.map(range(5))) == [0, 4, 8, 12, 16])
+""",
+}
+
+#: What is refused: the cells, and what the error of the last one says.
+REFUSED: dict[str, tuple[str, str]] = {
+    "an open file": (
+        """
+log = open(os.devnull)
+def write():
+    return log.name
+# %%
+@bandsaw.task
+def logged():
+    return write()
+# %%
+logged()
+""",
+        "'logged' uses 'write', which uses 'log', and that is an object of _io.",
+    ),
+    "a function that exec has made": (
+        """
+exec('def executed():\\n    return 1')
+# %%
+@bandsaw.task
+def calling():
+    return executed()
+# %%
+calling()
+""",
+        "'calling' uses 'executed', and that is nowhere in the source",
+    ),
+    "an attribute that a class was given later": (
+        """
+class Patched:
+    def value(self):
+        return 1
+# %%
+def new_value(self):
+    return 2
+Patched.value = new_value
+# %%
+@bandsaw.task
+def patched():
+    return Patched().value()
+# %%
+patched()
+""",
+        "'Patched', and that is a class whose attribute 'value' was set later",
+    ),
+    "an instance of a class that was defined anew": (
+        """
+class Old:
+    pass
+old = Old()
+# %%
+class Old:
+    size = 1
+# %%
+@bandsaw.task
+def sized(value):
+    return value.size
+# %%
+sized(old)
+""",
+        "a value of the class 'Old' was made before that was defined anew",
+    ),
+    "the shell": (
+        """
+def get_ipython():
+    return None
+# %%
+@bandsaw.task
+def shelled():
+    return get_ipython()
+# %%
+shelled()
+""",
+        "'shelled' uses 'get_ipython', and that is the shell of the notebook",
+    ),
+}
+
+
+def _cells_of(case: str) -> list[str]:
+    return case.strip("\n").split(_NEXT)
+
+
+def all_cells() -> list[str]:
+    """Return the cells of all cases, to be executed in one kernel."""
+    cells = [FIRST.strip()]
+    for case in CASES.values():
+        cells += _cells_of(case)
+    for case, _ in REFUSED.values():
+        cells += _cells_of(case)
+    return cells
+
+
+def check(printed: list[str]) -> dict[str, str]:
+    """Return what does not hold, by the sentence.
+
+    Args:
+        printed: What each of `all_cells()` has printed.
+    """
+    wrong: dict[str, str] = {}
+    rest = iter(printed)
+    if next(rest):
+        wrong["first"] = printed[0]
+    for sentence, case in CASES.items():
+        words = " ".join(next(rest) for _ in _cells_of(case)).split()
+        if not words or set(words) != {"True"}:
+            wrong[sentence] = " ".join(words)
+    for sentence, (case, message) in REFUSED.items():
+        text = "".join(next(rest) for _ in _cells_of(case))
+        if message not in text or "NotMovableError" not in text:
+            wrong[sentence] = text
+    return wrong

@@ -53,15 +53,12 @@ SECONDS_TO_END = 10.0
 WITH_TWO_PYTHONS = (
     "tests/advices/test_cache.py",
     "tests/advices/test_cancelled_waits.py",
-    "tests/advices/test_metrics.py",
-    "tests/advices/test_retry.py",
     "tests/advices/test_subprocess_failures.py::test_a_failure_reaches",
     "tests/advices/test_subprocess_failures.py::test_what_an_advice_does",
     "tests/advices/test_subprocess_processes.py::test_a_task",
     "tests/advices/test_subprocess_processes.py::test_calls_leave",
     "tests/advices/test_subprocess_processes.py::test_eight_threads",
     "tests/advices/test_subprocess_processes.py::test_temporary_files",
-    "tests/cli/",
     "tests/environments/",
     "tests/fingerprint/test_arrays.py",
     "tests/fingerprint/test_laws.py",
@@ -82,8 +79,6 @@ WITH_TWO_PYTHONS = (
     "tests/test_distribution.py::test_what_nobody_has_used",
     "tests/test_documentation.py",
     "tests/test_finding.py",
-    "tests/test_trust.py",
-    "tests/tracking/",
     "tests/transports/test_ahead.py",
     "tests/transports/test_buffers.py",
     "tests/transports/test_cancelling.py",
@@ -112,14 +107,22 @@ WITH_TWO_PYTHONS = (
 # What is the same with every Python, or reaches all of them itself.
 WITH_THE_NEWEST_PYTHON = (
     "tests/advices/test_combinations.py",
+    "tests/advices/test_metrics.py",
+    "tests/advices/test_retry.py",
     "tests/advices/test_ssh.py",
     "tests/attack/",
+    "tests/cli/",
+    "tests/environments/test_credentials.py",
+    "tests/environments/test_far.py",
     "tests/environments/test_making.py::test_an_environment_is_locked_and_made_with",
+    "tests/environments/test_settings.py",
     "tests/environments/test_tasks.py::test_a_task_in_a_child",
     "tests/fingerprint/code/test_changes.py::test_the_code_is_the_same_on_every",
     "tests/fingerprint/code/test_syntax.py::test_a_form_is_the_same_on_every",
     "tests/test_architecture.py",
     "tests/test_packaging.py",
+    "tests/test_trust.py",
+    "tests/tracking/",
 )
 
 # What a run of the suite itself may have been given.

@@ -122,6 +122,8 @@ def sshd(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> Sshd:
 COMMANDS = "backend=SshCommandLineBackend(timeout={timeout})"
 
 
+# What differs only in the words that are sent: those of a connection, and all that can
+# be wrong about it, have tests of their own.
 with_commands = pytest.mark.parametrize(
     "far", [COMMANDS], ids=["commands"], indirect=True
 )
@@ -210,6 +212,7 @@ class Answer(bandsaw.Advice):
     assert add(1, 2) == (3, b"GIVEN" * 100000)
 
 
+@with_commands
 @pytest.mark.parametrize("version", [SUPPORTED[0], SUPPORTED[-1]])
 def test_the_other_machine_may_have_another_python(far: Far, version: str) -> None:
     executable = str(python(version))
@@ -220,6 +223,7 @@ def test_the_other_machine_may_have_another_python(far: Far, version: str) -> No
     assert ".".join(map(str, found)) == version
 
 
+@with_commands
 def test_the_path_of_the_interpreter_is_searched(far: Far, tmp_path: Path) -> None:
     write_files(tmp_path, {"there only/found_there.py": "VALUE = 'there'"})
     interpreter = f"bandsaw.Interpreter(path=[{str(tmp_path / 'there only')!r}])"
@@ -251,6 +255,7 @@ def test_any_text_may_be_the_id_of_the_run(
     assert far.task(far_tasks.run_id)() == awkward
 
 
+@with_commands
 def test_the_directory_may_have_any_name(far: Far, tmp_path: Path) -> None:
     far.directory = tmp_path / AWKWARD
     far.directory.mkdir()
@@ -258,6 +263,7 @@ def test_the_directory_may_have_any_name(far: Far, tmp_path: Path) -> None:
     assert far.task(far_tasks.add)(1, 2) == 3
 
 
+@with_commands
 def test_the_executable_may_have_any_name(far: Far, tmp_path: Path) -> None:
     executable = tmp_path / AWKWARD
     executable.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -370,6 +376,7 @@ def test_a_killed_process_is_a_dead_interpreter(far: Far) -> None:
         far.task(far_tasks.kill_itself)()
 
 
+@with_commands
 @pytest.mark.parametrize("status", [0, 3, 255])
 def test_a_process_without_an_answer_is_a_dead_interpreter(
     far: Far, status: int
@@ -379,6 +386,7 @@ def test_a_process_without_an_answer_is_a_dead_interpreter(
         far.task(far_tasks.exit_silently)(status)
 
 
+@with_commands
 def test_a_missing_executable_is_named(far: Far) -> None:
     interpreter = "bandsaw.Interpreter(executable='/no/python')"
 
@@ -397,6 +405,7 @@ def test_a_directory_that_can_not_be_made_is_named(far: Far, tmp_path: Path) -> 
     far.directory = directory
 
 
+@with_commands
 def test_a_refused_connection_is_an_unreachable_machine(far: Far) -> None:
     far.port = free_port()
 
@@ -404,6 +413,7 @@ def test_a_refused_connection_is_an_unreachable_machine(far: Far) -> None:
         far.task(far_tasks.add)(1, 2)
 
 
+@with_commands
 def test_a_key_that_is_not_known_there_is_an_unreachable_machine(far: Far) -> None:
     far.key_file = far.sshd.directory / "unknown_key"
 
@@ -413,6 +423,7 @@ def test_a_key_that_is_not_known_there_is_an_unreachable_machine(far: Far) -> No
         far.task(far_tasks.add)(1, 2)
 
 
+@with_commands
 def test_a_machine_that_is_not_known_here_is_unreachable(far: Far) -> None:
     known = far.sshd.directory / "known_hosts"
     unused = known.rename(known.with_suffix(".unused"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interpreters import installed_pythons
+from tests.interpreters import installed_pythons, with_the_newest_python_only
 from tests.workflows import FAR, HEAD, Workflow
 
 CONFIG = f"""
@@ -25,7 +25,10 @@ configuration.add_advice_chain(far(), name="far")
 configuration.add_advice_chain(name="here")
 """
 
-CHAINS = pytest.mark.parametrize("chain", ["fresh", "pool", "far"])
+CHAINS = pytest.mark.parametrize(
+    "chain",
+    ["fresh", pytest.param("pool", marks=with_the_newest_python_only), "far"],
+)
 
 
 @CHAINS

@@ -11,6 +11,7 @@ from bandsaw.advices.subprocess import SubprocessAdvice
 from bandsaw.exceptions import ConfigurationError
 from bandsaw.session import Session
 from bandsaw.transports.pool import Turn
+from tests.interpreters import with_the_newest_python_only
 from tests.workflows import HEAD, Workflow, read_script
 
 CONFIG = """
@@ -28,7 +29,10 @@ configuration.add_advice_chain({advice}(workers={workers}{more}))
 
 # What test_routes.py asserts of them: of a task, only the first session is moved as a
 # whole, or each is.
-ADVICES = pytest.mark.parametrize("advice", ["SubprocessAdvice", "Asked"])
+ADVICES = pytest.mark.parametrize(
+    "advice",
+    ["SubprocessAdvice", pytest.param("Asked", marks=with_the_newest_python_only)],
+)
 
 
 def config(

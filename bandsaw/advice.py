@@ -46,6 +46,16 @@ class Advice:
                     print(time.perf_counter() - start)
     """
 
+    def check_task(self, task: Task) -> None:
+        """Called when a function is decorated with parameters, in each process.
+
+        Args:
+            task: The task.
+
+        Raises:
+            ConfigurationError: If a parameter makes no sense to this advice.
+        """
+
     @always_proceeds
     def before(self, session: Session) -> None:
         """Called before the task is executed.

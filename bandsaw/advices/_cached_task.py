@@ -18,7 +18,7 @@ from ..runtime.hashing import sha256
 from ..stores.results import CacheKey, Description, document_of
 from ..tasks import unwrap
 from ..tracking.hiding import HIDDEN, names_to_hide
-from ._choices import CODE_CHOICES
+from ._choices import parameters_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 else:
     _Version = namedtuple("_Version", "code digest facts")
 
-_PARAMETERS = frozenset(("ignore", "code", "compare_python"))
 
 # Of how many calls of a task the keys are remembered.
 _MOST_KEYS = 1000
@@ -95,16 +94,11 @@ class CachedTask:
                 f"The result of task {task} cannot be cached: it is a generator. "
                 "Return a list, or switch the cache off with @task(cache=False)."
             )
-        parameters = _parameters(task)
+        parameters = parameters_of(task)
         self.environment = environment
         self._code = parameters.get("code", code)
         self._compare_python = parameters.get("compare_python", compare_python)
         self._ignored = _ignored(task, parameters)
-        if self._code not in CODE_CHOICES:
-            raise ConfigurationError(
-                f"Task {task}: the cache's code={self._code!r} is unknown. It is one "
-                f"of {', '.join(map(repr, CODE_CHOICES))}."
-            )
         self._own_code: Callable[..., Code] | None = None
         self._watched_code: Callable[..., tuple[Code, Watch]] | None = None
         self._code_in: Callable[..., tuple[Any, ...]]
@@ -286,21 +280,6 @@ def _defaults(task: Task | OwnTask) -> tuple[Any, ...]:
     function = unwrap(task.callable)
     by_name = getattr(function, "__kwdefaults__", None) or {}
     return (*(getattr(function, "__defaults__", None) or ()), *by_name.values())
-
-
-def _parameters(task: Task | OwnTask) -> dict[str, Any]:
-    parameter = task.advice_parameters.get("cache", True)
-    if not isinstance(parameter, dict):
-        # Published releases let everything but False pass.
-        return {}
-    unknown = parameter.keys() - _PARAMETERS
-    if unknown:
-        raise ConfigurationError(
-            f"Task {task}: cache={parameter!r} has unknown keys "
-            f"{', '.join(sorted(map(repr, unknown)))}. Known are "
-            f"{', '.join(sorted(map(repr, _PARAMETERS)))}."
-        )
-    return parameter
 
 
 def _ignored(task: Task | OwnTask, parameters: dict[str, Any]) -> frozenset[str]:

@@ -7,14 +7,16 @@ import os
 from ..advice import Advice
 from ..exceptions import ConfigurationError, check_methods
 from ..runtime.lazy import LateModule, late_attribute
-from ._choices import CODE_CHOICES
+from ._choices import CODE_CHOICES, parameters_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from ..session import Session
     from ..stores import Store
+    from ..tasks import Task
     from . import _cached_calls as calls
     from .explanation import Explanation
 else:
@@ -107,6 +109,11 @@ class CachingAdvice(Advice):
         if max_size is not None or max_age is not None:
             self._calls  # noqa: B018  (It checks them.)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what was given, so that a copy opens the directory itself."""
+        made = ("_calls", *(() if self._given is None else ("store",)))
+        return {name: value for name, value in vars(self).items() if name not in made}
+
     @late_attribute
     def directory(self) -> Path:
         """Where the files are; only there if it was given."""
@@ -132,6 +139,10 @@ class CachingAdvice(Advice):
             (self._code, self._compare_python, self._strict),
             self._wait,
         )
+
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose parameter `cache` has unknown keys, or such a `code`."""
+        parameters_of(task)
 
     def before(self, session: Session) -> None:
         """Conclude with the result that is kept for the call, if there is one.

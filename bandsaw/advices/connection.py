@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..environments.far import FarEnvironment
     from ..interpreter import Interpreter
     from ..session import Session
+    from ..tasks import OwnTask, Task
     from ..transports.base import Transport
     from . import _connected
     from ._connected import Place
@@ -114,10 +115,12 @@ class ConnectionAdvice(ProcessAdvice):
         self._most = connections, workers
         self._tasks_per_worker = tasks_per_worker
         self._timeouts = start_timeout, idle_timeout
-        self._places: dict[str, Place] = {}
-        self._lock = Lock()
         if connection is not None:
             self.add_connection(connection)
+
+    def _begin_anew(self) -> None:
+        self._places: dict[str, Place] = {}
+        self._lock = Lock()
 
     def add_connection(
         self, connection: Connection, name: str = "default"
@@ -153,7 +156,7 @@ class ConnectionAdvice(ProcessAdvice):
         return self.connections[self._chosen(session)]
 
     def _chosen(self, session: Session) -> str:
-        name: str = self._parameters_of(session).get("name", "default")
+        name: str = self._parameters_of(session.full_task).get("name", "default")
         if name not in self.connections:
             known = ", ".join(map(repr, self.connections)) or "none"
             raise ConfigurationError(
@@ -248,8 +251,8 @@ class ConnectionAdvice(ProcessAdvice):
             "environment": interpreter.environment,
         }
 
-    def _parameters_of(self, session: Session) -> Mapping[str, Any]:
-        name = session.full_task.advice_parameters.get(self._parameter)
+    def _parameters_of(self, task: Task | OwnTask) -> Mapping[str, Any]:
+        name = task.advice_parameters.get(self._parameter)
         if isinstance(name, str):
             return {"name": name}
-        return super()._parameters_of(session)
+        return super()._parameters_of(task)

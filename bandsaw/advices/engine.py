@@ -31,6 +31,8 @@ class EngineAdvice(RemoteAdvice):
 
     def __init__(self) -> None:
         super().__init__()
+
+    def _begin_anew(self) -> None:
         self._transport: EngineTransport | None = None
         self._lock = Lock()
 

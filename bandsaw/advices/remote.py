@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..interpreter import Interpreter
     from ..session import Session
+    from ..tasks import OwnTask, Task
     from ..transports.base import Transport
     from . import _moving
 
@@ -53,6 +54,21 @@ class RemoteAdvice(Advice):
             owner = type(self).__name__
             check_type(owner, "a path as directory", directory, str, os.PathLike)
         self._given_directory = directory
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Have nothing yet of what belongs to this process."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what was given, so that a copy has processes of its own."""
+        empty = object.__new__(type(self))
+        empty._begin_anew()
+        own = vars(empty)
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._begin_anew()
+        vars(self).update(state)
 
     @late_attribute
     def directory(self) -> Path | None:
@@ -220,13 +236,13 @@ class ProcessAdvice(RemoteAdvice):
 
     def timeout_for(self, session: Session) -> float | None:
         """Return the timeout of the task, else the one that was given."""
-        parameters = self._parameters_of(session)
+        parameters = self._parameters_of(session.full_task)
         timeout: float | None = parameters.get("timeout", self.timeout)
         return timeout
 
     def memory_limit_for(self, session: Session) -> int | None:
         """Return the limit of the task, else the one that was given."""
-        parameters = self._parameters_of(session)
+        parameters = self._parameters_of(session.full_task)
         limit: int | None = parameters.get("memory_limit", self.memory_limit)
         return limit
 
@@ -240,17 +256,24 @@ class ProcessAdvice(RemoteAdvice):
             return moving.attaching_output(session)
         return moving.nullcontext()
 
-    def _parameters_of(self, session: Session) -> Mapping[str, Any]:
-        """Return what the task of a session has chosen."""
-        parameters = session.full_task.advice_parameters.get(self._parameter)
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose parameter makes no sense, whichever names it knows."""
+        self._parameters_of(task)
+
+    def _parameters_of(self, task: Task | OwnTask) -> Mapping[str, Any]:
+        """Return what a task has chosen."""
+        parameters = task.advice_parameters.get(self._parameter)
         if parameters is None:
             return _NONE
-        if not isinstance(parameters, dict) or not set(parameters) <= set(
-            self._example
+        example = self._example
+        if not isinstance(parameters, dict) or not all(
+            key in example
+            and (isinstance(value, str) or not isinstance(example[key], str))
+            for key, value in parameters.items()
         ):
             raise ConfigurationError(
                 f"The task's parameter {self._parameter} has to be like "
-                f"{self._example}, and not {parameters!r}."
+                f"{example}, and not {parameters!r}."
             )
         self._check_limits(parameters)
         return parameters

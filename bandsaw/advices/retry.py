@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..session import Session
     from ..session.session import Branch
+    from ..tasks import OwnTask, Task
 
     Wait = Union[float, Callable[[int], float]]
     Errors = Union[type[BaseException], tuple[type[BaseException], ...]]
@@ -74,24 +75,33 @@ class RetryAdvice(Advice):
         }
         _check("RetryAdvice", **self._settings)
 
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose parameter `retry` makes no sense."""
+        self._settings_of(task)
+
+    def _settings_of(self, task: Task | OwnTask) -> dict[str, Any] | None:
+        """Return the settings for a task, `None` if there is to be one attempt."""
+        parameters = task.advice_parameters.get("retry", True)
+        if parameters is False:
+            return None
+        if parameters is True:
+            return self._settings
+        owner = f"The parameter retry of task {task}"
+        if not isinstance(parameters, dict) or not parameters.keys() <= {*_PARAMETERS}:
+            raise ConfigurationError(
+                f"{owner} has to be like {{'attempts': 5}}, with the keys "
+                f"{', '.join(_PARAMETERS)}, and not {parameters!r}."
+            )
+        settings = {**self._settings, **parameters}
+        _check(owner, **settings)
+        return settings
+
     def before(self, session: Session) -> None:
         """Walk on until an attempt does not fail, or was the last one."""
-        parameters = session.full_task.advice_parameters.get("retry", True)
-        if parameters is False:
+        settings = self._settings_of(session.full_task)
+        if settings is None:
             session.proceed()
-        elif parameters is True:
-            _Attempts(session, **self._settings).make()
         else:
-            owner = f"The parameter retry of task {session.task}"
-            if not isinstance(parameters, dict) or not parameters.keys() <= {
-                *_PARAMETERS
-            }:
-                raise ConfigurationError(
-                    f"{owner} has to be like {{'attempts': 5}}, with the keys "
-                    f"{', '.join(_PARAMETERS)}, and not {parameters!r}."
-                )
-            settings = {**self._settings, **parameters}
-            _check(owner, **settings)
             _Attempts(session, **settings).make()
 
     def after(self, session: Session) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..interpreter import Interpreter
     from ..session import Session
+    from ..tasks import OwnTask, Task
     from ..transports.base import Transport
     from ..transports.far import ConnectionTransport
 
@@ -55,6 +56,8 @@ class SshAdvice(RemoteAdvice):
                 "SshAdvice", "an SshBackend as backend", backend, "execute_remote"
             )
         self._backend = backend
+
+    def _begin_anew(self) -> None:
         self._transports: dict[Ssh, ConnectionTransport] = {}
         self._lock = Lock()
 
@@ -77,6 +80,10 @@ class SshAdvice(RemoteAdvice):
         self.remotes[name] = remote
         return self
 
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose parameter `ssh` makes no sense."""
+        _remote_of(task)
+
     @property
     def has_connections(self) -> bool:
         """Whether the machines are reached by connections, and not by a backend."""
@@ -91,13 +98,7 @@ class SshAdvice(RemoteAdvice):
         Raises:
             ConfigurationError: If there is none of this name.
         """
-        parameters = session.full_task.advice_parameters.get("ssh", {})
-        if not isinstance(parameters, dict):
-            raise ConfigurationError(
-                f"The task's parameter ssh has to be like {{'remote': 'default'}}, and "
-                f"not {parameters!r}."
-            )
-        name = parameters.get("remote", "default")
+        name = _remote_of(session.full_task)
         if name not in self.remotes:
             known = ", ".join(map(repr, self.remotes)) or "none"
             raise ConfigurationError(
@@ -139,6 +140,16 @@ class SshAdvice(RemoteAdvice):
             "environment": interpreter.environment,
             "temporary_directory": str(self.remote_for(session).directory),
         }
+
+
+def _remote_of(task: Task | OwnTask) -> Any:
+    parameters = task.advice_parameters.get("ssh", {})
+    if not isinstance(parameters, dict):
+        raise ConfigurationError(
+            f"The task's parameter ssh has to be like {{'remote': 'default'}}, and not "
+            f"{parameters!r}."
+        )
+    return parameters.get("remote", "default")
 
 
 def _connection_to(remote: Remote) -> Ssh:

@@ -104,9 +104,6 @@ class SubprocessAdvice(ProcessAdvice):
         self._tasks_per_worker = tasks_per_worker
         self._idle_timeout = idle_timeout
         self._start_ahead = start_ahead
-        self._transport: Transport | None = None
-        self._routes: ShortRoutes | None = None
-        self._lock = Lock()
         # A subclass may choose something else when a session comes to it.
         self._is_expecting = not (
             type(self) is SubprocessAdvice
@@ -114,6 +111,11 @@ class SubprocessAdvice(ProcessAdvice):
             and start_ahead
             and self.inherits_output
         )
+
+    def _begin_anew(self) -> None:
+        self._transport: Transport | None = None
+        self._routes: ShortRoutes | None = None
+        self._lock = Lock()
 
     @late_attribute
     def interpreters(self) -> dict[str, AnyInterpreter]:
@@ -173,7 +175,7 @@ class SubprocessAdvice(ProcessAdvice):
 
     def _chosen(self, session: Session) -> AnyInterpreter:
         """Return the interpreter, or environment, that a task has chosen."""
-        name = self._parameters_of(session).get("interpreter", "default")
+        name = self._parameters_of(session.full_task).get("interpreter", "default")
         if name not in self.interpreters:
             known = ", ".join(map(repr, self.interpreters))
             raise ConfigurationError(

@@ -172,7 +172,8 @@ def task(
 
     Raises:
         ModuleNotFoundError: If there is no such configuration module.
-        ValueError: If the configuration has no such chain.
+        ValueError: If the configuration has no such chain, or if a parameter makes no
+            sense to one of its advices.
         TypeError: If what was decorated is not a function.
         RuntimeError: If there is more than one positional argument.
     """
@@ -217,6 +218,11 @@ def _task_function(
 
         task.steps = (environment_step(task, environment, configuration),)
     chain = chain.for_task(task)
+    if advice_parameters:
+        for advice in chain.walk.advices:
+            check = getattr(advice, "check_task", None)
+            if check is not None:
+                check(task)
     wrap = _wrap_coroutine_function if task.is_coroutine_function else _wrap_function
     if "IPython" in sys.modules:
         wrap = _follow_reloads(wrap)

@@ -20,7 +20,12 @@ import pytest
 
 import bandsaw
 from bandsaw import Advice, Configuration, Extension
-from bandsaw.exceptions import AdviceError
+from bandsaw.advices.cache import CachingAdvice
+from bandsaw.advices.connection import ConnectionAdvice
+from bandsaw.advices.retry import RetryAdvice
+from bandsaw.advices.ssh import SshAdvice
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.exceptions import AdviceError, ConfigurationError
 from bandsaw.result import Result
 from bandsaw.session import Session
 from tests import decorated
@@ -53,6 +58,10 @@ class Tasks:
 def _tasks() -> Iterator[Tasks]:
     with loadable_configuration() as configuration:
         yield Tasks(configuration)
+
+
+def _plain(a: int) -> int:
+    return a
 
 
 BOTH = pytest.mark.parametrize("chain", ["default", "advised"])
@@ -322,6 +331,66 @@ def test_a_class_is_refused_when_it_is_decorated(tasks: Tasks) -> None:
         @tasks.of
         class Class:
             pass
+
+
+@pytest.mark.parametrize(
+    ("advice", "name", "value", "message"),
+    [
+        (RetryAdvice(), "retry", {"attemps": 5}, "has to be like {'attempts': 5}"),
+        (
+            RetryAdvice(),
+            "retry",
+            {"attempts": 0},
+            "needs a positive number of attempts",
+        ),
+        (ConnectionAdvice(), "connection", {"place": "a"}, "like {'name': 'default'"),
+        (ConnectionAdvice(), "connection", 3, "like {'name': 'default'.* and not 3"),
+        (ConnectionAdvice(), "connection", {"name": None}, "not {'name': None}"),
+        (SubprocessAdvice(), "subprocess", 3, "like {'interpreter': .* and not 3"),
+        (
+            SubprocessAdvice(),
+            "subprocess",
+            {"timeout": 0},
+            "positive number as timeout",
+        ),
+        (SubprocessAdvice(), "subprocess", {"memory_limit": "much"}, "as memory_limit"),
+        (SshAdvice(), "ssh", "name", "like {'remote': 'default'}, and not 'name'"),
+        (CachingAdvice("cache"), "cache", {"ignored": []}, "unknown keys 'ignored'"),
+        (CachingAdvice("cache"), "cache", {"code": "all"}, "code='all' is unknown"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_an_error_of_the_decorator(
+    tasks: Tasks, advice: Advice, name: str, value: Any, message: str
+) -> None:
+    tasks.configuration.add_advice_chain(tasks.noting, advice, name="checking")
+
+    with pytest.raises(ConfigurationError, match=message):
+        tasks.of(_plain, chain="checking", **{name: value})
+
+
+@pytest.mark.parametrize("name", ["connection", "subprocess", "ssh"])
+def test_what_a_task_chooses_by_name_may_be_added_later(
+    tasks: Tasks, name: str
+) -> None:
+    advices = ConnectionAdvice(), SubprocessAdvice(), SshAdvice()
+    tasks.configuration.add_advice_chain(*advices, name="checking")
+    keys = {"connection": "name", "subprocess": "interpreter", "ssh": "remote"}
+
+    assert tasks.of(_plain, chain="checking", **{name: {keys[name]: "later"}})
+
+
+def test_an_advice_of_the_user_checks_tasks_with_parameters(tasks: Tasks) -> None:
+    class Checking:
+        before = after = Noting.before
+
+        def check_task(self, task: Any) -> None:
+            raise LookupError(task.advice_parameters["place"])
+
+    tasks.configuration.add_advice_chain(Checking(), name="checking")
+
+    with pytest.raises(LookupError, match="nowhere"):
+        tasks.of(_plain, chain="checking", place="nowhere")
+    assert tasks.of(_plain, chain="checking")
 
 
 # What it returns

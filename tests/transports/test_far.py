@@ -610,15 +610,10 @@ def hang():
 def nowhere():
     pass
 
-@bandsaw.task(connection={"place": "other"})
-def wrong():
-    pass
-
 if __name__ == "__main__":
     print(variable())
     print(text_of(hang).partition(" in ")[0])
     print(text_of(nowhere))
-    print(text_of(wrong).partition(",")[0])
 """,
         config=CONFIG
         + """
@@ -634,7 +629,6 @@ other
 TaskTimeoutError: The call took longer than its timeout of 0.2 seconds
 ConfigurationError: Unknown connection 'nowhere' of task workflow.nowhere. Known are: \
 'default', 'other'.
-ConfigurationError: The task's parameter connection has to be like {'name': 'default'
 """
     )
 

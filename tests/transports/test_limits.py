@@ -290,25 +290,3 @@ if __name__ == "__main__":
         config=CONFIG,
     )
     assert output == "200\n"
-
-
-@pytest.mark.parametrize(
-    "parameter",
-    ["3", '{"timeout": 0}', '{"memory_limit": "much"}', '{"deadline": 3}'],
-)
-def test_a_bad_parameter_of_a_task_is_refused(
-    workflow: Workflow, parameter: str
-) -> None:
-    output = workflow.output(
-        HEAD
-        + f"""
-@bandsaw.task(chain="pool", subprocess={parameter})
-def work():
-    return 1
-
-if __name__ == "__main__":
-    print(text_of(work).partition(":")[0])
-""",
-        config=CONFIG,
-    )
-    assert output == "ConfigurationError\n"

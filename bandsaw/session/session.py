@@ -396,6 +396,12 @@ class Session:
     def context(self, context: Context) -> None:
         self._context = context
 
+    def describe_context(self) -> dict[str, Any]:
+        """Return the notes of advices and extensions as plain nested dicts."""
+        if self._context is None and self._notes is None:
+            return {}
+        return self.context.value_info()
+
     def note(self, name: str, value: Any) -> None:
         """Set an entry of the context, unless there is one already.
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
 
-_PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~@+,=:-"
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~@+,=:-"
 _LONGEST_PLAIN = 120
 _NO_NAMES = frozenset(("", ".", ".."))
 
@@ -37,7 +37,9 @@ def file_name(identifier: str, reserved: str = "") -> str:
         have different names.
     """
     # The module `re` takes longer to import than most sessions to be tracked.
-    is_plain = len(identifier) <= _LONGEST_PLAIN and not identifier.strip(_PLAIN)
+    is_plain = len(identifier) <= _LONGEST_PLAIN and not identifier.encode(
+        "ascii", "replace"
+    ).translate(None, _PLAIN)
     if is_plain and identifier != reserved and identifier not in _NO_NAMES:
         return identifier
     if not identifier:

@@ -141,7 +141,7 @@ class SessionRecords:
         if archive is None or archive.archive_id is not None:
             archive = self.archive = get_distribution_archive(session.configuration)
             self._archive = {"modules": archive.modules, "id": archive.archive_id}
-        context = self._erased(session.context.value_info())
+        context = self._erased(session.describe_context())
         if context or self._context:
             self._context = context
         return {

@@ -16,7 +16,7 @@ from ..exceptions import (
 from ..fingerprint.digests import blob
 from ..interpreter import Interpreter
 from ..runner import host
-from ..runner.engine import Conditions
+from ..runner.engine import Conditions, note_archive
 from ..runtime.contexts import nullcontext
 from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
@@ -81,6 +81,10 @@ class Code:
         self.settings = {**settings, "originals": archive.originals}
         text = repr((archive.archive_id, sorted(self.settings.items())))
         self.key = sha256(text.encode()).hexdigest()
+
+    def note_for_forks(self) -> None:
+        """Let the processes that this one forks know that they have the code."""
+        note_archive(self.key, self._archive)
 
     def content(self) -> bytes:
         """Return the content of the archive."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 from ..exceptions import InterpreterDiedError, InterpreterError
@@ -37,7 +38,8 @@ class ExecutorEngine(Engine):
         """Let a session be continued by the executor."""
         answer = Answer()
         code = call.code
-        owner = PROCESS_ID, code.key, code.settings, code.directory
+        code.note_for_forks()
+        owner = PROCESS_ID, os.getpid(), code.key, code.settings, code.directory
         # Executors write with whichever protocol of pickle.
         buffers = [bytearray(view) for view in call.views()]
         self._send(answer, partial(continue_here, owner), call, buffers)

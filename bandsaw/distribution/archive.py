@@ -222,6 +222,11 @@ class DistributionArchive:
         return None
 
     @property
+    def is_current(self) -> bool:
+        """Whether it holds what is loaded, which is known of those made here only."""
+        return False
+
+    @property
     def _texts(self) -> dict[str, str]:
         # One name a line: a process that only continues sessions reads it.
         names = map(importable_module_name, self.modules)

@@ -18,6 +18,7 @@ from ..modules import continue_script
 from ..reporting import forward, reporting_for
 from ..run import current_run
 from ..runtime.contexts import contextmanager, nullcontext
+from ..runtime.fork import call_in_child
 from ..runtime.home import Hold
 from ..runtime.log_forwarding import relay_records
 from ..runtime.own_files import name_originals
@@ -34,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator, Sequence
 
+    from ..distribution import DistributionArchive
     from ..session import Session
     from .host import Answer
 
@@ -182,8 +184,40 @@ def _note_progress(facts: dict[str, Any]) -> None:
         told.append(("progress", facts))
 
 
+# The archives of this process, or of the one that has forked it, by the keys of codes.
+_archives: dict[str, DistributionArchive] = {}
+_ARCHIVES_KEPT = 8
+
+# Whether a forked process has the code of one of them loaded.
+_are_loaded: dict[str, bool] = {}
+call_in_child(_are_loaded.clear)
+
+
+def note_archive(key: str, archive: DistributionArchive) -> None:
+    """Note what the processes that this one forks from now on have loaded.
+
+    Args:
+        key: The key of the code.
+        archive: The archive that holds it.
+    """
+    if key not in _archives:
+        while len(_archives) >= _ARCHIVES_KEPT:
+            _archives.pop(next(iter(_archives)), None)
+        _archives[key] = archive
+
+
+def _is_loaded(key: str) -> bool:
+    """Tell if a forked process has some code loaded as its caller has."""
+    known = _are_loaded.get(key)
+    if known is None:
+        # What was loaded at the fork may have been another text of the same modules.
+        archive = _archives.get(key)
+        known = _are_loaded[key] = archive is not None and archive.is_current
+    return known
+
+
 def continue_here(
-    owner: tuple[str, str, dict[str, Any], str],
+    owner: tuple[str, int, str, dict[str, Any], str],
     archive: bytes | None,
     request: bytes,
     buffers: Sequence[Any],
@@ -191,15 +225,19 @@ def continue_here(
     """Continue a session in a process that has bandsaw installed.
 
     Args:
-        owner: The id of the caller's process, the key of its code, the settings, and
-            the directory in which the code is unpacked on the caller's machine.
+        owner: What tells the caller's process and those that it has forked from all
+            others, its process id, the key of its code, the settings, and the directory
+            in which the code is unpacked on the caller's machine.
         archive: The code, if this process has said that it lacks it.
         request: What `bandsaw.advices` has made of the session.
         buffers: The large buffers beside it.
     """
-    process, key, settings, directory = owner
-    if process == PROCESS_ID:
-        return continue_session(request, buffers)
+    family, process, key, settings, directory = owner
+    if family == PROCESS_ID:
+        if process == os.getpid() or _is_loaded(key):
+            return continue_session(request, buffers)
+        # The modules of this process have other code.
+        host.import_nothing()
     if not host.knows(key):
         if archive is not None:
             host.bring_archive(key, settings, archive)

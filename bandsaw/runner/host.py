@@ -175,6 +175,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def import_nothing() -> None:
+    """Let sessions be continued in child processes, unless code was imported before."""
+    vars(sys).setdefault(_OWNER, "")
+
+
 def knows(key: str) -> bool:
     """Tell if some code was brought to this process.
 

@@ -69,6 +69,34 @@ def test_tasks_do_there_what_they_do_elsewhere(workflow: Workflow, chain: str) -
     assert output == EXPECTED
 
 
+def test_forked_processes_execute_the_code_that_is_loaded_in_the_caller(
+    workflow: Workflow,
+) -> None:
+    workflow.write({"edited.py": "def version():\n    return 1\n"})
+    output = workflow.output(
+        HEAD
+        + """
+import importlib
+from pathlib import Path
+
+import edited
+
+@bandsaw.task(chain="forked")
+def version():
+    return edited.version(), os.getpid()
+
+if __name__ == "__main__":
+    first, forked = version()
+    Path(edited.__file__).write_text("def version():\\n    return 'two'\\n")
+    importlib.reload(edited)
+    second, other = version()
+    print(first, second, forked != other, version()[0])
+""",
+        config=CONFIG,
+    )
+    assert output == "1 two True two\n"
+
+
 class Held(ThreadPoolExecutor):
     """Continues a session when it is told to."""
 

@@ -143,7 +143,7 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
     claims = Claims(_flush_output, partial(channel.send_bare, frames.DONE, b""))
     while True:
         try:
-            kind, head, content, file = channel.receive()
+            kind, head, content, files = channel.receive()
         except TimeoutError:
             channel.send(frames.EXIT)
             return
@@ -159,13 +159,13 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
         elif kind == frames.MANY:
             _continue_calls(channel, claims, routes, content)
             del content
-        elif kind == frames.CLAIMS and file is not None:
-            claims.add(file)
+        elif kind == frames.CLAIMS and files:
+            claims.add(files[0])
         elif kind == frames.PREPARE:
             message = Prepare.decode(head)
             _prepare(message.configuration, message.modules)
         elif kind == frames.JOB:
-            _continue_frame(channel, routes, head, content, file)
+            _continue_frame(channel, routes, head, content, files)
             # What was received must not stay in memory while nothing is done.
             del content
         if is_new:
@@ -191,11 +191,11 @@ def _continue_frame(
     routes: Routes,
     head: dict[str, Any],
     content: memoryview,
-    file: int | None,
+    files: Sequence[int],
 ) -> None:
     try:
         message, source = SentSession.open(
-            head, content, file, channel.shared_directory
+            head, content, files, channel.shared_directory
         )
     except (InvalidSessionError, OSError) as error:
         target = SessionFrames()
@@ -242,7 +242,7 @@ def _send_answer(channel: Channel, parcel: Parcel) -> None:
     _flush_output()
     with parcel:
         answer = SavedSession(**parcel.fields)
-        channel.send(frames.ANSWER, answer.encode(), parcel.pieces, parcel.descriptor)
+        channel.send(frames.ANSWER, answer.encode(), parcel.pieces, parcel.descriptors)
         parcel.hand_over()
 
 

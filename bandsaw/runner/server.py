@@ -622,7 +622,7 @@ class _Server:
         process.routes.add(number)
         # What is in a file is not here to be remembered.
         if lane.kept and number not in self._routes and head.get("file") is None:
-            message, form = SentSession.open(head, memoryview(lane.kept)[end:], None)
+            message, form = SentSession.open(head, memoryview(lane.kept)[end:], ())
             if len(self._routes) >= ROUTES_KEPT:
                 self._routes.clear()
             self._routes[number] = RememberedSession(form), message.levels

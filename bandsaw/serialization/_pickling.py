@@ -6,7 +6,7 @@ It is loaded for the first value that is written, or cannot be read as it is.
 from __future__ import annotations
 
 import sys
-from _pickle import Pickler
+from _pickle import PickleBuffer, Pickler
 from io import BytesIO
 from operator import attrgetter
 from types import FunctionType
@@ -15,19 +15,23 @@ from ..modules import describer, import_object, script_module_name
 from ._arrays import is_array, is_storage, reduce_array, reduce_storage
 from ._exceptions import reduce_exception
 from ._pythons import is_renamed, load_renamed, reducer
+from .buffers import ClosedContent
 
 __all__ = [
     "PROTOCOL",
     "BufferingPickler",
     "ValuePickler",
+    "SMALLEST_BUFFER",
     "is_renamed",
     "load_renamed",
+    "make_pickler",
 ]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import IO, Any, Callable
 
+    from .buffers import Buffer
     from .readers import Reader
 
 # Every supported Python reads it, whichever wrote it.
@@ -35,6 +39,13 @@ PROTOCOL = 5
 
 # How many classes are remembered; a program may go on making new ones.
 _MOST_CLASSES = 1000
+
+
+# The module is imported where there are such values only.
+_OPAQUE = "bandsaw.serialization.opaque"
+
+# Smaller buffers are copied: a mapping of a file costs more.
+SMALLEST_BUFFER = 1 << 16
 
 
 class _Reducers(dict):  # type: ignore[type-arg]
@@ -46,10 +57,18 @@ class _Reducers(dict):  # type: ignore[type-arg]
         found: Callable[..., Any] | None
         if issubclass(cls, BaseException):
             found = reduce_exception
+        elif is_storage(cls):
+            found = reduce_storage
+        elif cls.__name__ == "Opaque" and cls.__module__ == _OPAQUE:
+            found = _reduce_opaque
         else:
-            found = reduce_storage if is_storage(cls) else reducer(cls)
+            found = reducer(cls)
         self[cls] = found
         return found
+
+
+def _reduce_opaque(value: Any) -> Any:
+    return value.__reduce_ex__(PROTOCOL)
 
 
 _reducers = _Reducers()
@@ -70,12 +89,14 @@ class ValuePickler(Pickler):
         reduce = _reducers[type(value)]
         if reduce is reduce_storage:
             return self._reduce_storage(value)
+        if reduce is _reduce_opaque:
+            return self._reduce_opaque(value)
         if reduce is not None:
             return reduce(value)
         if self.reader is not None:
             module = self.reader.lacks(value)
             if module is not None:
-                return _closed(value, module)
+                return self._close(value, module)
         kind = type(value)
         if kind is FunctionType or issubclass(kind, type):
             return _by_name_of_script(value)
@@ -84,10 +105,22 @@ class ValuePickler(Pickler):
     def _reduce_storage(self, value: Any) -> Any:
         module = None if self.reader is None else self.reader.lacks(value)
         if module is not None:
-            return _closed(value, module)
+            return self._close(value, module)
         if self.storages is None:
             self.storages = {}
         return reduce_storage(value, self.storages)
+
+    def _reduce_opaque(self, value: Any) -> Any:
+        return _reduce_opaque(value)
+
+    def _close(self, value: Any, module: str) -> tuple[Any, ...]:
+        """Return what stands for a value whose reader lacks its module."""
+        from .opaque import close
+
+        stream = BytesIO()
+        # What is in it is closed with it, however it was to be read.
+        ValuePickler(stream, PROTOCOL).dump(value)
+        return close(value, module, stream.getvalue())
 
 
 def _by_name_of_script(value: Any) -> Any:
@@ -112,18 +145,6 @@ def _by_name_of_script(value: Any) -> Any:
     return (import_object, (value.__qualname__, name)) if is_found else NotImplemented
 
 
-def _closed(value: Any, module: str) -> tuple[Any, ...]:
-    """Return what stands for a value whose reader lacks its module."""
-    from .opaque import Opaque, close
-
-    if isinstance(value, Opaque):
-        return value.__reduce__()
-    stream = BytesIO()
-    # What is in it is closed with it, however it was to be read.
-    ValuePickler(stream, PROTOCOL).dump(value)
-    return close(value, module, stream.getvalue())
-
-
 class BufferingPickler(ValuePickler):
     """Writes arrays in its own way, too.
 
@@ -131,7 +152,19 @@ class BufferingPickler(ValuePickler):
         hand_over: Takes a buffer, and returns what stands for it in the pickle.
     """
 
-    hand_over: Callable[[memoryview], Any]
+    hand_over: Callable[[Buffer], Any]
+
+    def _reduce_opaque(self, value: Any) -> Any:
+        return value.reduce_with(self.hand_over)
+
+    def _close(self, value: Any, module: str) -> tuple[Any, ...]:
+        from .opaque import close
+
+        stream = BytesIO()
+        pickler, buffers = make_pickler(stream)
+        pickler.dump(value)
+        closed = [self.hand_over(ClosedContent(buffer)) for buffer in buffers]
+        return close(value, module, stream.getvalue(), closed)
 
     def reducer_override(self, value: Any) -> Any:
         if is_array(type(value)) and (
@@ -139,3 +172,37 @@ class BufferingPickler(ValuePickler):
         ):
             return reduce_array(value, self.hand_over)
         return super().reducer_override(value)
+
+
+def make_pickler(stream: IO[bytes]) -> tuple[BufferingPickler, list[Any]]:
+    """Make a pickler that leaves large buffers out.
+
+    Args:
+        stream: What it writes to.
+
+    Returns:
+        The pickler, and the buffers that it has left out so far.
+    """
+    buffers: list[Any] = []
+    # pickle takes only contiguous buffers. Something small stands for the others.
+    stand_ins: dict[int, tuple[bytearray, Buffer]] = {}
+
+    def hand_over(buffer: Buffer) -> Any:
+        if isinstance(buffer, memoryview) and buffer.nbytes < SMALLEST_BUFFER:
+            return PickleBuffer(bytearray(buffer.tobytes()))
+        stand_in = bytearray(1)
+        stand_ins[id(stand_in)] = stand_in, buffer
+        return PickleBuffer(stand_in)
+
+    def keep_in_stream(buffer: Any) -> bool:
+        content = buffer.raw()
+        if id(content.obj) in stand_ins:
+            _, content = stand_ins[id(content.obj)]
+        elif content.nbytes < SMALLEST_BUFFER:
+            return True
+        buffers.append(content)
+        return False
+
+    pickler = BufferingPickler(stream, PROTOCOL, buffer_callback=keep_in_stream)
+    pickler.hand_over = hand_over
+    return pickler, buffers

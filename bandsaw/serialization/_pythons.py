@@ -128,18 +128,19 @@ class _RenamingUnpickler(Unpickler):
         return find_class(super().find_class, module_name, name)
 
 
-def loads(content: bytes) -> Any:
+def loads(content: bytes, buffers: Sequence[Any] = ()) -> Any:
     """Read a value, whatever its modules are called here.
 
     Args:
         content: The pickle.
+        buffers: The buffers that stand beside it.
     """
     try:
-        return load_as_named(content)
+        return load_as_named(content, buffers=buffers or None)
     except ModuleNotFoundError as error:
         if not is_renamed(error):
             raise
-    return load_renamed(BytesIO(content))
+    return load_renamed(BytesIO(content), buffers)
 
 
 def load_renamed(stream: IO[bytes], buffers: Sequence[Any] = ()) -> Any:

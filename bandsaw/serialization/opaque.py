@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from _pickle import PickleBuffer
 
 from ..exceptions import OpaqueValueError
 from ..infos import text_of
 from ._pythons import loads
+from .buffers import ClosedContent, HeldContent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any, Callable, NoReturn, Sequence
+
+    from .buffers import Buffer
 
     Facts = dict[str, str]
 
@@ -30,14 +34,25 @@ class Opaque:
         size: How many bytes it has, as it was written.
     """
 
-    __slots__ = ("_content", "_facts")
+    __slots__ = ("_buffers", "_content", "_facts", "_known_digests")
 
     _content: bytes
     _facts: Facts
+    _buffers: list[ClosedContent | HeldContent]
 
-    def __init__(self, content: bytes, facts: Facts) -> None:
+    def __init__(
+        self, content: bytes, facts: Facts, buffers: Sequence[Any] = ()
+    ) -> None:
         self._content = content
         self._facts = facts
+        self._known_digests: list[bytes] | None = None
+        # What has come in a file of its own is left there.
+        self._buffers = [
+            buffer
+            if isinstance(buffer, HeldContent)
+            else ClosedContent(memoryview(buffer).cast("B"))
+            for buffer in buffers
+        ]
 
     @property
     def type_name(self) -> str:
@@ -62,7 +77,7 @@ class Opaque:
     @property
     def size(self) -> int:
         """How many bytes it has, as it was written."""
-        return len(self._content)
+        return sum((buffer.nbytes for buffer in self._buffers), len(self._content))
 
     def value_info(self) -> dict[str, Any]:
         """Describe the value for those who track it."""
@@ -76,11 +91,38 @@ class Opaque:
             },
         }
 
-    def __fingerprint__(self) -> tuple[str, bytes]:
-        return self.type_name, self._content
+    def __fingerprint__(self) -> tuple[Any, ...]:
+        # They are not taken into memory for that.
+        return self.type_name, self._content, *self._digests()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return open_closed, (self._content, self._facts)
+    def _digests(self) -> list[bytes]:
+        if not self._buffers:
+            return []
+        if self._known_digests is None:
+            from hashlib import sha256
+
+            digests = []
+            for buffer in self._buffers:
+                digest = sha256()
+                for block in buffer.blocks():
+                    digest.update(block)
+                digests.append(digest.digest())
+            self._known_digests = digests
+        return self._known_digests
+
+    def reduce_with(self, hand_over: Callable[[Buffer], Any]) -> tuple[Any, ...]:
+        """Return how the value is pickled.
+
+        Args:
+            hand_over: Takes a large buffer, and returns what stands for it.
+        """
+        buffers = [hand_over(buffer) for buffer in self._buffers]
+        return open_closed, (self._content, self._facts, *buffers)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # Buffers are the last that pickle has learnt.
+        make: Any = PickleBuffer if protocol >= 5 else bytes
+        return self.reduce_with(lambda buffer: make(_mapped(buffer)))
 
     def __copy__(self) -> Opaque:
         return self  # It is immutable.
@@ -91,7 +133,11 @@ class Opaque:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Opaque):
             return NotImplemented
-        return self._content == other._content
+        return (
+            self._content == other._content
+            and self.size == other.size
+            and self._digests() == other._digests()
+        )
 
     def __hash__(self) -> int:
         return hash(self._content)
@@ -133,13 +179,16 @@ for _name in (
     setattr(Opaque, f"__{_name}__", _refuse(f"__{_name}__"))
 
 
-def close(value: Any, module: str, content: bytes) -> tuple[Any, ...]:
+def close(
+    value: Any, module: str, content: bytes, buffers: Sequence[Any] = ()
+) -> tuple[Any, ...]:
     """Return what stands for a value whose reader lacks its module.
 
     Args:
         value: The value.
         module: The module.
         content: The value as it is pickled on its own.
+        buffers: What stands for its large buffers.
 
     Returns:
         What its method ``__reduce__`` would return.
@@ -152,23 +201,30 @@ def close(value: Any, module: str, content: bytes) -> tuple[Any, ...]:
         "text": text_of(value),
         "origin": f"Python {version} ({sys.executable})",
     }
-    return open_closed, (content, facts)
+    return open_closed, (content, facts, *buffers)
 
 
-def open_closed(content: bytes, facts: Facts) -> Any:
+def open_closed(content: bytes, facts: Facts, *buffers: Any) -> Any:
     """Return a value that was closed, or an `Opaque` if its module is missing here.
 
     Args:
         content: The pickled value.
         facts: What is known of it.
+        *buffers: Its large buffers.
     """
     try:
-        return loads(content)
+        return loads(content, [*map(_mapped, buffers)])
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if not missing or _is_importable(missing):
             raise  # It is there, in a version that has not all of its modules.
-        return Opaque(content, {**facts, "module": missing})
+        return Opaque(content, {**facts, "module": missing}, buffers)
+
+
+def _mapped(buffer: Any) -> Any:
+    """Return a buffer as memory."""
+    is_apart = isinstance(buffer, (ClosedContent, HeldContent))
+    return buffer.mapped() if is_apart else buffer
 
 
 def _is_importable(name: str) -> bool:

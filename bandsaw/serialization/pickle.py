@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 _pickle: Any = LateModule("_pickle")
 _pickling: Any = LateModule("bandsaw.serialization._pickling")
 
-# Smaller buffers are copied: a mapping of a file costs more.
-_SMALLEST_BUFFER = 1 << 16
-
-
 # To make a new one takes five times as long as to write a number. One that is in use is
 # not among them.
 _picklers: list[tuple[Any, list[bytes]]] = []
@@ -48,13 +44,13 @@ def _make_pickler() -> tuple[Any, list[bytes]]:
 
 
 def _copy_small(buffer: memoryview) -> Any:
-    if buffer.nbytes >= _SMALLEST_BUFFER:
+    if buffer.nbytes >= _pickling.SMALLEST_BUFFER:
         raise BufferError
     return _pickle.PickleBuffer(bytearray(buffer.tobytes()))
 
 
 def _keep_small(buffer: Any) -> bool:
-    if buffer.raw().nbytes >= _SMALLEST_BUFFER:
+    if buffer.raw().nbytes >= _pickling.SMALLEST_BUFFER:
         raise BufferError
     return True
 
@@ -102,30 +98,8 @@ class PickleSerializer(Serializer):
         Raises:
             SerializationError: If the value, or something in it, cannot be pickled.
         """
-        buffers: list[memoryview] = []
-        # pickle takes only contiguous buffers. Something small stands for the others.
-        stand_ins: dict[int, tuple[bytearray, memoryview]] = {}
-
-        def hand_over(buffer: memoryview) -> Any:
-            if buffer.nbytes < _SMALLEST_BUFFER:
-                return _pickle.PickleBuffer(bytearray(buffer.tobytes()))
-            stand_in = bytearray(1)
-            stand_ins[id(stand_in)] = stand_in, buffer
-            return _pickle.PickleBuffer(stand_in)
-
-        def keep_in_stream(buffer: Any) -> bool:
-            content = buffer.raw()
-            if id(content.obj) in stand_ins:
-                _, content = stand_ins[id(content.obj)]
-            elif content.nbytes < _SMALLEST_BUFFER:
-                return True
-            buffers.append(content)
-            return False
-
-        pickler: Any = _pickling.BufferingPickler(
-            stream, _pickling.PROTOCOL, buffer_callback=keep_in_stream
-        )
-        pickler.hand_over = hand_over
+        buffers: list[memoryview]
+        pickler, buffers = _pickling.make_pickler(stream)
         pickler.reader = current_reader()
         self._dump(pickler, value)
         return buffers

@@ -7,7 +7,7 @@ from io import BytesIO
 from ..exceptions import InvalidSessionError, NotMovableError
 from ..execution import Execution
 from ..run import get_run
-from ..serialization.buffers import FileContent, blocks_of
+from ..serialization.buffers import FileContent, HeldContent, blocks_of
 from ..tasks import full_task
 from .attachments import DIRECTORY
 from .saved_form import (
@@ -47,6 +47,9 @@ _TASKS_KEPT = 256
 
 # What a session says of itself, and its step.
 _HEAD = ("configuration", "advice_chain", "ids", "advices", "step")
+
+# What serializers take as buffers.
+_READABLE = (memoryview, HeldContent)
 
 # A larger attachment is handed over as a file.
 _LARGE_ATTACHMENT = 1 << 16
@@ -303,7 +306,7 @@ class _Reader(SessionReader):
 
     def _deserialize(self, member: str, serializer: Serializer) -> Any:
         content, buffers = self._contents[member]
-        if any(not isinstance(buffer, memoryview) for buffer in buffers):
+        if any(not isinstance(buffer, _READABLE) for buffer in buffers):
             raise InvalidSessionError(f"{member} of the saved session is a file.")
         return serializer.deserialize_with_buffers(content, buffers)  # type: ignore[arg-type]
 

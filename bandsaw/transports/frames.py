@@ -26,7 +26,7 @@ The parent starts a child with one end of a pair of sockets:
 Calls that are sent ahead are begun in their order, unless they are taken back before;
 see `bandsaw.transports.claims`.
 
-A frame is a header, a head, a content and perhaps a file:
+A frame is a header, a head, a content and perhaps files:
 
 - The header begins with a mark, by which bytes are recognized that something else has
   written into the socket.
@@ -36,7 +36,8 @@ A frame is a header, a head, a content and perhaps a file:
   call and of a value is all that these frames hold, see `bandsaw.session.route`. A call
   may be answered by a saved session, too.
 - The descriptor of a file with large buffers is handed over by the system, so the file
-  needs no name that could be left behind.
+  needs no name that could be left behind. The files in which the recipient of an
+  earlier frame has left buffers come before the one that is made for this frame.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ from marshal import dumps, loads
 from ..exceptions import ProtocolError
 from ..runtime.contexts import suppress
 from ..runtime.fork import Lock
-from ..serialization.buffers import contiguous
+from ..serialization.buffers import ClosedContent, HeldContent, HeldFile, contiguous
 from ..session.frame_form import SessionFrames
 
 TYPE_CHECKING = False
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
         kind: int
         head: dict[str, Any]
         content: memoryview
-        descriptor: int | None
+        descriptors: tuple[int, ...]
 
 
 # What a frame holds.
@@ -131,9 +132,13 @@ _ALIGNMENT = 64
 
 # Fewer bytes go through a channel as fast as by a file with a name.
 _SMALLEST_FILE = 1 << 20
+# How many files go along with a frame beside the one that is made for it.
+_MOST_FILES = 31
 
 _DESCRIPTOR = struct.Struct("i")
-_SPACE_FOR_DESCRIPTOR = _socket.CMSG_SPACE(_DESCRIPTOR.size)
+# Every system hands over so many at once.
+_MOST_DESCRIPTORS = 32
+_SPACE_FOR_DESCRIPTORS = _socket.CMSG_SPACE(_MOST_DESCRIPTORS * _DESCRIPTOR.size)
 
 # A program that another thread starts meanwhile must not inherit a file.
 _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
@@ -223,7 +228,7 @@ class Channel:
         kind: int,
         head: dict[str, Any] | None = None,
         pieces: Sequence[Content] = (),
-        descriptor: int | None = None,
+        descriptors: Sequence[int] = (),
         deadline: float | None = None,
     ) -> None:
         """Send a frame.
@@ -232,7 +237,7 @@ class Channel:
             kind: What it holds.
             head: Plain data: dicts with text as keys, lists, text, numbers, `None`.
             pieces: Its content; large pieces are not copied.
-            descriptor: An open file that goes along. It stays open here.
+            descriptors: Open files that go along. They stay open here.
             deadline: When to give up, on the clock of `time.monotonic`.
 
         Raises:
@@ -241,12 +246,9 @@ class Channel:
         """
         packed = b"" if head is None else pack_head(head)
         size = sum(map(len, pieces))
-        count = 0 if descriptor is None else 1
-        header = _HEADER.pack(_MARK, kind, count, len(packed), size)
+        header = _HEADER.pack(_MARK, kind, len(descriptors), len(packed), size)
         waiting: list[Any] = [header + packed, *filter(len, pieces)]
-        ancillary: Any = ()
-        if descriptor is not None:
-            ancillary = _ancillary(descriptor)
+        ancillary = _ancillary(descriptors) if descriptors else ()
         # Another thread may be sending, to an end that does not read.
         patience = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
         if not self._sending.acquire(True, patience):
@@ -314,7 +316,7 @@ class Channel:
             deadline: When to give up, on the clock of `time.monotonic`.
 
         Returns:
-            Its kind, its head, its content, and the file that came along, which belongs
+            Its kind, its head, its content, and the files that came along, which belong
             to the caller.
 
         Raises:
@@ -333,11 +335,11 @@ class Channel:
                 # what it is the rest of.
                 self._received = received[end:] if len(received) > end else _NOTHING
                 content = received[_HEADER.size : end]
-                return (kind, _NO_HEAD, content, None)  # type: ignore[return-value]
+                return (kind, _NO_HEAD, content, ())  # type: ignore[return-value]
         elif (
             mark != _MARK
             or not HANDSHAKE <= kind <= DONE
-            or count > 1
+            or count > _MOST_DESCRIPTORS
             or head_size > _LARGEST_HEAD
             or kind in _BARE
         ):
@@ -350,10 +352,13 @@ class Channel:
         self._take(_HEADER.size, deadline)
         head = self._take_head(head_size, deadline) if head_size else {}
         content = self._take(size, deadline)
-        if count and not self._descriptors:
-            raise ProtocolError("The file of a frame has not come along.")
-        descriptor = self._descriptors.pop(0) if count else None
-        return (kind, head, content, descriptor)  # type: ignore[return-value]
+        descriptors: tuple[int, ...] = ()
+        if count:
+            if len(self._descriptors) < count:
+                raise ProtocolError("The file of a frame has not come along.")
+            descriptors = tuple(self._descriptors[:count])
+            del self._descriptors[:count]
+        return (kind, head, content, descriptors)  # type: ignore[return-value]
 
     def _take(self, size: int, deadline: float | None) -> memoryview:
         received = self._received
@@ -374,7 +379,7 @@ class Channel:
                 self._wait(select.POLLIN, deadline)
             try:
                 piece, ancillary, _, _ = self._socket.recvmsg(
-                    _READ_SIZE, _SPACE_FOR_DESCRIPTOR, _CLOSE_ON_EXEC
+                    _READ_SIZE, _SPACE_FOR_DESCRIPTORS, _CLOSE_ON_EXEC
                 )
             except BlockingIOError:
                 if self._is_alive is None and not received:
@@ -525,9 +530,9 @@ def measure(content: Content, place: int = 0) -> tuple[int, int, int]:
     return kind, head_size, size
 
 
-def _ancillary(descriptor: int) -> Any:
-    """Return what hands a descriptor over together with the bytes of a frame."""
-    data = _DESCRIPTOR.pack(descriptor)
+def _ancillary(descriptors: Sequence[int]) -> Any:
+    """Return what hands descriptors over together with the bytes of a frame."""
+    data = b"".join(map(_DESCRIPTOR.pack, descriptors))
     return ((_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data),)
 
 
@@ -660,6 +665,7 @@ _SAVED_SESSION: Fields = (
     ("sizes", (*_LISTS, _OPTIONAL)),
     ("mapped", (int, _OPTIONAL)),
     ("file", (str, _OPTIONAL)),
+    ("closed", (*_LISTS, _OPTIONAL)),
 )
 
 
@@ -772,9 +778,11 @@ class SavedSession(Message):
     Attributes:
         form: What `SessionFrames.unpack` takes.
         inside: The sizes of the buffers that are the end of the content.
-        sizes: The sizes of the buffers in the file that comes along.
+        sizes: The sizes of the buffers in the last file that comes along.
         mapped: How many of them, from the first on, are read into memory.
         file: The name of that file, if it is in a directory that both ends share.
+        closed: The buffers that stay in their files: the place of each among all
+            buffers, the number of its file, where it begins there, and its size.
     """
 
     FIELDS = _SAVED_SESSION
@@ -783,13 +791,14 @@ class SavedSession(Message):
     sizes: Sequence[int] | None
     mapped: int | None
     file: str | None
+    closed: Sequence[Sequence[int]] | None
 
     @classmethod
     def open(
         cls: type[S],
         head: dict[str, Any],
         content: Content,
-        descriptor: int | None,
+        descriptors: Sequence[int],
         shared_directory: str | None = None,
     ) -> tuple[S, SessionFrames]:
         """Read the head of a frame, and unpack the session.
@@ -797,7 +806,7 @@ class SavedSession(Message):
         Args:
             head: The head.
             content: The content of the frame.
-            descriptor: The file that came along. It is closed.
+            descriptors: The files that came along. They are closed.
             shared_directory: Where a file is that has a name.
 
         Raises:
@@ -805,9 +814,9 @@ class SavedSession(Message):
             OSError: If the file that has a name is gone.
             ProtocolError: If the head or the file is damaged.
         """
-        if descriptor is None and head.get("file") is not None:
-            descriptor = cls.decode(head)._open_file(shared_directory)
-        if descriptor is None:
+        if not descriptors and head.get("file") is not None:
+            descriptors = (cls.decode(head)._open_file(shared_directory),)
+        if not descriptors:
             message = cls.decode(head)
             buffers: Sequence[Buffer] = ()
             if message.inside is not None:
@@ -815,9 +824,10 @@ class SavedSession(Message):
             return message, SessionFrames.unpack(message.form, content, buffers)
         try:
             message = cls.decode(head)
-            buffers = message._map_buffers(descriptor)
+            buffers = message._map_buffers(descriptors)
         finally:
-            os.close(descriptor)
+            for descriptor in descriptors:
+                os.close(descriptor)
         return message, SessionFrames.unpack(message.form, content, buffers)
 
     def _split(self, content: Content) -> tuple[Content, Sequence[Buffer]]:
@@ -850,11 +860,16 @@ class SavedSession(Message):
         except ValueError as error:
             raise ProtocolError(f"The file of a frame is damaged: {error}") from error
 
-    def _map_buffers(self, descriptor: int) -> Sequence[Buffer]:
-        from .shared_memory import map_buffers
+    def _map_buffers(self, descriptors: Sequence[int]) -> Sequence[Buffer]:
+        from .shared_memory import held_buffer, map_buffers
 
         try:
-            return map_buffers(descriptor, self.sizes or (), self.mapped or 0)
+            buffers = map_buffers(descriptors[-1], self.sizes or (), self.mapped or 0)
+            if self.closed is not None:
+                files = [*map(HeldFile, descriptors)]
+                for place, *where in self.closed:
+                    buffers.insert(place, held_buffer(files, *where))
+            return buffers
         except (OverflowError, TypeError, ValueError) as error:
             raise ProtocolError(f"The file of a frame is damaged: {error}") from error
 
@@ -916,22 +931,69 @@ class Parcel:
     Attributes:
         fields: The fields of a `SavedSession`.
         pieces: The pieces of the frame's content.
-        descriptor: The file that goes along, or `None`.
+        descriptors: The files that go along.
     """
+
+    descriptors: tuple[int, ...] = ()
+    _files: Sequence[HeldFile] = ()
+    _made: int | None = None
 
     def __init__(self, form: SessionFrames) -> None:
         head, self.pieces, buffers = form.pack()
         self.fields: dict[str, Any] = {"form": head}
-        self.descriptor: int | None = None
         if buffers:
-            from .shared_memory import write_buffers
+            self._add_files(buffers)
 
-            self._note_file(buffers)
-            self.descriptor = write_buffers(buffers)
+    def _add_files(self, buffers: Sequence[Buffer]) -> None:
+        """Write the buffers into a file, but for those that are in files already."""
+        from .shared_memory import write_buffers
 
-    def _note_file(self, buffers: Sequence[Buffer]) -> None:
-        self.fields["sizes"] = [buffer.nbytes for buffer in buffers]
-        self.fields["mapped"] = sum(isinstance(b, memoryview) for b in buffers)
+        # They stay open until they are sent, whatever becomes of the values.
+        self._files, written = self._note_files(buffers, _MOST_FILES)
+        self.descriptors = tuple(file.descriptor for file in self._files)
+        if written:
+            self._made = write_buffers(written)
+            self.descriptors += (self._made,)
+
+    def _note_files(
+        self, buffers: Sequence[Buffer], most_files: int
+    ) -> tuple[list[HeldFile], list[Buffer]]:
+        """Note in which file each buffer is.
+
+        Args:
+            buffers: The buffers.
+            most_files: How many files may go along that are there already.
+
+        Returns:
+            These files, and what has to be written into one behind them.
+        """
+        from .shared_memory import starts_of
+
+        files: list[HeldFile] = []
+        closed: list[tuple[int, int, int, int]] = []
+        new: list[tuple[int, Buffer]] = []
+        others: list[Buffer] = []
+        for place, buffer in enumerate(buffers):
+            if isinstance(buffer, HeldContent) and len(files) < most_files:
+                if buffer.file not in files:
+                    files.append(buffer.file)
+                number = files.index(buffer.file)
+                closed.append((place, number, buffer.start, buffer.nbytes))
+            elif isinstance(buffer, (ClosedContent, HeldContent)):
+                new.append((place, buffer))
+            else:
+                others.append(buffer)
+        written = [*others, *(buffer for _, buffer in new)]
+        starts = starts_of([buffer.nbytes for buffer in written])[len(others) :]
+        closed += [
+            (place, len(files), start, buffer.nbytes)
+            for (place, buffer), start in zip(new, starts)
+        ]
+        self.fields["sizes"] = [buffer.nbytes for buffer in others]
+        self.fields["mapped"] = sum(isinstance(one, memoryview) for one in others)
+        if closed:
+            self.fields["closed"] = sorted(closed)
+        return files, written
 
     def lead_to(self, channel: Channel) -> None:
         """Be packed for a channel; by default it is the same for all of them.
@@ -944,8 +1006,9 @@ class Parcel:
         """Leave what has a name to the recipient."""
 
     def close(self) -> None:
-        """Close the file; idempotent."""
-        descriptor, self.descriptor = self.descriptor, None
+        """Close the files; idempotent."""
+        descriptor, self._made = self._made, None
+        self.descriptors = self._files = ()
         if descriptor is not None:
             os.close(descriptor)
 
@@ -964,7 +1027,6 @@ class WholeParcel(Parcel):
     """
 
     def __init__(self, form: SessionFrames) -> None:
-        self.descriptor = None
         self._packed = form.pack()
         self._pack_whole()
 
@@ -996,7 +1058,6 @@ class FarParcel(WholeParcel):
     """
 
     def __init__(self, form: SessionFrames, channel: Channel | None = None) -> None:
-        self.descriptor = None
         self._packed = form.pack()
         self._path: str | None = None
         if channel is not None:
@@ -1016,11 +1077,12 @@ class FarParcel(WholeParcel):
             from .shared_memory import write_named_buffers
 
             with suppress(OSError):
-                name = write_named_buffers(buffers, directory)
-                self._path = os.path.join(directory, name)
-                self.fields = {"form": head, "file": name}
+                self.fields = {"form": head}
                 self.pieces = pieces
-                self._note_file(buffers)
+                _, written = self._note_files(buffers, 0)
+                name = write_named_buffers(written, directory)
+                self._path = os.path.join(directory, name)
+                self.fields["file"] = name
                 return
         self._pack_whole()
 

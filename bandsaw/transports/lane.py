@@ -133,7 +133,7 @@ class LaneChannel(Channel):
         kind: int,
         head: dict[str, Any] | None = None,
         pieces: Sequence[Content] = (),
-        descriptor: int | None = None,
+        descriptors: Sequence[int] = (),
         deadline: float | None = None,
     ) -> None:
         """Send a frame. That the process is to exit means that the lane is closed."""
@@ -150,7 +150,7 @@ class LaneChannel(Channel):
         if deadline is not None:
             self._sent_at = time.monotonic()
             lane.connection.post(TIMED, lane.number)
-        super().send(kind, head, pieces, descriptor, deadline)
+        super().send(kind, head, pieces, descriptors, deadline)
 
     def send_bare(self, kind: int, content: Content) -> None:
         """Send a frame that has only a content."""

@@ -16,11 +16,11 @@ import mmap
 import os
 import stat
 
-from ..serialization.buffers import FileContent, blocks_of
+from ..serialization.buffers import FileContent, HeldContent, HeldFile, blocks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Sequence
+    from typing import Sequence
 
     from ..serialization.buffers import Buffer
 
@@ -196,11 +196,7 @@ def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buff
     Raises:
         ValueError: If the file is smaller than that.
     """
-    starts = [0]
-    for size in sizes:
-        if size < 0:
-            raise ValueError("a large buffer has a negative size")
-        starts.append(starts[-1] + size + -size % _ALIGNMENT)
+    starts = starts_of(sizes)
     if not 0 <= mapped <= len(sizes):
         raise ValueError("more large buffers are mapped than there are")
     if os.fstat(descriptor).st_size < starts[-1]:
@@ -219,24 +215,47 @@ def map_buffers(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buff
             view[start : start + size] for start, size in zip(starts, sizes[:mapped])
         ]
     if mapped < len(sizes):
-        shared = _SharedFile(os.dup(descriptor))
+        file = HeldFile(descriptor)
         buffers += [
-            FileContent(shared.open, size, start)
+            FileContent(file.open, size, start)
             for start, size in zip(starts[mapped:], sizes[mapped:])
         ]
     return buffers
 
 
-class _SharedFile:
-    """Keeps a file without a name open as long as it may be read."""
+def starts_of(sizes: Sequence[int]) -> list[int]:
+    """Return where in a file `write_buffers` writes buffers, and where it ends.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    Args:
+        sizes: The sizes of the buffers in bytes.
 
-    def open(self) -> IO[bytes]:
-        # All that are opened share their position, so one is read after the other.
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        return os.fdopen(os.dup(self._descriptor), "rb")
+    Raises:
+        ValueError: If a size is negative.
+    """
+    starts = [0]
+    for size in sizes:
+        if size < 0:
+            raise ValueError("a large buffer has a negative size")
+        starts.append(starts[-1] + size + -size % _ALIGNMENT)
+    return starts
 
-    def __del__(self) -> None:
-        os.close(self._descriptor)
+
+def held_buffer(
+    files: Sequence[HeldFile], number: int, start: int, size: int
+) -> HeldContent:
+    """Return a buffer that stays in its file.
+
+    Args:
+        files: The files.
+        number: Which of them it is.
+        start: Where the buffer begins.
+        size: Its size in bytes.
+
+    Raises:
+        ValueError: If the file is smaller than that.
+    """
+    if min(number, start, size - 1) < 0 or number >= len(files):
+        raise ValueError("a large buffer is in no file")
+    if os.fstat(files[number].descriptor).st_size < start + size:
+        raise ValueError("the file with large buffers is too short")
+    return HeldContent(files[number], size, start)

@@ -284,7 +284,7 @@ class Worker:
             if offers is None:
                 offers = self._offers = Offers()
                 for descriptor in list(offers.descriptors):
-                    self._channel.send(frames.CLAIMS, descriptor=descriptor)
+                    self._channel.send(frames.CLAIMS, descriptors=(descriptor,))
                 offers.release_descriptors()
             count = sum([call.size for call in calls])
             self.jobs += count
@@ -360,10 +360,10 @@ class Worker:
 
     def _opened(self, frame: Frame) -> SessionFrames:
         """Return the answer that a frame holds; the process ends if it is none."""
-        _, head, content, descriptor = frame
+        _, head, content, descriptors = frame
         try:
             _, answer = SavedSession.open(
-                head, content, descriptor, self._channel.shared_directory
+                head, content, descriptors, self._channel.shared_directory
             )
             for stream in self._pumped:
                 stream.drain()
@@ -483,7 +483,7 @@ class Worker:
             frames.JOB,
             message.encode(),
             parcel.pieces,
-            parcel.descriptor,
+            parcel.descriptors,
         )
 
     def _await_answer(

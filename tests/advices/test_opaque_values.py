@@ -213,6 +213,87 @@ if __name__ == "__main__":
     assert output == ""
 
 
+# Hands its memory over to pickle as a buffer.
+HEAVY = """
+import pickle
+
+class Heavy:
+    def __init__(self, content):
+        self.content = content
+
+    def __reduce_ex__(self, protocol):
+        return Heavy, (pickle.PickleBuffer(self.content),)
+"""
+
+
+def test_large_buffers_of_an_opaque_value_go_on_in_the_file_in_which_they_came(
+    workflow: Workflow,
+) -> None:
+    workflow.write({"with_forest/site-packages/forest/heavy.py": HEAVY})
+    output = workflow.output(
+        TASKS
+        + """
+import os
+import pickle
+import re
+
+SIZE = 100_000_000
+
+@bandsaw.task(chain="with_forest")
+def make(size):
+    from forest.heavy import Heavy
+    return Heavy(bytearray(b"1" * size))
+
+@bandsaw.task(chain="resident")
+def change(heavy):
+    content = heavy.content
+    found = bytes([content[0], content[-1]]), len(content)
+    content[:1] = b"2"
+    return found
+
+@bandsaw.task(chain="without")
+def same(heavy, more):
+    return heavy, len(more)
+
+def most_memory():
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/status") as file:
+        return int(re.search(r"VmHWM:\\s*(\\d+)", file.read()).group(1)) * 1024
+
+def files():
+    if sys.platform != "linux":
+        return 0
+    here = "/proc/self/fd"
+    links = [os.path.join(here, name) for name in os.listdir(here)]
+    targets = [os.readlink(link) for link in links if os.path.islink(link)]
+    return sum("(deleted)" in target for target in targets)
+
+if __name__ == "__main__":
+    small = make(100_000)
+    change(small), same(small, b"")
+    memory, before = most_memory(), files()
+    opaque = make(SIZE)
+    print(type(opaque).__name__, SIZE < opaque.size < SIZE + 1000)
+    print(change(opaque), change(opaque), change(same(opaque, b"more")[0]))
+    print(most_memory() - memory < 16e6, files() - before in (0, 1))
+    del opaque
+    print(files() <= before)
+    assert small == make(100_000) == pickle.loads(pickle.dumps(small, 4))
+    assert small != make(100_001) and pickle.loads(pickle.dumps(small)) == small
+    print(change(pickle.loads(pickle.dumps(small))))
+""",
+    )
+
+    assert output == (
+        "Opaque True\n"
+        "(b'11', 100000000) (b'11', 100000000) (b'11', 100000000)\n"
+        "True True\n"
+        "True\n"
+        "(b'11', 100000)\n"
+    )
+
+
 def test_an_argument_that_is_not_installed_there_is_opaque_there(
     workflow: Workflow,
 ) -> None:

@@ -11,13 +11,18 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Tuple
 
 import pytest
 from hypothesis import given, strategies as st
 
 from bandsaw.exceptions import InvalidSessionError, ProtocolError
-from bandsaw.serialization.buffers import FileContent, blocks_of
+from bandsaw.serialization.buffers import (
+    ClosedContent,
+    FileContent,
+    HeldContent,
+    blocks_of,
+)
 from bandsaw.session.frame_form import SessionFrames
 from bandsaw.transports import frames
 from bandsaw.transports.frames import (
@@ -35,6 +40,9 @@ from bandsaw.transports.frames import (
 )
 from bandsaw.transports.shared_memory import map_buffers, write_buffers
 from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from bandsaw.serialization.buffers import Buffer
 
 Ends = Tuple[Channel, Channel]
 
@@ -88,7 +96,7 @@ def test_frames_arrive_as_they_were_sent(
             assert received[0] == kind
             assert received[1] == (head or {})
             assert bytes(received[2]) == b"".join(pieces)
-            assert received[3] is None
+            assert received[3] == ()
     finally:
         here.close()
         there.close()
@@ -115,12 +123,11 @@ def test_a_file_goes_along_and_belongs_to_the_receiver(
         path = tmp_path / str(number)
         path.write_text(f"content {number}")
         with path.open() as file:
-            here.send(frames.JOB, {}, [b"x" * number], file.fileno())
+            here.send(frames.JOB, {}, [b"x" * number], [file.fileno()])
         path.unlink()
 
     for number in range(3):
-        _, _, content, descriptor = there.receive()
-        assert descriptor is not None
+        _, _, content, (descriptor,) = there.receive()
         assert not os.get_inheritable(descriptor)
         with os.fdopen(descriptor) as received:
             received.seek(0)
@@ -353,6 +360,11 @@ def test_a_field_that_is_damaged_or_missing_is_named(message: Message) -> None:
         {"sizes": [1], "mapped": 2},
         {"mapped": -1},
         {"form": None},
+        {"closed": [[0, 1, 0, 1]]},
+        {"closed": [[0, -1, 0, 1]]},
+        {"closed": [[0, 0, 0, 1 << 40]]},
+        {"closed": [[0, 0, 0]]},
+        {"closed": [5]},
     ],
 )
 def test_the_file_of_a_damaged_message_is_closed(damage: dict[str, Any]) -> None:
@@ -362,7 +374,7 @@ def test_the_file_of_a_damaged_message_is_closed(damage: dict[str, Any]) -> None
     head = {"form": form, "sizes": [], **damage}
 
     with pytest.raises(ProtocolError):
-        SavedSession.open(head, b"", reading)
+        SavedSession.open(head, b"", (reading,))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(reading)
 
@@ -372,7 +384,7 @@ def test_a_parcel_without_buffers_has_no_file() -> None:
     form.head = {"step": 1}
     form.members["a"] = (b"content", ())
     with Parcel(form) as parcel:
-        assert parcel.descriptor is None
+        assert parcel.descriptors == ()
         assert set(parcel.fields) == {"form"}
 
 
@@ -420,7 +432,7 @@ def test_a_parcel_without_its_file_is_no_session() -> None:
         head = SavedSession(**parcel.fields).encode()
 
     with pytest.raises(InvalidSessionError, match="whole session"):
-        SavedSession.open(head, b"content", None)
+        SavedSession.open(head, b"content", ())
 
 
 def test_a_whole_parcel_brings_its_buffers_which_can_be_changed() -> None:
@@ -431,7 +443,7 @@ def test_a_whole_parcel_brings_its_buffers_which_can_be_changed() -> None:
     parcel = WholeParcel(form)
     head = SavedSession(**parcel.fields).encode()
 
-    _, read = SavedSession.open(head, b"".join(parcel.pieces), None)
+    _, read = SavedSession.open(head, b"".join(parcel.pieces), ())
 
     content, buffers = read.members["a"]
     assert bytes(content) == b"content"
@@ -439,12 +451,74 @@ def test_a_whole_parcel_brings_its_buffers_which_can_be_changed() -> None:
     assert not any(buffer.readonly for buffer in buffers)
 
 
+def moved(buffers: Iterable[Buffer], ends: Ends) -> Iterable[Buffer]:
+    """Buffers as they arrive at the other end."""
+    here, there = ends
+    form = SessionFrames()
+    form.head = {"step": 1}
+    form.members["a"] = (b"", [*buffers])
+    with Parcel(form) as parcel:
+        message = SavedSession(**parcel.fields).encode()
+        here.send(frames.ANSWER, message, parcel.pieces, parcel.descriptors)
+    _, head, content, descriptors = there.receive()
+    _, read = SavedSession.open(head, content, descriptors)
+    return read.members["a"][1]
+
+
+def closed(number: int) -> ClosedContent:
+    return ClosedContent(memoryview(bytes([number]) * 100_000))
+
+
+def test_what_the_recipient_cannot_read_stays_in_its_file_and_goes_on(
+    ends: Ends, tmp_path: Path
+) -> None:
+    path = tmp_path / "attachment"
+    path.write_bytes(b"\4" * 10)
+    attachment = FileContent(lambda: path.open("rb"), 10)
+    arrays = [memoryview(bytes([number]) * 70) for number in range(2)]
+    first = moved([closed(2), arrays[0], closed(3), attachment], ends)
+    kept = [buffer for buffer in first if isinstance(buffer, HeldContent)]
+    other = [b for b in moved([closed(5)], ends) if isinstance(b, HeldContent)]
+
+    again = list(moved([kept[1], arrays[1], *other, closed(6), kept[0]], ends))
+
+    places = [bytes(next(iter(blocks_of(buffer)))[:1]) for buffer in first]
+    assert places == [b"\2", b"\0", b"\3", b"\4"]
+    places = [bytes(next(iter(blocks_of(buffer)))[:1]) for buffer in again]
+    assert places == [b"\3", b"\1", b"\5", b"\6", b"\2"]
+    assert [buffer.nbytes for buffer in again] == [10**5, 70, *[10**5] * 3]
+    assert kept[0].file is kept[1].file
+
+
+def test_what_goes_on_can_be_changed_where_it_arrives_only(ends: Ends) -> None:
+    (kept,) = moved([closed(1)], ends)
+    (arrived,) = moved([kept], ends)
+    assert isinstance(kept, HeldContent)
+    assert isinstance(arrived, HeldContent)
+
+    memory = arrived.mapped()
+    memory[0] = 2
+
+    assert kept.mapped() == closed(1).mapped()
+    if sys.platform == "linux":
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.write(arrived.file.descriptor, b"\2")
+
+
+def test_more_files_than_go_along_with_a_frame_are_copied(ends: Ends) -> None:
+    kept = [buffer for number in range(40) for buffer in moved([closed(number)], ends)]
+
+    arrived = moved(kept, ends)
+
+    assert [next(iter(blocks_of(buffer)))[0] for buffer in arrived] == [*range(40)]
+
+
 @pytest.mark.parametrize("inside", [[-5, 5], [1 << 40], ["1"], [1, 1]])
 def test_a_damaged_whole_parcel_is_refused(inside: list[Any]) -> None:
     form = {"session": {}, "members": {}, "buffers": {}}
 
     with pytest.raises(ProtocolError, match="buffers of a frame are damaged"):
-        SavedSession.open({"form": form, "inside": inside}, bytes(64), None)
+        SavedSession.open({"form": form, "inside": inside}, bytes(64), ())
 
 
 @given(st.data())

@@ -12,7 +12,7 @@ from ..serialization import SerializableValue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, NoReturn, Sequence
+    from typing import Any, Mapping, NoReturn, Sequence
 
     from .resolution import Resolution
 
@@ -43,6 +43,11 @@ class Environment(SerializableValue):
         lock: The lock file; by default ``bandsaw.lock``.
         index_url: The URL of an index of packages in place of the usual one. Its
             credentials are written down nowhere.
+        extra_index_urls: The URLs of indexes that are searched before that one, in
+            their order: the first that has a package is the only one that it is taken
+            from. pip merges indexes, so with pip, `sources` has to name the packages.
+        sources: The URL of the index that a package is taken from, and from no other
+            one, by the name of the package.
         find_links: Directories or pages with files of packages.
         name: The name of the environment on the command line and in the lock file.
             Its requirements may change, and the lock file is checked against them.
@@ -60,6 +65,7 @@ class Environment(SerializableValue):
     __slots__ = (
         "constraints",
         "directory",
+        "extra_index_urls",
         "find_links",
         "index_url",
         "label",
@@ -68,6 +74,7 @@ class Environment(SerializableValue):
         "python",
         "requirements",
         "requirements_file",
+        "sources",
     )
 
     python: str | None
@@ -76,6 +83,8 @@ class Environment(SerializableValue):
     constraints: tuple[str, ...]
     lock: str | None
     index_url: str | None
+    extra_index_urls: tuple[str, ...]
+    sources: tuple[tuple[str, str], ...]
     find_links: tuple[str, ...]
     name: str | None
     label: str
@@ -90,6 +99,8 @@ class Environment(SerializableValue):
         constraints: str | Path | Sequence[str] | None = None,
         lock: str | Path | None = None,
         index_url: str | None = None,
+        extra_index_urls: Sequence[str] = (),
+        sources: Mapping[str, str] | Sequence[tuple[str, str]] = (),
         find_links: Sequence[str | Path] = (),
         name: str | None = None,
     ) -> None:
@@ -107,6 +118,8 @@ class Environment(SerializableValue):
             constraints=_texts("constraints", constraints),
             lock=_text("lock", lock),
             index_url=_text("index_url", index_url),
+            extra_index_urls=_texts("extra_index_urls", extra_index_urls),
+            sources=_sources(sources),
             find_links=_texts("find_links", find_links),
             name=_text("name", name),
             directory=None,
@@ -222,7 +235,7 @@ def _shown(value: Any) -> str:
 
     if isinstance(value, str):
         return repr(without_credentials(value))
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and all(isinstance(one, str) for one in value):
         value = tuple(map(without_credentials, value))
     return without_credentials(repr(value))
 
@@ -245,3 +258,19 @@ def _texts(name: str, values: Any) -> tuple[str, ...]:
         values = sorted(values, key=str)  # Its order differs between processes.
     texts = tuple(_text(name, value) for value in values)
     return tuple(text for text in texts if text is not None)
+
+
+def _sources(sources: Any) -> tuple[tuple[str, str], ...]:
+    """Return the names of packages and the URLs of their indexes, as sorted pairs."""
+    try:
+        pairs = dict(sources).items()
+    except (TypeError, ValueError):
+        pairs = None
+    if pairs is None or not all(
+        isinstance(text, str) and text for pair in pairs for text in pair
+    ):
+        raise ConfigurationError(
+            f"Environment: sources={_shown(sources)} does not map names of packages to "
+            "URLs of indexes. Give {'torch': 'https://...'}."
+        )
+    return tuple(sorted(pairs))

@@ -19,7 +19,7 @@ from .lock_file import FILE_NAME, LockFile, Section, SentLockFile
 from .pythons import find_python
 from .requirements import Project, Requirements
 from .resolution import Resolution, Sources, alone_with, lock
-from .specification import Index, Specification
+from .specification import Index, Specification, index_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _description(
     environment: Environment, requirements: Requirements, lock_file: LockFile
 ) -> dict[str, Any]:
     """Return all that the far end has to know, as plain data."""
+    index = index_of(environment, requirements, environment.place)
     return {
         "label": environment.label,
         "python": environment.python,
@@ -106,8 +107,10 @@ def _description(
             for project in requirements.projects
             for files in [list(project.contents())]
         ],
-        "index_url": environment.index_url,
+        "index_url": index.url,
         "find_links": environment.find_links,
+        "extra_index_urls": index.extra_urls,
+        "sources": environment.sources,
         "lock": lock_file.path,
         "sections": lock_file.sections(environment.label),
     }
@@ -176,7 +179,11 @@ class _SentSpecification(Specification):
             _write_files(path, files)
             self.requirements.projects.append(Project(text, path, extras))
         self.index = Index.of(
-            description["index_url"], description["find_links"], place
+            description["index_url"],
+            description["find_links"],
+            place,
+            description["extra_index_urls"],
+            description["sources"],
         )
         self.lock = SentLockFile(
             description["lock"], self.label, description["sections"]

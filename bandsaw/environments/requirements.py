@@ -33,6 +33,11 @@ _NAMED_PROJECT = re.compile(
     r"[\w.-]+\s*(?P<extras>\[[^]]*\])?\s*@\s*(?P<path>file:\S+)$"
 )
 
+# The options of a file with requirements that name indexes
+_INDEX = re.compile(
+    r"(?P<option>-i|--index-url|--pypi-url|--extra-index-url)[ =]*(?P<url>\S+)$"
+)
+
 # Directories that are no part of a release of the project.
 _NOT_RELEASED = ("__pycache__", "build", "dist", "node_modules")
 
@@ -113,6 +118,9 @@ class Requirements:
         lines: The requirements for distributions.
         projects: The projects on this machine.
         constraints: The constraints.
+        index_urls: The URLs of the indexes that the file names in place of the usual
+            one; the last one counts.
+        extra_index_urls: The URLs of those that it names in addition.
 
     Raises:
         ConfigurationError: If a file or a project does not exist.
@@ -128,19 +136,34 @@ class Requirements:
         self.lines: list[str] = []
         self.projects: list[Project] = []
         self.constraints: list[str] = []
+        self.index_urls: list[str] = []
+        self.extra_index_urls: list[str] = []
         for text in requirements:
             self._add(text.strip(), directory)
         if requirements_file is not None:
             for text, place, is_constraint in _lines_of(requirements_file, directory):
+                if self._is_index(text):
+                    continue
                 if is_constraint:
                     self.constraints.append(text)
                 else:
                     self._add(text, place)
         for text in constraints:
             if _is_path(text):
-                self.constraints += [line for line, _, _ in _lines_of(text, directory)]
+                lines = [line for line, _, _ in _lines_of(text, directory)]
+                self.constraints += [one for one in lines if not self._is_index(one)]
             else:
                 self.constraints.append(_checked(text.strip()))
+
+    def _is_index(self, text: str) -> bool:
+        """Keep the index that a line of a file names, and tell if it does."""
+        option = _INDEX.match(text)
+        if option is None:
+            return False
+        is_extra = option.group("option") == "--extra-index-url"
+        urls = self.extra_index_urls if is_extra else self.index_urls
+        urls.append(option.group("url").strip("'\""))
+        return True
 
     def _add(self, text: str, directory: str) -> None:
         match = _PROJECT.match(text) or _NAMED_PROJECT.match(text)
@@ -211,7 +234,8 @@ def _checked(text: str) -> str:
     if text.startswith("-") or "\n" in text or re.search(r"\s--\w", text):
         raise ConfigurationError(
             f"{without_credentials(text)!r} is no requirement: options have no place "
-            "here. An index is given as Environment(index_url=...) or find_links=[...]."
+            "here. An index is given as Environment(index_url=...), "
+            "extra_index_urls=[...] or find_links=[...]."
         )
     return text
 
@@ -282,6 +306,8 @@ def _lines_of(
                 seen,
                 is_constraint or nested.group(1) == "c",
             )
+        elif _INDEX.match(text):
+            yield text, place, is_constraint
         elif text.startswith("-"):
             option = without_credentials(text.split()[0])
             raise ConfigurationError(
@@ -390,6 +416,18 @@ def _name_and_extras(text: str) -> tuple[str, set[str]]:
     """Return the normalized names of a requirement and of its extras."""
     requirement = _parsed(text)
     return normalized(requirement.name), set(map(normalized, requirement.extras))
+
+
+def name_of(text: str) -> str | None:
+    """Return the normalized name of a requirement, `None` if it has none.
+
+    Not by packaging, since pip makes environments without the extra, too.
+
+    Args:
+        text: The requirement.
+    """
+    match = re.match(r"\s*([A-Za-z0-9][\w.-]*)\s*(?![\w.:/-])", text)
+    return None if match is None else normalized(match.group(1))
 
 
 def _parsed(text: str) -> Any:

@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 from collections import namedtuple
 
 from ..exceptions import EnvironmentBuildError, MissingExtraError
@@ -108,6 +109,18 @@ _UV_KEYS = _UV_KEYS_OF_PLACES | frozenset(
     )
 )
 
+# What pip says of places, and what of uv's own settings takes precedence over it.
+_INDEXES = frozenset(("index", "index-url", "UV_DEFAULT_INDEX", "UV_INDEX_URL"))
+_EXTRA_INDEXES = frozenset(
+    ("index", "extra-index-url", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+)
+_UV_NAMES_OF_PLACES = {
+    "index-url": _INDEXES,
+    "extra-index-url": _EXTRA_INDEXES,
+    "find-links": frozenset(("find-links", "UV_FIND_LINKS")),
+    "no-index": frozenset(("no-index", "UV_NO_INDEX")),
+}
+
 _FALSE = ("", "0", "f", "false", "n", "no", "off")
 
 
@@ -176,11 +189,70 @@ def uv_settings() -> UvSettings:
         content = _read_toml(path)
         constraints += content.get("constraint-dependencies", ())
         _merge(kept, _kept_of_uv(content, os.path.dirname(os.path.abspath(path))))
+    for key, value in _places_of_pip().items():
+        taken = _UV_NAMES_OF_PLACES[key]
+        if taken.isdisjoint((*kept, *kept.get("pip", ()), *variables)):
+            kept[key] = value
     return UvSettings(
         variables,
         "".join(f"{key} = {_toml_of(value)}\n" for key, value in kept.items()),
         constraints,
     )
+
+
+def _places_of_pip() -> dict[str, Any]:
+    """Return where packages come from by the settings of pip, as keys of uv."""
+    from configparser import Error, RawConfigParser
+
+    found: dict[str, str] = {}
+    for path in _pip_files():
+        parser = RawConfigParser()
+        try:
+            with open(path, encoding="utf-8") as file:
+                parser.read_file(file)
+        except (Error, OSError, UnicodeDecodeError):
+            continue  # They are those of another tool, which would complain.
+        for section in "global", "install":
+            if parser.has_section(section):
+                found.update(
+                    (name.replace("_", "-"), text)
+                    for name, text in parser.items(section)
+                )
+    for name in _UV_NAMES_OF_PLACES:
+        variable = f"PIP_{name.upper().replace('-', '_')}"
+        if os.environ.get(variable):
+            found[name] = os.environ[variable]
+    places: dict[str, Any] = {}
+    for name in _UV_NAMES_OF_PLACES:
+        words = _absolute(found.get(name, ""), os.curdir).split()
+        if not words:
+            continue
+        if name == "no-index":
+            places[name] = words[0].lower() not in _FALSE
+        else:
+            places[name] = words[0] if name == "index-url" else words
+    return places
+
+
+def _pip_files() -> Iterator[str]:
+    """Yield the files with settings of pip, that with the highest precedence last."""
+    named = os.environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return
+    home = os.path.expanduser("~")
+    user = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    system = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    if sys.platform == "darwin":
+        support = "Library/Application Support/pip"
+        yield os.path.join("/", support, "pip.conf")
+        yield os.path.join(home, support, "pip.conf")
+    for directory in system:
+        yield os.path.join(directory, "pip", "pip.conf")
+    yield "/etc/pip.conf"
+    yield os.path.join(home, ".pip", "pip.conf")
+    yield os.path.join(user, "pip", "pip.conf")
+    if named:
+        yield named
 
 
 def _uv_files() -> Iterator[str]:

@@ -8,11 +8,11 @@ from collections import namedtuple
 from .credentials import netrc_line, without_user
 from .lock_file import FILE_NAME, LockFile, check
 from .pythons import find_python
-from .requirements import Requirements
+from .requirements import Requirements, normalized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple, Sequence
+    from typing import Iterable, NamedTuple, Sequence
 
     from .environment import Environment
     from .lock_file import Section
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     class _Index(NamedTuple):
         url: str | None
         find_links: list[str]
+        extra_urls: list[str]
+        sources: dict[str, str]
 
 else:
-    _Index = namedtuple("_Index", "url find_links")
+    _Index = namedtuple("_Index", "url find_links extra_urls sources")
 
 
 class Index(_Index):
@@ -32,26 +34,55 @@ class Index(_Index):
     Attributes:
         url: The URL of an index in place of the default one, with its credentials.
         find_links: URLs of directories or pages with files of packages.
+        extra_urls: The URLs of indexes that are searched before that one.
+        sources: The URLs of the only indexes of some packages, by normalized names.
     """
 
     __slots__ = ()
 
     @classmethod
-    def of(cls, url: str | None, find_links: Sequence[str], place: str) -> Index:
+    def of(
+        cls,
+        url: str | None,
+        find_links: Sequence[str],
+        place: str,
+        extra_urls: Sequence[str] = (),
+        sources: Iterable[tuple[str, str]] = (),
+    ) -> Index:
         """Return what was given, with the paths of directories as URLs.
 
         Args:
             url: The URL of the index.
             find_links: URLs of directories or pages, and paths.
             place: The directory in which relative paths begin.
+            extra_urls: The URLs of further indexes.
+            sources: The names of packages, and the URLs of their indexes.
         """
-        return cls(url, [_link(link, place) for link in find_links])
+        return cls(
+            url,
+            [_link(link, place) for link in find_links],
+            list(extra_urls),
+            {normalized(name): address for name, address in sources},
+        )
 
     @property
     def options(self) -> list[str]:
         """The lines of a requirements file that name these places."""
         lines = [] if self.url is None else [f"--index-url {self.url}"]
+        lines += [f"--extra-index-url {url}" for url in self.extra_urls]
         return lines + [f"--find-links {link}" for link in self.find_links]
+
+    def without_extras(self) -> Index:
+        """Return the same places without further indexes."""
+        return self._replace(extra_urls=[])
+
+    def only(self, url: str) -> Index:
+        """Return one index alone.
+
+        Args:
+            url: Its URL.
+        """
+        return Index(url, [], [], {})
 
     def anonymous(self) -> tuple[Index, list[str]]:
         """Return the same places without credentials, and these as lines of a netrc.
@@ -67,8 +98,13 @@ class Index(_Index):
             lines.append(line)
             return without_user(url)
 
-        url = None if self.url is None else anonymous(self.url)
-        return Index(url, [anonymous(link) for link in self.find_links]), lines
+        places = Index(
+            None if self.url is None else anonymous(self.url),
+            [*map(anonymous, self.find_links)],
+            [*map(anonymous, self.extra_urls)],
+            {name: anonymous(url) for name, url in self.sources.items()},
+        )
+        return places, lines
 
 
 class Specification:
@@ -99,7 +135,7 @@ class Specification:
             environment.constraints,
             place,
         )
-        self.index = Index.of(environment.index_url, environment.find_links, place)
+        self.index = index_of(environment, self.requirements, place)
         self.lock = LockFile(os.path.join(place, environment.lock or FILE_NAME))
 
     def locked(self) -> Section | None:
@@ -118,6 +154,21 @@ class Specification:
                 self.lock.path,
             )
         return section
+
+
+def index_of(environment: Environment, requirements: Requirements, place: str) -> Index:
+    """Return where the packages of an environment come from.
+
+    Args:
+        environment: The environment.
+        requirements: Its requirements; a file of them may name indexes, too.
+        place: The directory in which relative paths begin.
+    """
+    url = environment.index_url
+    if url is None and requirements.index_urls:
+        url = requirements.index_urls[-1]
+    extra_urls = [*environment.extra_index_urls, *requirements.extra_index_urls]
+    return Index.of(url, environment.find_links, place, extra_urls, environment.sources)
 
 
 def _link(link: str, place: str) -> str:

@@ -14,17 +14,17 @@ import shutil
 import subprocess
 import tempfile
 
-from ..exceptions import EnvironmentBuildError
+from ..exceptions import EnvironmentBuildError, EnvironmentLockError
 from ..runtime.temporary import open_private
 from .credentials import netrc_of_user, without_credentials
 from .git import GitCredentials
 from .lock_file import Package
-from .requirements import normalized
+from .requirements import name_of, normalized
 from .settings import listing_variables, pip_settings, uv_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Sequence
+    from typing import Any, Callable, Iterable, Iterator, Sequence
 
     from .commands import Commands
     from .pythons import Python
@@ -39,6 +39,9 @@ _OLDEST_PIP = (22, 2)
 # How often a request to an index is repeated, unless the user's own settings have a
 # number. With the tools' defaults, an unreachable index takes minutes.
 _RETRIES = 2
+
+# What one package is not looked for in, if it has an index of its own.
+_OTHER_PLACES_OF_PIP = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX")
 
 # Run by the interpreter of an environment, so it finds the packages that a task finds.
 _LIST_OF_PACKAGES = """
@@ -81,6 +84,8 @@ class Tool:
         self._directory = directory
         self._scratch = scratch
         self._index = index
+        # Where what is asked for has a hash.
+        self._hashed_index = index
         self._git = GitCredentials(os.path.join(scratch, "git-credentials"))
 
     @property
@@ -124,13 +129,21 @@ class Tool:
         """
         if not requirements:
             return []
-        lines = map(self._git.take_from, requirements)
-        source = self._write("requirements.in", [*self._index.options, *lines])
-        options: list[str] = []
-        if constraints:
-            lines = map(self._git.take_from, constraints)
-            options = ["--constraint", self._write("constraints.txt", lines)]
-        return self._choose(source, options)
+        lines = [*map(self._git.take_from, requirements)]
+        limits = [*map(self._git.take_from, constraints)]
+        sources = self._index.sources.keys()
+        wanted = {name for name in map(_name_without_url, lines) if name in sources}
+        packages = self._choose(lines, limits, wanted)
+        found = {package.name for package in packages if package.url is None}
+        brought = (found & sources) - wanted
+        # What others bring in is known only now.
+        return self._choose(lines, limits, wanted | brought) if brought else packages
+
+    def _constraint(self, limits: Sequence[str]) -> list[str]:
+        """The options for constraints."""
+        return (
+            ["--constraint", self._write("constraints.txt", limits)] if limits else []
+        )
 
     def install(self, packages: Iterable[Package], wheels: Sequence[str]) -> None:
         """Install exactly these packages.
@@ -140,19 +153,47 @@ class Tool:
                 has the locked hash.
             wheels: Requirements for the wheels that were built of projects.
         """
-        hashed, others = [], list(wheels)
+        # The packages of each index by themselves: all that is asked for has a hash.
+        hashed: dict[str | None, list[Package]] = {}
+        others = list(wheels)
         for package in packages:
             if package.hashes:
-                hashes = "".join(f" --hash={value}" for value in package.hashes)
-                hashed.append(f"{package}{hashes}")
+                source = self._index.sources.get(package.name)
+                place = None if package.url is not None else source
+                hashed.setdefault(place, []).append(package)
             else:
                 others.append(self._git.take_from(str(package)))
-        if hashed:
-            path = self._write("hashed.txt", [*self._index.options, *hashed])
-            self._install("installing packages", path, ["--require-hashes"])
+        for place, chosen in hashed.items():
+            self._install_hashed(place, chosen)
         if others:
             path = self._write("others.txt", [*self._index.options, *others])
-            self._install("installing projects", path, [])
+            self._install("installing projects", path, [], self._index)
+
+    def _install_hashed(self, place: str | None, packages: Sequence[Package]) -> None:
+        index = self._hashed_index
+        if place is not None:
+            index = index.only(place)
+        lines = [
+            "".join([str(package), *(f" --hash={value}" for value in package.hashes)])
+            for package in packages
+        ]
+        path = self._write("hashed.txt", [*index.options, *lines])
+        try:
+            self._install("installing packages", path, ["--require-hashes"], index)
+        except EnvironmentBuildError as error:
+            lost = [
+                str(package)
+                for package in packages
+                if "+" in (package.version or "") and str(package) in str(error)
+            ]
+            if not lost:
+                raise
+            raise EnvironmentLockError(
+                f"{', '.join(lost)} is locked, but no index that is searched has this "
+                "local version any more. Name its index again with "
+                "Environment(sources={name: url}), or lock anew with `python -m "
+                f"bandsaw env lock --upgrade`.\n{error}"
+            ) from error
 
     def installed(self) -> dict[str, str]:
         """Return the versions of the installed packages by their normalized names."""
@@ -165,10 +206,15 @@ class Tool:
     def _build(self, project: str, directory: str) -> None:
         raise NotImplementedError
 
-    def _choose(self, source: str, options: Sequence[str]) -> list[Package]:
+    def _choose(
+        self, lines: Sequence[str], limits: Sequence[str], sourced: set[str]
+    ) -> list[Package]:
+        """Choose packages, those that are named from the index of their own."""
         raise NotImplementedError
 
-    def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
+    def _install(
+        self, stage: str, path: str, options: Sequence[str], index: Index
+    ) -> None:
         raise NotImplementedError
 
     def _write(self, name: str, lines: Iterable[str]) -> str:
@@ -211,31 +257,64 @@ class Uv(Tool):
             *("--python", self._python.executable, project),
         )
 
-    def _choose(self, source: str, options: Sequence[str]) -> list[Package]:
+    def _choose(
+        self, lines: Sequence[str], limits: Sequence[str], sourced: set[str]
+    ) -> list[Package]:
         target = os.path.join(self._scratch, "requirements.txt")
+        own = [line for line in lines if _name_without_url(line) in sourced]
+        others = [line for line in lines if line not in own]
+        sources = [self._write("requirements.in", [*self._index.options, *others])]
+        if sourced:
+            own += sorted(sourced.difference(map(name_of, own)))
+            sources.append(self._write("pyproject.toml", self._project(own)))
         self._run(
             "choosing packages",
             *("pip", "compile", "--python", self._python.executable),
             *("--generate-hashes", "--no-header", "--no-annotate"),
             "--no-emit-index-url",
-            *(*options, *self._constraints(), "--output-file", target, source),
+            *(*self._constraint(limits), *self._constraints()),
+            *("--output-file", target, *sources),
         )
         with open(target, encoding="utf-8") as file:
             return _packages_of(file.read())
+
+    def _project(self, wanted: Sequence[str]) -> Iterator[str]:
+        """Yield a project that takes each of its requirements from one index."""
+        yield '[project]\nname = "bandsaw-environment"\nversion = "0"'
+        yield f"dependencies = {json.dumps(wanted)}"
+        names = sorted(filter(None, set(map(name_of, wanted))))
+        for name in names:
+            yield f"[tool.uv.sources.{json.dumps(name)}]\nindex = {json.dumps(name)}"
+        for name in names:
+            url = json.dumps(self._index.sources[name])
+            yield f"[[tool.uv.index]]\nname = {json.dumps(name)}\nurl = {url}"
+            yield "explicit = true"
 
     def _constraints(self) -> list[str]:
         """The options with the constraints in the user's settings."""
         lines = self._settings.constraints
         return ["--constraint", self._write("site.txt", lines)] if lines else []
 
-    def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
+    def _install(
+        self, stage: str, path: str, options: Sequence[str], index: Index
+    ) -> None:
         self._run(
             stage,
             *("pip", "install", "--python", self.executable, "--no-deps"),
             *("--compile-bytecode", *options, "-r", path),
+            index=index,
+            # Any file with the right hash will do.
+            strategy="unsafe-best-match" if options else None,
         )
 
-    def _run(self, stage: str, *words: str) -> None:
+    def _run(
+        self,
+        stage: str,
+        *words: str,
+        index: Index | None = None,
+        strategy: str | None = None,
+    ) -> None:
+        index = index or self._index
         variables = {
             "UV_HTTP_RETRIES": str(_RETRIES),
             **self._settings.variables,
@@ -244,10 +323,12 @@ class Uv(Tool):
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
         }
-        if self._index.url is not None:
+        if index.url is not None:
             # Its own variables take precedence over the files.
             for name in "UV_DEFAULT_INDEX", "UV_INDEX_URL":
-                variables[name] = self._index.url
+                variables[name] = index.url
+        if self._index.sources or self._index.extra_urls:
+            variables["UV_INDEX_STRATEGY"] = strategy or "first-index"
         self._commands.run(stage, [self._uv, *words], variables)
 
 
@@ -298,7 +379,10 @@ class Pip(Tool):
         # The packages that build a project are fetched by another pip, which has the
         # URL of the index on its command line. So the URL must have no credentials.
         anonymous, lines = index.anonymous()
-        super().__init__(commands, python, directory, scratch, anonymous)
+        super().__init__(
+            commands, python, directory, scratch, anonymous.without_extras()
+        )
+        self._hashed_index = anonymous
         self._listing: str | None = None
         self._netrc: str | None = None
         if lines:
@@ -322,21 +406,80 @@ class Pip(Tool):
             *("wheel", "--no-deps", "--wheel-dir", directory, "-r", path),
         )
 
-    def _choose(self, source: str, options: Sequence[str]) -> list[Package]:
+    def _choose(
+        self, lines: Sequence[str], limits: Sequence[str], sourced: set[str]
+    ) -> list[Package]:
+        if self._hashed_index.extra_urls:
+            # It would take the newest version from anywhere, whoever has put it there.
+            known = (None, *self._index.sources)
+            others = [line for line in lines if _name_without_url(line) not in known]
+            if others:
+                raise EnvironmentBuildError(
+                    "pip merges indexes, so it cannot choose the first one that has a "
+                    f"package. Environment(sources={{name: url}}) has to name those of "
+                    f"{', '.join(map(without_credentials, others))}; or install "
+                    "bandsaw[environments], whose uv searches indexes in their order."
+                )
+        found: dict[str, Package] = {}
+        addresses: dict[str, str] = {}
+        for name in sorted(sourced):
+            for item in self._choose_from_source(name, lines, limits):
+                found[name] = _package_of(item)
+                addresses[name] = item["download_info"]["url"]
+        pinned = [_pinned(line, addresses) for line in lines]
+        limits = [line for line in limits if name_of(line) not in addresses]
+        named = {name_of(line) for line in lines}
+        limits += [
+            f"{name} @ {url}" for name, url in addresses.items() if name not in named
+        ]
+        chosen = self._report(
+            "choosing packages",
+            self._write("requirements.in", [*self._index.options, *pinned]),
+            self._constraint(limits),
+        )
+        packages = map(_package_of, chosen)
+        return [found.get(package.name, package) for package in packages]
+
+    def _choose_from_source(
+        self, name: str, lines: Sequence[str], limits: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Choose a package from the index of its own, unless its marker excludes it."""
+        index = self._index.only(self._index.sources[name])
+        own = [line for line in lines if name_of(line) == name] or [name]
+        return self._report(
+            f"choosing {name}",
+            self._write("source.in", [*index.options, *own]),
+            ["--no-deps", *self._constraint([*filter(_is_of(name), limits)])],
+            dict.fromkeys(_OTHER_PLACES_OF_PIP, ""),
+        )
+
+    def _report(
+        self,
+        stage: str,
+        source: str,
+        options: Sequence[str],
+        variables: dict[str, str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return what pip would install."""
         target = os.path.join(self._scratch, "report.json")
         self._pip(
-            "choosing packages",
+            stage,
             *("install", "--dry-run", "--ignore-installed", "--report", target),
             *(*options, "-r", source),
+            variables=variables,
         )
         with open(target, encoding="utf-8") as file:
-            report = json.load(file)
-        return [_package_of(item) for item in report["install"]]
+            installed: list[dict[str, Any]] = json.load(file)["install"]
+        return installed
 
-    def _install(self, stage: str, path: str, options: Sequence[str]) -> None:
+    def _install(
+        self, stage: str, path: str, options: Sequence[str], index: Index
+    ) -> None:
         self._pip(stage, "install", "--no-deps", *options, "-r", path)
 
-    def _pip(self, stage: str, *words: str) -> str:
+    def _pip(
+        self, stage: str, *words: str, variables: dict[str, str] | None = None
+    ) -> str:
         if not os.path.exists(self.executable):
             self.make()
         command = [self.executable, "-I", "-m", "pip"]
@@ -349,6 +492,7 @@ class Pip(Tool):
         variables = {
             "PIP_RETRIES": str(_RETRIES),
             **pip_settings(self._listing, words[0]),
+            **(variables or {}),
             **self._git.variables,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
@@ -357,6 +501,27 @@ class Pip(Tool):
         if self._netrc is not None:
             variables["NETRC"] = self._netrc
         return self._commands.run(stage, [*command, *words], variables)
+
+
+def _name_without_url(line: str) -> str | None:
+    """Return the normalized name of a requirement that an index satisfies."""
+    return None if "@" in line.partition(";")[0] else name_of(line)
+
+
+def _is_of(name: str) -> Callable[[str], bool]:
+    """Return what tells if a requirement is that of a package."""
+    return lambda line: name_of(line) == name
+
+
+def _pinned(line: str, addresses: dict[str, str]) -> str:
+    """Return a requirement for the very file that was chosen."""
+    name = _name_without_url(line)
+    if name is None or name not in addresses:
+        return line
+    requirement, semicolon, marker = line.partition(";")
+    extras = re.search(r"\[[^]]*\]", requirement)
+    pinned = f"{name}{extras.group() if extras else ''} @ {addresses[name]}"
+    return f"{pinned} {semicolon}{marker}" if semicolon else pinned
 
 
 def _package_of(item: dict[str, Any]) -> Package:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,11 @@ def environment_of(**variables: str) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8",
         **variables,
     }
+
+
+def assert_interrupted(errors: str) -> None:
+    """Assert that Ctrl-C was the end of a script, perhaps in a call that is named."""
+    assert re.search(r"\nKeyboardInterrupt(\nFailed call: .*)?\s*\Z", errors), errors
 
 
 class Workflow:

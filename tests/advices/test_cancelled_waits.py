@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.workflows import HEAD, SECONDS, Workflow
+from tests.workflows import HEAD, SECONDS, Workflow, assert_interrupted
 
 CONFIG = """
 import bandsaw
@@ -86,7 +86,7 @@ def assert_an_interrupt_ends(process: subprocess.Popen[str]) -> None:
 
     output, errors = process.communicate(timeout=SECONDS)
     assert output == ""
-    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert_interrupted(errors)
 
 
 @pytest.mark.parametrize("place", PLACES)

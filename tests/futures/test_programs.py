@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.transports.test_pool import config
-from tests.workflows import HEAD, MOVING, SECONDS, Workflow
+from tests.workflows import HEAD, MOVING, SECONDS, Workflow, assert_interrupted
 
 HERE = """
 import bandsaw
@@ -408,7 +408,7 @@ if __name__ == "__main__":
     process.send_signal(signal.SIGINT)
 
     _, errors = process.communicate(timeout=SECONDS)
-    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert_interrupted(errors)
     assert process.returncode == -signal.SIGINT
 
 

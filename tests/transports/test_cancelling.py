@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.transports.test_pool import config
-from tests.workflows import HEAD, MOVING, SECONDS, Workflow
+from tests.workflows import HEAD, MOVING, SECONDS, Workflow, assert_interrupted
 
 SESSIONS = """
 import threading
@@ -223,7 +223,7 @@ if __name__ == "__main__":
     process.send_signal(signal.SIGINT)
 
     _, errors = process.communicate(timeout=SECONDS)
-    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert_interrupted(errors)
 
 
 @pytest.mark.parametrize("moving", [config(1), MOVING])

@@ -13,6 +13,7 @@ from ..extensions import Extension
 from ..interpreter import Interpreter
 from ..session import Session, advise
 from ..tasks import Task
+from ..transports.far_start import DEFAULT_PYTHON
 from .remote import RemoteAdvice
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def default_interpreter() -> Interpreter:
     """Return the Python that is found where a connection leads."""
-    return Interpreter(path=(), executable="python3")
+    return Interpreter(path=(), executable=DEFAULT_PYTHON)
 
 
 class FarCaller:

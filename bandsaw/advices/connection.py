@@ -10,6 +10,7 @@ from ..exceptions import (
 )
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
+from ..transports.far_start import DEFAULT_PYTHON, StartingCommand, words_of
 from .remote import ProcessAdvice, check_interpreter
 
 TYPE_CHECKING = False
@@ -221,16 +222,47 @@ class ConnectionAdvice(ProcessAdvice):
             with self._lock:
                 place = self._places.get(name)
                 if place is None:
-                    place = self._places[name] = connected.Place(
-                        self,
-                        ConnectionAdvice,
-                        name,
-                        self.connections[name],
-                        (*self._most, self.default_concurrency),
-                        self._tasks_per_worker,
-                        self._timeouts,
-                    )
+                    place = self._places[name] = self._new_place(name, session)
         return place
+
+    def _new_place(self, name: str, session: Session) -> Place:
+        connection = self.connections[name]
+        python = self._known_python
+        command = None
+        if python is not None:
+            # While it starts, this process imports what the rest takes.
+            try:
+                command = StartingCommand(words_of(connection, python))
+            except Exception:
+                pass  # It is met again, and told, when the connection is needed.
+        try:
+            place = connected.Place(
+                self,
+                ConnectionAdvice,
+                name,
+                connection,
+                (*self._most, self.default_concurrency),
+                self._tasks_per_worker,
+                self._timeouts,
+            )
+            if python is not None and command is not None:
+                directory = self.directory or session.configuration.temporary_path
+                place.transport.begin(python, str(directory), command)
+        except BaseException:
+            if command is not None:
+                command.end()
+            raise
+        return place
+
+    @property
+    def _known_python(self) -> str | None:
+        """The Python there, `None` if a session has to be asked for it."""
+        if type(self).interpreter_for is not ConnectionAdvice.interpreter_for:
+            return None
+        chosen = vars(self).get("interpreters")
+        if chosen is None:
+            return DEFAULT_PYTHON  # To make it takes an import.
+        return getattr(chosen["default"], "executable", None)
 
     def _move(self, session: Session) -> Exception | None:
         place = self._place_for(session)

@@ -68,10 +68,6 @@ _MARSHAL_VERSION = 2
 # How large a part of the code is, in bytes
 _PART = 1 << 15
 
-#: The word that a Python is started with. It reads the loader, and nothing behind it
-#: that could be lost: what follows is sent when the loader has answered.
-BOOT_WORD = "import sys;exec(eval(sys.stdin.readline()))"
-
 # Any Python that is still around can compile it. From now on standard input is empty,
 # and standard output leads to standard error.
 _LOADER = """\

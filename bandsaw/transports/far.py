@@ -12,8 +12,9 @@ from functools import partial
 from ..exceptions import InterpreterError
 from ..runtime.fork import Lock
 from ..session.cancellation import is_cancelled, waiting_until
-from .far_command import STARTING_COMMAND, words_of
+from .far_command import STARTING_COMMAND
 from .far_connection import FarConnection, code_of
+from .far_start import words_of
 from .frames import FarParcel
 from .lane import FarProcess
 from .local import ProcessSpecification
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..connections import Connection
     from ..interpreter import Interpreter
     from .base import Job
+    from .far_start import StartingCommand
 
 
 class FarSpecification(ProcessSpecification):
@@ -170,18 +172,41 @@ class ConnectionTransport(PoolTransport):
             busy = self._busy(fitting)
             least = min(fitting, key=lambda one: busy[one], default=None)
             if least is None or (busy[least] and len(fitting) < self._most):
-                least = FarConnection(
-                    self.name,
-                    self._connection,
-                    python,
-                    parent_directory,
-                    self._start_timeout,
-                    self._idle_timeout,
-                )
+                least = self._begun(python, parent_directory)
                 usable.append(least)
             self._connections = usable
             least.change_load(1)
             return least
+
+    def begin(
+        self, python: str, parent_directory: str, command: StartingCommand
+    ) -> None:
+        """Begin a connection with a command that is being started.
+
+        Args:
+            python: The Python there.
+            parent_directory: Where to make a directory that the other end may share.
+            command: The command.
+        """
+        with self._choosing:
+            begun = self._begun(python, parent_directory, command)
+            self._connections = [*self._connections, begun]
+
+    def _begun(
+        self,
+        python: str,
+        parent_directory: str,
+        command: StartingCommand | None = None,
+    ) -> FarConnection:
+        return FarConnection(
+            self.name,
+            self._connection,
+            python,
+            parent_directory,
+            self._start_timeout,
+            self._idle_timeout,
+            command,
+        )
 
     @property
     def phase(self) -> str:

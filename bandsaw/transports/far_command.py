@@ -13,12 +13,10 @@ import subprocess
 import time
 
 from ..connections import wrapped
-from ..distribution import bootstrap
 from ..exceptions import InterpreterDiedError, InterpreterStartError, UnreachableError
-from ..runtime import home, path_trust
-from . import boot
 from .background import run_beside
-from .boot import BOOT_WORD, boot_of, loader
+from .boot import boot_of, loader
+from .far_start import start_command, words_of
 from .link import widen
 from .spawning import ChildProcess
 from .termination import describe_exit, end_group
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..connections import Connection
     from ..exceptions import InterpreterError
+    from .far_start import StartingCommand
 
 
 # How often a wait is interrupted, in seconds.
@@ -95,6 +94,7 @@ class FarCommand:
         connection: What makes the words of the command.
         python: The Python there.
         start_timeout: How long it may take until that answers, in seconds.
+        started: The command, if it is being started already.
 
     Attributes:
         words: The words of the command.
@@ -108,9 +108,15 @@ class FarCommand:
     """
 
     def __init__(
-        self, name: str, connection: Connection, python: str, start_timeout: float
+        self,
+        name: str,
+        connection: Connection,
+        python: str,
+        start_timeout: float,
+        started: StartingCommand | None = None,
     ) -> None:
         self.words = words_of(connection, python)
+        self._started = started
         self.phase = STARTING_COMMAND
         self.waits_for = ""
         self.job: str | None = None
@@ -128,22 +134,16 @@ class FarCommand:
         self.process: ChildProcess | None = None
 
     def start(self) -> None:
-        """Start it.
+        """Start it, unless it was started already.
 
         Raises:
             Lost: If it cannot be started.
         """
-        pipe = subprocess.PIPE
         try:
-            command = subprocess.Popen(
-                self.words,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                bufsize=0,
-                # A Ctrl-C is for this process, which ends it.
-                start_new_session=True,
-            )
+            if self._started is None:
+                command = start_command(self.words)
+            else:
+                command = self._started.take()
         except OSError as error:
             raise Lost(str(error), InterpreterStartError) from error
         self.process = ChildProcess(command.pid, ())
@@ -389,29 +389,24 @@ class FarCommand:
         self.close()
 
 
+# The modules that the far end begins with, each after those that it needs.
+_BOOT_MODULES = {
+    "_bandsaw_home": ("runtime", "home"),
+    "_bandsaw_path_trust": ("runtime", "path_trust"),
+    "_bandsaw_bootstrap": ("distribution", "bootstrap"),
+    "_bandsaw_boot": ("transports", "boot"),
+}
+
+
 def _boot_modules() -> list[tuple[str, str]]:
     """Return the names of the modules that the far end begins with, and their texts."""
-    modules = {
-        "_bandsaw_home": home,
-        "_bandsaw_path_trust": path_trust,
-        "_bandsaw_bootstrap": bootstrap,
-        "_bandsaw_boot": boot,
-    }
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     texts = []
-    for name, module in modules.items():
-        with open(module.__file__ or "", encoding="utf-8") as file:
+    for name, (room, module) in _BOOT_MODULES.items():
+        path = os.path.join(package, room, f"{module}.py")
+        with open(path, encoding="utf-8") as file:
             texts.append((name, file.read()))
     return texts
-
-
-def words_of(connection: Connection, python: str) -> list[str]:
-    """Return the words of a command that executes the loader.
-
-    Args:
-        connection: What makes them.
-        python: The Python there.
-    """
-    return wrapped(connection, [python, "-u", "-c", BOOT_WORD])
 
 
 def _run(words: Sequence[str]) -> str:

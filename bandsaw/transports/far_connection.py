@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 
     from ..connections import Connection
     from ..distribution import DistributionArchive
+    from .far_start import StartingCommand
     from .lane import FarProcess
     from .link import Content
 
@@ -102,6 +103,7 @@ class FarConnection:
         parent_directory: Where to make a directory that the other end may share.
         start_timeout: How long it may take until the server has started, in seconds.
         idle_timeout: After how many seconds without a process it ends.
+        started: The command, if it is being started already.
 
     Attributes:
         name: What it is called in an error.
@@ -122,6 +124,7 @@ class FarConnection:
         parent_directory: str,
         start_timeout: float,
         idle_timeout: float,
+        started: StartingCommand | None = None,
     ) -> None:
         self.name = name
         self.failure: InterpreterError | None = None
@@ -130,7 +133,7 @@ class FarConnection:
         self.shared_directory: str | None = None
         self._parent_directory = parent_directory
         self._offered: OfferedDirectories | None = None
-        self._command = FarCommand(name, connection, python, start_timeout)
+        self._command = FarCommand(name, connection, python, start_timeout, started)
         self.words = self._command.words
         # A process there ends after that time, and this one after the same once more.
         self._idle_timeout = 2 * idle_timeout

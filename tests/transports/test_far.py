@@ -724,3 +724,57 @@ def _is_there(process: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def test_the_command_starts_before_this_process_has_imported_the_rest(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        """
+import subprocess
+import sys
+import threading
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "bandsaw.transports.far":
+            print(is_started.wait(60))
+
+is_started = threading.Event()
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        is_started.set()
+        super().__init__(*arguments, **options)
+
+subprocess.Popen = Popen
+sys.meta_path.insert(0, Finder)
+"""
+        + WHERE
+        + """
+if __name__ == "__main__":
+    print(where() == where())
+""",
+        config=config(),
+    )
+    assert output == "True\nTrue\n"
+
+
+def test_a_command_that_nothing_has_taken_ends_with_the_program(
+    workflow: Workflow,
+) -> None:
+    words = ["sh", "-c", "echo $$ > begun.part; mv begun.part begun; sleep 600"]
+    workflow.output(
+        f"""
+import os
+import time
+from bandsaw.transports.far_start import StartingCommand
+
+StartingCommand({words!r})
+while not os.path.exists("begun"):
+    time.sleep(0.01)
+"""
+    )
+    command = int((workflow.directory / "begun").read_text())
+    wait_until(lambda: not _is_there(command))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -58,8 +59,19 @@ def marked() -> set[int]:
     return {p for p in pids if p != os.getpid() and is_marked(p, os.environ[MARK])}
 
 
-def attack(workflow: Workflow, rounds: int) -> None:
-    """Kill a process in each round, at any time, and look at what is kept and left."""
+def attack(
+    workflow: Workflow, rounds: int, cut: Callable[[], None] | None = None
+) -> set[int]:
+    """Kill a process in each round, at any time, and look at what is kept and left.
+
+    Args:
+        workflow: What is run in each round.
+        rounds: How many there are.
+        cut: Cuts its connection, which takes the place of a kill in some rounds.
+
+    Returns:
+        The ids of the processes that have run the workflow.
+    """
     workflow.write_script(read_script("killed_at_random.py"))
     chance = random.Random(rounds)
     others = marked()
@@ -67,16 +79,20 @@ def attack(workflow: Workflow, rounds: int) -> None:
     assert finish(start(workflow, 250), 250) == 0
     duration = 1.5 * (time.monotonic() - began)
     endings = set()
+    callers = set()
     for number in range(rounds):
         # A third of the results are those of an earlier round.
         first = number * 2 // 3 % 50 * CALLS
         process = start(workflow, first)
+        callers.add(process.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(chance.uniform(0, duration))
         victims = sorted(marked() - others)
         if process.pid in victims and chance.random() < 0.4:
             victims = [process.pid]
-        if victims:
+        if cut is not None and chance.random() < 0.3:
+            cut()
+        elif victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(victims), signal.SIGKILL)
         endings.add(finish(process, first))
@@ -86,6 +102,7 @@ def attack(workflow: Workflow, rounds: int) -> None:
     # What the last one has left is removed by the next one.
     assert finish(start(workflow, 0), 0) == 0
     check_cache(workflow.directory / "cache")
+    return callers
 
 
 def start(workflow: Workflow, first: int) -> subprocess.Popen[str]:

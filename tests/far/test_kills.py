@@ -1,4 +1,4 @@
-"""A process on either side of a connection is killed at any time."""
+"""A process on either side of a connection is killed, or that is cut, at any time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bandsaw.connections import Command, Connection
+from bandsaw.connections import Command, Ssh
 from tests.attack.test_kills import CONFIG, attack
+from tests.far.relay import Relay
+from tests.sshd import Sshd
 from tests.workflows import Workflow
 
 CONNECTED = """
@@ -22,10 +24,19 @@ moving = ConnectionAdvice({connection}, interpreter=there)
 
 @pytest.mark.stress
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("connection", ["here", "ssh"], indirect=True)
-def test_the_workflow_the_command_the_server_or_its_workers(
-    workflow: Workflow, connection: Connection, tmp_path: Path
+@pytest.mark.parametrize("place", ["here", "ssh"])
+def test_the_workflow_the_command_the_server_its_workers_or_the_link(
+    workflow: Workflow, request: pytest.FixtureRequest, tmp_path: Path, place: str
 ) -> None:
+    via = cut = None
+    if place == "ssh":
+        sshd = request.getfixturevalue("sshd")
+        relay = request.getfixturevalue("relay")
+        assert isinstance(sshd, Sshd)
+        assert isinstance(relay, Relay)
+        user, key = sshd.user, sshd.key_file
+        via = Ssh("127.0.0.1", user, relay.port, key, relay.options)
+        cut = relay.cut
     for name in "home", "temporary":
         (tmp_path / name).mkdir()
     words = [
@@ -33,7 +44,9 @@ def test_the_workflow_the_command_the_server_or_its_workers(
         f"BANDSAW_HOME={tmp_path / 'home'}",
         f"TMPDIR={tmp_path / 'temporary'}",
     ]
-    there = Command(words, via=connection)
+    there = Command(words, via=via)
     workflow.config = CONFIG.format(advice=CONNECTED.format(connection=there))
-    attack(workflow, 150)
+    callers = attack(workflow, 150, cut)
     assert not any((tmp_path / "temporary").iterdir())
+    for lock in Path("/dev/shm").glob("bandsaw-shared-*/.lock"):
+        assert int(lock.read_text().split()[0]) not in callers

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .config import Configuration
     from .extensions import Extension
 
+    _Parts = tuple[tuple[Advice, ...], tuple[Extension, ...]]
+    Arranged = Callable[[tuple[Advice, ...], tuple[Extension, ...]], _Parts]
+
 NOT_STARTED = -1
 
 
@@ -153,16 +156,34 @@ class AdviceChain:
 
     Attributes:
         name: The name of the chain.
-        walk: The table of the steps along the chain.
+        advices: The advices of the chain.
+        walk: The table of the steps along the chain, perhaps of what stands in for
+            advices.
         extensions: The extensions of the configuration.
         concurrency: How many submitted calls walk at a time, `None` to find out.
         idle: Whether there is nothing to do but to call the function.
     """
 
-    __slots__ = ("_longer", "concurrency", "extensions", "idle", "name", "walk")
+    __slots__ = (
+        "_arranged",
+        "_extensions",
+        "_longer",
+        "advices",
+        "concurrency",
+        "extensions",
+        "idle",
+        "name",
+        "walk",
+    )
 
-    def __init__(self, name: str, extensions: tuple[Extension, ...]) -> None:
+    def __init__(
+        self,
+        name: str,
+        extensions: tuple[Extension, ...],
+        arranged: Arranged | None = None,
+    ) -> None:
         self.name = name
+        self._arranged = arranged
         self.concurrency: int | None = None
         # The chains that tasks make of this one, by the steps that they add.
         self._longer: dict[tuple[Advice, ...], AdviceChain] = {}
@@ -172,11 +193,24 @@ class AdviceChain:
         self, advices: tuple[Advice, ...], extensions: tuple[Extension, ...]
     ) -> None:
         """Change the advices or the extensions for all calls that start from now on."""
+        self.advices, self._extensions = advices, extensions
+        if self._arranged is not None:
+            advices, extensions = self._arranged(advices, extensions)
         self.walk = Walk(advices)
         self.extensions = extensions
         self.idle = not advices and not extensions
         for steps, chain in self._longer.items():
-            chain.replace((*advices, *steps), extensions)
+            chain._arranged = self._arranged
+            chain.replace((*self.advices, *steps), self._extensions)
+
+    def arrange(self, arranged: Arranged | None) -> None:
+        """Let other advices and extensions stand in for those that are configured.
+
+        Args:
+            arranged: Returns them; `None` for those that are configured.
+        """
+        self._arranged = arranged
+        self.replace(self.advices, self._extensions)
 
     def for_task(self, task: Any) -> AdviceChain:
         """Return the chain of a task's calls: this one, and the steps the task adds.
@@ -190,8 +224,10 @@ class AdviceChain:
         with _lock:
             chain = self._longer.get(steps)
             if chain is None:
-                chain = self._longer[steps] = AdviceChain(self.name, self.extensions)
-                chain.replace((*self.walk.advices, *steps), self.extensions)
+                chain = self._longer[steps] = AdviceChain(
+                    self.name, self._extensions, self._arranged
+                )
+                chain.replace((*self.advices, *steps), self._extensions)
             return chain
 
 

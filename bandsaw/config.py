@@ -22,9 +22,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
+    from typing import Any
 
     from . import modules
     from .advice import Advice
+    from .chain import Arranged
     from .extensions import Extension
     from .serialization import Serializer
 else:
@@ -33,6 +35,10 @@ else:
 
 CONFIGURATION_MODULE_ENV_VARIABLE = "BANDSAW_CONFIG_MODULE"
 CONFIGURATION_MODULE_DEFAULT = "bandsaw_config"
+
+#: Chooses what takes the place of moves, as `Configuration.set_moves` does.
+MOVES_VARIABLE = "BANDSAW_MOVES"
+_MOVES = ("memory", "none")
 
 #: The file of a distribution archive that names its configuration and its modules.
 ARCHIVE_CONTENTS = "_bandsaw_contents.txt"
@@ -75,6 +81,7 @@ class Configuration:
         self.listed_modules: tuple[str, ...] = ()
         # Of all chains that have none of their own
         self._concurrency: int | None = None
+        self._moves: str | None = None
         self._directory: str | None = None
         self._made_directory: TemporaryDirectory | None = None
         self._process = os.getpid()
@@ -100,7 +107,9 @@ class Configuration:
         with _state.lock:
             chain = self.chains.get(name)
             if chain is None:
-                chain = self.chains[name] = AdviceChain(name, self._extensions)
+                chain = self.chains[name] = AdviceChain(
+                    name, self._extensions, self._arrangement()
+                )
                 chain.concurrency = self._concurrency
             chain.replace(advices, self._extensions)
         return self
@@ -115,7 +124,7 @@ class Configuration:
             The advices in their order, or `None` if there is no such chain.
         """
         chain = self.chains.get(name)
-        return None if chain is None else chain.walk.advices
+        return None if chain is None else chain.advices
 
     def set_concurrency(self, calls: int, chain: str | None = None) -> Configuration:
         """Set how many submitted calls of a chain walk at a time in a process.
@@ -162,8 +171,50 @@ class Configuration:
         with _state.lock:
             self._extensions += (extension,)
             for chain in self.chains.values():
-                chain.replace(chain.walk.advices, self._extensions)
+                chain.replace(chain.advices, self._extensions)
         return self
+
+    def set_moves(self, moves: str | None) -> Configuration:
+        """Let tasks run in this process, for tests and debuggers.
+
+        The environment variable `BANDSAW_MOVES` does the same, and comes first.
+
+        Args:
+            moves: ``"memory"`` lets a full save and restore take the place of each
+                move to another interpreter, ``"none"`` leaves the advices out that move
+                sessions; `None` is the default. Limits, interpreters and environments
+                have no effect then, as a log record says once.
+
+        Raises:
+            ConfigurationError: If it is something else.
+        """
+        _check_moves("set_moves", moves)
+        self._moves = moves
+        self.arrange()
+        return self
+
+    def arrange(self) -> None:
+        """Let the chains follow what was chosen for tests."""
+        with _state.lock:
+            arranged = self._arrangement()
+            for chain in self.chains.values():
+                chain.arrange(arranged)
+
+    def _arrangement(self) -> Arranged | None:
+        moves = os.environ.get(MOVES_VARIABLE) or self._moves
+        _check_moves(MOVES_VARIABLE, moves)
+        if moves is None and not _state.arrangements:
+            return None
+        arrangements = (*_state.arrangements,)
+
+        def arranged(advices: Any, extensions: Any) -> Any:
+            if moves is not None:
+                advices = _standing_in(advices, moves)
+            for one in arrangements:
+                advices, extensions = one(advices, extensions)
+            return advices, extensions
+
+        return arranged
 
     # Every call that a cache answers asks for it, without a call of Python code.
     @late_attribute
@@ -283,6 +334,58 @@ class Configuration:
         return f"<Configuration {self.module_name}>"
 
 
+def _check_moves(owner: str, moves: str | None) -> None:
+    if moves is not None and moves not in _MOVES:
+        raise ConfigurationError(
+            f"{owner} needs {' or '.join(map(repr, _MOVES))}, and not {moves!r}."
+        )
+
+
+def _standing_in(advices: tuple[Advice, ...], moves: str) -> tuple[Advice, ...]:
+    """Return advices with those that stand in for what moves sessions."""
+    chosen = [
+        advice.stand_in(moves) if hasattr(advice, "stand_in") else advice
+        for advice in advices
+    ]
+    return tuple(advice for advice in chosen if advice is not None)
+
+
+class LibraryConfiguration(Configuration):
+    """A configuration of the library's own, which ignores what is chosen for tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module_name = sys._getframe(1).f_globals["__name__"]
+
+    def _arrangement(self) -> None:
+        return None
+
+
+def add_arrangement(arrangement: Arranged) -> None:
+    """Let other advices and extensions stand in for those of all configurations.
+
+    Args:
+        arrangement: Returns them.
+    """
+    _state.arrangements.append(arrangement)
+    _arrange_all()
+
+
+def remove_arrangement(arrangement: Arranged) -> None:
+    """Take `add_arrangement` back.
+
+    Args:
+        arrangement: What it was given.
+    """
+    _state.arrangements.remove(arrangement)
+    _arrange_all()
+
+
+def _arrange_all() -> None:
+    for configuration in list(_state.configurations.values()):
+        configuration.arrange()
+
+
 def _existing_directory(path: str) -> str:
     if not os.path.isdir(path):
         temporary.make_directory(path)
@@ -297,6 +400,8 @@ class _State:
         self.configurations: dict[str, Configuration] = {}
         #: The names of others that a saved session may name.
         self.accepted: frozenset[str] = frozenset()
+        #: What stands in for the advices and extensions of all configurations.
+        self.arrangements: list[Arranged] = []
 
 
 _state = _State()
@@ -332,6 +437,8 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
             return _state.configurations[name]
         configuration.module_name = name
         _state.configurations[name] = configuration
+    if _state.arrangements:
+        configuration.arrange()
     # Not under the lock either: an extension may import modules with tasks.
     try:
         for extension in configuration.extensions:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         retry as retry,
         ssh as ssh,
         subprocess as subprocess,
+        testing as testing,
     )
 
 __getattr__, __dir__ = load_on_access(
@@ -31,4 +32,5 @@ __getattr__, __dir__ = load_on_access(
     "retry",
     "ssh",
     "subprocess",
+    "testing",
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from ..config import Configuration, get_configuration
+from ..config import LibraryConfiguration, get_configuration
 from ..execution import Execution
 from ..extensions import Extension
 from ..interpreter import Interpreter
@@ -114,5 +114,5 @@ class _Tell(Extension):
 def __getattr__(name: str) -> Any:
     # It has a temporary directory, which is removed with it.
     if name == "configuration":
-        return Configuration().add_advice_chain(_Move()).add_extension(_Tell())
+        return LibraryConfiguration().add_advice_chain(_Move()).add_extension(_Tell())
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..exceptions import InterpreterError, NotMovableError, SerializationError
-from ..interpreter import Interpreter
+from ..interpreter import Interpreter as Interpreter
 from ..modules import (
     importable_modules,
     script_arguments,
@@ -22,6 +22,7 @@ from ..serialization.readers import Reader
 from ..session.cancellation import cancelled_error, waiting_until
 from ..session.exchange import modules_of_reader, receive_answer
 from ..transports.base import Job, JobSettings
+from ..transports.memory import MemoryTransport as MemoryTransport
 from ..transports.output import attaching_output as attaching_output
 
 TYPE_CHECKING = False

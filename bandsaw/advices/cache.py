@@ -114,6 +114,18 @@ class CachingAdvice(Advice):
         made = ("_calls", *(() if self._given is None else ("store",)))
         return {name: value for name, value in vars(self).items() if name not in made}
 
+    def at(self, directory: str | Path) -> CachingAdvice:
+        """Return an advice like this one whose files are somewhere else.
+
+        Args:
+            directory: Where they are.
+        """
+        other = CachingAdvice(directory)
+        for name in "code", "compare_python", "max_age", "max_size", "strict", "verify":
+            setattr(other, f"_{name}", getattr(self, f"_{name}"))
+        other._wait = self._wait
+        return other
+
     @late_attribute
     def directory(self) -> Path:
         """Where the files are; only there if it was given."""

@@ -115,7 +115,7 @@ def declared_connections(configuration: Configuration) -> list[Declared]:
     """
     found: list[Declared] = []
     for chain, advices in configuration.chains.items():
-        for advice in advices.walk.advices:
+        for advice in advices.advices:
             for name, connection, interpreter in _connections_of(advice):
                 if not hasattr(interpreter, "executable"):
                     interpreter = interpreter.at(configuration.directory)

@@ -79,6 +79,16 @@ class RemoteAdvice(Advice):
 
         return Path(self._given_directory)
 
+    def stand_in(self, moves: str) -> RemoteAdvice | None:
+        """Return what takes the place of this advice in tests and debuggers.
+
+        Args:
+            moves: ``"memory"`` for a full save and restore in this process, ``"none"``
+                for nothing.
+        """
+        _tell_once(moves)
+        return InMemory(self) if moves == "memory" else None
+
     def interpreter_for(self, session: Session) -> Interpreter:
         """Choose the interpreter that continues a session.
 
@@ -186,6 +196,52 @@ class RemoteAdvice(Advice):
 
     def _move(self, session: Session) -> Exception | None:
         return moving.move(self, session)
+
+
+class InMemory(RemoteAdvice):
+    """Continues sessions in this process, as another interpreter would.
+
+    Args:
+        advice: The advice that it stands in for.
+    """
+
+    def __init__(self, advice: RemoteAdvice) -> None:
+        super().__init__()
+        self._advice = advice
+
+    def interpreter_for(self, session: Session) -> Interpreter:
+        """Return the interpreter of this process."""
+        return moving.Interpreter()
+
+    def transport_for(self, session: Session) -> Transport:
+        """Return what saves and restores sessions."""
+        return moving.MemoryTransport()
+
+    def place_of(self, session: Session) -> str:
+        """Say that it is this process."""
+        return f"this process, in place of {type(self._advice).__qualname__}"
+
+
+class _Told:
+    """Whether it was told that nothing is moved."""
+
+    moves: str | None = None
+
+
+_told = _Told()
+
+
+def _tell_once(moves: str) -> None:
+    if _told.moves == moves:
+        return
+    _told.moves = moves
+    import logging
+
+    logging.getLogger("bandsaw").warning(
+        "Nothing is moved to other interpreters (set_moves or BANDSAW_MOVES: %s). "
+        "Tasks run in this process, without limits, interpreters and environments.",
+        moves,
+    )
 
 
 class ProcessAdvice(RemoteAdvice):

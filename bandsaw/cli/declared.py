@@ -168,7 +168,7 @@ def _declared(config: str | None, scripts: Sequence[str]) -> Iterator[Environmen
     if configuration is not None:
         directory = configuration.directory
         for chain in list(configuration.chains.values()):
-            for advice in chain.walk.advices:
+            for advice in chain.advices:
                 interpreters = getattr(advice, "interpreters", {})
                 for one in interpreters.values():
                     if isinstance(one, Environment):

@@ -400,12 +400,15 @@ class _State:
         self.configurations: dict[str, Configuration] = {}
         #: The names of others that a saved session may name.
         self.accepted: frozenset[str] = frozenset()
+        #: The names of those that were found next to code, by its package.
+        self.next_to: dict[str, str | None] = {}
         #: What stands in for the advices and extensions of all configurations.
         self.arrangements: list[Arranged] = []
 
 
 _state = _State()
 call_at_reset(_state.configurations.clear)
+call_at_reset(_state.next_to.clear)
 
 
 def get_configuration(configuration_module: str | None = None) -> Configuration:
@@ -458,12 +461,47 @@ def _configuration_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise ModuleNotFoundError(
-            f"No module named {name!r}, which has to hold the configuration. Put "
-            f"{name}.py beside the script, or name another module with "
-            "@task(config='...') or the environment variable BANDSAW_CONFIG_MODULE.",
-            name=name,
-        ) from None
+        raise ModuleNotFoundError(_no_configuration(name), name=name) from None
+
+
+def _no_configuration(name: str) -> str:
+    own = [path for path in modules.search_path() if "-packages" not in path]
+    places = [modules.absolute_path(path) for path in own[:3]]
+    if len(modules.search_path()) > len(places):
+        places.append("the other directories of sys.path")
+    return (
+        f"No module named {name!r}, which has to hold the configuration. It was looked "
+        f"for in {', '.join(places)}. Write {name.replace('.', '/')}.py beside the "
+        "script, with these two lines:\n\n    import bandsaw\n    configuration = "
+        "bandsaw.Configuration()\n\nOr put it into the package of the module that "
+        "calls task, or name another module with @task(config='...') or the "
+        "environment variable BANDSAW_CONFIG_MODULE."
+    )
+
+
+def configuration_for(package: str | None) -> str | None:
+    """Return the name of the configuration's module that is next to some code.
+
+    Args:
+        package: The package of the code.
+
+    Returns:
+        The name of the `bandsaw_config` in that package, or in the next one above it
+        that has one; `None` where that is left to `get_configuration`.
+    """
+    if not package or _name_in_environment() is not None:
+        return None
+    if package not in _state.next_to:
+        name = f"{package}.{CONFIGURATION_MODULE_DEFAULT}"
+        found: str | None = name
+        try:
+            modules.import_module(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise
+            found = configuration_for(package.rpartition(".")[0])
+        _state.next_to[package] = found
+    return _state.next_to[package]
 
 
 def configuration_of_session(name: str) -> Configuration:
@@ -532,11 +570,15 @@ def directory_of_default_configuration() -> str:
 
 
 def _default_module_name() -> str:
+    return _name_in_environment() or CONFIGURATION_MODULE_DEFAULT
+
+
+def _name_in_environment() -> str | None:
     for variable in _CONFIGURATION_MODULE_ENV_VARIABLES:
         name = os.environ.get(variable)
         if name:
             return name
-    return CONFIGURATION_MODULE_DEFAULT
+    return None
 
 
 def _configuration_of(module: ModuleType) -> Configuration:

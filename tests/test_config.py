@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
+from zipfile import ZipFile
 
 import pytest
 
@@ -25,10 +26,11 @@ from bandsaw import (
 from bandsaw.config import (
     CONFIGURATION_MODULE_DEFAULT,
     CONFIGURATION_MODULE_ENV_VARIABLE,
+    configuration_for,
 )
 from bandsaw.exceptions import ConfigurationError
 from bandsaw.run import Run
-from tests.workflows import Workflow, read_script, write_files
+from tests.workflows import MOVING, Workflow, read_script, write_files
 
 PLAIN = "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
 
@@ -244,9 +246,78 @@ def test_a_module_that_is_not_there_is_named() -> None:
 
 
 def test_the_default_module_has_to_be_there() -> None:
-    message = r"No module named 'bandsaw_config'.* Put bandsaw_config\.py beside"
-    with pytest.raises(ModuleNotFoundError, match=message):
+    with pytest.raises(ModuleNotFoundError) as raised:
         get_configuration()
+
+    message = str(raised.value)
+    assert message.startswith("No module named 'bandsaw_config', which has to hold")
+    assert f"It was looked for in {os.path.abspath(sys.path[0])}, " in message
+    assert (
+        "\n\n    import bandsaw\n    configuration = bandsaw.Configuration()\n\n"
+    ) in message
+
+
+def test_a_variable_comes_before_the_configuration_of_a_package(
+    monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    write(**{"own/__init__": "", "own/bandsaw_config": PLAIN, "mine": PLAIN})
+
+    assert configuration_for("own.below") == "own.bandsaw_config"
+    monkeypatch.setenv("BANDSAW_CONFIG_MODULE", "mine")
+    assert configuration_for("own.below") is None
+
+
+def test_a_package_that_is_not_there_has_no_configuration() -> None:
+    # What is executed by hand may say to be in any package.
+    assert configuration_for("absent.package") is None
+
+
+def test_an_error_inside_of_a_packages_configuration_is_told(write: Write) -> None:
+    write(**{"own/__init__": "", "own/bandsaw_config": "import absent"})
+
+    with pytest.raises(ModuleNotFoundError, match="No module named 'absent'"):
+        configuration_for("own")
+
+
+TASKS = """
+import bandsaw
+
+@bandsaw.task
+def name():
+    return name.bandsaw_configuration.module_name
+"""
+
+
+def test_a_package_brings_its_own_configuration_also_in_a_child(
+    workflow: Workflow,
+) -> None:
+    package = {"__init__.py": "", "bandsaw_config.py": MOVING}
+    package.update({"below/__init__.py": "", "below/tasks.py": TASKS})
+    workflow.write({f"own/{file}": text for file, text in package.items()})
+    workflow.write({"lib/__init__.py": "", "lib/tasks.py": TASKS})
+    with ZipFile(str(workflow.directory / "zipped.zip"), "w") as archive:
+        for file, text in package.items():
+            archive.writestr(f"zipped/{file}", text)
+
+    output = workflow.output(
+        """
+        import sys
+
+        sys.path.append("zipped.zip")
+
+        import lib.tasks
+        import own.below.tasks
+        import zipped.below.tasks
+
+        if __name__ == "__main__":
+            for module in lib.tasks, own.below.tasks, zipped.below.tasks:
+                here = module.name.bandsaw_configuration.module_name
+                print(here, module.name())
+        """
+    )
+
+    names = ["bandsaw_config", "own.bandsaw_config", "zipped.bandsaw_config"]
+    assert output.splitlines() == [f"{name} {name}" for name in names]
 
 
 def test_a_module_without_a_configuration_is_a_lookup_error(write: Write) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..config import get_configuration
+from ..config import configuration_for, get_configuration
 from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
 from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
@@ -160,7 +160,9 @@ def task(
     Args:
         *function: The function: a free function, a method, a static or class method, or
             a coroutine function.
-        config: The name of the configuration's module, as in `get_configuration`.
+        config: The name of the configuration's module. By default the environment
+            variable names it, see `get_configuration`; else it is the `bandsaw_config`
+            in the package of the calling module, or in one above, or at the top.
         chain: The name of the advice chain; `"default"` when left out.
         **advice_parameters: What the advices want to know of this task, e.g. `version`,
             `cache`, `connection`, `ssh`, `subprocess`, `metrics`, `tracking`. And
@@ -182,6 +184,8 @@ def task(
             "Invalid 'task' decorator: it takes one function and keyword arguments, "
             f"but got {len(function)} positional arguments."
         )
+    if config is None:
+        config = configuration_for(sys._getframe(1).f_globals.get("__package__"))
     configuration = get_configuration(config)
     advice_chain = configuration.chains["default" if chain is None else chain]
 

@@ -465,7 +465,8 @@ def _configuration_module(name: str) -> ModuleType:
 
 
 def _no_configuration(name: str) -> str:
-    own = [path for path in modules.search_path() if "-packages" not in path]
+    pythons = tuple(os.path.join(path, "") for path in (sys.prefix, sys.base_prefix))
+    own = [path for path in modules.search_path() if not path.startswith(pythons)]
     places = [modules.absolute_path(path) for path in own[:3]]
     if len(modules.search_path()) > len(places):
         places.append("the other directories of sys.path")

@@ -185,7 +185,7 @@ def task(
             f"but got {len(function)} positional arguments."
         )
     if config is None:
-        config = configuration_for(sys._getframe(1).f_globals.get("__package__"))
+        config = configuration_for(_package_of(sys._getframe(1).f_globals))
     configuration = get_configuration(config)
     advice_chain = configuration.chains["default" if chain is None else chain]
 
@@ -203,6 +203,16 @@ def task(
         return (TaskClassMethod if kind is classmethod else kind)(decorated)
 
     return decorate(function[0]) if function else decorate
+
+
+def _package_of(namespace: dict[str, Any]) -> str | None:
+    """Return the package that a module belongs to; a package belongs to itself."""
+    package: str | None = namespace.get("__package__")
+    name = namespace.get("__name__")
+    if package is None and isinstance(name, str):
+        # Python 3.8 says that of what is in a zip file when it was executed.
+        package = name if "__path__" in namespace else name.rpartition(".")[0]
+    return package
 
 
 def _task_function(

@@ -1,7 +1,8 @@
-"""The command line: ``python -m bandsaw``."""
+"""The command line: ``bandsaw``, or ``python -m bandsaw``."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -17,7 +18,8 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    run(prog_name="python -m bandsaw")
+    is_command = os.path.basename(sys.argv[0]) == "bandsaw"
+    run(prog_name="bandsaw" if is_command else "python -m bandsaw")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 # From the top down. Each package and module imports only what stands behind it.
 _ROOMS = """
-    bandsaw __main__ testing cli
+    __main__ testing cli bandsaw
     decorator futures advices
     tracking timestamps files runner transports
     connections reporting extensions advice

@@ -1,9 +1,10 @@
-"""The commands of ``python -m bandsaw``, which need the extra ``bandsaw[cli]``."""
+"""The commands of ``bandsaw``, which need the extra ``bandsaw[cli]``."""
 
 from __future__ import annotations
 
 import click
 
+from .. import __version__
 from .archives import archives
 from .cache import cache
 from .connections import connections
@@ -13,6 +14,7 @@ __all__ = ["main"]
 
 
 @click.group()
+@click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """Look at what bandsaw keeps, and tidy it up."""
 

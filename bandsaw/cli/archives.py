@@ -6,7 +6,7 @@ import os
 
 import click
 
-from ..distribution.bootstrap import find_archives, prune_archives
+from ..distribution.bootstrap import find_archives, sort_archives
 from ..exceptions import BandsawError
 from ..stores.pruning import parse_age, parse_size
 from .cache import json_option
@@ -81,9 +81,12 @@ def prune(
         raise click.ClickException(str(error)) from error
     if also_used:
         bounds["in_use"] = -1
-    removed = prune_archives(**bounds)
+    removed, kept = sort_archives(**bounds)
     size = sum(archive.size for archive in removed)
     if as_json:
-        show_json({"removed": len(removed), "size": size})
-    else:
-        click.echo(f"Removed {len(removed)} archives, {size_text(size)}.")
+        reasons = {os.path.basename(archive.path): reason for archive, reason in kept}
+        show_json({"removed": len(removed), "size": size, "kept": reasons})
+        return
+    click.echo(f"Removed {len(removed)} archives, {size_text(size)}.")
+    for archive, reason in kept:
+        click.echo(f"Kept {os.path.basename(archive.path)[:_DIGITS]}: {reason}.")

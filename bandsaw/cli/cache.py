@@ -285,22 +285,24 @@ def _record(store: LocalStore, name: str) -> dict[str, Any]:
 
 
 def _described(store: LocalStore, item: Item) -> dict[str, Any]:
+    record = _record(store, item.name)
     return {
-        "task": _record(store, item.name).get("task"),
+        "task": record.get("task"),
         "name": item.name,
         "entries": 1,
         "size": item.size,
         "written": item.written,
         "used": item.used,
         "hits": item.hits,
-        "arguments": {},
+        "arguments": record.get("arguments", {}),
     }
 
 
 def _by_task(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     tasks: dict[str, dict[str, Any]] = {}
-    for entry in found:
-        name = entry["name"].partition("/")[0]
+    for described in found:
+        name = described["name"].partition("/")[0]
+        entry = {key: described[key] for key in described if key != "arguments"}
         task = tasks.setdefault(name, {**entry, "name": name, "entries": 0, "size": 0})
         task["task"] = task["task"] or entry["task"]
         task["entries"] += 1

@@ -326,26 +326,46 @@ def prune_archives(
     Returns:
         Those that were removed.
     """
+    return sort_archives(largest, kept, in_use, parent)[0]
+
+
+def sort_archives(
+    largest: int | None = None,
+    kept: float = _KEPT,
+    in_use: float = _IN_USE,
+    parent: str | None = None,
+) -> tuple[list[UnpackedArchive], list[tuple[UnpackedArchive, str]]]:
+    """Remove archives as `prune_archives` does, and say why others stay.
+
+    Returns:
+        Those that were removed, and those that were kept, each with the reason.
+    """
     import time
 
     left = find_archives(parent)
     size = sum(archive.size for archive in left)
     sharing = {archive.shares for archive in left}
-    removed = []
+    removed: list[UnpackedArchive] = []
+    reasons: list[tuple[UnpackedArchive, str]] = []
     # What is shared goes after all that share it.
     for archive in sorted(left, key=lambda archive: archive.path in sharing):
         age = time.time() - archive.last_use
         is_left_over = os.path.basename(archive.path).startswith(".")
         is_too_much = size > (_LARGEST if largest is None else largest)
-        is_needed = any(other.shares == archive.path for other in left)
-        if is_needed or age <= in_use or is_held(archive.path):
-            continue
-        if age > kept or is_too_much or is_left_over:
+        if any(other.shares == archive.path for other in left):
+            reasons.append((archive, "kept archives share it"))
+        elif age <= in_use:
+            reasons.append((archive, "it was used within a day"))
+        elif is_held(archive.path):
+            reasons.append((archive, "a process runs from it"))
+        elif age > kept or is_too_much or is_left_over:
             size -= archive.size
             left.remove(archive)
             if archive.remove():
                 removed.append(archive)
-    return removed
+        else:
+            reasons.append((archive, "it is within the bounds"))
+    return removed, reasons
 
 
 def _is_trusted(directory: str) -> bool:

@@ -90,7 +90,17 @@ def test_what_was_not_used_for_long_is_pruned() -> None:
 
     pruned = as_json("archives", "prune", "--max-age", "7 days")
 
-    assert pruned == {"removed": 1, "size": first["size"]}
+    assert pruned == {
+        "removed": 1,
+        "size": first["size"],
+        "kept": {
+            second["id"]: "it is within the bounds",
+            third["id"]: "it was used within a day",
+            shared["id"]: "kept archives share it",
+        },
+    }
+    text = bandsaw("archives", "prune", "--max-age", "7 days")
+    assert f"Kept {third['id'][:12]}: it was used within a day.\n" in text
     left = [archive["id"] for archive in archives()]
     assert left == [second["id"], third["id"], shared["id"]]
 

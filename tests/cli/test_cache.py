@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bandsaw import __version__ as version
 from tests.cli.commands import bandsaw
 from tests.workflows import Workflow
 
@@ -92,6 +93,12 @@ def test_an_entry_is_shown_with_what_it_is_the_result_of(project: Path) -> None:
     (entry,) = as_json("cache", "show", "cache", name)
 
     assert entry["arguments"]["text"][1] == "'[red]'"
+    (listed,) = [
+        other
+        for other in as_json("cache", "list", "cache", "--entries")
+        if other["name"] == name
+    ]
+    assert listed["arguments"] == entry["arguments"]
     assert entry["python"].startswith("CPython 3.")
     assert entry["counts"] == "reachable"
     assert "text = '[red]'" in bandsaw("cache", "show", "cache", name)
@@ -257,6 +264,7 @@ def test_the_commands_are_given_to_an_interpreter(
     words = ("cache", "list", str(project / "cache"), "--json")
 
     assert workflow.python("-m", "bandsaw", *words).stdout == bandsaw(*words)
+    assert bandsaw("--version") == f"{version}\n"
 
 
 def test_without_the_extra_it_is_named(workflow: Workflow) -> None:

@@ -12,6 +12,7 @@ from . import (
     calls,
     connections,
     environments,
+    frameworks,
     identity,
     imports,
     memory,
@@ -36,6 +37,7 @@ ROWS: dict[str, Row] = {
         connections,
         scripts,
         environments,
+        frameworks,
     )
     for row in module.ROWS
 }

@@ -193,6 +193,9 @@ def uv_settings() -> UvSettings:
         taken = _UV_NAMES_OF_PLACES[key]
         if taken.isdisjoint((*kept, *kept.get("pip", ()), *variables)):
             kept[key] = value
+            if key == "extra-index-url":
+                # pip takes the best version of all indexes, which may have parts only.
+                kept.setdefault("index-strategy", "unsafe-best-match")
     return UvSettings(
         variables,
         "".join(f"{key} = {_toml_of(value)}\n" for key, value in kept.items()),

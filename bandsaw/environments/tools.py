@@ -327,8 +327,10 @@ class Uv(Tool):
             # Its own variables take precedence over the files.
             for name in "UV_DEFAULT_INDEX", "UV_INDEX_URL":
                 variables[name] = index.url
-        if self._index.sources or self._index.extra_urls:
-            variables["UV_INDEX_STRATEGY"] = strategy or "first-index"
+        if self._index.extra_urls:
+            variables["UV_INDEX_STRATEGY"] = "first-index"
+        if strategy is not None:
+            variables["UV_INDEX_STRATEGY"] = strategy
         self._commands.run(stage, [self._uv, *words], variables)
 
 

@@ -133,10 +133,11 @@ def test_uv_takes_places_from_the_settings_of_pip_unless_it_has_its_own(
     assert sorted(lines) == [
         'extra-index-url = ["https://two", "https://three"]',
         'find-links = ["https://links"]',
+        'index-strategy = "unsafe-best-match"',
         'index-url = "https://one"',
         "no-index = true",
     ]
-    assert sorted(left) == [sorted(lines)[0], sorted(lines)[3]]
+    assert sorted(left) == sorted(lines)[::2]
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     assert uv_settings().configuration == ""
 

@@ -212,6 +212,13 @@ class AdviceChain:
         self._arranged = arranged
         self.replace(self.advices, self._extensions)
 
+    def begin_anew(self) -> AdviceChain:
+        """Return the chain without advices, of which calls need a new one."""
+        self.replace((), ())
+        self.idle = False
+        self.concurrency = None
+        return self
+
     def for_task(self, task: Any) -> AdviceChain:
         """Return the chain of a task's calls: this one, and the steps the task adds.
 

@@ -43,6 +43,9 @@ _MOVES = ("memory", "none")
 #: The file of a distribution archive that names its configuration and its modules.
 ARCHIVE_CONTENTS = "_bandsaw_contents.txt"
 
+# Where a notebook keeps its configuration
+_OF_NOTEBOOK = "__bandsaw_configuration__"
+
 # The name that the published user guide gave to the variable.
 _CONFIGURATION_MODULE_ENV_VARIABLES = (
     CONFIGURATION_MODULE_ENV_VARIABLE,
@@ -66,6 +69,9 @@ class Configuration:
     A configuration is the attribute `configuration` of a module. Its methods return it,
     so that calls chain.
 
+    A notebook has one, which each call of the class in a cell begins anew. The tasks of
+    earlier cells use it, too.
+
     Attributes:
         module_name: The name of the module that other processes find it in.
         chains: The chains as sessions need them, by name.
@@ -74,9 +80,29 @@ class Configuration:
 
     module_name: str
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Configuration:
+        """Return a new one, or the one of the notebook."""
+        namespace = sys._getframe(1).f_globals
+        if namespace.get("__name__") != "__main__":
+            return super().__new__(cls)
+        if modules.script_module_name() is not None:
+            return super().__new__(cls)
+        known = namespace.get(_OF_NOTEBOOK)
+        if type(known) is not cls:
+            known = namespace[_OF_NOTEBOOK] = super().__new__(cls)
+        return known
+
     def __init__(self) -> None:
+        # Tasks of earlier cells keep their chains.
+        former: dict[str, AdviceChain] = vars(self).get("chains", {})
+        vars(self).pop("serializer", None)
         self.module_name = sys._getframe(1).f_globals.get("__name__", "__main__")
         self.chains = AdviceChains(self)
+        self._former_chains = {
+            name: chain.begin_anew() for name, chain in former.items()
+        }
+        # Whether its extensions were told of it.
+        self._is_begun = False
         self._extensions: tuple[Extension, ...] = ()
         self.listed_modules: tuple[str, ...] = ()
         # Of all chains that have none of their own
@@ -107,9 +133,11 @@ class Configuration:
         with _state.lock:
             chain = self.chains.get(name)
             if chain is None:
-                chain = self.chains[name] = AdviceChain(
-                    name, self._extensions, self._arrangement()
-                )
+                chain = self._former_chains.pop(name, None)
+                if chain is None:
+                    chain = AdviceChain(name, self._extensions)
+                chain.arrange(self._arrangement())
+                self.chains[name] = chain
                 chain.concurrency = self._concurrency
             chain.replace(advices, self._extensions)
         return self
@@ -172,7 +200,16 @@ class Configuration:
             self._extensions += (extension,)
             for chain in self.chains.values():
                 chain.replace(chain.advices, self._extensions)
+        if self._is_begun:
+            extension.on_init(self)
         return self
+
+    def begin(self) -> None:
+        """Tell the extensions of it, which is the one of a notebook."""
+        if not self._is_begun:
+            self._is_begun = True
+            for extension in self._extensions:
+                extension.on_init(self)
 
     def set_moves(self, moves: str | None) -> Configuration:
         """Let tasks run in this process, for tests and debuggers.
@@ -429,6 +466,11 @@ def get_configuration(configuration_module: str | None = None) -> Configuration:
         TypeError: If that is something else than a `Configuration`.
     """
     name = configuration_module or _default_module_name()
+    if name == "__main__":
+        of_notebook = configuration_of_notebook()
+        if of_notebook is not None:
+            of_notebook.begin()
+            return of_notebook
     loaded = _state.configurations.get(name)
     if loaded is not None:
         return loaded
@@ -519,6 +561,8 @@ def configuration_of_session(name: str) -> Configuration:
             this process has loaded.
     """
     loaded = _state.configurations.get(name)
+    if name == "__main__":
+        loaded = configuration_of_notebook() or loaded
     if loaded is not None:
         return loaded
     module = sys.modules.get(name)
@@ -558,6 +602,18 @@ def accept_configuration_of_archive(directory: str) -> bool:
     return True
 
 
+def configuration_of_notebook() -> Configuration | None:
+    """Return the configuration that cells of the notebook have made, if they have."""
+    namespace = getattr(sys.modules.get("__main__"), "__dict__", {})
+    found = namespace.get(_OF_NOTEBOOK)
+    return found if isinstance(found, Configuration) else None
+
+
+def accepts_notebooks() -> bool:
+    """Tell if this process is there for sessions of a notebook's configuration."""
+    return "__main__" in _state.accepted
+
+
 def directory_of_default_configuration() -> str:
     """Return the directory of the file of the default configuration's module.
 
@@ -571,6 +627,8 @@ def directory_of_default_configuration() -> str:
 
 
 def _default_module_name() -> str:
+    if configuration_of_notebook() is not None:
+        return "__main__"
     return _name_in_environment() or CONFIGURATION_MODULE_DEFAULT
 
 

@@ -30,3 +30,50 @@ def test_a_task_of_a_cell_finds_elsewhere_what_it_finds_here(
 ) -> None:
     printed = execute(workflow, *notebook_cells.all_cells())
     assert notebook_cells.check(printed) == {}
+
+
+CONFIGURED = """
+import os, bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+class Marking(bandsaw.Advice):
+    def __init__(self, mark):
+        self.mark = mark
+    def before(self, session):
+        session.context["mark"] = mark = self.mark
+        session.proceed()
+    def after(self, session):
+        session.result.value.append(session.context["mark"])
+        session.proceed()
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice(workers=1, start_ahead=False))
+# %%
+configuration.add_advice_chain(name="here")
+@bandsaw.task
+def pids(depth=1):
+    return [os.getpid(), *(pids(depth - 1) if depth else [])]
+@bandsaw.task(chain="here")
+def stays():
+    return [os.getpid()]
+# %%
+print(len({os.getpid(), *pids()}), stays() == [os.getpid()])
+# %%
+configuration = bandsaw.Configuration().add_advice_chain(
+    Marking("marked"), SubprocessAdvice(workers=1, start_ahead=False)
+)
+print(pids(0)[1:], os.getpid() in pids(0))
+try:
+    stays()
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_the_latest_configuration_of_a_cell_is_that_of_all_tasks(
+    workflow: Workflow,
+) -> None:
+    cells = CONFIGURED.strip().split("# %%\n")
+    completed = workflow.python(SCRIPTS / "cells.py", input=json.dumps(cells))
+    assert completed.stderr == ""
+    refused = "Unknown advice chain 'here'. The configuration __main__ has 'default'."
+    printed = "".join(json.loads(completed.stdout)).splitlines()
+    assert printed == ["3 True", "['marked'] False", refused]

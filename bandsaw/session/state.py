@@ -6,7 +6,11 @@ from io import BytesIO
 
 from .. import distribution
 from ..chain import NOT_STARTED
-from ..config import configuration_of_session
+from ..config import (
+    accepts_notebooks,
+    configuration_of_notebook,
+    configuration_of_session,
+)
 from ..context import Context
 from ..exceptions import (
     BandsawError,
@@ -332,6 +336,9 @@ def definitions_of(task: Task) -> Definitions:
 
 def _gathering_for(task: Any) -> Gathering:
     gathering = distribution.cells.Gathering(task)
+    configuration = configuration_of_notebook()
+    if configuration is not None:
+        gathering.add_configuration(configuration)
     function = full_task(task).function
     if getattr(function, "__module__", None) in MAIN_NAMES:
         gathering.add_task(function)
@@ -428,9 +435,19 @@ def _read(
 ) -> FrozenSession:
     reader = form.read()
     module_name, advice_chain, ids = _read_header(reader)
+    definitions = reader.read_definitions()
     configuration = known.configuration
+    main = None
     if configuration is None:
-        configuration = configuration_of_session(module_name)
+        if (
+            definitions is not None
+            and module_name in MAIN_NAMES
+            and accepts_notebooks()
+        ):
+            # The configuration is among them.
+            main = distribution.cells.Main.of(definitions)
+        with nullcontext() if main is None else main.in_use():
+            configuration = configuration_of_session(module_name)
     elif not _names(configuration, module_name):
         raise InvalidSessionError(
             f"The saved session names the configuration {module_name!r}, but is read "
@@ -441,9 +458,9 @@ def _read(
     _check_chain(reader, configuration, advice_chain)
     # Only of a session that was saved before may more be left out.
     required = form.required if known.task is None else form.required_changes
-    definitions = reader.read_definitions()
     if definitions is not None:
-        session.main = distribution.cells.Main.of(definitions)
+        # The signature was checked before, unless they have what checks it.
+        session.main = main or distribution.cells.Main.of(definitions)
     with nullcontext() if session.main is None else session.main.in_use():
         _read_parts(reader, session, PARTS, required, directory_for)
     return session

@@ -14,6 +14,7 @@ from io import BytesIO
 from operator import getitem
 from types import CodeType, FunctionType, ModuleType
 
+from ...config import configuration_of_notebook
 from ...exceptions import BandsawError, NotMovableError
 from ...modules import describer
 from ...runtime.code_objects import code_digest, syntax_tree
@@ -66,18 +67,18 @@ class _Node:
     """A name, or a function without one, and how another interpreter gets it.
 
     Attributes:
-        item: The item, `None` if there is nothing to be executed.
+        items: What is to be executed for it.
         now: What is needed when it is executed.
         later: What is needed when it is called.
     """
 
     def __init__(
         self,
-        item: tuple[Any, ...] | None,
+        items: Sequence[tuple[Any, ...]] = (),
         now: Iterable[str] = (),
         later: Iterable[str] = (),
     ) -> None:
-        self.item = item
+        self.items = items
         self.now = list(now)
         self.later = list(later)
 
@@ -96,6 +97,7 @@ class Definitions:
         names: Iterable[str],
         bindings: Mapping[str, Any],
         values: Sequence[tuple[Callable[[], Any], bytes]],
+        statements: list[Statement] | None,
         classes: Mapping[type, list[int]],
         keys: Keys,
     ) -> None:
@@ -103,6 +105,8 @@ class Definitions:
         self.names = frozenset(names)
         self._bindings = bindings
         self._values = values
+        # How many there were, if they tell more than the values of names
+        self._count = None if statements is None else len(statements)
         self._classes = classes
         self._keys = keys
 
@@ -119,6 +123,8 @@ class Definitions:
         for cls, members in self._classes.items():
             if members != _members_of(cls):
                 return False
+        if self._count is not None and self._count != len(statements_of(namespace)):
+            return False
         if not self._values:
             return True
         try:
@@ -172,6 +178,13 @@ class Gathering:
         """Note the function of a task."""
         self._roots.setdefault(function.__qualname__.partition(".")[0], None)
 
+    def add_configuration(self, configuration: object) -> None:
+        """Note the configuration of the notebook, which all else may need."""
+        names = [n for n, v in list(vars(self._main).items()) if v is configuration]
+        for name in names:
+            if not name.startswith("_"):
+                self._roots.setdefault(name, None)
+
     def definitions(self) -> Definitions:
         """Return what was noted leads to.
 
@@ -200,7 +213,8 @@ _known: dict[tuple[Any, ...], Definitions] = {}
 _cells: dict[int, Cells] = {}
 
 
-def _statements_of(namespace: dict[str, Any]) -> list[Statement]:
+def statements_of(namespace: Mapping[str, Any]) -> list[Statement]:
+    """Return all statements of a namespace, in the order of execution."""
     cells = _cells.get(id(namespace))
     if cells is None or cells.namespace is not namespace:
         _cells.clear()
@@ -225,7 +239,7 @@ class _Graph:
         self._namespace = namespace
         self._keys = keys
         self._error = refuse
-        self._statements = _statements_of(namespace)
+        self._statements = statements_of(namespace)
         self._nodes: dict[str, _Node] = {}
         self._functions: dict[str, FunctionType] = {}
         self._needed_by: dict[str, str | None] = {}
@@ -243,7 +257,7 @@ class _Graph:
             self._needed_by[name] = needed_by
             node = self._nodes[name] = self._node(name)
             queue += ((each, name) for each in (*node.now, *node.later))
-        items = [node.item for node in self._ordered() if node.item is not None]
+        items = [item for node in self._ordered() for item in node.items]
         content = packed(items)
         note_own(content)
         return Definitions(
@@ -251,6 +265,7 @@ class _Graph:
             self._nodes,
             self._bindings,
             self._values,
+            self._statements if configuration_of_notebook() is not None else None,
             self._classes,
             self._keys,
         )
@@ -286,7 +301,7 @@ class _Graph:
         if name == "get_ipython":
             raise self._refused(name, "is the shell of the notebook")
         if value is _ABSENT or name in _OF_SHELL or name[:2] == name[-2:] == "__":
-            return _Node(None)  # It is a name of Python, or missing here, too.
+            return _Node()  # It is a name of Python, or missing here, too.
         statement = self._binding_statement(name)
         if statement is not None:
             imported = self._import(name, value, statement)
@@ -294,6 +309,8 @@ class _Graph:
                 return imported
         if isinstance(value, ModuleType):
             return self._module_node(name, value)
+        if statement is not None and value is configuration_of_notebook():
+            return self._configuration_node(name, statement)
         if statement is not None and self._is_defined_by(name, value, statement):
             return self._plain_node(statement)
         if self._belongs_to_cells(value):
@@ -337,7 +354,7 @@ class _Graph:
             item = (STATEMENT, statement.cell.name, statement.line, text, 0)
             if len(lines) > 1:
                 item = (STATEMENT, statement.cell.name, 1, "\n".join(lines), 0)
-            return _Node(item)
+            return _Node([item])
         if not isinstance(node, (ast.If, ast.Try)):
             return None
         is_importable = callable(value) or value is None
@@ -351,7 +368,7 @@ class _Graph:
         text = f"import {module.__name__} as {name}"
         for each in sorted(self._modules_below(name)):
             text += f"\nimport {each}"
-        return _Node((STATEMENT, f"<import of {name}>", 1, text, 0))
+        return _Node([(STATEMENT, f"<import of {name}>", 1, text, 0)])
 
     def _modules_below(self, name: str) -> set[str]:
         """Return the loaded modules that are used through the name of a package."""
@@ -416,11 +433,24 @@ class _Graph:
                     name, f"is a class whose attribute {attribute!r} was set later"
                 )
 
+    def _configuration_node(self, name: str, statement: Statement) -> _Node:
+        """Return how the configuration is made, and what was added to it later."""
+        node = self._plain_node(statement)
+        items, now, later = list(node.items), set(node.now), set(node.later)
+        place = self._statements.index(statement)
+        for each in self._statements[place + 1 :]:
+            if each.is_call_of(name):
+                added = self._plain_node(each)
+                items += added.items
+                now.update(added.now)
+                later.update(added.later)
+        return _Node(items, sorted(now - {name}), sorted(later))
+
     def _plain_node(self, statement: Statement) -> _Node:
         cell, flags = statement.cell.name, statement.flags
         item = (STATEMENT, cell, statement.line, statement.text, flags)
         now, later = statement.reads
-        return _Node(item, sorted(now - statement.bound), sorted(later))
+        return _Node([item], sorted(now - statement.bound), sorted(later))
 
     # Values, and functions without names
 
@@ -446,7 +476,7 @@ class _Graph:
         is_fixed = isinstance(value, _FIXED)
         if not is_fixed:
             self._values.append((partial(getitem, self._namespace, name), content))
-        return _Node((VALUE, name, content, is_fixed), noted)
+        return _Node([(VALUE, name, content, is_fixed)], noted)
 
     def _captured(self, value: Any) -> tuple[bytes, list[str]]:
         """Return a value, pickled, and what it needs of the cells."""
@@ -481,7 +511,7 @@ class _Graph:
         names = names_read(function.__code__)
         name = function.__code__.co_name
         item = (FUNCTION, key, place, name, function.__qualname__, content, is_fixed)
-        return _Node(item, noted, sorted(names))
+        return _Node([item], noted, sorted(names))
 
     def _place_of(self, function: FunctionType) -> Place | None:
         """Return a text that has the function's code, with its place and flags."""

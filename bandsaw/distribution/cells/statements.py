@@ -115,6 +115,16 @@ class Statement:
             if names and isinstance(node, ast.Name):
                 yield [node.id, *reversed(names)]
 
+    def is_call_of(self, name: str) -> bool:
+        """Tell if it does nothing but to call methods of what a name means."""
+        import ast
+
+        node = self.node
+        while isinstance(node, (ast.Expr, ast.Call, ast.Attribute)):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        is_name = isinstance(node, ast.Name) and node.id == name
+        return is_name and isinstance(self.node, ast.Expr)
+
     def functions_at(self, line: int) -> Iterator[ast.AST]:
         """Yield the functions and lambdas inside of it that begin in a line."""
         import ast

@@ -299,9 +299,6 @@ sized(old)
     ),
     "the shell": (
         """
-def get_ipython():
-    return None
-# %%
 @bandsaw.task
 def shelled():
     return get_ipython()

@@ -77,3 +77,42 @@ def test_the_latest_configuration_of_a_cell_is_that_of_all_tasks(
     refused = "Unknown advice chain 'here'. The configuration __main__ has 'default'."
     printed = "".join(json.loads(completed.stdout)).splitlines()
     assert printed == ["3 True", "['marked'] False", refused]
+
+
+CACHED = """
+import bandsaw
+from bandsaw.advices.cache import CachingAdvice
+
+configuration = bandsaw.Configuration().add_advice_chain(CachingAdvice("cache"))
+# %%
+from dataclasses import dataclass
+@dataclass
+class Row:
+    x: int
+scale = {scale}
+def helper(row):
+    {comment}
+    return scale * row.x
+# %%
+@bandsaw.task
+def compute(row):
+    print("computed")
+    return Row(helper(row))
+# %%
+print(compute(Row(2)))
+"""
+
+
+def test_results_are_found_again_after_a_restart_and_not_after_a_change(
+    workflow: Workflow,
+) -> None:
+    def run(scale: int = 3, comment: str = "") -> str:
+        text = CACHED.format(scale=scale, comment=comment)
+        cells = text.strip().split("# %%\n")
+        completed = workflow.python(SCRIPTS / "cells.py", input=json.dumps(cells))
+        return "".join(json.loads(completed.stdout))
+
+    assert run() == "computed\nRow(x=6)\n"
+    assert run() == "Row(x=6)\n"
+    assert run(comment="# What it says is the same.") == "Row(x=6)\n"
+    assert run(scale=4) == "computed\nRow(x=8)\n"

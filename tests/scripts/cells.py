@@ -5,13 +5,15 @@ import codeop
 import contextlib
 import io
 import json
+import linecache
 import sys
-import traceback
 import types
 
 
 def execute(cell, number, compiler, main):
     main.In.append(cell)
+    lines = cell.splitlines(True)
+    linecache.cache[f"cell_{number}"] = len(cell), None, lines, f"cell_{number}"
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:
@@ -21,8 +23,6 @@ def execute(cell, number, compiler, main):
                 exec(code, vars(main))
         except Exception as error:
             print(f"{type(error).__name__}: {error}")
-            if main.__dict__.get("SHOWS_TRACEBACKS"):
-                print("".join(traceback.format_exception(None, error, None)))
     return printed.getvalue()
 
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     kernel = sys.modules["__main__"]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     sys.path.insert(0, "")
-    main.In = [""]
+    main.In, main.get_ipython = [""], kernel
     compiler = codeop.Compile()
     cells = enumerate(json.load(sys.stdin), 1)
     print(json.dumps([execute(cell, n, compiler, main) for n, cell in cells]))

@@ -524,9 +524,9 @@ class _Graph:
                     # Private names of classes, for example, have other code here.
                     *_, text, _, before, after = place
                     tree = syntax_tree(f"{before}{text}{after}")
-                    found = find_code(statement.compiled(tree.body), code.co_name)
-                    if code_digest(found) == digest:
-                        return place
+                    for each in statement.compiled(tree.body):
+                        if code_digest(find_code(each, code.co_name)) == digest:
+                            return place
         return None
 
     # Refusals

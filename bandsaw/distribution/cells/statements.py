@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 # Magics that execute the body of their cell as Python, in the namespace of the cells
 _PYTHON_MAGICS = frozenset(("capture", "prun", "time"))
 
-# What is compiled statement by statement
+# What files are called that are typed at a prompt
 _OF_PROMPT = ("<python-input", "<stdin>")
-_BY_STATEMENT = ("Cell In[", *_OF_PROMPT)
 
 # The flag of the code of functions; code of a module or class lacks it.
 _OPTIMIZED = 1
@@ -74,26 +73,41 @@ class Statement:
 
     @late_attribute
     def code(self) -> CodeType:
-        """What it is compiled to."""
-        return self.compiled([self.node])
+        """What it is compiled to, nothing if it is no whole statement of Python."""
+        return self._compiled([self.node])
 
-    def compiled(self, nodes: list[ast.stmt]) -> CodeType:
+    def compiled(self, nodes: list[ast.stmt]) -> Iterator[CodeType]:
         """Compile statements as if they had been in this one's place.
+
+        Some magics compile the statements of a cell together. Python makes other code
+        of the names that one of them imports then.
 
         Args:
             nodes: The statements.
         """
+        yield self._compiled(nodes)
+        if self.cell.imports:
+            yield self._compiled([*self.cell.imports, *nodes])
+
+    def _compiled(self, nodes: list[ast.stmt]) -> CodeType:
         import ast
 
-        tree = ast.Module([*self.cell.imports, *nodes], [])
-        name, flags = self.cell.name, self.flags
-        code: CodeType = compile(tree, name, "exec", flags, dont_inherit=True)
+        name, flags = self.cell.name, self.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        tree = ast.Module(nodes, [])
+        try:
+            code: CodeType = compile(tree, name, "exec", flags, dont_inherit=True)
+        except SyntaxError:  # Like `return` outside of a function
+            code = compile("", name, "exec", dont_inherit=True)
         return code
 
     @late_attribute
     def functions(self) -> dict[str, CodeType]:
         """The code of all functions inside of it, by its digest."""
-        return {code_digest(code): code for code in _functions_in(self.code)}
+        return {
+            code_digest(inner): inner
+            for code in self.compiled([self.node])
+            for inner in _functions_in(code)
+        }
 
     @late_attribute
     def reads(self) -> tuple[set[str], set[str]]:
@@ -144,22 +158,20 @@ class Cell:
     Args:
         name: What tracebacks call it.
         text: Its text, in Python.
-        is_whole: Whether its statements were compiled together. Python makes other code
-            of the names that one of them imports then.
 
     Attributes:
         name: What tracebacks call it.
         nodes: Its statements.
-        imports: A statement that makes Python compile each statement as it was.
+        imports: A statement that imports the names that its statements import.
     """
 
-    def __init__(self, name: str, text: str, is_whole: bool) -> None:
+    def __init__(self, name: str, text: str) -> None:
         self.name = name
         self._lines = [line.encode("utf-8") for line in text.splitlines(True)]
         self.nodes: list[ast.stmt] = []
         with suppress(SyntaxError, ValueError):
             self.nodes = syntax_tree(text).body
-        names = _imported_by(self.nodes) if is_whole else ()
+        names = _imported_by(self.nodes)
         text = f"import {', '.join(sorted(names))}"
         self.imports: list[ast.stmt] = syntax_tree(text).body if names else []
 
@@ -207,17 +219,16 @@ class Cells:
         if texts[: len(self._texts)] != self._texts:
             self._begin_anew()
         for name, text, flags in texts[len(self._texts) :]:
-            is_whole = not name.startswith(_BY_STATEMENT)
-            self._add(name, text, flags, is_whole and SOURCES not in self.namespace)
+            self._add(name, text, flags)
         self._texts = texts
         return self._statements
 
-    def _add(self, name: str, text: str, flags: int, is_whole: bool) -> None:
-        cell = Cell(name, text, is_whole)
+    def _add(self, name: str, text: str, flags: int) -> None:
+        cell = Cell(name, text)
         for node in cell.nodes:
             body = _body_of_magic(node)
             if body is not None:
-                self._add(name, body, flags, True)
+                self._add(name, body, flags)
                 continue
             self._flags |= _future_flags(node)
             self._statements.append(Statement(cell, node, self._flags | flags))

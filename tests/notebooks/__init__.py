@@ -1,0 +1,1 @@
+"""Notebooks in real kernels, run by `tox -e notebook`."""

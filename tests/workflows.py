@@ -93,7 +93,8 @@ def environment_of(**variables: str) -> dict[str, str]:
 
 def assert_interrupted(errors: str) -> None:
     """Assert that Ctrl-C was the end of a script, perhaps in a call that is named."""
-    assert re.search(r"\nKeyboardInterrupt(\nFailed call: .*(\n  .*)*)?\s*\Z", errors), errors
+    end = r"\nKeyboardInterrupt(\nFailed call: .*(\n  .*)*)?\s*\Z"
+    assert re.search(end, errors), errors
 
 
 class Workflow:

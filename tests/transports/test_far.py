@@ -12,6 +12,8 @@ import pytest
 from bandsaw.advices.connection import ConnectionAdvice
 from bandsaw.connections import Command
 from bandsaw.exceptions import ConfigurationError
+from bandsaw.runner.server import _Lane, _Specification
+from bandsaw.transports import frames
 from tests.transports.test_routes import COUNTING
 from tests.waiting import wait_until
 from tests.workflows import FAR, HEAD, MOVING, Workflow, assert_interrupted
@@ -454,13 +456,65 @@ def test_a_process_ends_after_its_sessions(workflow: Workflow) -> None:
     output = workflow.output(
         WHERE
         + """
+from pathlib import Path
+
 if __name__ == "__main__":
-    pids = [where()[0] for _ in range(5)]
+    pids = [where()[0] for _ in range(6)]
     print([pids.index(pid) for pid in pids])
+    while has_not_ended(pids[-1]):
+        pass
+    # The connection holds its code without a process, too.
+    from bandsaw.runtime.home import is_held
+    [path] = Path("home").resolve().glob("**/workflow.py")
+    print(is_held(str(path.parent)))
 """,
-        config=config(tasks_per_worker=2),
+        config=config(
+            "env", f"BANDSAW_HOME={workflow.directory}/home", tasks_per_worker=2
+        ),
     )
-    assert output == "[0, 0, 2, 2, 4]\n"
+    assert output == "[0, 0, 2, 2, 4, 4]\nTrue\n"
+
+
+def test_an_idle_process_ends_while_the_connection_is_in_use(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        WHERE
+        + """
+import time
+
+@bandsaw.task
+def hold():
+    open("begun", "w").close()
+    wait_until(lambda: os.path.exists("ended"))
+    return os.getpid()
+
+def wait_until(condition):
+    while not condition():
+        time.sleep(0.01)
+
+if __name__ == "__main__":
+    held = hold.submit()
+    wait_until(lambda: os.path.exists("begun"))
+    idle = where()[0]
+    wait_until(lambda: not has_not_ended(idle))
+    open("ended", "w").close()
+    print(held.result() != idle)
+""",
+        config=config(workers=2, idle_timeout=0.2),
+    )
+    assert output == "True\n"
+
+
+def test_the_beginning_of_a_session_may_arrive_in_pieces() -> None:
+    lane = _Lane(1, _Specification("", {}, 1, None, 1.0))
+    content = frames.packed(frames.JOB, {}, [b"content"])
+
+    lane.arrived.extend([content[:3], content[3:5]])
+    assert not lane.find_session()
+    lane.arrived.append(content[5:])
+    assert lane.find_session()
+    assert lane.size == len(content)
 
 
 def test_what_is_printed_comes_before_the_answer_and_at_the_exit(

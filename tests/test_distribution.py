@@ -505,6 +505,39 @@ def test_a_user_without_a_home_keeps_archives_in_the_temporary_directory(
     assert directory.parent.stat().st_mode & 0o077 == 0
 
 
+def test_a_user_who_may_only_read_the_home_keeps_them_in_the_temporary_directory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = os.getuid() or 65534
+    source, target = os.pipe()
+    # Another user reaches it there.
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        archives = Path(directory, "bandsaw", "archives")
+        archives.mkdir(parents=True)
+        for path in archives, archives.parent:
+            path.chmod(0o555)
+        Path(directory).chmod(0o777)
+        monkeypatch.setenv("BANDSAW_HOME", "")
+        monkeypatch.setenv("XDG_CACHE_HOME", directory)
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setattr(tempfile, "tempdir", directory)
+        child = os.fork()
+        if not child:
+            try:
+                # Root may write everywhere.
+                os.setuid(user)
+                os.write(target, os.fsencode(_bootstrap.archives_directory()))
+            finally:
+                os._exit(0)
+        os.close(target)
+        os.waitpid(child, 0)
+        archives.parent.chmod(0o755)
+        assert os.read(source, 4096) == os.fsencode(
+            f"{directory}/bandsaw-archives-{user}"
+        )
+    os.close(source)
+
+
 def make_writable_for_others(archive: DistributionArchive) -> None:
     os.chmod(archive.directory, 0o770)
 

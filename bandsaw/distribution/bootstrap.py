@@ -218,18 +218,21 @@ def _shared_by(directory: str) -> str | None:
 
 def archives_directory() -> str:
     """Return the directory of the unpacked archives, which is made if needed."""
+    is_chosen = bool(os.environ.get("BANDSAW_HOME"))
     try:
-        return make_directory("archives")
+        directory = make_directory("archives")
+        if is_chosen or os.access(directory, os.W_OK):
+            return directory
     except OSError:
-        if os.environ.get("BANDSAW_HOME"):
+        if is_chosen:
             raise
-        # The user of a container, for example, often has no home.
-        import tempfile
+    # The user of a container, for example, often has no home, or may only read it.
+    import tempfile
 
-        name = f"bandsaw-archives-{os.getuid()}"
-        directory = os.path.join(tempfile.gettempdir(), name)
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        return directory
+    name = f"bandsaw-archives-{os.getuid()}"
+    directory = os.path.join(tempfile.gettempdir(), name)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    return directory
 
 
 def note_use(directory: str) -> None:

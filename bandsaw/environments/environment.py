@@ -12,7 +12,7 @@ from ..serialization import SerializableValue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, Mapping, NoReturn, Sequence
+    from typing import Any, Callable, Mapping, NoReturn, Sequence
 
     from .resolution import Resolution
 
@@ -63,6 +63,7 @@ class Environment(SerializableValue):
     """
 
     __slots__ = (
+        "_read",
         "constraints",
         "directory",
         "extra_index_urls",
@@ -77,6 +78,7 @@ class Environment(SerializableValue):
         "sources",
     )
 
+    _read: Callable[[str], Environment]
     python: str | None
     requirements: tuple[str, ...]
     requirements_file: str | None
@@ -125,6 +127,66 @@ class Environment(SerializableValue):
             directory=None,
         )
         self._set(label=self.name or self._content())
+
+    @classmethod
+    def from_pyproject(
+        cls,
+        path: str | Path = "pyproject.toml",
+        *,
+        group: str | Sequence[str] = (),
+        extra: str | Sequence[str] = (),
+        python: str | Path | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> Environment:
+        """Return the environment of the dependencies of a project.
+
+        The file is read when the environment is needed, so not by a child that only
+        loads the configuration. The project itself is not installed.
+
+        Args:
+            path: The path of the project's file.
+            group: A dependency group (PEP 735), or several of them.
+            extra: An extra of the project, or several of them.
+            python: The Python; by default one that the project requires.
+            name: The name of the environment; by default that of the project with the
+                groups and extras.
+            **options: Further arguments of an `Environment`, like `sources`;
+                `requirements` come on top of those of the project.
+
+        Raises:
+            ConfigurationError: If a group or extra is no text. Later, if the file
+                cannot be read, or has no such group or extra.
+        """
+        groups = _texts("group", (group,) if isinstance(group, str) else group)
+        extras = _texts("extra", (extra,) if isinstance(extra, str) else extra)
+        file = _text("path", path)
+        # What is wrong with them is said at once.
+        more = cls(python, name=name, **options).requirements
+        options.pop("requirements", None)
+
+        def read(place: str) -> Environment:
+            from .project import read_project
+
+            project = read_project(os.path.join(place, str(file)), groups, extras)
+            return cls(
+                python or project.python,
+                [*project.requirements, *more],
+                name=name or project.name,
+                **options,
+            )
+
+        environment = cls.__new__(cls)
+        environment._set(_read=read, directory=None)
+        return environment
+
+    def __getattr__(self, attribute: str) -> Any:
+        # Only what was not read yet comes here.
+        if attribute.startswith("_") or attribute not in self.__slots__:
+            raise AttributeError(attribute)
+        read = self._read(self.place)
+        self._set(**{name: getattr(read, name) for name in _NAMES}, label=read.label)
+        return getattr(read, attribute)
 
     def _set(self, **values: Any) -> None:
         for attribute, value in values.items():
@@ -182,7 +244,11 @@ class Environment(SerializableValue):
         if self.directory is not None:
             return self
         other = Environment.__new__(Environment)
-        other._set(**self.serialized(), label=self.label)
+        for name in self.__slots__:
+            try:
+                other._set(**{name: object.__getattribute__(self, name)})
+            except AttributeError:
+                pass  # It is read when it is needed.
         other._set(directory=os.path.abspath(directory))
         return other
 
@@ -193,7 +259,7 @@ class Environment(SerializableValue):
 
     def serialized(self) -> dict[str, Any]:
         """Return the values that a serializer writes."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "label"}
+        return {name: getattr(self, name) for name in sorted((*_NAMES, "directory"))}
 
     @classmethod
     def deserialize(cls, values: dict[str, Any]) -> Environment:
@@ -227,6 +293,10 @@ class Environment(SerializableValue):
             if value and name != "directory"
         ]
         return f"Environment({', '.join(arguments)})"
+
+
+# What is read from a project's file, if it comes from there.
+_NAMES = frozenset(Environment.__slots__) - {"_read", "directory", "label"}
 
 
 def _shown(value: Any) -> str:

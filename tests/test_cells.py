@@ -116,3 +116,20 @@ def test_results_are_found_again_after_a_restart_and_not_after_a_change(
     assert run() == "Row(x=6)\n"
     assert run(comment="# What it says is the same.") == "Row(x=6)\n"
     assert run(scale=4) == "computed\nRow(x=8)\n"
+
+
+def test_a_task_of_a_cell_needs_a_serializer_that_may_run_code(
+    workflow: Workflow,
+) -> None:
+    cells = CONFIGURED.strip().split("# %%\n")[:2]
+    refused = """
+configuration.set_serializer(bandsaw.JsonSerializer())
+try:
+    pids()
+except bandsaw.exceptions.NotMovableError as error:
+    print(str(error).partition(": ")[2])
+"""
+    printed = workflow.python(
+        SCRIPTS / "cells.py", input=json.dumps([*cells, refused])
+    ).stdout
+    assert json.loads(printed)[2].startswith("the cells of a notebook travel as code")

@@ -20,8 +20,13 @@ import bandsaw
 from bandsaw import Advice, Configuration, JsonSerializer
 from bandsaw.advices.cache import CachingAdvice
 from bandsaw.distribution import DistributionArchive
+from bandsaw.distribution.cells.mains import STATEMENT, packed
 from bandsaw.environments import Environment, installations
-from bandsaw.exceptions import SerializationError, UntrustedDirectoryError
+from bandsaw.exceptions import (
+    InvalidSessionError,
+    SerializationError,
+    UntrustedDirectoryError,
+)
 from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.runtime import file_facts, fork
@@ -75,14 +80,15 @@ def with_member(form: SessionFile, name: str, content: bytes) -> SessionFile:
 class AnotherMachine(Advice):
     """Continues sessions here, and lets the owner of the machine change the result."""
 
-    def __init__(self, result: bytes) -> None:
-        self.result = result
+    def __init__(self, content: bytes, member: str = "result.dat") -> None:
+        self.content = content
+        self.member = member
 
     def before(self, session: Session) -> None:
         sent, answer = SessionFile(io.BytesIO()), SessionFile(io.BytesIO())
         session.save_to(sent)
         continue_session(sent, answer)
-        form = with_member(answer, "result.dat", self.result)
+        form = with_member(answer, self.member, self.content)
         failure = receive_answer(session, form)
         if failure is None:
             session.proceed()
@@ -173,6 +179,34 @@ def test_a_session_in_json_names_the_function_that_is_called(
 
     session.initiate()
     assert ran == [(21,)]
+
+
+def cells_that_note() -> bytes:
+    text = f"from {__name__} import note; note('cell')"
+    return packed([(STATEMENT, "Cell In[1]", 1, text, 0)])
+
+
+def test_with_json_a_session_brings_no_code_of_cells(
+    configuration: Configuration,
+) -> None:
+    form = saved(configuration, lambda task: None)
+    changed = with_member(form, "definitions.dat", cells_that_note())
+
+    with pytest.raises(InvalidSessionError, match="not run where JsonSerializer"):
+        Session().restore_from(changed)
+
+    assert ran == []
+
+
+def test_an_answer_brings_no_code_of_cells(configuration: Configuration) -> None:
+    configuration.set_serializer(JsonSerializer())
+    advice = AnotherMachine(cells_that_note(), member="definitions.dat")
+    configuration.add_advice_chain(advice)
+    task = Task.create_task(double)
+
+    Session(task, Execution("e", (21,)), configuration).initiate()
+
+    assert ran == []
 
 
 def test_with_pickle_the_author_of_a_session_can_run_code_at_once(

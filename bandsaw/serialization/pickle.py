@@ -65,6 +65,8 @@ class PickleSerializer(Serializer):
     Read only what comes from a source that you trust: a pickle can run any code.
     """
 
+    runs_code = True
+
     def serialize(self, value: Any, stream: IO[bytes]) -> None:
         """Write a value to a stream.
 

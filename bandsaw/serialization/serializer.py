@@ -17,9 +17,12 @@ class Serializer(ABC):
 
     Attributes:
         signs: Whether it reads only what it has signed itself.
+        runs_code: Whether what it reads may run code. Only then may the source of a
+            notebook's cells come with the values.
     """
 
     signs = False
+    runs_code = False
 
     @abstractmethod
     def serialize(self, value: Any, stream: IO[bytes]) -> None:

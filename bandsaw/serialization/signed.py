@@ -53,6 +53,7 @@ class SignedSerializer(Serializer):
                 "Make one with secrets.token_bytes(32)."
             )
         self._serializer = serializer
+        self.runs_code = serializer.runs_code
         self._key = bytes(key)
         self._subject = b""
 

@@ -16,6 +16,7 @@ from ..exceptions import (
     BandsawError,
     ConfigurationError,
     InvalidSessionError,
+    NotMovableError,
     ProtocolError,
     SerializationError,
 )
@@ -357,6 +358,14 @@ def _write_with_definitions(
         _write_parts(writer, session, parts, required)
     definitions = gathering.definitions()
     if definitions.names:
+        assert session.configuration is not None
+        serializer = session.configuration.serializer
+        if not serializer.runs_code:
+            raise NotMovableError(
+                f"Task {session.task} cannot be moved to another interpreter: the cells "
+                f"of a notebook travel as code, and {type(serializer).__name__} carries "
+                "data only. Move the task to a module, or use a PickleSerializer."
+            )
         writer.write_bytes(DEFINITIONS, definitions.content)
 
 
@@ -459,6 +468,11 @@ def _read(
     # Only of a session that was saved before may more be left out.
     required = form.required if known.task is None else form.required_changes
     if definitions is not None:
+        if not configuration.serializer.runs_code:
+            raise InvalidSessionError(
+                "The saved session brings code of a notebook's cells, which is not run "
+                f"where {type(configuration.serializer).__name__} reads sessions."
+            )
         # The signature was checked before, unless they have what checks it.
         session.main = main or distribution.cells.Main.of(definitions)
     with nullcontext() if session.main is None else session.main.in_use():

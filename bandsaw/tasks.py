@@ -227,6 +227,8 @@ class Task(SerializableValue):
             "advice_parameters": self._advice_parameters,
             "task_id": self.task_id,
         }
+        if self._is_local:
+            values["function"] = self.callable
         if self.steps:
             values["steps"] = self.steps
         return values
@@ -239,6 +241,16 @@ class Task(SerializableValue):
             NotMovableError: If the module, imported here, does not define it.
         """
         name, module = values["name"], values["module"]
+        function = values.get("function")
+        if function is None:
+            function = cls._find(name, module)
+        task = cls(function, values["advice_parameters"])
+        task.task_id = values["task_id"]
+        task.steps = tuple(values.get("steps", ()))
+        return task
+
+    @staticmethod
+    def _find(name: str, module: str) -> Any:
         try:
             target = below_descriptor(import_object(name, module))
         except AttributeError as error:
@@ -250,11 +262,7 @@ class Task(SerializableValue):
         # What was found may be the decorated function, the function below, or
         # something that another decorator has made of the decorated function.
         decorated = getattr(target, "bandsaw_task", None)
-        function = target if decorated is None else decorated.callable
-        task = cls(function, values["advice_parameters"])
-        task.task_id = values["task_id"]
-        task.steps = tuple(values.get("steps", ()))
-        return task
+        return target if decorated is None else decorated.callable
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Task.deserialize, (self.serialized(),)
@@ -276,13 +284,16 @@ class Task(SerializableValue):
                 "it is a generator function, and a generator lives where it was made. "
                 "Return a list instead"
             )
+        name = self._module_name
+        is_described = name == "__main__" and describer.get() is not None
+        if self._is_local and is_described:
+            return name
         if self._is_local:
             raise self._not_movable(
                 "it is local to a function or has no name. Define it with 'def' at "
                 "the top level of its module"
             )
-        name = self._module_name
-        if name == "__main__" and describer.get() is None:
+        if name == "__main__" and not is_described:
             raise self._not_movable(
                 "it was not defined in a file that can be imported, but at a prompt, "
                 "in a notebook, with 'python -c', or in a script whose name does not "

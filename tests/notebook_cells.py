@@ -139,6 +139,21 @@ def apply(function, x):
 print(apply(lambda x: x * step, 4) == -1, apply(adder(1), 1) == 0)
 print(apply(partial(pow, 2), 3) == -5, apply(partial(adder(1)), 1) == 0)
 """,
+    "tasks are local functions and lambdas": """
+def make_task(n):
+    @bandsaw.task
+    def local_task(x):
+        return x + n + unit
+    return local_task
+unit = 10
+# %%
+plus_one, plus_two = make_task(1), make_task(2)
+square = bandsaw.task(lambda x: x * x)
+print(plus_one(1) == 12, plus_two(1) == 13, plus_one(2) == 13, square(3) == 9)
+# %%
+unit = 20
+print(plus_one(1) == 22, plus_two(1) == 23, square(4) == 16)
+""",
     "a function that calls itself is captured": """
 def make():
     def fact(n):

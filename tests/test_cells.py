@@ -133,3 +133,25 @@ except bandsaw.exceptions.NotMovableError as error:
         SCRIPTS / "cells.py", input=json.dumps([*cells, refused])
     ).stdout
     assert json.loads(printed)[2].startswith("the cells of a notebook travel as code")
+
+
+LARGE = """
+import bandsaw
+large = bytes(17 << 20)
+@bandsaw.task
+def length(x):
+    return len(large) + x
+# %%
+print([length(x) == x + (17 << 20) for x in range(2)])
+"""
+
+
+def test_the_size_of_large_captured_data_is_told_once(workflow: Workflow) -> None:
+    workflow.write({"bandsaw_config.py": CONFIG})
+    cells = LARGE.strip().split("# %%\n")
+    completed = workflow.python(SCRIPTS / "cells.py", input=json.dumps(cells))
+    assert json.loads(completed.stdout)[-1] == "[True, True]\n"
+    told = "The variable 'large' holds 17 MiB"
+    assert completed.stderr.count(told) == 1
+    # It names the line of the user's.
+    assert "cell_2:1: RuntimeWarning" in completed.stderr

@@ -66,6 +66,40 @@ def copy_of(path: str) -> str:
     return _copies.get(path, path)
 
 
+# The lines of code that is in no file, by the names that it has instead of one
+_lines: dict[str, list[str]] = {}
+
+
+def noted_lines(name: str) -> list[str] | None:
+    """Return a copy of the lines that were noted, `None` if none were.
+
+    Args:
+        name: What code objects name instead of a file.
+    """
+    lines = _lines.get(name)
+    return None if lines is None else list(lines)
+
+
+def note_lines(name: str, lines: list[str]) -> None:
+    """Let tracebacks show lines of code that is in no file.
+
+    Args:
+        name: What code objects name instead of a file.
+        lines: The lines, with their ends.
+    """
+    _lines[name] = lines
+    linecache = sys.modules.get("linecache")
+    if linecache is not None:
+        linecache.cache[name] = _entry(name, lines)
+    elif not any(isinstance(each, _FinderOfLinecache) for each in sys.meta_path):
+        sys.meta_path.insert(0, _FinderOfLinecache())
+
+
+def _entry(name: str, lines: list[str]) -> tuple[int, None, list[str], str]:
+    """Return an entry of `linecache`; without a time, it is compared with no file."""
+    return sum(map(len, lines)), None, lines, name
+
+
 def name_originals(directory: str, originals: Mapping[str, str]) -> None:
     """Let the code that is loaded from an archive name the user's files from now on.
 
@@ -150,14 +184,14 @@ def _show_copies(linecache: Any) -> None:
     read_file = linecache.updatecache
 
     def updatecache(filename: str, module_globals: Any = None) -> Any:
-        copy = _copies.get(filename)
-        if copy is None:
-            return read_file(filename, module_globals)
-        lines = read_file(copy)
+        lines = _lines.get(filename)
+        if lines is None:
+            copy = _copies.get(filename)
+            if copy is None:
+                return read_file(filename, module_globals)
+            lines = read_file(copy)
         if lines:
-            # Without a time, it is never compared with the file.
-            entry = (sum(map(len, lines)), None, lines, filename)
-            linecache.cache[filename] = entry
+            linecache.cache[filename] = _entry(filename, lines)
         return lines
 
     linecache.updatecache = updatecache

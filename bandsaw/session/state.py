@@ -340,9 +340,9 @@ def _gathering_for(task: Any) -> Gathering:
     configuration = configuration_of_notebook()
     if configuration is not None:
         gathering.add_configuration(configuration)
-    function = full_task(task).function
+    function = full_task(task).callable
     if getattr(function, "__module__", None) in MAIN_NAMES:
-        gathering.add_task(function)
+        gathering.add_function(function)
     return gathering
 
 
@@ -362,9 +362,10 @@ def _write_with_definitions(
         serializer = session.configuration.serializer
         if not serializer.runs_code:
             raise NotMovableError(
-                f"Task {session.task} cannot be moved to another interpreter: the cells "
-                f"of a notebook travel as code, and {type(serializer).__name__} carries "
-                "data only. Move the task to a module, or use a PickleSerializer."
+                f"Task {session.task} cannot be moved to another interpreter: the "
+                f"cells of a notebook travel as code, and {type(serializer).__name__} "
+                "carries data only. Move the task to a module, or use a "
+                "PickleSerializer."
             )
         writer.write_bytes(DEFINITIONS, definitions.content)
 

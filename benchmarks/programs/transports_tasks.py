@@ -52,6 +52,11 @@ def same_ahead(x):
 
 
 @task("resident")
+def same_resident_too(x):
+    return x
+
+
+@task("resident")
 def size_of_resident(array):
     return array.nbytes
 

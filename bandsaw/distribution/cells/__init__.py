@@ -6,7 +6,16 @@ executed in a `__main__` of its own, see `mains`.
 
 from __future__ import annotations
 
-from .gathering import Definitions, Gathering
-from .mains import Main
+from ...runtime.lazy import load_on_access
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .gathering import Definitions, Gathering
+    from .mains import Main
 
 __all__ = ["Definitions", "Gathering", "Main"]
+
+# Each end needs its part.
+__getattr__, __dir__ = load_on_access(
+    __name__, Definitions="gathering", Gathering="gathering", Main="mains"
+)

@@ -17,8 +17,10 @@ from types import CodeType, FunctionType, ModuleType
 from ...config import configuration_of_notebook
 from ...exceptions import BandsawError, NotMovableError
 from ...modules import describer
+from ...runtime.caller_warnings import warn_caller
 from ...runtime.code_objects import code_digest, syntax_tree
 from ...runtime.contexts import contextmanager
+from ...runtime.fork import call_at_reset
 from ...serialization import PickleSerializer
 from .mains import (
     FUNCTION,
@@ -58,6 +60,13 @@ _NO_SOURCE = (
 
 # The configuration of a notebook
 _CONFIGURATION = "configuration"
+
+# More captured data is told of, in bytes.
+_LARGE = 1 << 24
+
+# The names of such data
+_told: set[str] = set()
+call_at_reset(_told.clear)
 
 # How many definitions are remembered, by what leads to them
 _MOST_KNOWN = 64
@@ -174,9 +183,12 @@ class Gathering:
         with _noting(self._roots, self._keys, self._refuse):
             yield
 
-    def add_task(self, function: FunctionType) -> None:
+    def add_function(self, function: FunctionType) -> None:
         """Note the function of a task."""
-        self._roots.setdefault(function.__qualname__.partition(".")[0], None)
+        if "<" in function.__qualname__:
+            _Noting(self._roots, self._keys, self._refuse).reduce(function)
+        else:
+            self._roots.setdefault(function.__qualname__.partition(".")[0], None)
 
     def add_configuration(self, configuration: object) -> None:
         """Note the configuration of the notebook, which all else may need."""
@@ -473,10 +485,21 @@ class _Graph:
             ) from error
         if name in noted:
             raise self._refused(name, _NO_SOURCE)
+        self._tell_size(name, len(content))
         is_fixed = isinstance(value, _FIXED)
         if not is_fixed:
             self._values.append((partial(getitem, self._namespace, name), content))
         return _Node([(VALUE, name, content, is_fixed)], noted)
+
+    def _tell_size(self, name: str, size: int) -> None:
+        """Tell the size of much captured data, once for each name."""
+        if size > _LARGE and name not in _told:
+            _told.add(name)
+            warn_caller(
+                f"The variable {name!r} holds {size >> 20} MiB, which travel with "
+                "calls of tasks that use it. Give it as an argument, or read it in "
+                "the task."
+            )
 
     def _captured(self, value: Any) -> tuple[bytes, list[str]]:
         """Return a value, pickled, and what it needs of the cells."""

@@ -13,9 +13,9 @@ from marshal import dumps, loads
 from types import CellType, CodeType, FunctionType, ModuleType
 
 from ...exceptions import NotMovableError
-from ...runtime.code_objects import syntax_tree
 from ...runtime.contexts import contextmanager
 from ...runtime.fork import call_at_reset, call_in_child
+from ...runtime.own_files import note_lines, noted_lines
 from ...serialization import PickleSerializer
 
 TYPE_CHECKING = False
@@ -258,16 +258,10 @@ def compiled(
     Raises:
         SyntaxError: If it is none; it has the line in the cell.
     """
-    import ast
-
-    added = line - 1 - before.count("\n")
-    try:
-        tree = syntax_tree(f"{before}{text}{after}")
-    except SyntaxError as error:
-        error.lineno = (error.lineno or 1) + added
-        raise
-    ast.increment_lineno(tree, added)
-    code: CodeType = compile(tree, cell, "exec", flags, dont_inherit=True)
+    # Moving the lines of a syntax tree would take longer, and needs the module `ast`.
+    lines = "\n" * (line - 1 - before.count("\n"))
+    source = f"{lines}{before}{text}{after}"
+    code: CodeType = compile(source, cell, "exec", flags, dont_inherit=True)
     return code
 
 
@@ -298,12 +292,8 @@ def find_code(code: CodeType, name: str) -> CodeType:
 
 def _note_lines(cell: str, line: int, text: str) -> None:
     """Let tracebacks show the lines of a statement."""
-    import linecache
-
-    known = linecache.cache.get(cell)
-    lines: list[str] = list(known[2]) if known is not None and len(known) == 4 else []
+    lines = noted_lines(cell) or []
     new = [each + "\n" for each in text.splitlines()]
     lines += ["\n"] * (line - 1 + len(new) - len(lines))
     lines[line - 1 : line - 1 + len(new)] = new
-    # Without a time, it is not compared with a file.
-    linecache.cache[cell] = (sum(map(len, lines)), None, lines, cell)
+    note_lines(cell, lines)

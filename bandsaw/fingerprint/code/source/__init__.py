@@ -17,7 +17,7 @@ from ....runtime.file_facts import (
     remembered,
 )
 from ....runtime.fork import call_at_reset
-from ....runtime.own_files import copy_of
+from ....runtime.own_files import copy_of, noted_lines
 from .outline import Outline
 
 TYPE_CHECKING = False
@@ -228,6 +228,8 @@ def _outline_of_cell(path: str, text: str) -> Outline | None:
 def _lines_in_linecache(path: str) -> list[str] | None:
     linecache = sys.modules.get("linecache")
     entry = None if linecache is None else linecache.cache.get(path)
+    if entry is None:
+        return noted_lines(path)
     return entry[2] if isinstance(entry, tuple) and len(entry) == 4 else None
 
 

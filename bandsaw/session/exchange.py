@@ -33,6 +33,7 @@ from ..result import Result
 from ..run import join_run
 from ..runtime.contexts import nullcontext, suppress
 from ..runtime.functions import lru_cache
+from ..runtime.own_files import copy_of
 from ..runtime.tracebacks import shorten
 from ..serialization.readers import Reader, current_reader, writing_for
 from .saved_form import CHAIN, CHANGED, TRACEBACK, VERSIONS
@@ -350,6 +351,7 @@ class _Report:
         reason: Why it could not.
         modules: What the other interpreter could import, if it lacked a module.
         versions: The versions of what was imported for what was read.
+        missing: Which line has imported a module that is not there, if that is why.
     """
 
     modules: Sequence[str] | None = None
@@ -365,7 +367,10 @@ class _Report:
         if isinstance(error, SerializationError):
             self.part, self.reason = error.part, error.reason
         self.versions: Versions = {}
+        self.missing = ""
         if phase == RESTORING:
+            if self.message == message:
+                self.missing = _missing_import(error)
             if _is_of_missing_module(error):
                 self.modules = importable_modules()
             self.versions = versions_of(sys.modules)
@@ -389,6 +394,7 @@ class _Report:
             report.reason = _text_of(values.get("reason", ""))
             report.modules = None if modules is None else [*map(_text_of, modules)]
             report.versions = _read_versions(values.get("versions", {}))
+            report.missing = _text_of(values.get("missing", ""))
         except _WRONG as error:
             raise ProtocolError(
                 "The other interpreter has failed, and what it reports of that makes "
@@ -424,6 +430,32 @@ def _is_of_missing_module(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__
     return error is not None
+
+
+def _missing_import(error: BaseException | None) -> str:
+    """Say which line of the user's own imports a module that is not there, if one does.
+
+    Args:
+        error: What has failed, perhaps because of that.
+    """
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    place = ""
+    frame = None if error is None else error.__traceback__
+    while frame is not None:
+        path = frame.tb_frame.f_code.co_filename
+        if copy_of(path) != path:
+            place = f"{path}, line {frame.tb_lineno}"
+        frame = frame.tb_next
+    name = getattr(error, "name", None)
+    if not place or not name:
+        return ""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return (
+        f"No module named {name!r}: {place}, imports it, and Python {version} "
+        f"({sys.executable}) does not have it. Add it there, or import it inside of "
+        "the task."
+    )
 
 
 def modules_of_reader(answer: SavedForm) -> Sequence[str] | None:
@@ -520,6 +552,8 @@ def _with_versions(error: SerializationError, theirs: Versions) -> Serialization
 
 def _failure(session: Session, report: _Report, written: bytes | None) -> Exception:
     error = _exception_of_ours(report)
+    if report.missing:
+        return error  # A traceback would say no more.
     if report.phase == RESTORING and isinstance(error, SerializationError):
         # Only here each argument is at hand on its own.
         with allow_imports():
@@ -561,11 +595,11 @@ def _read_exception(session: Session, written: bytes | None) -> BaseException | 
 def _exception_of_ours(report: _Report) -> Exception:
     kind = getattr(exceptions, report.error, None)
     if isinstance(kind, type) and issubclass(kind, BandsawError):
-        error = kind(report.message)
+        error = kind(report.missing or report.message)
         if isinstance(error, SerializationError):
             error.part, error.reason = report.part, report.reason
         return error
-    text = (
+    text = report.missing or (
         f"The other interpreter failed while {report.phase} the session: "
         f"{report.message}"
     )

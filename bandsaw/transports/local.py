@@ -46,6 +46,8 @@ _NO_VARIABLES: Mapping[str, str] = {}
 # its code a file name, but the first one of a process takes more than a millisecond.
 _LOADER = """\
 import posix, sys
+if sys.version_info < (3, 8):
+    sys.exit("bandsaw needs Python 3.8, and this is %d.%d.%d" % sys.version_info[:3])
 descriptor = int(sys.argv[1])
 size = posix.read(descriptor, 8)
 if not size:

@@ -315,3 +315,58 @@ configuration = bandsaw.Configuration().add_advice_chain(
     assert "No module named 'fast'" in output
     assert f"The module fast is compiled for another Python (fast{suffix})" in output
     assert f"this is Python {version}." in output
+
+
+CONFIG_OF_FRESH = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+
+configuration = bandsaw.Configuration().add_advice_chain(
+    SubprocessAdvice(start_ahead=False)
+)
+"""
+
+LACKING = """
+import bandsaw
+
+if __name__ != "__main__":
+    # As if only the child lacked it.
+    import absent
+
+@bandsaw.task
+def work():
+    pass
+
+if __name__ == "__main__":
+    work()
+"""
+
+
+def test_a_module_that_a_script_imports_and_a_child_lacks_is_told_in_a_sentence(
+    workflow: Workflow,
+) -> None:
+    told = workflow.run(LACKING, config=CONFIG_OF_FRESH, status=1).stderr
+
+    place = f"{workflow.directory / 'workflow.py'}, line 6, imports it, and Python "
+    assert f"SerializationError: No module named 'absent': {place}" in told
+    assert f"({sys.executable}) does not have it. Add it there, or import it " in told
+    assert len(told.splitlines()) < 10
+
+
+def test_a_python_that_is_too_old_says_so(workflow: Workflow, tmp_path: Path) -> None:
+    old = tmp_path / "python3.6"
+    old.write_text(
+        f"""#!{sys.executable}
+import sys
+
+sys.version_info = (3, 6, 15, "final", 0)
+exec(sys.argv[sys.argv.index("-c") + 1])
+"""
+    )
+    old.chmod(0o755)
+    interpreter = f"interpreter=bandsaw.Interpreter(executable={str(old)!r})"
+    config = CONFIG_OF_FRESH.replace("start_ahead", f"{interpreter}, start_ahead")
+
+    told = workflow.run(LACKING, config=config, status=1).stderr
+
+    assert "bandsaw needs Python 3.8, and this is 3.6.15\n" in told

@@ -22,8 +22,8 @@ LIBRARY = Path(__file__).parent.parent
 REQUIREMENTS = ("numpy",)
 # What caches and processes are compared with, in the same process.
 PEERS = ("diskcache", "execnet", "joblib", "loky")
-# One that cannot be installed everywhere is left out there.
-OPTIONAL_PEERS = ("mitogen",)
+# Where one of them cannot be installed, all are left out.
+OPTIONAL_PEERS = ("distributed", "mitogen", "ray")
 # The libraries of the values whose fingerprints are measured.
 FRAMES = ("pandas", "polars")
 ORIGINAL = "bandsaw==0.3"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-from weakref import WeakValueDictionary
 
 from ..exceptions import (
     ConfigurationError,
@@ -13,10 +12,9 @@ from ..exceptions import (
     MissingExtraError,
     UnreachableError,
 )
-from ..fingerprint.digests import blob
 from ..runtime.contexts import contextmanager, suppress
 from ..runtime.fork import Lock
-from ._engine_calls import Answer, Engine, host_module
+from ._engine_calls import Answer, Engine, KeptBuffers, host_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Iterator
 
     from ..runner.host import Answer as AnyAnswer
-    from ._engine_calls import Call, Code
+    from ._engine_calls import Call, Code, Kept
 
 _PARAMETERS = {"resources": {"GPU": 1}, "priority": 0}
 
@@ -34,8 +32,10 @@ _LARGE = 1 << 20
 # How often it is looked whether the scheduler is still there, in seconds.
 _INTERVAL = 1.0
 
-# How long more answers are waited for, to be fetched together, in seconds.
-_PATIENCE = 0.02
+# How long more answers are waited for, to be fetched together: this many times as long
+# as the last ones took, and this many seconds at most.
+_PATIENCE = 5
+_MOST_PATIENCE = 0.2
 
 # What a worker is told to evaluate. The function is a built-in one, as that is found on
 # the scheduler and on each worker, and costs nothing to pickle.
@@ -136,9 +136,12 @@ class _Connection:
         self._codes: dict[str, str] = {}
         self._lock = Lock()
         self._waiting: dict[str, Answer] = {}
+        self._orders: list[_Order] = []
+        self._orders_lock = Lock()
         self._ready: list[Any] = []
         self._is_gathering = False
-        self._large: WeakValueDictionary[bytes, Any] = WeakValueDictionary()
+        self._are_enough: Any = None
+        self._large = _LargeBuffers(self.client)
         self._watch: Any = None
         atexit.register(self._close, is_own)
 
@@ -147,35 +150,66 @@ class _Connection:
         return self._process == os.getpid() and self.client.status == "running"
 
     def submit(self, call: Call, options: dict[str, Any]) -> Answer:
-        client = self.client
         self._bring(call.code)
-        within: list[bytes] = []
-        apart: list[Any] = []
-        views = call.views()
-        if sum(view.nbytes for view in views) < _LARGE:
-            within = [bytes(view) for view in views]
-        else:
+        order = _Order(call, options, self._module)
+        if order.has_large_buffers:
             # The order has to stay, so all of them go the same way.
-            apart = [self._kept(view) for view in views]
-        variables = {
-            "name": self._module,
-            "key": call.code.key,
-            "request": call.request,
-            "apart": apart,
-            "within": within,
-        }
-        answer = Answer()
-        future = client.submit(
-            eval, _CALL, variables, key=f"{call.name}-{os.urandom(16).hex()}", **options
-        )
-        answer.sent = sent = _Sent(client, future, apart)
-        self._waiting[future.key] = answer
+            buffers = zip(call.buffers, order.views)
+            order.keep(self._large.find_or_put(call, buffers))
         if self._watch is None:
-            client.loop.add_callback(self._begin_to_watch)
-        future.add_done_callback(self._take)
-        if answer.cancelled():
-            sent.cancel()
-        return answer
+            self.client.loop.add_callback(self._begin_to_watch)
+        if call.is_awaited or order.has_large_buffers:
+            # By the thread of the task that waits, as Dask prefers what is below tasks.
+            self._send([order])
+            return order.answer
+        with self._orders_lock:
+            self._orders.append(order)
+            is_first = len(self._orders) == 1
+        if is_first:
+            self.client.loop.add_callback(self._send_all)
+        return order.answer
+
+    def _send_all(self) -> None:
+        """Send all that was submitted meanwhile, as each message takes its time."""
+        with self._orders_lock:
+            orders, self._orders = self._orders, []
+        by_options: dict[str, list[_Order]] = {}
+        for order in orders:
+            by_options.setdefault(repr(order.options), []).append(order)
+        for alike in by_options.values():
+            try:
+                self._send(alike)
+            except Exception as error:
+                for order in alike:
+                    order.answer.fail(error)
+
+    def _send(self, orders: list[_Order]) -> None:
+        client = self.client
+        orders = [order for order in orders if not order.answer.cancelled()]
+        if not orders:
+            return
+        for order in orders:
+            self._waiting[order.key] = order.answer
+        options = orders[0].options
+        if len(orders) == 1:
+            [order] = orders
+            futures = [
+                client.submit(eval, _CALL, order.variables, key=order.key, **options)
+            ]
+        else:
+            futures = client.map(
+                eval,
+                [_CALL] * len(orders),
+                [order.variables for order in orders],
+                key=[order.key for order in orders],
+                **options,
+            )
+        for order, future in zip(orders, futures):
+            answer = order.answer
+            answer.sent = sent = _Sent(client, future, order.kept)
+            client.loop.add_callback(_call_when_done, future, self._take)
+            if answer.cancelled():
+                sent.cancel()
 
     def _bring(self, code: Code) -> None:
         if code.key in self._codes:
@@ -193,22 +227,16 @@ class _Connection:
             self.client.register_plugin(plugin, name=name)
             self._codes[code.key] = name
 
-    def _kept(self, view: memoryview) -> Any:
-        """Return what the cluster keeps of a buffer, as long as a call needs it."""
-        digest = blob(b"buffer:", view)
-        kept = self._large.get(digest)
-        if kept is None or kept.status != "finished":
-            kept = self.client.scatter([view], hash=False)[0]
-            self._large[digest] = kept
-        return kept
-
     def _take(self, future: Any) -> None:
         answer = self._waiting.get(future.key)
         if answer is None:
             return
         if future.status == "finished":
             self._ready.append(future)
-            self.client.loop.add_callback(self._gather)
+            if not self._is_gathering:
+                self.client.loop.add_callback(self._gather)
+            elif self._has_enough:
+                self._are_enough.set()
             return
         del self._waiting[future.key]
         if future.status == "error":
@@ -222,19 +250,30 @@ class _Connection:
     async def _gather(self) -> None:
         """Fetch the answers that are there, all of them at once."""
         import asyncio
+        from time import monotonic
 
         if self._is_gathering:
             return
         self._is_gathering = True
+        patience = 0.0
         try:
             while self._ready:
-                if len(self._waiting) > 2 * len(self._ready):
+                self._are_enough = enough = asyncio.Event()
+                if not self._has_enough:
                     # Each journey takes as long as many calls.
-                    await asyncio.sleep(_PATIENCE)
+                    with suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(enough.wait(), patience)
                 futures, self._ready = self._ready, []
+                begin = monotonic()
                 await self._fetch(futures)
+                patience = min(_PATIENCE * (monotonic() - begin), _MOST_PATIENCE)
         finally:
             self._is_gathering = False
+
+    @property
+    def _has_enough(self) -> bool:
+        """Whether it is worth while to fetch the answers that are there."""
+        return len(self._waiting) <= 2 * len(self._ready)
 
     async def _fetch(self, futures: list[Any]) -> None:
         try:
@@ -291,10 +330,80 @@ class _Connection:
                 self.client.close()
 
 
+class _LargeBuffers(KeptBuffers):
+    """Those that workers of Dask keep.
+
+    Args:
+        client: The client.
+    """
+
+    def __init__(self, client: Any) -> None:
+        super().__init__()
+        self._client = client
+
+    def put(self, view: memoryview) -> Any:
+        """Scatter a buffer."""
+        return self._client.scatter([view], hash=False)[0]
+
+    def is_lost(self, reference: Any) -> bool:
+        """Tell if the worker that had a buffer is gone."""
+        return bool(reference.status != "finished")
+
+
+async def _call_when_done(future: Any, function: Any) -> None:
+    # What futures of Dask offer takes a thread for it, and the time of that.
+    client: Any = _import_distributed().client
+    await client.done_callback(future, function)
+
+
+class _Order:
+    """A call that is to be sent.
+
+    Args:
+        call: The call.
+        options: What the cluster is told of it.
+        module: The name of the module that serves it to a worker.
+
+    Attributes:
+        options: What the cluster is told of it.
+        key: What the cluster calls it.
+        views: The buffers.
+        kept: What the cluster keeps of the buffers.
+        variables: What a worker is told.
+        answer: What the answer will be.
+    """
+
+    def __init__(self, call: Call, options: dict[str, Any], module: str) -> None:
+        self.options = options
+        self.key = f"{call.name}-{os.urandom(16).hex()}"
+        self.views = call.views()
+        self.has_large_buffers = sum(view.nbytes for view in self.views) >= _LARGE
+        self.kept: list[Kept] = []
+        self.variables: dict[str, Any] = {
+            "name": module,
+            "key": call.code.key,
+            "request": call.request,
+            "apart": [],
+            "within": [],
+        }
+        if not self.has_large_buffers:
+            self.variables["within"] = list(map(bytes, self.views))
+        self.answer = Answer()
+
+    def keep(self, kept: list[Kept]) -> None:
+        """Take the buffers from what the cluster keeps.
+
+        Args:
+            kept: What that is.
+        """
+        self.kept = kept
+        self.variables["apart"] = [one.reference for one in kept]
+
+
 class _Sent:
     """A call on the cluster, with what it needs there."""
 
-    def __init__(self, client: Any, future: Any, kept: list[Any]) -> None:
+    def __init__(self, client: Any, future: Any, kept: list[Kept]) -> None:
         self._client = client
         self._future = future
         self._kept = kept

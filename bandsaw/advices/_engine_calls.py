@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from ..exceptions import (
     ConfigurationError,
@@ -18,6 +20,7 @@ from ..interpreter import Interpreter
 from ..runner import host
 from ..runner.engine import Conditions, note_archive
 from ..runtime.contexts import nullcontext
+from ..runtime.fork import Lock
 from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
 from ..serialization.buffers import blocks_of, contiguous
@@ -30,7 +33,7 @@ from . import _moving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ContextManager, Sequence
+    from typing import Any, Callable, ContextManager, Iterable, Sequence
 
     from ..distribution import DistributionArchive
     from ..runner.host import Answer as AnyAnswer
@@ -99,16 +102,24 @@ class Call:
         code: The code that it needs.
         request: The session as it is written.
         buffers: The large buffers beside it.
+        is_awaited: Whether the current thread waits for the answer.
 
     Attributes:
         name: The name of the task.
         session: The session.
+        is_awaited: Whether the current thread waits for the answer.
     """
 
     def __init__(
-        self, job: Job, code: Code, request: bytes, buffers: Sequence[Buffer]
+        self,
+        job: Job,
+        code: Code,
+        request: bytes,
+        buffers: Sequence[Buffer],
+        is_awaited: bool,
     ) -> None:
         self.session = job.session
+        self.is_awaited = is_awaited
         self.code = code
         self.request = request
         self.buffers = buffers
@@ -144,6 +155,139 @@ class Call:
             else memoryview(b"".join(blocks_of(buffer)))
             for buffer in self.buffers
         ]
+
+
+class Kept:
+    """What a cluster keeps of a buffer, as long as this object lives.
+
+    Args:
+        reference: What the cluster calls it.
+        view: The buffer, which is not to be freed meanwhile.
+        digest: The hash of the content, `None` as long as that is not known.
+
+    Attributes:
+        reference: What the cluster calls it.
+        nbytes: Its size.
+        digest: The hash of the content, `None` as long as that is not known.
+    """
+
+    def __init__(self, reference: Any, view: memoryview, digest: bytes | None) -> None:
+        self.reference = reference
+        self.nbytes = view.nbytes
+        self.digest = digest
+        self._view = view
+
+
+class KeptBuffers:
+    """The large buffers that a cluster keeps while calls need them, each of them once.
+
+    It is the same one for the calls of a map if it is that of the same array. Otherwise
+    the content decides.
+
+    Attributes:
+        content_is_here: Whether what is kept need not be fetched to be read.
+    """
+
+    content_is_here = False
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: WeakSet[Kept] = WeakSet()
+        self._maps: WeakKeyDictionary[Any, _KeptOfMap] = WeakKeyDictionary()
+
+    def put(self, view: memoryview) -> Any:
+        """Let the cluster keep a buffer, and return what it calls that."""
+        raise NotImplementedError
+
+    def content_of(self, reference: Any) -> memoryview:
+        """Return what is kept, if that need not be fetched."""
+        raise NotImplementedError
+
+    def is_lost(self, reference: Any) -> bool:
+        """Tell if the cluster has lost a buffer."""
+        return False
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._kept = WeakSet()
+        self._maps = WeakKeyDictionary()
+
+    def find_or_put(
+        self, call: Call, buffers: Iterable[tuple[Buffer, memoryview]]
+    ) -> list[Kept]:
+        """Return what is kept of large buffers of a call.
+
+        Args:
+            call: The call.
+            buffers: Each of them, and it as contiguous memory.
+        """
+        # What calls of one map have in common, `None` for any other call
+        sharing = getattr(call.session, "sharing", None)
+        with self._lock:
+            if sharing is None:
+                return [self._of_content(view) for _, view in buffers]
+            known = self._maps.get(sharing)
+            if known is None:
+                known = self._maps[sharing] = _KeptOfMap()
+            found = []
+            for buffer, view in buffers:
+                key = _array_of(buffer)
+                kept = known.arrays.get(key)
+                if kept is None or self.is_lost(kept.reference):
+                    kept = self._of_content(view)
+                    if key is not None:
+                        known.arrays[key] = kept
+                found.append(kept)
+            known.last = found
+            return found
+
+    def _of_content(self, view: memoryview) -> Kept:
+        """Return what is kept of some content; it is hashed only if that may help."""
+        digest = None
+        for kept in list(self._kept):
+            if kept.nbytes != view.nbytes or self.is_lost(kept.reference):
+                continue
+            if kept.digest is None:
+                kept.digest = _digest_of(self.content_of(kept.reference))
+            digest = digest or _digest_of(view)
+            if kept.digest == digest:
+                return kept
+        reference = self.put(view)
+        if digest is None and not self.content_is_here:
+            digest = _digest_of(view)
+        kept = Kept(reference, view, digest)
+        self._kept.add(kept)
+        return kept
+
+
+class _KeptOfMap:
+    """What is kept for the calls of one map.
+
+    Attributes:
+        arrays: What is kept, by the array.
+        last: What the last call needs. The next one may come when that has ended.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: WeakValueDictionary[object, Kept] = WeakValueDictionary()
+        self.last: list[Kept] = []
+
+
+def _digest_of(content: memoryview) -> bytes:
+    return blob(b"buffer:", content)
+
+
+def _array_of(buffer: Buffer) -> object:
+    """Return what tells the array of a buffer from others, `None` if it has none."""
+    array = getattr(buffer, "obj", None)
+    numpy: Any = sys.modules.get("numpy")
+    # Only of these it is known that a buffer of the same size is the same one.
+    if numpy is None or not isinstance(array, numpy.ndarray):
+        return None
+    view: Any = buffer
+    if array.nbytes != view.nbytes:
+        return None
+    return id(array), view.format, view.shape, view.strides
 
 
 class Engine:
@@ -227,8 +371,13 @@ class EngineTransport(Transport):
         except (InterpreterError, MissingExtraError):
             return None  # The first session is told so.
 
-    def start(self, job: Job) -> Future[AnyAnswer]:
-        """Hand a job over, and return what the answer will be."""
+    def start(self, job: Job, is_awaited: bool = False) -> Future[AnyAnswer]:
+        """Hand a job over, and return what the answer will be.
+
+        Args:
+            job: The job.
+            is_awaited: Whether the current thread waits for the answer.
+        """
         code = self._code_of(job)
         form = _SessionForEngine()
         job.save_to(form)
@@ -241,7 +390,7 @@ class EngineTransport(Transport):
             os.getpid(),
         )
         request = pickle.dumps((head, b"".join(pieces), conditions), 4)
-        return self._engine.submit(Call(job, code, request, buffers))
+        return self._engine.submit(Call(job, code, request, buffers, is_awaited))
 
     def _code_of(self, job: Job) -> Code:
         archive = job.archive
@@ -278,7 +427,7 @@ class EngineTransport(Transport):
 
     def run(self, job: Job) -> SavedForm:
         """Have a job done, and wait for that."""
-        future = self.start(job)
+        future = self.start(job, is_awaited=True)
         cancel: Callable[[], object] = future.cancel
         job.cancellation.call(cancel)  # type: ignore[arg-type]
         try:

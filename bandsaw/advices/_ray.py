@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import pickle
-from weakref import WeakValueDictionary
 
 from ..exceptions import (
     InterpreterDiedError,
@@ -12,10 +11,9 @@ from ..exceptions import (
     MissingExtraError,
     UnreachableError,
 )
-from ..fingerprint.digests import blob
 from ..runtime.contexts import suppress
 from ..runtime.fork import Lock
-from ._engine_calls import Answer, Engine, host_module
+from ._engine_calls import Answer, Engine, KeptBuffers, host_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..runner.host import Answer as AnyAnswer
-    from ._engine_calls import Call, Code
+    from ._engine_calls import Call, Code, Kept
 
 _PARAMETERS = {"num_cpus": 1, "num_gpus": 0, "resources": {"name": 1}}
 
@@ -73,7 +71,7 @@ class RayEngine(Engine):
         self._session: Any = None
         self._functions: dict[str, Any] = {}
         self._named: dict[tuple[object, ...], Any] = {}
-        self._large: WeakValueDictionary[bytes, _Kept] = WeakValueDictionary()
+        self._large = _LargeBuffers()
 
     def _connected(self) -> Any:
         """Return Ray, after this process was connected to the cluster."""
@@ -107,7 +105,8 @@ class RayEngine(Engine):
         ray = self._connected()
         function = self._function_of(ray, call, options)
         views = call.views()
-        kept = [self._kept(ray, view) for view in views if view.nbytes >= _LARGE]
+        large = [(b, v) for b, v in zip(call.buffers, views) if v.nbytes >= _LARGE]
+        kept = self._large.find_or_put(call, large) if large else []
         left = iter(kept)
         buffers = [
             next(left).reference if view.nbytes >= _LARGE else bytes(view)
@@ -134,15 +133,6 @@ class RayEngine(Engine):
                 self._named[key] = function
         return function
 
-    def _kept(self, ray: Any, view: memoryview) -> _Kept:
-        """Return what the cluster keeps of a buffer, as long as a call needs it."""
-        digest = blob(b"buffer:", view)
-        kept = self._large.get(digest)
-        if kept is None:
-            reference = ray.put(pickle.PickleBuffer(view))
-            kept = self._large[digest] = _Kept(reference)
-        return kept
-
     def wait(self, future: Future[AnyAnswer], timeout: float) -> bool:
         """Wait for an answer; a task that does so lets others have its place."""
         sent = getattr(future, "sent", None)
@@ -167,7 +157,7 @@ class RayEngine(Engine):
 class _Sent:
     """A call on the cluster, with what it needs there."""
 
-    def __init__(self, ray: Any, reference: Any, kept: list[_Kept]) -> None:
+    def __init__(self, ray: Any, reference: Any, kept: list[Kept]) -> None:
         self._ray = ray
         self._reference = reference
         self._kept = kept
@@ -182,15 +172,18 @@ class _Sent:
             self._ray.cancel(self._reference)
 
 
-class _Kept:
-    """A buffer in the object store, which stays there as long as this is needed.
+class _LargeBuffers(KeptBuffers):
+    """Those in the object store of Ray."""
 
-    Attributes:
-        reference: What Ray calls it.
-    """
+    content_is_here = True
 
-    def __init__(self, reference: Any) -> None:
-        self.reference = reference
+    def put(self, view: memoryview) -> Any:
+        """Put a buffer into the store of this node."""
+        return _import_ray().put(pickle.PickleBuffer(view))
+
+    def content_of(self, reference: Any) -> memoryview:
+        """Return what is in the store of this node, without a copy of it."""
+        return memoryview(_import_ray().get(reference))
 
 
 def _import_ray() -> Any:

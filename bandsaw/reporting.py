@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import sys
+from time import perf_counter
 
 from .extensions import Extension
 from .runtime.contexts import contextmanager, suppress
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterator
 
     from .session import Session
+
+# How often a log record says how far a map has come, in seconds.
+_LOG_INTERVAL = 10.0
 
 # The session whose task runs in this context.
 _session: contextvars.ContextVar[Session | None] = contextvars.ContextVar(
@@ -66,15 +71,18 @@ def progress(
     session = _session.get() or _forwarding.session
     if session is None:
         return
-    function = session.full_task.function
-    name = str(session.task) if function is None else function.__qualname__
     facts = {
-        "task": name,
+        "task": _name_of(session),
         "done": _number(done),
         "total": None if total is None else _number(total),
         "message": None if message is None else str(message),
     }
     report(session, facts)
+
+
+def _name_of(session: Session) -> str:
+    function = session.full_task.function
+    return str(session.task) if function is None else function.__qualname__
 
 
 def _number(value: float) -> float:
@@ -182,51 +190,201 @@ class ProgressExtension(Extension):
                 _session.reset(token)
 
 
-class ProgressBars(ProgressExtension):
-    """Draws a bar for each task that tells its progress, on a terminal.
+class MappedCalls:
+    """The calls of one map, as an extension finds them in their sessions.
 
-    They are drawn by ``rich``, or by ``tqdm`` where that is not installed. Without
-    either, or where the standard error is no terminal, nothing is drawn.
+    Args:
+        total: How many there will be, `None` if that is unknown.
+
+    Attributes:
+        total: How many there will be, `None` if that is unknown.
+        submitted: How many were submitted.
+        has_ended: Whether no more will be submitted.
+        is_closed: Whether those that have not begun will not be made.
+        sharing: What knows their large arguments, see `bandsaw.transports.sharing`.
+    """
+
+    def __init__(self, total: int | None = None) -> None:
+        self.total = total
+        self.submitted = 0
+        self.has_ended = self.is_closed = False
+        self.sharing: Any = None
+        self._callbacks: list[Callable[[MappedCalls], object]] = []
+
+    def call_at_end(self, function: Callable[[MappedCalls], object]) -> None:
+        """Have something called when no more calls will be submitted.
+
+        Args:
+            function: Is called with this, in any thread.
+        """
+        self._callbacks.append(function)
+        if self.has_ended:
+            function(self)
+
+    def end(self, is_closed: bool = False) -> None:
+        """Note that no more calls will be submitted.
+
+        Args:
+            is_closed: Whether those that have not begun will not be made.
+        """
+        if self.has_ended and self.is_closed >= is_closed:
+            return
+        self.has_ended, self.is_closed = True, is_closed
+        self.total = self.submitted
+        for function in list(self._callbacks):
+            function(self)
+
+
+class _MapState:
+    """How far a map has come.
+
+    Args:
+        calls: Its calls.
+        name: The name of the task.
+
+    Attributes:
+        done: How many have ended; the next two are among them.
+        cached: How many results come from the cache.
+        failed: How many have failed.
+        running: How many have begun and not ended.
+    """
+
+    def __init__(self, calls: MappedCalls, name: str) -> None:
+        self.calls = calls
+        self.name = name
+        self.done = self.cached = self.failed = self.running = 0
+        self._start = perf_counter()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all calls have ended that will be made."""
+        calls = self.calls
+        if calls.is_closed:
+            return not self.running
+        return calls.has_ended and self.done >= calls.submitted
+
+    @property
+    def rate(self) -> float:
+        """How many calls end in a second."""
+        return self.done / max(perf_counter() - self._start, 1e-6)
+
+    def facts(self) -> list[str]:
+        """Return what is worth to be said beside how many are done."""
+        return [
+            f"{count} {what}"
+            for count, what in (
+                (self.cached, "from the cache"),
+                (self.failed, "failed"),
+                (self.running, "running"),
+            )
+            if count
+        ]
+
+    def __str__(self) -> str:
+        total = self.calls.total
+        words = f"{self.name}: {self.done} of {total if total is not None else '?'}"
+        facts = [*self.facts(), f"{self.rate:.3g} per second"]
+        if total is not None and 0 < self.done < total:
+            facts.append(f"{(total - self.done) / self.rate:.0f} s left")
+        return f"{words} calls done ({', '.join(facts)})"
+
+
+class ProgressBars(ProgressExtension):
+    """Draws a bar for each map, and below it for each task that tells its progress.
+
+    They are drawn by ``rich``, or by ``tqdm`` where that is not installed, on a
+    terminal and in a notebook. The bar of a task goes when its call has ended.
+    Elsewhere, or without either, a log record says now and then how far a map has come.
     """
 
     def __init__(self) -> None:
         super().__init__(self._draw)
         self._lock = Lock()
         self._bars: Any = None
+        self._maps: dict[MappedCalls, _MapState] = {}
+
+    def _get_bars(self) -> Any:
+        if self._bars is None:
+            self._bars = _make_bars()
+        return self._bars
 
     def _draw(self, progress: Progress) -> None:
         with self._lock:
-            if self._bars is None:
-                self._bars = _make_bars()
             key = id(progress.session.root), progress.task
             is_done = progress.total is not None and progress.done >= progress.total
-            self._bars.draw(key, progress)
+            self._get_bars().draw(key, progress)
             if is_done:
                 self._bars.remove(key)
 
+    def on_session_created(self, session: Session) -> None:
+        """Draw the bar of a map, if the session is one of its calls."""
+        calls = session.root.mapped_calls
+        if calls is None:
+            return
+        with self._lock:
+            state = self._maps.get(calls)
+            is_new = state is None
+            if state is None:
+                name = _name_of(session)
+                state = self._maps[calls] = _MapState(calls, name)
+            state.running += 1
+            self._get_bars().draw_map(state)
+        if is_new:
+            calls.call_at_end(self._look)
+
+    def _look(self, calls: MappedCalls) -> None:
+        """Draw the bar of a map for the last time if it is over."""
+        with self._lock:
+            state = self._maps.get(calls)
+            if state is None:
+                return
+            if state.is_over:
+                del self._maps[calls]
+                self._bars.end_map(state)
+            else:
+                self._bars.draw_map(state)
+
     def on_session_finished(self, session: Session) -> None:
         """Remove the bars of a session, also of one that has failed."""
+        calls = session.root.mapped_calls
         with self._lock:
             if self._bars is not None:
                 for key in self._bars.drawn():
                     if key[0] == id(session):
                         self._bars.remove(key)
+            state = self._maps.get(calls) if calls is not None else None
+            if state is not None:
+                state.running -= 1
+                state.done += 1
+                state.cached += session.is_from_cache
+                state.failed += getattr(session.result, "exception", True) is not None
+        if calls is not None:
+            self._look(calls)
 
 
 def _make_bars() -> Any:
-    import sys
-
-    if sys.stderr is None or not sys.stderr.isatty():
-        return _NoBars()
-    for bars in _RichBars, _TqdmBars:
-        try:
-            return bars()
-        except ImportError:
-            continue
-    return _NoBars()
+    if sys.stderr is not None and (sys.stderr.isatty() or _is_notebook()):
+        for bars in _RichBars, _TqdmBars:
+            try:
+                return bars()
+            except ImportError:
+                continue
+    return _LogRecords()
 
 
-class _NoBars:
+def _is_notebook() -> bool:
+    # Only a kernel has one; a shell on a terminal has not.
+    ipython: Any = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+class _LogRecords:
+    """Says in log records how far maps have come."""
+
+    def __init__(self) -> None:
+        self._due: dict[_MapState, float] = {}
+
     def drawn(self) -> Any:
         return ()
 
@@ -236,34 +394,84 @@ class _NoBars:
     def remove(self, key: Any) -> None:
         """Have nothing to remove."""
 
+    def draw_map(self, state: _MapState) -> None:
+        now = perf_counter()
+        if now >= self._due.setdefault(state, now + _LOG_INTERVAL):
+            self._due[state] = now + _LOG_INTERVAL
+            self._log(state)
+
+    def end_map(self, state: _MapState) -> None:
+        self._due.pop(state, None)
+        self._log(state)
+
+    @staticmethod
+    def _log(state: _MapState) -> None:
+        import logging
+
+        logging.getLogger(__name__).info("%s", state)
+
 
 class _RichBars:
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import Progress as Bars
+        from rich.progress import BarColumn, Progress as Bars, TextColumn
 
-        self._make: Any = lambda: Bars(console=Console(stderr=True))
+        if _is_notebook():
+            import ipywidgets  # noqa: F401  (rich draws nothing without it.)
+        self._make: Any = lambda: Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=Console(stderr=True),
+        )
         self._bars: Any = None
         self._tasks: dict[Any, Any] = {}
 
     def drawn(self) -> Any:
-        return list(self._tasks)
+        return [key for key in self._tasks if isinstance(key, tuple)]
 
-    def draw(self, key: Any, progress: Progress) -> None:
+    def _show(self, key: Any, name: str, facts: str, done: float, total: Any) -> None:
         if self._bars is None:
             self._bars = self._make()
             self._bars.start()
         if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task(progress.task)
+            self._tasks[key] = self._bars.add_task(name, total=total, facts=facts)
         self._bars.update(
             self._tasks[key],
-            completed=progress.done,
-            total=progress.total,
-            description=" ".join(filter(None, (progress.task, progress.message))),
+            completed=done,
+            total=total,
+            description=name,
+            facts=facts,
         )
 
+    def draw(self, key: Any, progress: Progress) -> None:
+        name = " ".join(filter(None, (progress.task, progress.message)))
+        done, total = progress.done, progress.total
+        facts = f"{100 * done / total:3.0f}%" if total else f"{done:g}"
+        self._show(key, name, facts, done, total)
+
     def remove(self, key: Any) -> None:
-        self._tasks.pop(key, None)
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        self._stop_if_idle()
+
+    def draw_map(self, state: _MapState) -> None:
+        total = state.calls.total
+        facts = [f"{state.done}/{'?' if total is None else total}", *state.facts()]
+        if state.done:
+            facts.append(f"{state.rate:.3g}/s")
+            if total is not None and state.done < total:
+                facts.append(f"{(total - state.done) / state.rate:.0f} s left")
+        self._show(state, state.name, ", ".join(facts), state.done, total)
+
+    def end_map(self, state: _MapState) -> None:
+        self.draw_map(state)
+        # Its bar stays as it is.
+        self._tasks.pop(state, None)
+        self._stop_if_idle()
+
+    def _stop_if_idle(self) -> None:
         if not self._tasks and self._bars is not None:
             self._bars.stop()
             self._bars = None
@@ -277,12 +485,12 @@ class _TqdmBars:
         self._bars: dict[Any, Any] = {}
 
     def drawn(self) -> Any:
-        return list(self._bars)
+        return [key for key in self._bars if isinstance(key, tuple)]
 
     def draw(self, key: Any, progress: Progress) -> None:
         bar = self._bars.get(key)
         if bar is None:
-            bar = self._bars[key] = self._tqdm(desc=progress.task)
+            bar = self._bars[key] = self._tqdm(desc=progress.task, leave=False)
         bar.total = progress.total
         bar.n = progress.done
         bar.set_postfix_str(progress.message or "", refresh=False)
@@ -292,3 +500,17 @@ class _TqdmBars:
         bar = self._bars.pop(key, None)
         if bar is not None:
             bar.close()
+
+    def draw_map(self, state: _MapState) -> None:
+        bar = self._bars.get(state)
+        if bar is None:
+            bar = self._bars[state] = self._tqdm(desc=state.name, unit="call")
+        bar.total = state.calls.total
+        bar.set_postfix_str(", ".join(state.facts()), refresh=False)
+        bar.update(state.done - bar.n)
+
+    def end_map(self, state: _MapState) -> None:
+        self.draw_map(state)
+        bar = self._bars.pop(state)
+        bar.refresh()
+        bar.close()

@@ -33,7 +33,7 @@ UP_FOR_TYPES = {
     "config": {"advice", "extensions"},
     "execution": {"tasks"},
     "extensions": {"reporting"},
-    "session": {"environments", "extensions"},
+    "session": {"environments", "extensions", "reporting"},
     "tasks": {"advice"},
 }
 

@@ -312,6 +312,7 @@ class CachedCalls:
 def _conclude(session: Session, hit: Hit) -> None:
     if hit.changed:
         session.tell_changed_arguments(hit.changed)
+    session.root.is_from_cache = True
     session.conclude(hit.result)
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import (
     InvalidStateError,
     wait,
 )
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 
 from ..exceptions import DependencyError
 from ..execution import Execution
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from ..chain import AdviceChain, Walk
     from ..config import Configuration
+    from ..reporting import MappedCalls
     from ..session.route import Route
     from ..tasks import Task
     from ..transports.pipeline import Pipeline
@@ -190,6 +191,9 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
         return f"<Future of {self.task}: {state}>"
 
 
+#: The map whose calls are submitted now.
+current_map: ContextVar[MappedCalls | None] = ContextVar("current_map", default=None)
+
 _OPEN, _DECIDED, _CANCELLED = range(3)
 
 _lock = Lock()
@@ -211,6 +215,7 @@ class Call:
         depth: How many submitted calls it was submitted in.
         has_begun: Whether it has had its turn.
         is_interrupted: Whether Ctrl-C has ended what waits for it.
+        mapped_calls: The calls of the map that it is one of, `None` if it is of none.
     """
 
     _kind: type[Future[Any]] = Future
@@ -236,6 +241,7 @@ class Call:
         "future",
         "has_begun",
         "is_interrupted",
+        "mapped_calls",
         "task",
     )
 
@@ -252,7 +258,11 @@ class Call:
         self._chain = chain
         self._args = args
         self._kwargs = kwargs
+        self.mapped_calls = calls = current_map.get()
         self._context: Context | None = copy_context()
+        if calls is not None:
+            # What the task calls is not of the map.
+            self._context.run(current_map.set, None)
         self._facts = facts_of_context()
         self._fate = _OPEN
         self._session: SubmittedSession | None = None
@@ -605,6 +615,11 @@ class SubmittedSession(Session):
     __slots__ = ("call",)
 
     call: Call
+
+    @property
+    def mapped_calls(self) -> MappedCalls | None:
+        """The calls of the map that the session is one of, `None` if it is of none."""
+        return self.call.mapped_calls
 
     def admit_task(self) -> None:
         """Raise what a cancelled call raises, or let it not be cancelled any more."""

@@ -6,8 +6,10 @@ from collections import deque
 from itertools import islice
 from queue import SimpleQueue
 
+from ..reporting import MappedCalls
+from ..runtime.lazy import LateModule
 from .batches import Batch, Outcomes
-from .calls import Future, concurrency_of, interrupt, register
+from .calls import Future, concurrency_of, current_map, interrupt, register
 from .streams import routes_of
 
 TYPE_CHECKING = False
@@ -16,12 +18,16 @@ if not TYPE_CHECKING:
 
     T_co = None
 
+    # Most maps have small items only.
+    sharing = LateModule("bandsaw.transports.sharing")
+
 if TYPE_CHECKING:
     from typing import Any, Callable, Generic, Iterable, TypeVar
 
     from ..chain import AdviceChain
     from ..config import Configuration
     from ..tasks import Task
+    from ..transports import sharing
     from .batches import Outcome
 
     T_co = TypeVar("T_co", covariant=True)
@@ -103,6 +109,12 @@ def _are_small(values: Iterable[Any], depth: int = _DEEPEST) -> bool:
     return True
 
 
+def _length_of(iterables: tuple[Any, ...]) -> int | None:
+    """Return how many items there will be, `None` if that is unknown."""
+    lengths = [len(one) for one in iterables if hasattr(one, "__len__")]
+    return min(lengths, default=None if iterables else 0)
+
+
 class Results(Generic[T_co]):
     """An iterator over the results of many calls, in the order of their items.
 
@@ -138,6 +150,10 @@ class Results(Generic[T_co]):
         self._items = zip(*iterables)
         # What has ended the items. It comes after the results of those before it.
         self._end: Exception | None = None
+        # Nothing is to be known of most maps.
+        self._calls: MappedCalls | None = None
+        if chain.extensions:
+            self._calls = MappedCalls(_length_of(iterables))
         self._concurrency = concurrency_of(chain)
         if buffersize is not None and not isinstance(buffersize, int):
             raise TypeError("buffersize must be an integer or None")
@@ -164,6 +180,8 @@ class Results(Generic[T_co]):
             self._submit_list(length)
             if self._lists is None:
                 self._submit_ahead()
+        if self._end is not None:
+            self._end_calls()
 
     def _submit_next(self) -> None:
         try:
@@ -172,7 +190,19 @@ class Results(Generic[T_co]):
             self._end = error
 
     def _submit_item(self, item: tuple[Any, ...]) -> None:
-        self._add(self._submit(*item))
+        calls = self._calls
+        if (calls is None or calls.sharing is None) and not _are_small(item):
+            self._calls = calls = calls or MappedCalls()
+            calls.sharing = sharing.Sharing()
+        if calls is None:
+            self._add(self._submit(*item))
+        else:
+            token = current_map.set(calls)
+            try:
+                self._add(self._submit(*item))
+            finally:
+                current_map.reset(token)
+            calls.submitted += 1
         self._count += 1
 
     def _submit_list(self, length: int) -> None:
@@ -252,6 +282,14 @@ class Results(Generic[T_co]):
             self._take_outcomes(value)  # type: ignore[arg-type]
             self._outcomes.extend(behind)
 
+    def _end_calls(self, is_closed: bool = False) -> None:
+        """Let go of what is to be known of all calls; those that are ahead have it."""
+        calls = self._calls
+        if calls is not None:
+            if is_closed:
+                self._calls = None
+            calls.end(is_closed)
+
     def _futures(self) -> list[Future[Any]]:
         """Return the calls that are ahead."""
         return [*self._ahead, *(o for o in self._outcomes if isinstance(o, Future))]
@@ -259,6 +297,7 @@ class Results(Generic[T_co]):
     def close(self) -> None:
         """Cancel the calls that are ahead; there are no more results."""
         self._end = StopIteration()
+        self._end_calls(is_closed=True)
         futures = self._futures()
         self._ahead.clear()
         self._outcomes.clear()

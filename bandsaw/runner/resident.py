@@ -140,6 +140,7 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
     channel.be_patient(max(idle_timeout, _TIME_TO_BEGIN))
     is_new = True
     routes = Routes()
+    apart: list[int] = []
     claims = Claims(_flush_output, partial(channel.send_bare, frames.DONE, b""))
     while True:
         try:
@@ -161,11 +162,13 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
             del content
         elif kind == frames.CLAIMS and files:
             claims.add(files[0])
+        elif kind == frames.FILE:
+            apart += files
         elif kind == frames.PREPARE:
             message = Prepare.decode(head)
             _prepare(message.configuration, message.modules)
         elif kind == frames.JOB:
-            _continue_frame(channel, routes, head, content, files)
+            _continue_frame(channel, routes, head, content, files, apart)
             # What was received must not stay in memory while nothing is done.
             del content
         if is_new:
@@ -192,16 +195,20 @@ def _continue_frame(
     head: dict[str, Any],
     content: memoryview,
     files: Sequence[int],
+    apart: list[int],
 ) -> None:
     try:
         message, source = SentSession.open(
-            head, content, files, channel.shared_directory
+            head, content, files, channel.shared_directory, apart
         )
     except (InvalidSessionError, OSError) as error:
         target = SessionFrames()
         write_report(target, RESTORING, error)
         _send_answer(channel, channel.parcel(target))
         return
+    finally:
+        while apart:
+            os.close(apart.pop())
     del content
     remembered = None
     if message.route is not None and TASK in source.members:

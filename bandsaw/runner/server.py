@@ -27,10 +27,12 @@ from ..session.route import ROUTES_KEPT, RememberedSession, Routes, number_of
 from ..transports import frames
 from ..transports.background import run_beside, wait_for_all_beside
 from ..transports.frames import SentSession, WholeParcel
+from ..transports.keeping import LACKING, KeptFiles, Storing, numbers_of, send_file
 from ..transports.link import (
     CREDIT,
     CREDIT_TOLD,
     DATA,
+    DROP,
     ERROR,
     EXITED,
     LEAVE,
@@ -58,7 +60,7 @@ from ..transports.termination import GRACE, HAS_CLOSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Sequence
 
     from ..transports.boot import KeptCode
     from ..transports.frames import Content
@@ -170,6 +172,8 @@ class _Lane:
         left: How many bytes of it were not passed on.
         arrived: What has arrived, and was not passed on.
         kept: All of a small session.
+        storing: The buffer that arrives, which is to be kept here.
+        needs: The numbers of those that are kept here which the next session needs.
         taken: How much was passed on that the caller was not told of.
     """
 
@@ -183,6 +187,8 @@ class _Lane:
         self.kind = self.head_size = self.size = self.left = self.taken = 0
         self.arrived: deque[Content] = deque()
         self.kept = b""
+        self.storing: Storing | None = None
+        self.needs: Sequence[int] = ()
 
     def gather(self, size: int) -> memoryview:
         """Return what has arrived, at least so much of it if there is so much."""
@@ -200,6 +206,20 @@ class _Lane:
         self.kind, self.head_size, size = frames.measure(header)
         self.size = self.left = frames.HEADER_SIZE + self.head_size + size
         return True
+
+    def take(self, count: int) -> memoryview:
+        """Take a piece of what has arrived.
+
+        Args:
+            count: How large it is at most.
+        """
+        content = memoryview(self.arrived.popleft())
+        piece, rest = content[:count], content[count:]
+        if rest:
+            self.arrived.appendleft(rest)
+        self.left -= len(piece)
+        self.taken += len(piece)
+        return piece
 
     def replace(self, content: bytes) -> None:
         """Let something else take the place of a session that has arrived."""
@@ -226,6 +246,7 @@ class _Lane:
         self.has_begun = self.is_timed = False
         self.left = 0
         self.kept = b""
+        self.needs = ()
 
 
 class _Process:
@@ -347,6 +368,7 @@ class _Server:
         self._exiting: list[_Process] = []
         # What tells a process a route, and which log records are wanted then
         self._routes: dict[int, tuple[RememberedSession, Any]] = {}
+        self._files = KeptFiles()
         self._is_leaving = False
         # When the processes are looked after next, on the clock of `time.monotonic`
         self._look_at = 0.0
@@ -429,6 +451,8 @@ class _Server:
             found = {path: read_probe(path) for path in loads(content)}
             self._shared = [path for path, probe in found.items() if probe]
             self._link.send(PROBED, 0, "\n".join(found.values()).encode("ascii"))
+        elif kind == DROP:
+            self._files.drop(number)
         elif kind not in (TIMED, CREDIT, STOP):
             answer = self._code.answer(kind, bytes(content))
             if answer is not None:
@@ -452,14 +476,48 @@ class _Server:
         lane.arrived.append(content)
         if lane.has_begun:
             self._pass_on(lane)
-        elif not lane.left:
+        elif lane.storing is not None or not lane.left:
             self._look(lane)
 
     def _look(self, lane: _Lane) -> None:
-        """Let the next session of a lane wait for a process, if there is one."""
-        if lane.arrived and lane.find_session():
-            self._queue.append(lane)
-            self._dispatch()
+        """Let the next session of a lane wait for a process, if there is one.
+
+        What it needs here comes before.
+        """
+        while lane.arrived:
+            if lane.storing is not None:
+                self._store(lane, lane.storing)
+            elif not lane.find_session():
+                return
+            elif lane.kind == frames.KEEP or lane.kind == frames.USE:
+                is_keeping = lane.kind == frames.KEEP
+                size = frames.HEADER_SIZE + lane.head_size if is_keeping else lane.size
+                if len(lane.gather(size)) < size:
+                    lane.left = 0  # It is looked at again when more has arrived.
+                    return
+                beginning = lane.take(size)[frames.HEADER_SIZE :]
+                if is_keeping:
+                    lane.storing = self._files.store(loads(beginning), lane.left)
+                else:
+                    lane.needs = numbers_of(beginning)
+            else:
+                self._queue.append(lane)
+                self._dispatch()
+                return
+
+    def _store(self, lane: _Lane, storing: Storing) -> None:
+        """Keep what has arrived of a buffer."""
+        while lane.arrived and lane.left:
+            storing.write(lane.take(lane.left))
+        self._tell_taken(lane)
+        if not lane.left:
+            self._files.add(storing)
+            lane.storing = None
+
+    def _tell_taken(self, lane: _Lane) -> None:
+        if lane.taken >= CREDIT_TOLD:
+            self._link.send(CREDIT, lane.number, pack_credit(DATA, lane.taken))
+            lane.taken = 0
 
     def _dispatch(self) -> None:
         """Let the sessions that wait have the processes that are free."""
@@ -585,6 +643,14 @@ class _Server:
                 self._free(process)
                 return
         else:
+            files = self._files.find(lane.needs)
+            if files is None:
+                self._link.send(UNREAD, lane.number, LACKING)
+                del self._lanes[lane.number]
+                self._free(process)
+                return
+            for file in files:
+                send_file(process.channel, file)
             self._note_route(lane, process)
         lane.has_begun = True
         self._pass_on(lane)
@@ -621,7 +687,8 @@ class _Server:
             return
         process.routes.add(number)
         # What is in a file is not here to be remembered.
-        if lane.kept and number not in self._routes and head.get("file") is None:
+        is_whole = head.get("file") is None and not lane.needs
+        if lane.kept and number not in self._routes and is_whole:
             message, form = SentSession.open(head, memoryview(lane.kept)[end:], ())
             if len(self._routes) >= ROUTES_KEPT:
                 self._routes.clear()
@@ -650,9 +717,7 @@ class _Server:
                 arrived.popleft()
             else:
                 arrived[0] = memoryview(arrived[0])[written:]
-        if lane.taken >= CREDIT_TOLD:
-            self._link.send(CREDIT, lane.number, pack_credit(DATA, lane.taken))
-            lane.taken = 0
+        self._tell_taken(lane)
         if is_full != process.is_full:
             process.is_full = is_full
             self._watch_channel(process)
@@ -808,6 +873,8 @@ class _Server:
     def _close(self, lane: _Lane) -> None:
         """Close a lane, and end the process that continues its session."""
         del self._lanes[lane.number]
+        if lane.storing is not None:
+            lane.storing.close()
         if lane in self._queue:
             self._queue.remove(lane)
         if lane.process is not None:

@@ -136,6 +136,16 @@ class SessionFrames(SavedForm):
         head = {"session": self.head, "members": lengths, "buffers": counts}
         return head, pieces, buffers
 
+    def shared_buffers(self) -> list[Any]:
+        """Return what other sessions share of each buffer, `None` if nothing."""
+        found: list[Any] = []
+        for name, (_, apart) in self.members.items():
+            if name == EXECUTION and self.sharing is not None:
+                found += self.sharing.look_up(apart)
+            else:
+                found += [None] * len(apart)
+        return found
+
     @classmethod
     def unpack(
         cls,

@@ -80,7 +80,11 @@ class SavedForm(ABC):
         required_changes: The members that also a reader needs which knows the session
             as it was before.
         requires_ids: Whether the ids are written even when they have to be computed.
+        sharing: What knows the large arguments that other sessions have, too; `None` if
+            there is nothing, see `bandsaw.transports.sharing`.
     """
+
+    sharing: Any = None
 
     required: frozenset[str]
     required_changes: frozenset[str]

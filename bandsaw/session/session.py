@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..environments.far import FarEnvironment
     from ..environments.resolution import Resolution
     from ..extensions import Extension
+    from ..reporting import MappedCalls
     from ..run import Run
     from ..serialization import Serializer
     from ..tasks import OwnTask
@@ -99,6 +100,7 @@ class Session:
             task changes in its arguments is lost for them.
         changed_arguments: The names of the arguments that the task has changed in
             place, as far as they were looked at.
+        is_from_cache: Whether the result comes from a cache.
         is_answered: Whether an answer takes these names to another interpreter.
         stop: The step in which a branch of a session ends; `None` for a session.
     """
@@ -129,6 +131,7 @@ class Session:
     environments: tuple[Resolution | FarEnvironment, ...] = ()
     is_result_kept: bool = False
     changed_arguments: tuple[str, ...] = ()
+    is_from_cache: bool = False
     is_answered: bool = False
     stop: int | None = None
     _context: Context | None = None
@@ -255,6 +258,11 @@ class Session:
     def root(self) -> Session:
         """The session that extensions were told of, also for a branch of it."""
         return self
+
+    @property
+    def mapped_calls(self) -> MappedCalls | None:
+        """The calls of the map that the session is one of, `None` if it is of none."""
+        return None
 
     def admit_task(self) -> None:
         """Refuse to execute the task in this process when it is too late for that."""

@@ -169,6 +169,9 @@ class Job:
         Args:
             form: Where to save it.
         """
+        calls = self.session.root.mapped_calls
+        if calls is not None:
+            form.sharing = calls.sharing
         if self.settings.reader is None:
             self.session.save_to(form)
             return

@@ -46,10 +46,12 @@ from .far_command import (
     FarCommand,
     Lost,
 )
+from .keeping import Keeping
 from .lane import LaneOutput, LaneStream
 from .link import (
     CREDIT,
     DATA,
+    DROP,
     ERROR,
     EXITED,
     LEAVE,
@@ -114,6 +116,7 @@ class FarConnection:
         used_at: When it was used last, on the clock of `time.monotonic`.
         shared_directory: The directory for large buffers that both ends share, `None`
             if they share none.
+        keeping: The large buffers that are kept there.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class FarConnection:
         self._lanes: dict[int, FarProcess] = {}
         self._count = 0
         self._starts: dict[tuple[Any, ...], int] = {}
+        self.keeping = Keeping(lambda number: self.post(DROP, number))
         self._link: Link | None = None
         # The code that is there, what is asked for, and what cannot be there
         self._kept: set[str] = set()
@@ -562,6 +566,9 @@ class FarConnection:
             lane.taken_at = time.monotonic()
         elif kind == UNREAD:
             lane.is_unread = lane.has_ended = True
+            if content:
+                lane.is_lacking = True
+                self.keeping.give_up()
         else:
             status, reason = read_exit(content)
             if status is None:

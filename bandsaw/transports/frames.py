@@ -7,6 +7,7 @@ The parent starts a child with one end of a pair of sockets:
     HANDSHAKE: versions, run, settings  ------>
                                         <------  HANDSHAKE: versions
     PREPARE: what to import             ------>
+    FILE: one that the next job needs   ------>
     JOB: a saved session                ------>
                                         <------  RECORD, PROGRESS: any number of them
                                         <------  ANSWER: a saved session
@@ -37,7 +38,12 @@ A frame is a header, a head, a content and perhaps files:
   may be answered by a saved session, too.
 - The descriptor of a file with large buffers is handed over by the system, so the file
   needs no name that could be left behind. The files in which the recipient of an
-  earlier frame has left buffers come before the one that is made for this frame.
+  earlier frame has left buffers come before the one that is made for this frame. One
+  that several jobs need has a frame of its own.
+
+A server at the far end of a connection understands two more, which it does not pass on:
+KEEP has a large buffer that it is to keep under a number, and USE has the numbers of
+those that the next job needs; it sends their files.
 """
 
 from __future__ import annotations
@@ -69,6 +75,7 @@ if TYPE_CHECKING:
     )
 
     from ..serialization.buffers import Buffer
+    from .sharing import SharedBuffer
 
     Content = Union[bytes, memoryview]
     Fields = tuple[tuple[str, tuple[type, ...]], ...]
@@ -99,10 +106,13 @@ if TYPE_CHECKING:
     AHEAD,
     MANY,
     DONE,
-) = range(1, 14)
+    FILE,
+    KEEP,
+    USE,
+) = range(1, 17)
 
 #: Both ends have to speak the same one.
-PROTOCOL = 5
+PROTOCOL = 6
 
 # They have neither a head nor a file.
 _BARE = (CALL, VALUE, AHEAD, MANY, DONE)
@@ -156,6 +166,10 @@ class Unread(EOFError):
 
 class Left(Unread):
     """The other end has left, as it was idle for too long, and has begun nothing."""
+
+
+class Lacking(Unread):
+    """The other end lacks something that it was to keep, and has begun nothing."""
 
 
 class Channel:
@@ -258,6 +272,29 @@ class Channel:
         finally:
             self._sending.release()
 
+    def send_parcel(
+        self,
+        kind: int,
+        head: dict[str, Any],
+        parcel: Parcel,
+        deadline: float | None = None,
+    ) -> None:
+        """Send a frame with a saved session, and the files that it needs before.
+
+        Args:
+            kind: What it holds.
+            head: Plain data, with the fields of the parcel.
+            parcel: The session.
+            deadline: When to give up, on the clock of `time.monotonic`.
+
+        Raises:
+            EOFError: If the other end is gone.
+            TimeoutError: If it does not take the frames in time.
+        """
+        for file in parcel.files:
+            self.send(FILE, None, (), (file,), deadline)
+        self.send(kind, head, parcel.pieces, parcel.descriptors, deadline)
+
     def send_bare(self, kind: int, content: Content) -> None:
         """Send a frame that has only a content.
 
@@ -338,7 +375,7 @@ class Channel:
                 return (kind, _NO_HEAD, content, ())  # type: ignore[return-value]
         elif (
             mark != _MARK
-            or not HANDSHAKE <= kind <= DONE
+            or not HANDSHAKE <= kind <= FILE
             or count > _MOST_DESCRIPTORS
             or head_size > _LARGEST_HEAD
             or kind in _BARE
@@ -501,6 +538,28 @@ class Channel:
             os.close(self._descriptors.pop())
 
 
+def send_file(socket: _socket.socket, descriptor: int) -> None:
+    """Send a frame that only has a file, over a socket that has room for it.
+
+    Args:
+        socket: The socket.
+        descriptor: The descriptor of the file.
+    """
+    socket.sendmsg([_HEADER.pack(_MARK, FILE, 1, 0, 0)], _ancillary((descriptor,)))
+
+
+def beginning(kind: int, head: dict[str, Any], size: int) -> bytes:
+    """Return what stands before the content of a frame.
+
+    Args:
+        kind: What it holds.
+        head: Plain data, as `Channel.send` takes it.
+        size: The size of the content.
+    """
+    content = pack_head(head)
+    return _HEADER.pack(_MARK, kind, 0, len(content), size) + content
+
+
 def packed(kind: int, head: dict[str, Any], pieces: Sequence[Content] = ()) -> bytes:
     """Return a frame as bytes.
 
@@ -509,9 +568,7 @@ def packed(kind: int, head: dict[str, Any], pieces: Sequence[Content] = ()) -> b
         head: Plain data, as `Channel.send` takes it.
         pieces: Its content.
     """
-    content = pack_head(head)
-    header = _HEADER.pack(_MARK, kind, 0, len(content), sum(map(len, pieces)))
-    return b"".join([header, content, *pieces])
+    return b"".join([beginning(kind, head, sum(map(len, pieces))), *pieces])
 
 
 def measure(content: Content, place: int = 0) -> tuple[int, int, int]:
@@ -525,7 +582,8 @@ def measure(content: Content, place: int = 0) -> tuple[int, int, int]:
         ProtocolError: If there is something else.
     """
     mark, kind, count, head_size, size = _HEADER.unpack_from(content, place)
-    if mark != _MARK or count or not HANDSHAKE <= kind <= EXIT:
+    is_known = HANDSHAKE <= kind <= EXIT or kind in (KEEP, USE)
+    if mark != _MARK or count or not is_known:
         raise ProtocolError(f"There is no frame in {bytes(content[place:][:99])!r}.")
     return kind, head_size, size
 
@@ -666,6 +724,7 @@ _SAVED_SESSION: Fields = (
     ("mapped", (int, _OPTIONAL)),
     ("file", (str, _OPTIONAL)),
     ("closed", (*_LISTS, _OPTIONAL)),
+    ("apart", (*_LISTS, _OPTIONAL)),
 )
 
 
@@ -783,6 +842,8 @@ class SavedSession(Message):
         file: The name of that file, if it is in a directory that both ends share.
         closed: The buffers that stay in their files: the place of each among all
             buffers, the number of its file, where it begins there, and its size.
+        apart: The place among all buffers, and the size, of each that has a file of its
+            own, in the order of their places.
     """
 
     FIELDS = _SAVED_SESSION
@@ -792,6 +853,7 @@ class SavedSession(Message):
     mapped: int | None
     file: str | None
     closed: Sequence[Sequence[int]] | None
+    apart: Sequence[Sequence[int]] | None
 
     @classmethod
     def open(
@@ -800,6 +862,7 @@ class SavedSession(Message):
         content: Content,
         descriptors: Sequence[int],
         shared_directory: str | None = None,
+        files: Sequence[int] = (),
     ) -> tuple[S, SessionFrames]:
         """Read the head of a frame, and unpack the session.
 
@@ -808,26 +871,29 @@ class SavedSession(Message):
             content: The content of the frame.
             descriptors: The files that came along. They are closed.
             shared_directory: Where a file is that has a name.
+            files: The files that came before. They stay open.
 
         Raises:
             InvalidSessionError: If something of the session is missing.
             OSError: If the file that has a name is gone.
-            ProtocolError: If the head or the file is damaged.
+            ProtocolError: If the head or a file is damaged.
         """
+        buffers: Sequence[Buffer] = ()
         if not descriptors and head.get("file") is not None:
             descriptors = (cls.decode(head)._open_file(shared_directory),)
         if not descriptors:
             message = cls.decode(head)
-            buffers: Sequence[Buffer] = ()
             if message.inside is not None:
                 content, buffers = message._split(content)
-            return message, SessionFrames.unpack(message.form, content, buffers)
-        try:
-            message = cls.decode(head)
-            buffers = message._map_buffers(descriptors)
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        else:
+            try:
+                message = cls.decode(head)
+                buffers = message._map_buffers(descriptors)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+        if files or message.apart:
+            buffers = message._with_files(buffers, files)
         return message, SessionFrames.unpack(message.form, content, buffers)
 
     def _split(self, content: Content) -> tuple[Content, Sequence[Buffer]]:
@@ -872,6 +938,30 @@ class SavedSession(Message):
             return buffers
         except (OverflowError, TypeError, ValueError) as error:
             raise ProtocolError(f"The file of a frame is damaged: {error}") from error
+
+    def _with_files(
+        self, buffers: Sequence[Buffer], files: Sequence[int]
+    ) -> Sequence[Buffer]:
+        """Return all buffers, with those that have files of their own."""
+        found = [*buffers]
+        try:
+            apart = [(place, size) for place, size in self.apart or ()]
+            if len(apart) != len(files):
+                raise ValueError(f"it needs {len(apart)} files and has {len(files)}")
+            for (place, size), file in zip(apart, files):
+                if not 0 <= place <= len(found):
+                    raise ValueError(f"a buffer has the place {place}")
+                found[place:place] = _map_file(file, [size], 1)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise ProtocolError(f"The files of a frame are damaged: {error}") from error
+        return found
+
+
+def _map_file(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buffer]:
+    # Most sessions have none.
+    from .shared_memory import map_buffers
+
+    return map_buffers(descriptor, sizes, mapped)
 
 
 class SentSession(SavedSession):
@@ -932,15 +1022,21 @@ class Parcel:
         fields: The fields of a `SavedSession`.
         pieces: The pieces of the frame's content.
         descriptors: The files that go along.
+        files: Those that have to be there before, in which buffers of other sessions
+            are, too. They belong to what shares them.
     """
 
     descriptors: tuple[int, ...] = ()
+    files: Sequence[int] = ()
     _files: Sequence[HeldFile] = ()
     _made: int | None = None
+    _shared: Sequence[object] = ()
 
     def __init__(self, form: SessionFrames) -> None:
         head, self.pieces, buffers = form.pack()
         self.fields: dict[str, Any] = {"form": head}
+        if buffers and form.sharing is not None:
+            buffers = self._take_shared(form.shared_buffers(), buffers)
         if buffers:
             self._add_files(buffers)
 
@@ -1005,10 +1101,23 @@ class Parcel:
     def hand_over(self) -> None:
         """Leave what has a name to the recipient."""
 
+    def _take_shared(
+        self, found: Sequence[SharedBuffer | None], buffers: list[Buffer]
+    ) -> list[Buffer]:
+        """Let buffers go by the files that others share, and return the rest."""
+        self._shared = shared = [one for one in found if one is not None]
+        if not shared:
+            return buffers
+        self.files = [one.descriptor for one in shared]
+        self.fields["apart"] = [
+            (place, one.nbytes) for place, one in enumerate(found) if one is not None
+        ]
+        return [buffer for one, buffer in zip(found, buffers) if one is None]
+
     def close(self) -> None:
         """Close the files; idempotent."""
         descriptor, self._made = self._made, None
-        self.descriptors = self._files = ()
+        self.descriptors = self._files = self._shared = self.files = ()
         if descriptor is not None:
             os.close(descriptor)
 
@@ -1024,26 +1133,49 @@ class WholeParcel(Parcel):
 
     Args:
         form: The session.
+
+    Attributes:
+        buffers: The buffers, unless they are in a file.
+        shared: What other sessions share of each of them, `None` if nothing is known.
     """
 
     def __init__(self, form: SessionFrames) -> None:
-        self._packed = form.pack()
+        self._take(form)
         self._pack_whole()
 
+    def _take(self, form: SessionFrames) -> None:
+        self._head, self._members, buffers = form.pack()
+        self.shared: Sequence[SharedBuffer | None] = form.shared_buffers()
+        self._all_buffers = [
+            buffer if one is None else one.content
+            for one, buffer in zip(self.shared, buffers)
+        ]
+
     def _pack_whole(self) -> None:
-        head, pieces, buffers = self._packed
-        self.fields = {"form": head}
-        self.pieces = [*pieces]
-        if not buffers:
-            return
-        self.fields["inside"] = [buffer.nbytes for buffer in buffers]
+        self.fields = {"form": self._head}
+        self.buffers = [*map(_in_memory, self._all_buffers)]
+        self.pieces = self.pack_without(()) if self.buffers else self._members
+
+    def pack_without(self, places: Sequence[int]) -> list[Content]:
+        """Return the content of the frame, without some buffers that are elsewhere.
+
+        Args:
+            places: Their places among all buffers. The fields are those that belong to
+                this content from now on.
+        """
+        pieces = [*self._members]
+        buffers = [b for place, b in enumerate(self.buffers) if place not in places]
+        self.fields["inside"] = [buffer.nbytes for buffer in buffers] or None
+        self.fields["apart"] = [(p, self.buffers[p].nbytes) for p in places] or None
         for buffer in buffers:
-            self.pieces.append(
-                contiguous(buffer)
-                if isinstance(buffer, memoryview)
-                else b"".join(buffer.blocks())
-            )
-            self.pieces.append(bytes(-buffer.nbytes % _ALIGNMENT))
+            pieces += buffer, bytes(-buffer.nbytes % _ALIGNMENT)
+        return pieces
+
+
+def _in_memory(buffer: Buffer) -> memoryview:
+    if isinstance(buffer, memoryview):
+        return contiguous(buffer)
+    return memoryview(b"".join(buffer.blocks()))
 
 
 class FarParcel(WholeParcel):
@@ -1058,7 +1190,7 @@ class FarParcel(WholeParcel):
     """
 
     def __init__(self, form: SessionFrames, channel: Channel | None = None) -> None:
-        self._packed = form.pack()
+        self._take(form)
         self._path: str | None = None
         if channel is not None:
             self.lead_to(channel)
@@ -1070,15 +1202,14 @@ class FarParcel(WholeParcel):
             channel: The channel.
         """
         self.close()
-        directory = channel.shared_directory
-        head, pieces, buffers = self._packed
+        directory, buffers = channel.shared_directory, self._all_buffers
         size = sum(buffer.nbytes for buffer in buffers)
         if directory is not None and size >= _SMALLEST_FILE:
             from .shared_memory import write_named_buffers
 
             with suppress(OSError):
-                self.fields = {"form": head}
-                self.pieces = pieces
+                self.fields = {"form": self._head}
+                self.pieces, self.buffers = self._members, []
                 _, written = self._note_files(buffers, 0)
                 name = write_named_buffers(written, directory)
                 self._path = os.path.join(directory, name)

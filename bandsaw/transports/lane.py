@@ -18,7 +18,8 @@ from ..runtime.contexts import suppress
 from ..runtime.fork import Lock, closed_gate
 from ..runtime.log_forwarding import wanted_levels
 from . import frames
-from .frames import Channel, Unread, pack_head
+from .frames import Channel, Lacking, Unread, WholeParcel, pack_head
+from .keeping import MOST_OF_A_SESSION, SMALLEST_KEPT, new_digest, pack_numbers
 from .link import (
     CREDIT,
     CREDIT_TOLD,
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
     from .boot import Code
     from .far_connection import FarConnection
-    from .frames import Content, Frame, Handshake
+    from .frames import Content, Frame, Handshake, Parcel
+    from .keeping import KeptBuffer
 
 # How often a thread that waits looks if it still has to, in seconds.
 _INTERVAL = 0.1
@@ -152,6 +154,75 @@ class LaneChannel(Channel):
             lane.connection.post(TIMED, lane.number)
         super().send(kind, head, pieces, descriptors, deadline)
 
+    def send_parcel(
+        self,
+        kind: int,
+        head: dict[str, Any],
+        parcel: Parcel,
+        deadline: float | None = None,
+    ) -> None:
+        """Send a session, and what it has that is to be kept at the far end."""
+        assert isinstance(parcel, WholeParcel)
+        lane = self._lane
+        lane.begin()
+        places = self._let_keep(parcel, deadline)
+        pieces = parcel.pieces
+        if places:
+            pieces = parcel.pack_without(places)
+            head.update(parcel.fields)
+            numbers = pack_numbers(kept.number for kept in lane.needed)
+            super().send_bare(frames.USE, numbers)
+        self.send(kind, head, pieces, (), deadline)
+
+    def _let_keep(self, parcel: WholeParcel, deadline: float | None) -> list[int]:
+        """Let the far end keep large buffers, and return their places."""
+        lane = self._lane
+        keeping = lane.connection.keeping
+
+        def wait(is_there: Callable[[], object]) -> None:
+            if not is_there():
+                self._await(is_there, deadline)
+
+        places: list[int] = []
+        for place, content in enumerate(parcel.buffers):
+            if content.nbytes < SMALLEST_KEPT or len(places) == MOST_OF_A_SESSION:
+                continue
+            shared = parcel.shared[place]
+            kept = keeping.claim(content, shared, wait)
+            if kept is None:
+                continue
+            lane.needed.append(kept)
+            places.append(place)
+            if not kept.digest:
+                try:
+                    digest = self._send_kept(kept, content, deadline)
+                except BaseException:
+                    keeping.abandon(kept)
+                    raise
+                keeping.settle(kept, digest)
+                if shared is not None:
+                    shared.digest = digest
+        return places
+
+    def _send_kept(
+        self, kept: KeptBuffer, content: memoryview, deadline: float | None
+    ) -> bytes:
+        """Send a buffer that is to be kept, and return the hash of what was sent."""
+        lane = self._lane
+        digest = new_digest()
+        head = {"number": kept.number}
+        header = frames.beginning(frames.KEEP, head, content.nbytes)
+        self._send_all([header], (), deadline)
+        while content:
+            if not lane.may_send():
+                self._await(lane.may_send, deadline)
+            piece = bytes(content[: min(PIECE, lane.credit)])
+            digest.update(piece)
+            self._post(piece)
+            content = content[len(piece) :]
+        found: bytes = digest.digest()
+        return found
+
     def send_bare(self, kind: int, content: Content) -> None:
         """Send a frame that has only a content."""
         self._lane.begin()
@@ -225,6 +296,8 @@ class LaneChannel(Channel):
                         pass
             if is_there():
                 return
+            if lane.is_lacking:
+                raise Lacking("the session has to be sent again, as a whole")
             if lane.is_unread:
                 raise Unread("the session has to be sent again")
             if lane.poll() is not None:
@@ -267,7 +340,9 @@ class FarProcess:
         allowed: How much may be sent.
         is_busy: Whether it has a session that was not answered.
         taken_at: When a process has taken that, 0 if that is not known.
+        needed: What the far end keeps that the session needs.
         is_unread: Whether it has to be sent again, to another lane.
+        is_lacking: Whether that is because the far end lacks what it was to keep.
         has_ended: Whether the process has ended.
         has_news: Whether the thread that waits has something else to do.
         status: How it has ended, as `subprocess` says it; `None` if that is unknown.
@@ -297,7 +372,8 @@ class FarProcess:
         ]
         self.sent, self.allowed = 0, MOST_UNDER_WAY
         self.is_busy = self.is_unread = self.has_ended = self._is_closed = False
-        self.has_news = False
+        self.has_news = self.is_lacking = False
+        self.needed: list[KeptBuffer] = []
         self.taken_at = 0.0
         self.status: int | None = None
         self.reason = ""
@@ -368,6 +444,12 @@ class FarProcess:
         """Note that the session was answered."""
         self.connection.used_at = time.monotonic()
         self.is_busy = False
+        self._release()
+
+    def _release(self) -> None:
+        if self.needed:
+            needed, self.needed = self.needed, []
+            self.connection.keeping.release(needed)
 
     def poll(self) -> int | None:
         """Return its exit status, `None` while it runs, as far as that is known."""
@@ -411,6 +493,7 @@ class FarProcess:
         if not self._is_closed:
             self._is_closed = self.has_news = True
             self.connection.remove(self)
+            self._release()
             self.wake()
 
     def forget(self) -> None:

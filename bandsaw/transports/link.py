@@ -17,6 +17,7 @@ whatever lane they are on, and answers on the lane of the session:
                                         <------  OUTPUT, ERROR: what that prints
                                         <------  DATA: records, progress, the answer
                                         <------  UNREAD: it has to be sent again
+    DROP: a buffer that was kept        ------>
                                         <------  EXITED: its process has ended
     STOP: close the lane                ------>
     LEAVE: let all processes exit       ------>
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 # What a message holds; those that come before are in `bandsaw.transports.boot`.
 SPECIFY, OPEN, TIMED, DATA, TAKEN, OUTPUT, ERROR = range(16, 23)
-CREDIT, UNREAD, EXITED, STOP, LEAVE, PROBE, PROBED = range(23, 30)
+CREDIT, UNREAD, EXITED, STOP, LEAVE, PROBE, PROBED, DROP = range(23, 31)
 
 #: The streams of a lane.
 STREAMS = (DATA, OUTPUT, ERROR)

@@ -83,7 +83,7 @@ class PoolTransport(Transport):
                     answer = worker.run(job, parcel)
                 except ProcessExited as left:
                     self.give_up_place(worker)
-                    if is_new:
+                    if is_new and not left.is_lacking:
                         raise left.death from None
                     continue  # No process has begun with the job.
                 except BaseException:

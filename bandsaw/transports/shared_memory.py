@@ -69,6 +69,50 @@ def write_buffers(buffers: Sequence[Buffer], directory: str | None = None) -> in
 
 
 def _write(buffers: Sequence[Buffer], directory: str | None) -> int:
+    descriptor = _make_file(directory)
+    try:
+        _write_to(descriptor, buffers)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_with_room(size: int) -> int:
+    """Make a file that is written later, where there is room for it now.
+
+    Args:
+        size: How large it will be, in bytes.
+
+    Returns:
+        The descriptor of the file, which has no name.
+
+    Raises:
+        OSError: If there is no room.
+    """
+    if os.path.isdir(_SHARED_MEMORY):
+        try:
+            return _open_with_room(size, _SHARED_MEMORY)
+        except OSError as error:
+            if error.errno not in _NO_SPACE:
+                raise
+    return _open_with_room(size, None)
+
+
+def _open_with_room(size: int, directory: str | None) -> int:
+    descriptor = _make_file(directory)
+    try:
+        # macOS finds out while it is written.
+        if hasattr(os, "posix_fallocate") and size:
+            os.posix_fallocate(descriptor, 0, size)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _make_file(directory: str | None) -> int:
+    """Make a file that has no name, at least no more."""
     if directory is None:
         import tempfile
 
@@ -78,19 +122,14 @@ def _write(buffers: Sequence[Buffer], directory: str | None) -> int:
         path = os.path.join(directory, f"bandsaw-{os.urandom(_RANDOM_BYTES).hex()}")
         descriptor = _open_new(path)
         os.unlink(path)
-    try:
-        _write_to(descriptor, buffers)
-    except BaseException:
-        os.close(descriptor)
-        raise
     return descriptor
 
 
 def _write_to(descriptor: int, buffers: Sequence[Buffer]) -> None:
     for buffer in buffers:
         for block in blocks_of(buffer):
-            _write_all(descriptor, block)
-        _write_all(descriptor, _PADDING[: -buffer.nbytes % _ALIGNMENT])
+            write_all(descriptor, block)
+        write_all(descriptor, _PADDING[: -buffer.nbytes % _ALIGNMENT])
 
 
 def _open_without_name(directory: str) -> int | None:
@@ -176,7 +215,13 @@ def open_named_buffers(name: str, directory: str) -> int:
     return descriptor
 
 
-def _write_all(descriptor: int, content: memoryview) -> None:
+def write_all(descriptor: int, content: memoryview) -> None:
+    """Write something at the end of a file.
+
+    Args:
+        descriptor: The descriptor of the file.
+        content: What to write.
+    """
     while content.nbytes:
         content = content[os.write(descriptor, content[:_MOST_AT_ONCE]) :]
 

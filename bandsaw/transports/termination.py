@@ -20,11 +20,13 @@ class ProcessExited(Exception):
 
     Args:
         death: How it has ended.
+        is_lacking: Whether it only lacked something that it was to keep.
     """
 
-    def __init__(self, death: InterpreterError) -> None:
+    def __init__(self, death: InterpreterError, is_lacking: bool = False) -> None:
         super().__init__(death)
         self.death = death
+        self.is_lacking = is_lacking
 
 
 def end_group(process: ChildProcess) -> None:

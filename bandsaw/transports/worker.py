@@ -428,7 +428,8 @@ class Worker:
                 death = self._death(job)
                 if self.is_sent and not isinstance(error, frames.Unread):
                     raise death from None
-                raise ProcessExited(death) from None
+                is_lacking = isinstance(error, frames.Lacking)
+                raise ProcessExited(death, is_lacking) from None
             if job is not None and type(error) is TimeoutError:
                 raise TaskTimeoutError(
                     f"The call took longer than its timeout of {job.timeout:g} seconds "
@@ -478,13 +479,7 @@ class Worker:
         ):
             message.route = route.number
             self.routes.add(route.number)
-        return partial(
-            self._channel.send,
-            frames.JOB,
-            message.encode(),
-            parcel.pieces,
-            parcel.descriptors,
-        )
+        return partial(self._channel.send_parcel, frames.JOB, message.encode(), parcel)
 
     def _await_answer(
         self,

@@ -7,7 +7,7 @@ from itertools import islice
 from queue import SimpleQueue
 
 from ..reporting import MappedCalls
-from ..runtime.lazy import LateModule
+from ..transports.sharing import Sharing
 from .batches import Batch, Outcomes
 from .calls import Future, concurrency_of, current_map, interrupt, register
 from .streams import routes_of
@@ -18,16 +18,12 @@ if not TYPE_CHECKING:
 
     T_co = None
 
-    # Most maps have small items only.
-    sharing = LateModule("bandsaw.transports.sharing")
-
 if TYPE_CHECKING:
     from typing import Any, Callable, Generic, Iterable, TypeVar
 
     from ..chain import AdviceChain
     from ..config import Configuration
     from ..tasks import Task
-    from ..transports import sharing
     from .batches import Outcome
 
     T_co = TypeVar("T_co", covariant=True)
@@ -193,7 +189,7 @@ class Results(Generic[T_co]):
         calls = self._calls
         if (calls is None or calls.sharing is None) and not _are_small(item):
             self._calls = calls = calls or MappedCalls()
-            calls.sharing = sharing.Sharing()
+            calls.sharing = Sharing()
         if calls is None:
             self._add(self._submit(*item))
         else:

@@ -8,13 +8,31 @@ import subprocess
 import pytest
 
 from tests.transports.test_pool import config
-from tests.workflows import HEAD, MOVING, SECONDS, Workflow, assert_interrupted
+from tests.workflows import (
+    FAR,
+    HEAD,
+    MOVING,
+    SECONDS,
+    Workflow,
+    assert_interrupted,
+    read_script,
+)
 
 HERE = """
 import bandsaw
 
 configuration = bandsaw.Configuration()
 """
+
+GRAPHS = f"""
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+{FAR}
+
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice(workers=2), name="pool")
+configuration.add_advice_chain(far(workers=2), name="far")
+configuration"""
 
 TASKS = (
     HEAD
@@ -428,3 +446,35 @@ if __name__ == "__main__":
         config=MOVING,
     )
     assert output == "3 7\n"
+
+
+@pytest.mark.parametrize(
+    "chain", ["pool", pytest.param("far", marks=pytest.mark.stress)]
+)
+def test_any_graph_has_the_values_of_calls_in_order_in_other_interpreters(
+    workflow: Workflow, chain: str
+) -> None:
+    output = workflow.output(read_script("random_graphs.py"), chain, config=GRAPHS)
+
+    assert output == "all the same\n"
+
+
+def test_tasks_that_wait_for_their_own_calls_never_wait_for_each_other(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+@bandsaw.task(chain="pool")
+def total(depth):
+    if depth == 0:
+        return 1
+    # Each interpreter has one process for those that it submits.
+    return sum(call.result() for call in [total.submit(depth - 1) for _ in "ab"])
+
+if __name__ == "__main__":
+    print(total.submit(2).result())
+""",
+        config=GRAPHS.replace("workers=2", "workers=1") + ".set_concurrency(1)\n",
+    )
+    assert output == "4\n"

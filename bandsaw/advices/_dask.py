@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 
 from ..exceptions import (
     ConfigurationError,
@@ -19,7 +20,7 @@ from ._engine_calls import Answer, Engine, KeptBuffers, host_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from typing import Any, Iterator
+    from typing import Any, ContextManager, Iterator
 
     from ..runner.host import Answer as AnyAnswer
     from ._engine_calls import Call, Code, Kept
@@ -99,20 +100,24 @@ class DaskEngine(Engine):
         except (OSError, ValueError) as error:
             raise self.failure_of(error) from error
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting(self) -> ContextManager[bool]:
         """Let the worker have the thread of a task that waits for another one."""
-        distributed = _import_distributed()
-        try:
-            distributed.get_worker()
-            distributed.secede()
-        except (AttributeError, KeyError, ValueError):
-            yield
-            return
-        try:
-            yield
-        finally:
-            distributed.rejoin()
+        return _seceded()
+
+    @staticmethod
+    def wait_in_task(future: Future[Any], timeout: float | None) -> None:
+        """Wait without a thread of the worker, if this is a task on Dask.
+
+        Args:
+            future: What is waited for.
+            timeout: How long, in seconds.
+        """
+        from concurrent.futures import wait
+
+        if "distributed" in sys.modules:
+            with _seceded() as is_seceded:
+                if is_seceded:
+                    wait([future], timeout)
 
     def failure_of(self, error: BaseException) -> InterpreterError:
         """Return what is told of an error of the cluster."""
@@ -124,6 +129,22 @@ class DaskEngine(Engine):
                 f"Workers of Dask have died while they continued the session. {text}"
             )
         return UnreachableError(f"Dask has not continued the session. {text}")
+
+
+@contextmanager
+def _seceded() -> Iterator[bool]:
+    """Give up the thread of a worker meanwhile, and tell if the current one is one."""
+    distributed = _import_distributed()
+    try:
+        distributed.get_worker()
+        distributed.secede()
+    except (AttributeError, KeyError, ValueError):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        distributed.rejoin()
 
 
 class _Connection:

@@ -25,7 +25,7 @@ from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
 from ..serialization.buffers import blocks_of, contiguous
 from ..serialization.readers import Reader
-from ..session.cancellation import cancelled_error
+from ..session.cancellation import cancelled_error, depth_of_calls
 from ..session.exchange import modules_of_reader, receive_answer
 from ..session.frame_form import SessionFrames
 from ..transports.base import Transport
@@ -388,6 +388,7 @@ class EngineTransport(Transport):
             self._arrays,
             self._engine.out_of_band,
             os.getpid(),
+            depth_of_calls(),
         )
         request = pickle.dumps((head, b"".join(pieces), conditions), 4)
         return self._engine.submit(Call(job, code, request, buffers, is_awaited))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import pickle
+import sys
 
 from ..exceptions import (
     InterpreterDiedError,
@@ -12,7 +13,7 @@ from ..exceptions import (
     UnreachableError,
 )
 from ..runtime.contexts import suppress
-from ..runtime.fork import Lock
+from ..runtime.fork import Lock, call_in_child
 from ._engine_calls import Answer, Engine, KeptBuffers, host_module
 
 TYPE_CHECKING = False
@@ -52,6 +53,10 @@ _DEATHS = (
     "OwnerDiedError",
     "WorkerCrashedError",
 )
+
+
+# What Ray calls it that there is no room for an object.
+_FULL = ("ObjectStoreFullError", "OutOfDiskError")
 
 
 class RayEngine(Engine):
@@ -103,6 +108,12 @@ class RayEngine(Engine):
         """Let a session be continued by the cluster."""
         options = {**self._options, **call.parameters("ray", _PARAMETERS)}
         ray = self._connected()
+        try:
+            return self._send(ray, call, options)
+        except ray.exceptions.RayError as error:  # A store that is full, for example
+            raise self.failure_of(error) from error
+
+    def _send(self, ray: Any, call: Call, options: dict[str, Any]) -> Answer:
         function = self._function_of(ray, call, options)
         views = call.views()
         large = [(b, v) for b, v in zip(call.buffers, views) if v.nbytes >= _LARGE]
@@ -117,7 +128,13 @@ class RayEngine(Engine):
         answer.sent = sent = _Sent(ray, reference, kept)
         if answer.cancelled():
             sent.cancel()
-        reference.future().add_done_callback(answer.take)
+        _under_way[id(sent)] = sent
+
+        def take(done: Future[AnyAnswer]) -> None:
+            _under_way.pop(id(sent), None)
+            answer.take(done)
+
+        reference.future().add_done_callback(take)
         return answer
 
     def _function_of(self, ray: Any, call: Call, options: dict[str, Any]) -> Any:
@@ -140,6 +157,30 @@ class RayEngine(Engine):
             sent.wait(timeout)
         return super().wait(future, timeout)
 
+    @staticmethod
+    def wait_in_task(future: Future[Any], timeout: float | None) -> None:
+        """Wait in a way that Ray knows of: others have the processors meanwhile.
+
+        Args:
+            future: What is waited for.
+            timeout: How long, in seconds.
+        """
+        from concurrent.futures import wait
+        from time import monotonic
+
+        ray: Any = sys.modules.get("ray")
+        if ray is None or not ray.is_initialized():
+            return
+        if ray.get_runtime_context().worker.mode != ray.WORKER_MODE:
+            return
+        end = None if timeout is None else monotonic() + timeout
+        while not future.done() and (end is None or monotonic() < end):
+            under_way = [sent.reference for sent in list(_under_way.values())]
+            if under_way:
+                ray.wait(under_way, num_returns=1, timeout=_INTERVAL)
+            # What has an answer may have to wait for a thread.
+            wait([future], _INTERVAL / 10)
+
     def failure_of(self, error: BaseException) -> InterpreterError:
         """Return what is told of an error of the cluster."""
         if isinstance(error, InterpreterError):
@@ -149,27 +190,40 @@ class RayEngine(Engine):
             return InterpreterDiedError(
                 f"A worker of Ray has died while it continued the session. {text}"
             )
-        if type(error).__name__.startswith("RayTaskError"):
+        name = type(error).__name__
+        if name in _FULL or name.startswith("RayTaskError"):
             return InterpreterError(f"Ray has not continued the session. {text}")
         return UnreachableError(f"Ray has not continued the session. {text}")
 
 
+# The calls of this process that are not answered, by their ids
+_under_way: dict[int, _Sent] = {}
+call_in_child(_under_way.clear)
+
+# How often it is looked whether there are others, in seconds.
+_INTERVAL = 0.1
+
+
 class _Sent:
-    """A call on the cluster, with what it needs there."""
+    """A call on the cluster, with what it needs there.
+
+    Attributes:
+        reference: What Ray calls its answer.
+    """
 
     def __init__(self, ray: Any, reference: Any, kept: list[Kept]) -> None:
         self._ray = ray
-        self._reference = reference
+        self.reference = reference
         self._kept = kept
 
     def wait(self, timeout: float) -> None:
         """Wait for the answer to be there."""
-        self._ray.wait([self._reference], timeout=timeout)
+        self._ray.wait([self.reference], timeout=timeout)
 
     def cancel(self) -> None:
         """Cancel it; a task that has begun is interrupted."""
         with suppress(Exception):  # It is gone, or the cluster is.
-            self._ray.cancel(self._reference)
+            self._ray.cancel(self.reference)
 
 
 class _LargeBuffers(KeptBuffers):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from ..session.cancellation import waits_in_tasks
 from .engine import EngineAdvice, engines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from typing import Any, Mapping
 
     from ..session import Session
     from ._engine_calls import EngineTransport
+
+
+def _wait_in_task(future: Future[Any], timeout: float | None) -> None:
+    engines.DaskEngine.wait_in_task(future, timeout)
 
 
 class DaskAdvice(EngineAdvice):
@@ -42,6 +48,7 @@ class DaskAdvice(EngineAdvice):
         copy_arguments: bool = False,
     ) -> None:
         super().__init__()
+        waits_in_tasks["dask"] = _wait_in_task
         self._given = address_or_client
         self._options = {"resources": resources, "priority": priority}
         self.copy_arguments = copy_arguments

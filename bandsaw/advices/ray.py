@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from ..session.cancellation import waits_in_tasks
 from .engine import EngineAdvice, engines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Mapping
+    from concurrent.futures import Future
+    from typing import Any, Mapping
 
     from ..session import Session
     from ._engine_calls import EngineTransport
+
+
+def _wait_in_task(future: Future[Any], timeout: float | None) -> None:
+    engines.RayEngine.wait_in_task(future, timeout)
 
 
 class RayAdvice(EngineAdvice):
@@ -45,6 +51,7 @@ class RayAdvice(EngineAdvice):
         copy_arguments: bool = False,
     ) -> None:
         super().__init__()
+        waits_in_tasks["ray"] = _wait_in_task
         self._address = address
         self._options = {
             "num_cpus": num_cpus,

@@ -14,6 +14,7 @@ from concurrent.futures import (
     wait,
 )
 from contextvars import ContextVar, copy_context
+from time import monotonic
 
 from ..exceptions import DependencyError
 from ..execution import Execution
@@ -21,7 +22,7 @@ from ..result import Result
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import call_with_facts, facts_of_context
 from ..session import Session, advise
-from ..session.cancellation import cancelled_error, submitted_call
+from ..session.cancellation import CallElsewhere, cancelled_error, submitted_call
 from ..tracking.failures import told
 from .dependencies import futures_among, with_results
 from .ending import (
@@ -156,7 +157,7 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
             concurrent.futures.CancelledError: If the call was cancelled.
         """
         try:
-            return super().result(timeout)
+            return super().result(self._wait_in_task(timeout))
         except KeyboardInterrupt:
             interrupt((self,))
             raise
@@ -164,10 +165,23 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return what the task raises, `None` if it does not; otherwise as `result`."""
         try:
-            return super().exception(timeout)
+            return super().exception(self._wait_in_task(timeout))
         except KeyboardInterrupt:
             interrupt((self,))
             raise
+
+    def _wait_in_task(self, timeout: float | None) -> float | None:
+        """Let an engine have the place of a task of it that waits for this.
+
+        Returns:
+            How long to wait after that.
+        """
+        caller = submitted_call.get()
+        if not isinstance(caller, CallElsewhere) or self.done():
+            return timeout
+        begin = monotonic()
+        caller.wait(self, timeout)
+        return timeout and max(0.0, timeout - (monotonic() - begin))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

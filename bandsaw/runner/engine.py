@@ -26,6 +26,7 @@ from ..runtime.parent_watch import end_with_parent
 from ..runtime.registries import note_code
 from ..serialization.buffers import blocks_of, contiguous
 from ..session import exchange
+from ..session.cancellation import CallElsewhere, submitted_call
 from ..session.exchange import RESTORING, answer_for, write_report
 from ..session.frame_form import SessionFrames
 from ..stores.locks import holding
@@ -83,6 +84,7 @@ class Conditions:
         arrays: How the task gets large buffers: `SHARED`, `COPIED` or `OWN`.
         out_of_band: Whether the engine takes large buffers of an answer beside it.
         process: What tells the process of the caller from others.
+        depth: In how many submitted calls it was made.
     """
 
     def __init__(
@@ -92,12 +94,14 @@ class Conditions:
         arrays: int,
         out_of_band: bool,
         process: int,
+        depth: int,
     ) -> None:
         self.levels = levels
         self.held = held
         self.arrays = arrays
         self.out_of_band = out_of_band
         self.process = process
+        self.depth = depth
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Conditions, tuple(vars(self).values())
@@ -161,6 +165,7 @@ def _surrounded(
 ) -> Iterator[None]:
     """Let a session walk under its conditions, and note what it tells meanwhile."""
     current_run.set(session.run)
+    submitted_call.set(CallElsewhere(conditions.depth))
     if conditions.process != os.getpid():
         # Else the caller's own handlers and extensions are here.
         _told.set(told)

@@ -31,6 +31,50 @@ is_cancelled: ContextVar[_IsCancelled] = ContextVar("is_cancelled", default=bool
 submitted_call: ContextVar[Any] = ContextVar("bandsaw_submitted_call", default=None)
 
 
+#: What lets an engine have the place of a task that waits in the current thread, until
+#: a future is done or a time is over, by the name of the engine.
+waits_in_tasks: dict[str, Callable[[Any, float | None], None]] = {}
+
+
+class CallElsewhere:
+    """The call that the current session belongs to, if that comes from an engine.
+
+    Args:
+        depth: In how many submitted calls it was made.
+
+    Attributes:
+        depth: In how many submitted calls it was made.
+        is_interrupted: Whether Ctrl-C has ended what waits for it, which is not known.
+    """
+
+    is_interrupted = False
+    # What was submitted inside of it is below no other call of this process.
+    _parent = None
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+
+    def lend_place(self) -> None:
+        """Keep the place, which is the engine's."""
+
+    @staticmethod
+    def wait(future: Any, timeout: float | None) -> None:
+        """Wait without the place of the task, if that can be.
+
+        Args:
+            future: What is waited for.
+            timeout: How long, in seconds.
+        """
+        for wait in list(waits_in_tasks.values()):
+            wait(future, timeout)
+
+
+def depth_of_calls() -> int:
+    """Return in how many submitted calls the current context is."""
+    call = submitted_call.get()
+    return 0 if call is None else call.depth
+
+
 def _submitted_call_is_interrupted() -> bool:
     call = submitted_call.get()
     return call is not None and bool(call.is_interrupted)

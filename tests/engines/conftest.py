@@ -99,6 +99,8 @@ def clusters(request: pytest.FixtureRequest) -> Iterator[Clusters]:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_raylet_start_wait_time_s", "150")
+        # What has no room in the memory of its store does not go to the disk.
+        patch.setenv("RAY_local_fs_capacity_threshold", "0.0")
         patch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
         # A busy machine takes its time to start a worker in the place of a dead one.
         patch.setenv("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "600 s")

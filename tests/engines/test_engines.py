@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.advices.test_executor import CONFIG as EXECUTORS, EXPECTED
 from tests.engines.conftest import Clusters, need, started
+from tests.environments.wheels import make_wheel, package_index
 from tests.workflows import HEAD, ROOT, Workflow, read_script
 
 CONFIG = (
@@ -25,6 +27,9 @@ configuration.add_advice_chain(
     DaskAdvice(dask, copy_arguments=True, priority=1), name="dask-copies"
 )
 configuration.add_advice_chain(RayAdvice(ray, copy_arguments=True), name="ray-copies")
+for name, advice in ("dask", DaskAdvice(dask)), ("ray", RayAdvice(ray)):
+    configuration.add_advice_chain(advice, name=f"{name}-singly")
+    configuration.set_concurrency(1, chain=f"{name}-singly")
 """
 )
 
@@ -70,6 +75,14 @@ def wait_for(path):
     while not path.exists():
         time.sleep(0.01)
     return "waited"
+
+@at
+def descend(depth):
+    return depth and 1 + descend.submit(depth - 1).result()
+
+@at
+def of_length(array):
+    return len(array)
 
 def wait_until(condition):
     while not condition():
@@ -143,6 +156,16 @@ def test_cancelled_calls_end_in_each_phase(workflow: Workflow, engine: str) -> N
     assert output == "True True\nTrue True\nwaited False\n1\n"
 
 
+def test_tasks_that_wait_for_what_they_submitted_never_deadlock(
+    workflow: Workflow, engine: str
+) -> None:
+    if engine == "loky":
+        pytest.skip("Executors have no way to lend a process")
+    # There are two places in the cluster, and one in each process.
+    text = "    print(descend.submit(5).result())"
+    assert more(workflow, f"{engine}-singly", text) == "5\n"
+
+
 def test_copied_arguments_can_be_changed(workflow: Workflow, engine: str) -> None:
     if engine == "loky":
         pytest.skip("Its processes have arrays of their own")
@@ -185,6 +208,46 @@ def test_a_scheduler_that_dies_is_a_result(
     assert output == (
         "UnreachableError: The scheduler of Dask is gone\nUnreachableError\n"
     )
+
+
+def test_a_store_without_room_is_a_result(workflow: Workflow, engine: str) -> None:
+    if engine != "ray":
+        pytest.skip("It has no store of a fixed size")
+    text = """
+    import numpy
+    for length in 40_000_000, 100_000:
+        print(text_of(lambda: of_length(numpy.zeros(length))).split(".")[0])
+"""
+    assert more(workflow, engine, text) == (
+        "InterpreterError: Ray has not continued the session\n100000\n"
+    )
+
+
+def test_an_environment_is_made_once_on_a_node(
+    workflow: Workflow, engine: str, clusters: Clusters, tmp_path: Path
+) -> None:
+    if engine == "loky":
+        pytest.skip("A process pool has no nodes")
+    make_wheel(tmp_path / "wheels", "alpha", "1.0")
+    with package_index(tmp_path / "wheels") as index:
+        script = f"""{HEAD}
+import time
+from bandsaw.environments import Environment
+
+environment = Environment(
+    None, ["alpha"], index_url={index.url()!r}, name="of-{engine}"
+)
+
+@bandsaw.task(chain={engine!r}, environment=environment)
+def prefix(number):
+    import alpha
+    time.sleep(0.1)
+    return sys.prefix
+
+if __name__ == "__main__":
+    print(len(set(prefix.map(range(4)))), prefix(0).startswith({str(clusters.home)!r}))
+"""
+        assert workflow.run(script, config=CONFIG).stdout == "1 True\n"
 
 
 PAGE = ROOT / "docs" / "explanation" / "which_one.md"

@@ -157,6 +157,57 @@ def test_with_json_the_owner_of_another_machine_can_import_a_module(
     assert type(result.value) is sys.modules["module_of_answer"].Error
 
 
+def test_with_json_the_owner_of_the_workers_of_an_engine_can_run_code(
+    workflow: Workflow,
+) -> None:
+    output = workflow.output(
+        HEAD
+        + """
+from bandsaw.session.frame_form import SessionFrames
+from bandsaw_config import engine
+
+class Trap:
+    def __reduce__(self):
+        return print, ("ran",)
+
+@bandsaw.task
+def double(value):
+    return 2 * value
+
+if __name__ == "__main__":
+    engine.answer = Trap()
+    print(text_of(double, 21).partition(":")[0])
+    # But what the answer brings is no other task.
+    form = SessionFrames()
+    form.members = {"task.dat": (b"{}", ())}
+    head, pieces, _ = form.pack()
+    engine.answer = head, b"".join(pieces), []
+    print(text_of(double, 21).partition(" (")[0])
+""",
+        config="""
+import pickle
+from concurrent.futures import Executor, Future
+
+import bandsaw
+from bandsaw.advices.executor import ExecutorAdvice
+
+class Engine(Executor):
+    def submit(self, *call):
+        future = Future()
+        future.set_result((None, pickle.dumps(self.answer), []))
+        return future
+
+engine = Engine()
+configuration = bandsaw.Configuration().set_serializer(bandsaw.JsonSerializer())
+configuration.add_advice_chain(ExecutorAdvice(engine))
+""",
+    )
+    assert output == (
+        "ran\nProtocolError\nProtocolError: The interpreter that has continued the "
+        "session answers with a task\n"
+    )
+
+
 def saved(configuration: Configuration, change: Callable[[Any], None]) -> SessionFile:
     """A session in JSON whose task its author has chosen."""
     configuration.set_serializer(JsonSerializer())

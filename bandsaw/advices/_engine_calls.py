@@ -14,6 +14,7 @@ from ..exceptions import (
     InterpreterDiedError,
     InterpreterError,
     MissingExtraError,
+    ProtocolError,
 )
 from ..fingerprint.digests import blob
 from ..interpreter import Interpreter
@@ -420,11 +421,16 @@ class EngineTransport(Transport):
             raise failure from error
         if lack is not None:
             raise InterpreterDiedError(lack)
-        head, members, told = pickle.loads(content)
+        try:
+            head, members, told = pickle.loads(content)
+            form = SessionFrames.unpack(head, members, [*map(_writable, buffers)])
+        except Exception as error:
+            text = f"The answer of the engine makes no sense: {error!r}"
+            raise ProtocolError(text) from error
         if job.settings.observe is not None:
             for kind, facts in told:
                 job.settings.observe(kind, facts)
-        return SessionFrames.unpack(head, members, [*map(_writable, buffers)])
+        return form
 
     def run(self, job: Job) -> SavedForm:
         """Have a job done, and wait for that."""

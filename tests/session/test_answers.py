@@ -21,6 +21,7 @@ from bandsaw.exceptions import (
     SerializationError,
 )
 from bandsaw.execution import Execution
+from bandsaw.identifier import Ids
 from bandsaw.result import Result
 from bandsaw.session import Session
 from bandsaw.session.exchange import continue_session, receive_answer
@@ -272,6 +273,21 @@ def test_an_answer_may_leave_out_the_ids(configuration: bandsaw.Configuration) -
 
     assert session.initiate() == Result(42)
     assert session.ids == ids
+
+
+def test_an_answer_without_ids_leaves_those_that_came_with_the_session(
+    configuration: bandsaw.Configuration,
+) -> None:
+    moves = Moves(FrameAnswer, lambda answer: answer.header.update(ids=None))
+    configuration.add_advice_chain(Advice(), moves)
+    task = Task.create_task(double)
+    given = Ids(task.task_id, "0123456789abcdef", "run")
+    session = Session(task, Execution.of_call(task, (21,), {}), configuration)
+    # As of a call with a value that has no identity of its own here.
+    session._ids = given
+
+    assert session.initiate() == Result(42)
+    assert session.ids == given
 
 
 class Raises(Advice):

@@ -24,7 +24,12 @@ from bandsaw.execution import Execution
 from bandsaw.identifier import Ids
 from bandsaw.result import Result
 from bandsaw.session import Session
-from bandsaw.session.exchange import continue_session, receive_answer
+from bandsaw.session.exchange import (
+    continue_session,
+    receive_answer,
+    restore_chain,
+    write_chain,
+)
 from bandsaw.session.frame_form import SessionFrames
 from bandsaw.session.saved_form import SavedForm
 from bandsaw.session.zip_form import SessionFile
@@ -438,3 +443,35 @@ def test_versions_that_make_no_sense_explain_nothing(
 
     assert isinstance(error, SerializationError)
     assert "Versions" not in str(error)
+
+
+class Unreadable:
+    """Fails when a pickle of it is read."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def test_an_argument_that_cannot_be_read_there_is_named() -> None:
+    with loadable_configuration() as configuration:
+        configuration.add_advice_chain(Moves(FrameAnswer, lambda answer: None))
+        task = Task.create_task(double)
+        execution = Execution.of_call(task, (Unreadable(),), {})
+        result = Session(task, execution, configuration).initiate()
+
+    assert isinstance(result.exception, SerializationError)
+    assert "Argument 'value' of " in str(result.exception)
+
+
+def test_a_cause_that_is_the_context_arrives_as_one_exception() -> None:
+    serializer = bandsaw.PickleSerializer()
+    error = ValueError()
+    error.__cause__ = error.__context__ = KeyError("why")
+    written = write_chain(error, serializer)
+    assert written is not None
+    arrived = ValueError()
+
+    restore_chain(arrived, written, serializer)
+
+    assert repr(arrived.__cause__) == "KeyError('why')"
+    assert arrived.__cause__ is arrived.__context__

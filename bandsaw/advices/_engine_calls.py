@@ -104,11 +104,13 @@ class Call:
         request: The session as it is written.
         buffers: The large buffers beside it.
         is_awaited: Whether the current thread waits for the answer.
+        sharing: What it has in common with other calls of one map, `None` if nothing.
 
     Attributes:
         name: The name of the task.
         session: The session.
         is_awaited: Whether the current thread waits for the answer.
+        sharing: What it has in common with other calls of one map, `None` if nothing.
     """
 
     def __init__(
@@ -118,8 +120,10 @@ class Call:
         request: bytes,
         buffers: Sequence[Buffer],
         is_awaited: bool,
+        sharing: object = None,
     ) -> None:
         self.session = job.session
+        self.sharing = sharing
         self.is_awaited = is_awaited
         self.code = code
         self.request = request
@@ -222,8 +226,7 @@ class KeptBuffers:
             call: The call.
             buffers: Each of them, and it as contiguous memory.
         """
-        # What calls of one map have in common, `None` for any other call
-        sharing = getattr(call.session, "sharing", None)
+        sharing = call.sharing
         with self._lock:
             if sharing is None:
                 return [self._of_content(view) for _, view in buffers]
@@ -392,7 +395,11 @@ class EngineTransport(Transport):
             depth_of_calls(),
         )
         request = pickle.dumps((head, b"".join(pieces), conditions), 4)
-        return self._engine.submit(Call(job, code, request, buffers, is_awaited))
+        # A form that knows what calls share says so.
+        sharing = getattr(form, "sharing", None)
+        return self._engine.submit(
+            Call(job, code, request, buffers, is_awaited, sharing)
+        )
 
     def _code_of(self, job: Job) -> Code:
         archive = job.archive

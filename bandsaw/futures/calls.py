@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from _thread import get_ident
 from concurrent.futures import (
     CancelledError,
@@ -14,7 +15,6 @@ from concurrent.futures import (
     wait,
 )
 from contextvars import ContextVar, copy_context
-from time import monotonic
 
 from ..exceptions import DependencyError
 from ..execution import Execution
@@ -179,9 +179,9 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
         caller = submitted_call.get()
         if not isinstance(caller, CallElsewhere) or self.done():
             return timeout
-        begin = monotonic()
+        begin = time.monotonic()
         caller.wait(self, timeout)
-        return timeout and max(0.0, timeout - (monotonic() - begin))
+        return timeout and max(0.0, timeout - (time.monotonic() - begin))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

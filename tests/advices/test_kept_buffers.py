@@ -39,7 +39,7 @@ class Map:
 
 def keep(store: Store, array: Any, of_map: Map | None = None) -> Kept:
     """Return what a store keeps of an array that is the argument of a call."""
-    call: Any = SimpleNamespace(session=SimpleNamespace(sharing=of_map))
+    call: Any = SimpleNamespace(sharing=of_map)
     buffer = memoryview(array)
     [kept] = store.find_or_put(call, [(buffer, contiguous(buffer))])
     return kept

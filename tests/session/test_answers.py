@@ -463,10 +463,10 @@ def test_an_argument_that_cannot_be_read_there_is_named() -> None:
     assert "Argument 'value' of " in str(result.exception)
 
 
-def test_a_cause_that_is_the_context_arrives_as_one_exception() -> None:
+def test_exceptions_that_have_led_to_each_other_arrive_in_their_circle() -> None:
     serializer = bandsaw.PickleSerializer()
-    error = ValueError()
-    error.__cause__ = error.__context__ = KeyError("why")
+    error, cause = ValueError(), KeyError("why")
+    error.__cause__, cause.__context__ = cause, error
     written = write_chain(error, serializer)
     assert written is not None
     arrived = ValueError()
@@ -474,4 +474,5 @@ def test_a_cause_that_is_the_context_arrives_as_one_exception() -> None:
     restore_chain(arrived, written, serializer)
 
     assert repr(arrived.__cause__) == "KeyError('why')"
-    assert arrived.__cause__ is arrived.__context__
+    assert arrived.__cause__ is not None
+    assert arrived.__cause__.__context__ is arrived

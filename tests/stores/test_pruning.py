@@ -97,6 +97,17 @@ def test_what_was_there_before_counts_too(store: LocalStore) -> None:
     assert names(store) == ["task/a"]
 
 
+def test_a_store_may_hold_exactly_its_bound(store: LocalStore) -> None:
+    bounds = Bounds(store, max_size=200, max_age=None)
+    counts = []
+    for number in range(5):
+        write(store, f"task/{number}", age=100 - number)
+        bounds.added(100)
+        counts.append(len(names(store)))
+
+    assert counts == [1, 2, 1, 2, 1]
+
+
 def test_an_entry_is_over_when_it_is_too_old() -> None:
     bounds = Bounds(LocalStore("unused"), None, "1 h")
 

@@ -1,6 +1,6 @@
-"""The place in a pickled value that cannot be read.
+"""The place in a value that cannot be pickled, or in a pickled one that cannot be read.
 
-The value is read once more, by the unpickler that is written in Python, which can be
+The latter is read once more, by the unpickler that is written in Python, which can be
 made to go on after a failure. That takes long, and is done only to explain an error.
 """
 
@@ -113,6 +113,43 @@ def unreadable_part(content: bytes | memoryview, buffers: Sequence[Any] = ()) ->
     except Exception:
         return ""
     return _path_in(value)
+
+
+def unwritable_part(value: Any, write: Callable[[Any], object]) -> str:
+    """Return the path to the innermost part of a value that cannot be written.
+
+    Args:
+        value: The value.
+        write: Writes a part, or raises an exception.
+
+    Returns:
+        A path like ``['model'].trees[0]``; empty if it is the value itself, or if that
+        cannot be told.
+    """
+    path = ""
+    left = _MOST_PARTS
+    seen = {id(value)}
+    is_found = True
+    while is_found:
+        is_found = False
+        for part, place in _parts(value, path):
+            left -= 1
+            if left < 0:
+                return path
+            if id(part) in seen or not _fails(write, part):
+                continue
+            seen.add(id(part))
+            value, path, is_found = part, place, True
+            break
+    return path
+
+
+def _fails(write: Callable[[Any], object], part: Any) -> bool:
+    try:
+        write(part)
+    except Exception:
+        return True
+    return False
 
 
 def _path_in(value: Any) -> str:

@@ -146,6 +146,7 @@ class PickleSerializer(Serializer):
         except (_pickle.PicklingError, AttributeError, TypeError) as error:
             raise SerializationError(
                 f"{type(value).__qualname__} cannot be pickled: {error}"
+                f"{_place_in(value, current_reader())}"
             ) from error
 
     def deserialize(self, stream: IO[bytes]) -> Any:
@@ -201,3 +202,19 @@ class PickleSerializer(Serializer):
         from ._diagnosis import unreadable_part
 
         return unreadable_part(content, buffers)
+
+
+def _place_in(value: Any, reader: Any) -> str:
+    """Say where in a value is what cannot be pickled, with a space before it."""
+    from ._diagnosis import unwritable_part
+
+    def write(part: Any) -> None:
+        pickler: Any = _pickling.ValuePickler(BytesIO(), _pickling.PROTOCOL)
+        pickler.reader = reader
+        pickler.dump(part)
+
+    try:
+        path = unwritable_part(value, write)
+    except Exception:  # Attributes of the user's may do anything.
+        return ""
+    return f" (at {path})" if path else ""

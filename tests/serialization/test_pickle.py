@@ -207,3 +207,18 @@ def test_a_path_of_a_newer_python_is_not_the_unreadable_part() -> None:
     content = of_python_3_13([PurePosixPath("/a"), {"b": Unreadable()}])
 
     assert PickleSerializer().unreadable_part(content, ()) == "[1]['b']"
+
+
+def test_the_place_of_what_cannot_be_pickled_is_named() -> None:
+    value = {"rows": [1, [2, threading.Lock()]]}
+
+    with pytest.raises(SerializationError, match=r"\(at \['rows'\]\[1\]\[1\]\)"):
+        PickleSerializer().serialize(value, io.BytesIO())
+
+
+def test_a_circle_with_something_that_cannot_be_pickled_has_an_end() -> None:
+    circle: list[Any] = [threading.Lock()]
+    circle.insert(0, circle)
+
+    with pytest.raises(SerializationError, match=r"\(at \[1\]\)"):
+        PickleSerializer().serialize(circle, io.BytesIO())

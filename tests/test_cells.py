@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 
+import pytest
+
+from bandsaw.distribution.cells.mains import STATEMENT, Main, packed
+from bandsaw.exceptions import NotMovableError
 from tests import notebook_cells
 from tests.workflows import SCRIPTS, Workflow
 
@@ -155,3 +161,56 @@ def test_the_size_of_large_captured_data_is_told_once(workflow: Workflow) -> Non
     assert completed.stderr.count(told) == 1
     # It names the line of the user's.
     assert "cell_2:1: RuntimeWarning" in completed.stderr
+
+
+def main_of(text: str) -> Main:
+    """Return a `__main__` in which a statement was executed."""
+    main = Main.of(packed([(STATEMENT, "Cell In[1]", 3, text, 0)]))
+    assert main is not None
+    return main
+
+
+@pytest.fixture
+def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives the process its `__main__` back."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.mark.usefixtures("own_main")
+def test_two_mains_are_never_in_use_at_once() -> None:
+    first, second = main_of("name = 'first'"), main_of("name = 'second'")
+    names: list[str] = []
+
+    def use_second() -> None:
+        with second.in_use():
+            names.append(sys.modules["__main__"].name)
+
+    thread = threading.Thread(target=use_second)
+    with first.in_use():
+        thread.start()
+        # It cannot come to its end now.
+        thread.join(0.1)
+        names.append(sys.modules["__main__"].name)
+    thread.join()
+    assert names == ["first", "second"]
+
+
+@pytest.mark.usefixtures("own_main")
+def test_a_session_that_a_task_continues_in_its_thread_has_another_main() -> None:
+    first, second = main_of("name = 1"), main_of("name = 2")
+    with first.in_use():
+        with second.in_use():
+            inner = sys.modules["__main__"].name
+        outer = sys.modules["__main__"].name
+    assert (inner, outer) == (2, 1)
+
+
+@pytest.mark.usefixtures("own_main")
+def test_the_same_definitions_are_executed_once() -> None:
+    assert main_of("once = object()") is main_of("once = object()")
+
+
+@pytest.mark.usefixtures("own_main")
+def test_syntax_that_this_python_does_not_have_is_refused_with_its_line() -> None:
+    with pytest.raises(NotMovableError, match=r"^Cell In\[1\], line 4 is no Python 3"):
+        main_of("x = 1\nmatch x with 2")

@@ -24,6 +24,7 @@ from ...runtime.fork import call_at_reset
 from ...serialization import PickleSerializer
 from .mains import (
     FUNCTION,
+    SOURCES,
     STATEMENT,
     VALUE,
     find_code,
@@ -271,7 +272,8 @@ class _Graph:
             queue += ((each, name) for each in (*node.now, *node.later))
         items = [item for node in self._ordered() for item in node.items]
         content = packed(items)
-        note_own(content)
+        if SOURCES not in self._namespace:
+            note_own(content)
         return Definitions(
             content,
             self._nodes,

@@ -54,12 +54,12 @@ def unnamed_function(key: str) -> Any:
 
 
 class _State:
-    """The `__main__` that is in use, and by how many sessions."""
+    """The `__main__` that is in use, and the threads whose sessions use it."""
 
     def __init__(self) -> None:
         self.condition = threading.Condition(threading.RLock())
         self.active: Main | None = None
-        self.sessions = 0
+        self.threads: list[int] = []
         self.mains: dict[str, Main] = {}
         # The digests of what was written here: it is there already.
         self.own: set[str] = set()
@@ -139,20 +139,26 @@ class Main:
         Threads whose sessions have other definitions wait for its end, or the same and
         data that they may change.
         """
-        state = _state
+        state, thread = _state, threading.get_ident()
         with state.condition:
-            while state.sessions and (
-                state.active is not self or self._execution.has_data
+            while (
+                state.threads
+                # A task may continue a session in its own process.
+                and thread not in state.threads
+                and (state.active is not self or self._execution.has_data)
             ):
                 state.condition.wait()
-            state.active = self
-            state.sessions += 1
+            previous, state.active = state.active, self
+            state.threads.append(thread)
             self.activate()
         try:
             yield
         finally:
             with state.condition:
-                state.sessions -= 1
+                state.threads.remove(thread)
+                if thread in state.threads and previous is not None:
+                    state.active = previous
+                    previous.activate()
                 state.condition.notify_all()
 
 

@@ -20,7 +20,7 @@ from ...modules import describer
 from ...runtime.caller_warnings import warn_caller
 from ...runtime.code_objects import code_digest, syntax_tree
 from ...runtime.contexts import contextmanager
-from ...runtime.fork import call_at_reset
+from ...runtime.fork import Lock, call_at_reset
 from ...serialization import PickleSerializer
 from .mains import (
     FUNCTION,
@@ -58,9 +58,6 @@ _NO_SOURCE = (
     "is nowhere in the source of a cell, a prompt from Python 3.13 on, a script, or a "
     "command of 'python -c' from Python 3.10 on. Move it to a module"
 )
-
-# The configuration of a notebook
-_CONFIGURATION = "configuration"
 
 # More captured data is told of, in bytes.
 _LARGE = 1 << 24
@@ -224,15 +221,18 @@ class Gathering:
 
 _known: dict[tuple[Any, ...], Definitions] = {}
 _cells: dict[int, Cells] = {}
+# Threads may submit calls of new cells at the same time.
+_lock = Lock()
 
 
 def statements_of(namespace: Mapping[str, Any]) -> list[Statement]:
     """Return all statements of a namespace, in the order of execution."""
-    cells = _cells.get(id(namespace))
-    if cells is None or cells.namespace is not namespace:
-        _cells.clear()
-        cells = _cells[id(namespace)] = Cells(namespace)
-    return cells.update()
+    with _lock:
+        cells = _cells.get(id(namespace))
+        if cells is None or cells.namespace is not namespace:
+            _cells.clear()
+            cells = _cells[id(namespace)] = Cells(namespace)
+        return cells.update()
 
 
 class _Graph:

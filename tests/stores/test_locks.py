@@ -340,6 +340,25 @@ def test_a_forked_process_waits_for_its_parent_no_longer_than_others(
         assert locks.held()[0][1] == "task/a"
 
 
+def test_a_forked_process_gets_what_its_parent_has_released(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    source, target = os.pipe()
+    with store.alone("task/a", 0):
+        child = os.fork()
+        if not child:
+            status = 2
+            try:
+                os.read(source, 1)
+                with store.alone("task/a", 60) as is_alone:
+                    status = int(is_alone)
+            finally:
+                os._exit(status)
+    os.write(target, b".")
+    assert os.waitpid(child, 0)[1] == 1 << 8
+    os.close(source)
+    os.close(target)
+
+
 def test_nobody_is_waited_for_where_no_lock_file_can_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,7 +259,11 @@ class Environment(SerializableValue):
 
     def serialized(self) -> dict[str, Any]:
         """Return the values that a serializer writes."""
-        return {name: getattr(self, name) for name in sorted((*_NAMES, "directory"))}
+        values = {name: getattr(self, name) for name in sorted((*_NAMES, "directory"))}
+        for name in _LATER:
+            if not values[name]:
+                del values[name]
+        return values
 
     @classmethod
     def deserialize(cls, values: dict[str, Any]) -> Environment:
@@ -297,6 +301,9 @@ class Environment(SerializableValue):
 
 # What is read from a project's file, if it comes from there.
 _NAMES = frozenset(Environment.__slots__) - {"_read", "directory", "label"}
+
+# What came later: an environment without them has the identity that it always had.
+_LATER = ("extra_index_urls", "sources")
 
 
 def _shown(value: Any) -> str:

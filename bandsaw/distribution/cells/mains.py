@@ -57,7 +57,7 @@ class _State:
     """The `__main__` that is in use, and the threads whose sessions use it."""
 
     def __init__(self) -> None:
-        self.condition = threading.Condition(threading.RLock())
+        self.condition = threading.Condition()
         self.active: Main | None = None
         self.threads: list[int] = []
         self.mains: dict[str, Main] = {}

@@ -14,6 +14,7 @@ from _signal import SIGKILL  # type: ignore[import-not-found]
 from ..exceptions import InterpreterDiedError, InterpreterError, InterpreterStartError
 from ..modules import working_directory
 from ..runtime.contexts import ExitStack
+from ..runtime.fork import Lock
 from ..runtime.parent_watch import Lifeline
 from ..runtime.temporary import TemporaryDirectory
 from . import frames
@@ -304,6 +305,7 @@ class LocalProcess:
             undoing.pop_all()
         self.channel_end = own.detach()
         self.poll = self._process.poll
+        self._ending = Lock()
 
     def run_code(self, directory: str) -> None:
         """Have it run the code that it continues sessions with.
@@ -382,15 +384,18 @@ class LocalProcess:
 
     def end_group(self) -> None:
         """End it with what it has started, unless it has ended."""
-        end_group(self._process)
+        with self._ending:
+            end_group(self._process)
 
     def end(self) -> None:
         """End it and everything that it has started."""
-        if self.poll() is not None:
-            end_left(self._mark)
-        end_group(self._process)
-        # Whatever the process has started there cannot be told any more to end.
-        signal_group(self._process.pid, SIGKILL)
+        # Another thread may have asked that to end, and wait for it.
+        with self._ending:
+            if self.poll() is not None:
+                end_left(self._mark)
+            end_group(self._process)
+            # Whatever the process has started there cannot be told any more to end.
+            signal_group(self._process.pid, SIGKILL)
 
     def kill(self) -> None:
         """End it at once; it has not worked yet."""

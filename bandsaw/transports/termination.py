@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from _signal import SIGKILL, SIGTERM  # type: ignore[import-not-found]
 
 from ..exceptions import InterpreterError
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 #: How long a process that has to go may take for it, in seconds.
 GRACE = 0.5
+
+# How long to wait between two looks at processes that have to go, in seconds.
+_PAUSE = 0.005
 
 
 class ProcessExited(Exception):
@@ -44,10 +48,14 @@ def end_group(process: ChildProcess) -> None:
     outside = _descendants_outside(process.pid)
     signal_group(process.pid, SIGTERM)
     _signal_all(outside, SIGTERM)
+    deadline = time.monotonic() + GRACE
     if process.wait(GRACE) is None:
         outside.update(_descendants_outside(process.pid))
         signal_group(process.pid, SIGKILL)
         process.wait()
+    # The others have as long, however soon that has ended.
+    while any(_runs(*each) for each in outside.items()) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
     _signal_all(outside, SIGKILL)
 
 
@@ -146,11 +154,15 @@ def _facts_of(pid: int) -> _Facts | None:
     return _Facts(parent, group, session, words[19].decode("ascii"))
 
 
+def _runs(pid: int, start: str) -> bool:
+    facts = _facts_of(pid)
+    # Another one may have got its id meanwhile.
+    return facts is not None and facts.start == start
+
+
 def _signal_all(starts: dict[int, str], number: int) -> None:
     for pid, start in starts.items():
-        facts = _facts_of(pid)
-        # Another one may have got its id meanwhile.
-        if facts is not None and facts.start == start:
+        if _runs(pid, start):
             try:
                 os.kill(pid, number)
             except (PermissionError, ProcessLookupError):

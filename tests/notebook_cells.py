@@ -67,6 +67,48 @@ print(grow() == [1, 2, 3, 0], grow() == [1, 2, 3, 0])
 rows.append(4)
 print(grow() == [1, 2, 3, 4, 0], rows == [1, 2, 3, 4])
 """,
+    "attributes of a class are those of the moment of the call": """
+from dataclasses import dataclass
+class Limit:
+    pass
+class Model:
+    limit, unit = 4, "g"
+    names = ["first"]
+    count = 0
+    made = max(1, 2)
+    def __init__(self):
+        Model.count += 1
+@dataclass
+class Row:
+    width: int = 1
+def sources():
+    return Row.width
+# %%
+@bandsaw.task
+def attributes():
+    Model.names.append("lost")
+    return Model.limit, Model.names, Model.count, Model.made, sources()
+# %%
+print(attributes() == (4, ["first", "lost"], 0, 2, 1))
+# %%
+Model.limit, Row.width = 5, 2
+Model.names.append("second")
+Model()
+print(attributes() == (5, ["first", "second", "lost"], 1, 2, 2))
+# %%
+Model.names.append("third")
+setattr(Model, "made", Limit)
+expected = (5, ["first", "second", "third", "lost"], 1, Limit, 2)
+print(attributes() == expected, attributes() == expected)
+""",
+    "what the shell has names for can be the user's": """
+Out = [1]
+@bandsaw.task
+def last():
+    return Out[-1]
+# %%
+print(last() == 1)
+""",
     "what a name in a function means locally is not captured": """
 import threading
 lock = threading.Lock()
@@ -321,6 +363,31 @@ def shelled():
 shelled()
 """,
         "'shelled' uses 'get_ipython', and that is the shell of the notebook",
+    ),
+    "a name of the shell": (
+        """
+@bandsaw.task
+def first_cell():
+    return In[1]
+# %%
+first_cell()
+""",
+        "'first_cell' uses 'In', and that belongs to the shell of the notebook",
+    ),
+    "an attribute that was set to what cannot be pickled": (
+        """
+class Locked:
+    lock = None
+@bandsaw.task
+def locked():
+    return Locked.lock
+# %%
+import threading
+Locked.lock = threading.Lock()
+# %%
+locked()
+""",
+        "is a class whose attribute 'lock' was set later, and cannot be pickled",
     ),
 }
 

@@ -163,6 +163,10 @@ def test_the_size_of_large_captured_data_is_told_once(workflow: Workflow) -> Non
     assert "cell_2:1: RuntimeWarning" in completed.stderr
 
 
+# What the cells of a test have executed
+executed: list[int] = []
+
+
 def main_of(text: str) -> Main:
     """Return a `__main__` in which a statement was executed."""
     main = Main.of(packed([(STATEMENT, "Cell In[1]", 3, text, 0)]))
@@ -208,6 +212,22 @@ def test_a_session_that_a_task_continues_in_its_thread_has_another_main() -> Non
 @pytest.mark.usefixtures("own_main")
 def test_the_same_definitions_are_executed_once() -> None:
     assert main_of("once = object()") is main_of("once = object()")
+
+    made: list[Main] = []
+    text = "from tests.test_cells import executed; executed.append(1)"
+    threads = [
+        threading.Thread(target=lambda: made.append(main_of(text))) for _ in "ab"
+    ]
+    executed.clear()
+    with main_of("other = 1").in_use():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(0.1)  # It waits.
+    for thread in threads:
+        thread.join()
+    assert made[0] is made[1]
+    assert executed == [1]
 
 
 @pytest.mark.usefixtures("own_main")

@@ -23,6 +23,7 @@ from ...runtime.contexts import contextmanager
 from ...runtime.fork import Lock, call_at_reset
 from ...serialization import PickleSerializer
 from .mains import (
+    ATTRIBUTE,
     FUNCTION,
     SOURCES,
     STATEMENT,
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 # The flag of the code of functions that are local to others
 _NESTED = 16
 
-# What IPython puts beside the user's names, and where nothing of the user's is
-_OF_SHELL = frozenset(("In", "Out", "exit", "get_ipython", "open", "quit"))
+# What IPython puts beside the user's names, and what means nothing without a shell
+_OF_SHELL = frozenset(("In", "Out", "exit", "get_ipython", "quit"))
 
 _ABSENT: Any = object()
 
@@ -314,9 +315,13 @@ class _Graph:
         self._bindings[name] = value
         if name == "get_ipython":
             raise self._refused(name, "is the shell of the notebook")
-        if value is _ABSENT or name in _OF_SHELL or name[:2] == name[-2:] == "__":
+        if value is _ABSENT or name[:2] == name[-2:] == "__":
             return _Node()  # It is a name of Python, or missing here, too.
         statement = self._binding_statement(name)
+        if statement is None and name in _OF_SHELL:
+            raise self._refused(name, "belongs to the shell of the notebook")
+        if statement is None and name == "open":
+            return _Node()  # That of IPython does what Python's does.
         if statement is not None:
             imported = self._import(name, value, statement)
             if imported is not None:
@@ -326,7 +331,10 @@ class _Graph:
         if statement is not None and value is configuration_of_notebook():
             return self._configuration_node(name, statement)
         if statement is not None and self._is_defined_by(name, value, statement):
-            return self._plain_node(statement)
+            node = self._plain_node(statement)
+            if isinstance(value, type):
+                self._add_attributes(name, value, statement, node)
+            return node
         if self._belongs_to_cells(value):
             place = getattr(value, "__qualname__", "").partition(".")[0]
             if self._namespace.get(place) is not value and isinstance(value, type):
@@ -446,6 +454,48 @@ class _Graph:
                 raise self._refused(
                     name, f"is a class whose attribute {attribute!r} was set later"
                 )
+
+    def _add_attributes(
+        self, name: str, cls: type, statement: Statement, node: _Node
+    ) -> None:
+        """Add the attributes of a class that are not as its statement says any more."""
+        literals = {}
+        if type(cls) is type and not getattr(statement.node, "decorator_list", ()):
+            literals = statement.literals
+        rebound = self._rebound_attributes(name)
+        for attribute in sorted({*literals, *rebound}):
+            value = vars(cls).get(attribute, _ABSENT)
+            if value is _ABSENT or isinstance(_unwrapped(value), FunctionType):
+                continue
+            is_same = attribute in literals and _is_like(value, literals[attribute])
+            is_fixed = isinstance(value, _FIXED)
+            if is_same and is_fixed:
+                continue
+            try:
+                content, noted = self._captured(value)
+            except BandsawError as error:
+                raise self._refused(
+                    name,
+                    f"is a class whose attribute {attribute!r} was set later, and "
+                    f"cannot be pickled ({error})",
+                ) from error
+            if not is_fixed:
+                self._values.append((partial(_attribute_of, cls, attribute), content))
+            if not is_same:
+                node.items = [
+                    *node.items,
+                    (ATTRIBUTE, name, attribute, content, is_fixed),
+                ]
+                node.now += [each for each in noted if each != name]
+
+    def _rebound_attributes(self, name: str) -> set[str]:
+        """Return the attributes of a class that statements of the cells set."""
+        return {
+            attribute
+            for statement in self._statements
+            for owner, attribute in statement.bound_attributes
+            if owner == name
+        }
 
     def _configuration_node(self, name: str, statement: Statement) -> _Node:
         """Return how the configuration is made, and what was added to it later."""
@@ -570,6 +620,20 @@ class _Graph:
 def _members_of(cls: type) -> list[int]:
     """Return what tells if a class has got other attributes."""
     return [id(value) for value in vars(cls).values()]
+
+
+def _attribute_of(cls: type, attribute: str) -> Any:
+    return vars(cls).get(attribute)
+
+
+def _is_like(value: Any, literal: Any) -> bool:
+    """Tell if a value is as a literal makes it."""
+    if type(value) is not type(literal):
+        return False
+    try:
+        return bool(value == literal)
+    except Exception:
+        return False  # It holds an array, for example.
 
 
 def _held_by(function: FunctionType) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterator
 
 # The kinds of items
-STATEMENT, VALUE, FUNCTION = range(3)
+STATEMENT, VALUE, FUNCTION, ATTRIBUTE = range(4)
 
 # Every supported Python reads it.
 _VERSION = 4
@@ -113,12 +113,15 @@ class Main:
         with _state.condition:
             main = _state.mains.get(digest)
             if main is None:
-                if len(_state.mains) >= _MOST_MAINS:
-                    _state.mains.pop(next(iter(_state.mains)))
-                main = cls(loads(content))
-                with main.in_use():
-                    main._execution.execute(main._items)
-                _state.mains[digest] = main
+                new = cls(loads(content))
+                with new.in_use():
+                    # Another thread may have executed them while this one has waited.
+                    main = _state.mains.get(digest)
+                    if main is None:
+                        new._execution.execute(new._items)
+                        if len(_state.mains) >= _MOST_MAINS:
+                            _state.mains.pop(next(iter(_state.mains)))
+                        main = _state.mains[digest] = new
             return main
 
     def activate(self) -> None:
@@ -185,6 +188,8 @@ class _Execution:
                 exec(_code_of(*item), self._namespace)
             elif kind == VALUE:
                 self._set_value(*item)
+            elif kind == ATTRIBUTE:
+                self._set_attribute(*item)
             else:
                 self._make_function(*item)
 
@@ -213,6 +218,16 @@ class _Execution:
         set_value()
         if not is_fixed:
             self._captured.append(set_value)
+
+    def _set_attribute(
+        self, name: str, attribute: str, content: bytes, is_fixed: bool
+    ) -> None:
+        def set_attribute() -> None:
+            setattr(self._namespace[name], attribute, _read(content))
+
+        set_attribute()
+        if not is_fixed:
+            self._captured.append(set_attribute)
 
     def _make_function(
         self,

@@ -129,6 +129,40 @@ class Statement:
             if names and isinstance(node, ast.Name):
                 yield [node.id, *reversed(names)]
 
+    @late_attribute
+    def bound_attributes(self) -> set[tuple[str, str]]:
+        """The attributes that it sets by name, each with the name of what has it."""
+        import ast
+
+        found = set()
+        for node in ast.walk(self.node):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                if isinstance(node.value, ast.Name):
+                    found.add((node.value.id, node.attr))
+            elif isinstance(node, ast.Call) and len(node.args) == 3:
+                owner, attribute, _ = node.args
+                is_setting = getattr(node.func, "id", "") == "setattr"
+                if is_setting and isinstance(owner, ast.Name):
+                    found.add((owner.id, getattr(attribute, "value", "")))
+        return found
+
+    @late_attribute
+    def literals(self) -> dict[str, Any]:
+        """The attributes that the body of a class binds once, and to a literal."""
+        import ast
+
+        body = getattr(self.node, "body", ())
+        names = [name for part in body for name in bound_by(part)]
+        found = {}
+        for part in body:
+            if not isinstance(part, (ast.AnnAssign, ast.Assign)) or part.value is None:
+                continue
+            for name in bound_by(part):
+                if names.count(name) == 1 and name[:2] != "__":
+                    with suppress(ValueError):
+                        found[name] = ast.literal_eval(part.value)
+        return found
+
     def is_call_of(self, name: str) -> bool:
         """Tell if it does nothing but to call methods of what a name means."""
         import ast

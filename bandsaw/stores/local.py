@@ -22,7 +22,7 @@ from .locks import locks_of, open_beside, share_with_writers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import ContextManager, Iterator, Sequence
+    from typing import Any, ContextManager, Iterator, Sequence
 
     from .base import Content
     from .locks import Locks
@@ -44,6 +44,9 @@ _LONGEST_READ = 1 << 16
 
 # Misses compare the open directory with its path this often at most, in seconds.
 _COMPARING_INTERVAL = 0.1
+
+# The attributes of a store that tell what was given
+_GIVEN = {"_are_rights_significant", "_given_directory", "_root"}
 
 # So many files are remembered whose bytes were compared.
 _MOST_COMPARED = 10_000
@@ -122,6 +125,16 @@ class LocalStore(Store):
         call_in_child(self._close)
         self._are_rights_significant = True
         self._signed: LocalStore | None = None
+        # What belongs to this process, and not to a copy
+        self._made = {*vars(self), "_made", "directory"} - _GIVEN
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what was given, so that a copy opens the directory itself."""
+        return {n: value for n, value in vars(self).items() if n not in self._made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._keep_below(state["_given_directory"], state["_root"])
+        vars(self).update(state)
 
     @late_attribute
     def directory(self) -> Path:

@@ -10,7 +10,7 @@ from .locks import Locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ContextManager, Iterator, Sequence
+    from typing import ContextManager, Iterator, NoReturn, Sequence
 
     from .base import Content
 
@@ -23,6 +23,12 @@ class MemoryStore(Store):
         self._items: dict[str, Item] = {}
         self._lock = Lock()
         self._locks = Locks()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be copied, because what it keeps is in this process only. "
+            "Give a LocalStore or a FsspecStore."
+        )
 
     def read(self, name: str) -> Content | None:
         """Return what is kept under a name."""

@@ -22,6 +22,7 @@ from bandsaw.advices.retry import RetryAdvice
 from bandsaw.advices.ssh import Remote, SshAdvice
 from bandsaw.advices.subprocess import SubprocessAdvice
 from bandsaw.connections import Command
+from bandsaw.stores import FsspecStore, LocalStore, MemoryStore
 from tests.advices.calls import Call
 from tests.workflows import Workflow
 
@@ -61,6 +62,26 @@ def test_an_advice_can_be_copied(
     # Whether two equal texts are one object makes a difference at first.
     assert pickle.dumps(pickled(one)) == pickle.dumps(pickled(advice))
     assert vars(one).keys() >= vars(advice).keys() - {"_calls", "store"}
+
+
+@pytest.mark.parametrize("copied", [pickled, copy.deepcopy])
+def test_a_copy_of_a_cache_has_the_same_store(
+    tmp_path: Path, copied: Callable[[Advice], Any]
+) -> None:
+    local = LocalStore(tmp_path / "local")
+    far = FsspecStore(f"file://{tmp_path}/far", copy=tmp_path / "copy")
+    for store in local, far, local.signed():
+        store.write("task/execution", [b"content"])
+        store.read("task/execution")
+        other = copied(CachingAdvice(store=store)).store
+        assert other is not store
+        assert other.read("task/execution") == b"content"
+    signed = copied(local.signed())
+    assert signed.signed() is signed
+
+    memory = CachingAdvice(store=MemoryStore())
+    with pytest.raises(TypeError, match=r"^MemoryStore\(\) cannot be copied, because"):
+        copied(memory)
 
 
 def test_a_copy_of_an_advice_that_was_used_has_processes_of_its_own(

@@ -1,4 +1,4 @@
-"""Splits a plain Python script into tasks that run where they can run."""
+"""Split a plain Python script into tasks that run where they can run."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def always_proceeds(before: _Before) -> _Before:
 
 
 class Advice:
-    """Something that happens before and after a task is executed.
+    """A step that runs before and after a task is executed.
 
     In each of its two methods an advice calls exactly one of `session.proceed()` and
     `session.conclude(result)`, once. Both methods just proceed by default, so a

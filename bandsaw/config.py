@@ -64,7 +64,7 @@ _CALLED_METHODS = (
 
 
 class Configuration:
-    """What happens to the tasks that use it.
+    """The advice chains, extensions and settings of the tasks that use it.
 
     A configuration is the attribute `configuration` of a module. Its methods return it,
     so that calls chain.

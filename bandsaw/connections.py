@@ -61,7 +61,7 @@ _NO_OPTIONS_OF_SRUN = (
 
 
 class Event(namedtuple("Event", "kind job", defaults=(None,))):
-    """What a line on the standard error of a command tells.
+    """A state of a job, reported by a line on a command's standard error.
 
     Attributes:
         kind: `queued` if a job waits for resources, `started` if it has got them,

@@ -1,4 +1,4 @@
-"""What can go wrong, named by what the caller can do next.
+"""Exceptions, classified by what the caller can do next.
 
 Every class also inherits the built-in exception that the published releases raised
 in its place, so that existing ``except`` clauses keep working.
@@ -83,7 +83,7 @@ class PythonNotFoundError(ConfigurationError):
 
 
 class EnvironmentLockError(ConfigurationError):
-    """What is locked for an environment is not what it asks for, or cannot be read."""
+    """The lock of an environment does not match its request, or cannot be read."""
 
 
 class AdviceError(BandsawError, RuntimeError):
@@ -211,7 +211,7 @@ class UnreachableError(InterpreterError, ConnectionError):
 
 
 class RemoteTraceback(BandsawError):
-    """Tells where in another interpreter an exception was raised.
+    """The traceback of an exception that was raised in another interpreter.
 
     It is the cause (``__cause__``) of that exception here.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
 
     class Shape(NamedTuple):
-        """How the text of a container is made of the texts of its items."""
+        """The parts that make up the text of a container."""
 
         opening: str
         closing: str

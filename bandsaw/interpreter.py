@@ -1,4 +1,4 @@
-"""Which Python continues a session, what it can import, and its environment."""
+"""Interpreters that continue sessions: the executable, search path and environment."""
 
 from __future__ import annotations
 

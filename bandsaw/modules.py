@@ -1,4 +1,4 @@
-"""Which module a thing comes from, and how another interpreter finds it again."""
+"""The module that defines an object, and its import in another interpreter."""
 
 from __future__ import annotations
 
@@ -450,7 +450,7 @@ _script = _Script()
 
 
 class _ScriptModule(ModuleType):
-    """Stands for `__main__` until something of the script is needed."""
+    """A stand-in for `__main__` until something of the script is needed."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or _script.name is None:

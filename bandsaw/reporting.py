@@ -1,4 +1,4 @@
-"""How far a task has come, told from wherever it runs to the script that called it."""
+"""Progress of tasks, reported to the calling script from every interpreter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _session: contextvars.ContextVar[Session | None] = contextvars.ContextVar(
 
 
 class Progress:
-    """How far a task has come.
+    """The progress of a task.
 
     Attributes:
         session: The session here in which the task runs, or in whose task it was
@@ -109,7 +109,7 @@ def report(session: Session, facts: dict[str, Any]) -> None:
 
 
 class _Forwarding:
-    """What leads to the interpreter on whose behalf this one continues sessions."""
+    """The way to the interpreter on whose behalf this one continues sessions."""
 
     session: Session | None = None
     send: Callable[[dict[str, Any]], None] | None = None
@@ -163,7 +163,7 @@ def forward(
 
 
 class ProgressExtension(Extension):
-    """Calls a function with the progress of every task.
+    """Call a function with the progress of every task.
 
     Args:
         callback: Takes a `Progress`. It may be called in several threads.
@@ -236,7 +236,7 @@ class MappedCalls:
 
 
 class _MapState:
-    """How far a map has come.
+    """The progress of a map.
 
     Args:
         calls: Its calls.
@@ -265,7 +265,7 @@ class _MapState:
 
     @property
     def rate(self) -> float:
-        """How many calls end in a second."""
+        """The number of calls that end in a second."""
         return self.done / max(perf_counter() - self._start, 1e-6)
 
     def facts(self) -> list[str]:
@@ -290,7 +290,7 @@ class _MapState:
 
 
 class ProgressBars(ProgressExtension):
-    """Draws a bar for each map, and below it for each task that tells its progress.
+    """Draw a bar for each map, and below it for each task that tells its progress.
 
     They are drawn by ``rich``, or by ``tqdm`` where that is not installed, on a
     terminal and in a notebook. The bar of a task goes when its call has ended.
@@ -380,7 +380,7 @@ def _is_notebook() -> bool:
 
 
 class _LogRecords:
-    """Says in log records how far maps have come."""
+    """Log the progress of maps."""
 
     def __init__(self) -> None:
         self._due: dict[_MapState, float] = {}

@@ -1,4 +1,4 @@
-"""What the execution of a task came to: a value or an exception."""
+"""The result of a task's execution: a value or an exception."""
 
 from __future__ import annotations
 

@@ -358,12 +358,12 @@ class OwnTask:
 
     @property
     def steps(self) -> tuple[Advice, ...]:
-        """What the parameters ask for beside the chain."""
+        """The steps that the parameters ask for in addition to the chain."""
         return getattr(self.own, "steps", ())
 
     @property
     def callable(self) -> Any:
-        """What is called, `None` if that is not known."""
+        """The object that is called, `None` if that is not known."""
         return getattr(self.own, "callable", None)
 
     @property

@@ -1,4 +1,4 @@
-"""What helps to test one's tasks, with pytest.
+"""Fixtures and assertions for testing tasks with pytest.
 
 A plugin of pytest: ``pytest_plugins = ["bandsaw.testing"]`` in the outermost
 ``conftest.py`` gives tests its fixtures. Nothing else of bandsaw is imported before one

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class TimestampsExtension(Extension):
-    """Notes in the context of a session when its task was executed.
+    """Note in the context of a session when its task was executed.
 
     `session.context["timestamps"]` gets the entries `session_created`, `before_task`,
     `after_task` and `session_finished`: ISO 8601, UTC, with milliseconds. The entries

@@ -41,7 +41,7 @@ _SMALL = 1024
 
 
 class CachedCalls:
-    """Answers the calls of tasks, and keeps their results.
+    """Answer the calls of tasks, and keep their results.
 
     Args:
         advice: The advice in whose place it does so.

@@ -1,4 +1,4 @@
-"""How a cache identifies the calls of a task, and what it writes down of them."""
+"""The identity of a task's calls for a cache, and the record of each result."""
 
 from __future__ import annotations
 

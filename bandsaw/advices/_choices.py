@@ -1,4 +1,4 @@
-"""What users choose by name for a cache."""
+"""Options of a cache that users choose by name."""
 
 from __future__ import annotations
 

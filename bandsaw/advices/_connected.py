@@ -42,7 +42,7 @@ def fresh_processes(name: str, connection: Connection) -> ConnectionTransport:
 
 
 class Place:
-    """What the sessions of one connection need.
+    """The resources that the sessions of one connection share.
 
     Args:
         advice: The advice that moves them.

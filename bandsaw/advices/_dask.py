@@ -86,7 +86,7 @@ class DaskEngine(Engine):
 
     @property
     def slots(self) -> int:
-        """How many threads the workers have, and not less than a small cluster."""
+        """The number of the workers' threads, at least that of a small cluster."""
         threads: int = sum(self._connected().client.nthreads().values())
         return max(threads, os.cpu_count() or 1)
 

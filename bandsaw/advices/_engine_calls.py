@@ -163,7 +163,7 @@ class Call:
 
 
 class Kept:
-    """What a cluster keeps of a buffer, as long as this object lives.
+    """A buffer that a cluster keeps as long as this object lives.
 
     Args:
         reference: What the cluster calls it.
@@ -265,7 +265,7 @@ class KeptBuffers:
 
 
 class _KeptOfMap:
-    """What is kept for the calls of one map.
+    """The buffers that are kept for the calls of one map.
 
     Attributes:
         arrays: What is kept, by the array.
@@ -295,7 +295,7 @@ def _array_of(buffer: Buffer) -> object:
 
 
 class Engine:
-    """What has processes, and the calls that it continues in them.
+    """The processes of an engine, and the calls that it continues in them.
 
     Attributes:
         out_of_band: Whether it pickles large buffers of an answer beside it.
@@ -319,7 +319,7 @@ class Engine:
 
     @property
     def slots(self) -> int | None:
-        """How many calls it continues at a time, `None` if that is unknown."""
+        """The number of calls that it runs at a time, `None` if that is unknown."""
         return None
 
     def waiting(self) -> ContextManager[object]:
@@ -355,7 +355,7 @@ class _SessionForEngine(SessionFrames):
 
 
 class EngineTransport(Transport):
-    """Hands sessions to an engine.
+    """Hand sessions to an engine.
 
     Args:
         engine: The engine.
@@ -369,7 +369,7 @@ class EngineTransport(Transport):
 
     @property
     def slots(self) -> int | None:
-        """How many sessions are continued at a time, `None` if that is unknown."""
+        """The number of sessions that run at a time, `None` if that is unknown."""
         try:
             return self._engine.slots
         except (InterpreterError, MissingExtraError):
@@ -528,7 +528,7 @@ class Move:
 
 
 class Answer(Future):  # type: ignore[type-arg]
-    """What the answer to a call will be, which is cancelled at the engine.
+    """The future answer to a call, which is cancelled at the engine.
 
     Attributes:
         sent: What the engine has of the call.

@@ -1,4 +1,4 @@
-"""What the advices need that hand sessions to an engine."""
+"""The common parts of the advices that hand sessions to an engine."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class ExecutorEngine(Engine):
 
     @property
     def slots(self) -> int | None:
-        """How many processes it has, if it has the attribute of those of Python."""
+        """The number of its processes, if it has the attribute of Python's own."""
         slots = getattr(self._executor, "_max_workers", None)
         return slots if isinstance(slots, int) and slots > 0 else None
 

@@ -30,7 +30,7 @@ def default_interpreter() -> Interpreter:
 
 
 class FarCaller:
-    """Calls functions behind a connection.
+    """Call functions behind a connection.
 
     Args:
         transport: The transport to the processes there.
@@ -90,7 +90,7 @@ _caller: ContextVar[FarCaller] = ContextVar("caller")
 
 
 class _Move(RemoteAdvice):
-    """Continues each session where the caller of the current context leads."""
+    """Continue each session behind the connection of the current context's caller."""
 
     def interpreter_for(self, session: Session) -> Interpreter:
         return _caller.get().interpreter

@@ -1,4 +1,4 @@
-"""What a logging advice needs of the module `logging`, which takes 5 ms to import."""
+"""Formatters of log records, apart because `logging` takes 5 ms to import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ logger = logging.getLogger("bandsaw.advices.log")
 
 
 class JsonFormatter(logging.Formatter):
-    """Makes one line of JSON out of a log record.
+    """Format a log record as one line of JSON.
 
     The fields are ``timestamp`` (ISO 8601, UTC), ``logger``, ``level``, ``message``,
     ``threadId``, ``threadName``, ``processId``, ``processName``, ``module``,

@@ -36,7 +36,7 @@ _LOGGING = frozenset(("logging", "multiprocessing"))
 
 
 class LoggedSessions:
-    """Keeps the log records of sessions.
+    """Keep the log records of sessions.
 
     Args:
         advice: The advice in whose place it does so.
@@ -94,7 +94,7 @@ class LoggedSessions:
 
 
 class SessionIds:
-    """Stands for a session in records that the user's handlers get.
+    """The session in records that the user's handlers get.
 
     They may keep or pickle them, which must not concern the arguments of the call.
     """

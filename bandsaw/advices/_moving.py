@@ -143,7 +143,7 @@ call_at_reset(readers.clear)
 
 
 class Imports:
-    """What an interpreter can import, and what that depends on.
+    """The modules that an interpreter can import, and what that depends on.
 
     Args:
         interpreter: The interpreter.

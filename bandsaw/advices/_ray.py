@@ -101,7 +101,7 @@ class RayEngine(Engine):
 
     @property
     def slots(self) -> int:
-        """How many processors the cluster has."""
+        """The number of processors of the cluster."""
         return max(1, int(self._connected().cluster_resources().get("CPU", 1)))
 
     def submit(self, call: Call) -> Future[AnyAnswer]:

@@ -1,4 +1,4 @@
-"""Which calls of a task take a short route to a resident process."""
+"""The choice of the calls that take a short route to a resident process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leads the log records of a session to the file of its log.
+"""Write the log records of a session to the file of its log.
 
 A forked child starts without open logs: the files are its parent's.
 """

@@ -25,7 +25,7 @@ else:
 
 
 class CachingAdvice(Advice):
-    """Keeps the results of tasks, and answers the same call from them.
+    """Keep the results of tasks, and answer the same call from them.
 
     A result is kept in ``directory/TASK_ID/EXECUTION_ID``, beginning with what the
     configured serializer writes for it. A file that was put there by hand is trusted.
@@ -128,7 +128,7 @@ class CachingAdvice(Advice):
 
     @late_attribute
     def directory(self) -> Path:
-        """Where the files are; only there if it was given."""
+        """The directory of the files; only there if it was given."""
         if self._given is None:
             raise AttributeError("This CachingAdvice has a store in place of directory")
         from pathlib import Path
@@ -137,7 +137,7 @@ class CachingAdvice(Advice):
 
     @late_attribute
     def store(self) -> Store:
-        """Where the results are."""
+        """The store of the results."""
         assert self._given is not None
         assert self._root is not None
         return calls.LocalStore.at(self._given, self._root)

@@ -1,4 +1,4 @@
-"""What works of a connection, found out step by step by using it."""
+"""A check of a connection, which uses it step by step."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _FIRST_STEPS = ("command", "python", "write access", "process")
 
 
 class Step(_Step):
-    """What was found out of a connection.
+    """The outcome of one step of a check.
 
     Attributes:
         name: The name of the step.

@@ -1,4 +1,4 @@
-"""Runs tasks in interpreter processes behind a command that leads elsewhere."""
+"""Run tasks in interpreter processes behind a command that leads elsewhere."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SESSIONS_PER_WORKER = 8
 
 
 class ConnectionAdvice(ProcessAdvice):
-    """Continues sessions in interpreter processes behind a connection.
+    """Continue sessions in interpreter processes behind a connection.
 
     A connection is a command that gives a standard input and output to a Python, see
     `bandsaw.connections`. Nothing has to be installed there but a Python, from 3.8 on.
@@ -168,7 +168,7 @@ class ConnectionAdvice(ProcessAdvice):
 
     @property
     def slots(self) -> int:
-        """How many processes there are at most behind each connection."""
+        """The maximum number of processes behind each connection."""
         connections, workers = self._most
         return connections * workers
 

@@ -1,4 +1,4 @@
-"""Runs tasks on a Dask cluster."""
+"""Run tasks on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _wait_in_task(future: Future[Any], timeout: float | None) -> None:
 
 
 class DaskAdvice(EngineAdvice):
-    """Continues sessions on the workers of a Dask cluster.
+    """Continue sessions on the workers of a Dask cluster.
 
     They need nothing but Dask: bandsaw and your code come along, once for each worker.
     Needs the extra ``bandsaw[dask]``. A task chooses with the parameter

@@ -27,7 +27,7 @@ _STEPS = ("before", "_move")
 
 
 class EngineAdvice(RemoteAdvice):
-    """Continues sessions in the processes of an engine."""
+    """Continue sessions in the processes of an engine."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class EngineAdvice(RemoteAdvice):
 
     @property
     def slots(self) -> int | None:
-        """How many sessions the engine continues at a time, as far as it is known."""
+        """The number of sessions that the engine runs at a time, if it is known."""
         return self._engine_transport().slots
 
     def _engine_transport(self) -> EngineTransport:
@@ -67,7 +67,7 @@ class EngineAdvice(RemoteAdvice):
 
     @property
     def begin_move(self) -> Callable[[Session], Move] | None:
-        """What moves a session without waiting for its answer.
+        """The function that moves a session without waiting for its answer.
 
         It is called in the place of `before`, and returns what carries on with the
         session then. `None` where a subclass moves its sessions otherwise.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EnvironmentAdvice(SubprocessAdvice, SerializableValue):
-    """Continues the sessions of a task in the environment that it asks for.
+    """Continue the sessions of a task in the environment that it asks for.
 
     It is no part of a configuration. So it travels with the task, and both ends walk
     along the same chain.

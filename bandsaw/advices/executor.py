@@ -1,4 +1,4 @@
-"""Runs tasks in the processes of an executor."""
+"""Run tasks in the processes of an executor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ExecutorAdvice(EngineAdvice):
-    """Continues sessions in the processes of a `concurrent.futures.Executor`.
+    """Continue sessions in the processes of a `concurrent.futures.Executor`.
 
     That is a process pool of Python or of loky, or one that reaches other machines, as
     those of mpi4py, Parsl or executorlib do. bandsaw has to be installed there.

@@ -1,4 +1,4 @@
-"""Why a cache answers a call, or why it does not: what differs from what it has."""
+"""Explanations of cache hits and misses: the differences from the kept results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMES_OF_FACTS = {
 
 
 class Difference:
-    """Something in which a call differs from one whose result is kept.
+    """A difference between a call and one whose result is kept.
 
     Attributes:
         kind: One of `"argument"`, `"code"`, `"package"`, `"python"`, `"environment"`

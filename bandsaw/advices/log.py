@@ -36,7 +36,7 @@ def __dir__() -> list[str]:
 
 
 class LoggingAdvice(Advice):
-    """Logs before and after a task, and keeps the session's log records.
+    """Log before and after a task, and keep the session's log records.
 
     The records are in the attachment ``session.log`` of the session. They are those
     that are logged while the session lasts, by the task, by the advices that come later
@@ -66,7 +66,7 @@ class LoggingAdvice(Advice):
 
     @late_attribute
     def formatter(self) -> logging.Formatter:
-        """Makes the lines of the attachment."""
+        """The formatter of the attachment's lines."""
         from ._logged import formatting
 
         return formatting.JsonFormatter()

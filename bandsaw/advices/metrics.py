@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MetricsAdvice(Advice):
-    """Measures the rest of the session, and attaches what was measured to it.
+    """Measure the rest of the session, and attach the measurements to it.
 
     The measurement has the session's id, and the tags ``run_id``, ``task_id``,
     ``execution_id`` and ``session_id``. A task adds tags of its own with

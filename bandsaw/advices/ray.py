@@ -1,4 +1,4 @@
-"""Runs tasks on a Ray cluster."""
+"""Run tasks on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _wait_in_task(future: Future[Any], timeout: float | None) -> None:
 
 
 class RayAdvice(EngineAdvice):
-    """Continues sessions in the workers of a Ray cluster.
+    """Continue sessions in the workers of a Ray cluster.
 
     They need nothing but Ray: bandsaw and your code come along, once for each worker.
     Needs the extra ``bandsaw[ray]``. A task chooses with the parameter

@@ -31,7 +31,7 @@ else:
 
 
 class RemoteAdvice(Advice):
-    """Continues sessions in another interpreter.
+    """Continue sessions in another interpreter.
 
     A subclass says which interpreter that is and which transport leads there. The other
     interpreter walks along the rest of the chain, executes the task, and walks back to
@@ -156,12 +156,12 @@ class RemoteAdvice(Advice):
 
     @property
     def slots(self) -> int | None:
-        """How many sessions are continued there at a time, `None` if any number is."""
+        """The number of sessions that run there at a time, `None` if unlimited."""
         return None
 
     @property
     def default_concurrency(self) -> int | None:
-        """How many submitted calls walk at a time, unless the configuration says.
+        """The number of submitted calls that run at a time without a configured one.
 
         While a slot works, its next call is prepared.
         """
@@ -199,7 +199,7 @@ class RemoteAdvice(Advice):
 
 
 class InMemory(RemoteAdvice):
-    """Continues sessions in this process, as another interpreter would.
+    """Continue sessions in this process, as another interpreter would.
 
     Args:
         advice: The advice that it stands in for.
@@ -245,7 +245,7 @@ def _tell_once(moves: str) -> None:
 
 
 class ProcessAdvice(RemoteAdvice):
-    """Continues sessions in processes with limits and an output.
+    """Continue sessions in processes with limits and an output.
 
     Args:
         directory: Where to keep the files of the exchange while it takes place.

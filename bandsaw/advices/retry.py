@@ -1,4 +1,4 @@
-"""Tries calls again that have failed."""
+"""Retry calls that have failed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PARAMETERS = ("attempts", "wait", "on", "timeout")
 
 
 class RetryAdvice(Advice):
-    """Tries the rest of the chain again when it has failed.
+    """Retry the rest of the chain when it has failed.
 
     Each attempt has a context and attachments of its own. The session gets those of
     the last one. ``session.context["attempts"]`` lists the others: ``number``,

@@ -1,4 +1,4 @@
-"""Runs tasks in an interpreter process on another machine, reached by ssh."""
+"""Run tasks in an interpreter process on another machine, reached by ssh."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Remote", "SshAdvice", "SshBackend", "SshCommandLineBackend"]
 
 
 class SshAdvice(RemoteAdvice):
-    """Continues each session in an interpreter process on another machine.
+    """Continue each session in an interpreter process on another machine.
 
     All processes of a machine are behind one connection, which the first call makes. A
     process ends with its session.

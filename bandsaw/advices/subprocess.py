@@ -1,4 +1,4 @@
-"""Runs tasks in another interpreter process on this machine."""
+"""Run tasks in another interpreter process on this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STEPS = frozenset(("before", "after"))
 
 
 class SubprocessAdvice(ProcessAdvice):
-    """Continues sessions in interpreter processes on this machine.
+    """Continue sessions in interpreter processes on this machine.
 
     Args:
         directory: Where to keep temporary files of the processes. By default the
@@ -265,7 +265,7 @@ class SubprocessAdvice(ProcessAdvice):
 
     @property
     def slots(self) -> int | None:
-        """How many processes there are at most."""
+        """The maximum number of processes."""
         workers = self._workers
         return len(workers) if isinstance(workers, list) else workers
 

@@ -1,4 +1,4 @@
-"""Works for `bandsaw.testing`: what stands in for advices, and what cannot be moved."""
+"""The parts of `bandsaw.testing` that replace advices and check movability."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ _interpreter: ContextVar[Interpreter] = ContextVar("interpreter")
 
 
 class _Move(SubprocessAdvice):
-    """Starts the interpreter of the current context."""
+    """Start the interpreter of the current context."""
 
     def interpreter_for(self, session: Session) -> Interpreter:
         return _interpreter.get()

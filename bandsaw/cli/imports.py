@@ -1,4 +1,4 @@
-"""Imports the module of a task for a command, and tells what its import makes anew.
+"""Import the module of a task for a command, and tell what its import makes anew.
 
 A script makes values from its command line and from the environment. A command has
 others, so that the same code may make other values here.

@@ -1,4 +1,4 @@
-"""How commands answer: as JSON, as a table for a person, as plain lines in a pipe."""
+"""Output of commands: JSON, a table in a terminal, or plain lines in a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a coroutine function is advised without blocking the event loop of its caller."""
+"""Advice for coroutine functions that does not block the caller's event loop."""
 
 from __future__ import annotations
 

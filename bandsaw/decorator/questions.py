@@ -1,4 +1,4 @@
-"""What a task answers to questions about its caches."""
+"""The methods of a task that concern its caches."""
 
 from __future__ import annotations
 

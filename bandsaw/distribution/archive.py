@@ -92,7 +92,7 @@ class DistributionArchive:
 
     @property
     def path(self) -> Path:
-        """Where the archive is; it is built when it is not there."""
+        """The path of the archive, which is built when it is not there."""
         from pathlib import Path
 
         self.build()

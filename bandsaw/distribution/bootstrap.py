@@ -1,4 +1,4 @@
-"""Unpacks distribution archives, once each, and removes unused ones.
+"""Unpack distribution archives, once each, and remove unused ones.
 
 A copy of it lies beside the main module of an archive and runs before anything of
 bandsaw can be imported, so it knows the standard library only. An archive that is a zip

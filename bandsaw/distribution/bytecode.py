@@ -1,4 +1,4 @@
-"""Keeps the bytecode of an unpacked archive where Python is told to write none.
+"""Keep the bytecode of an unpacked archive where Python is told to write none.
 
 A copy of it lies beside the main module of an archive and runs before anything of
 bandsaw can be imported, so it knows the standard library only, of which it imports
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _Loader(SourceFileLoader):
-    """Loads modules, and keeps the bytecode of those that had to be compiled."""
+    """Load modules, and keep the bytecode of those that had to be compiled."""
 
     # What type checkers know of it is not what importlib calls.
     def source_to_code(  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Finds what an archive would hold where it was unpacked before.
+"""Find the files of an archive where it was unpacked before.
 
 To build an archive takes long, only to learn its name. So the states of its files are
 kept beside the unpacked archives, in a file for each project that holds the states and

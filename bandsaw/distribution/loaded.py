@@ -266,7 +266,7 @@ class Text:
 
     @late_attribute
     def _compiled_as_patched(self) -> _Compiled:
-        """What IPython's autoreload makes of it: other lines, and no `__future__`.
+        """The code that IPython's autoreload makes: other lines, and no `__future__`.
 
         It compiles methods in a class of another name, which shows in private names.
         """

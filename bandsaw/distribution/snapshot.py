@@ -1,4 +1,4 @@
-"""Chooses the texts of the modules in an archive: those that are loaded.
+"""Choose the texts of the modules in an archive: those that are loaded.
 
 The file of a module may have changed since it was loaded. If its text still compiles to
 what is loaded, it travels. If not, the text of an earlier archive may. Otherwise the

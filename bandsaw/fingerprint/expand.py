@@ -1,4 +1,4 @@
-"""Finds the function that takes a value apart: by its type, its bases, its library."""
+"""Find the function that takes a value apart: by its type, its bases, its library."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ TOKEN_LIMIT = 256
 
 
 class Form:
-    """What stands for a value that is not a leaf.
+    """The representation of a value that is not a leaf.
 
     Attributes:
         label: A self-delimiting text that names the kind and holds the number of parts.

@@ -42,7 +42,7 @@ _find_leaf = LEAVES.get
 
 
 class Unstable:
-    """Why a value has no stable identity.
+    """The reason why a value has no stable identity.
 
     Attributes:
         reason: The path to the part of the value that has none, and why.

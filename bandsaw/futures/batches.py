@@ -29,7 +29,7 @@ else:
 
 
 class Outcomes(_Outcomes):
-    """What the calls of a batch will come to."""
+    """The outcomes of the calls of a batch, some of them still to come."""
 
 
 class Batch(Call):
@@ -61,7 +61,7 @@ class Batch(Call):
 
     @property
     def size(self) -> int:
-        """How many calls have not ended."""
+        """The number of calls that have not ended."""
         return len(self._items) - len(self._outcomes)
 
     @property

@@ -77,7 +77,7 @@ else:
 
 
 class Future(_Future[T_co]):  # type: ignore[type-var]
-    """What a submitted call will come to.
+    """The outcome of a submitted call, which may still be to come.
 
     It is a `concurrent.futures.Future`, so `concurrent.futures.wait` and `as_completed`
     take it, and can be awaited on every event loop of `asyncio`. Given as an argument
@@ -381,7 +381,7 @@ class Call:
 
     @property
     def facts(self) -> list[Any]:
-        """What threads inherit from what has submitted it."""
+        """The facts that threads inherit from the call's submitter."""
         return self._facts
 
     def route_among(self, routes: Routes) -> Route | None:

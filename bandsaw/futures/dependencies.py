@@ -62,7 +62,7 @@ def with_results(value: Any, kind: type[Future[Any]]) -> Any:
 
 
 class _Replacement:
-    """Replaces futures, in a container that occurs twice just once."""
+    """Replace futures, in a container that occurs twice just once."""
 
     def __init__(self, kind: type[Future[Any]]) -> None:
         self._kind = kind

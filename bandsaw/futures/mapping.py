@@ -33,7 +33,7 @@ _LISTS_AHEAD = 4
 
 
 class Lists:
-    """Makes lists of the calls of one task, to be sent together.
+    """Make lists of the calls of one task, to be sent together.
 
     Args:
         task: The task.
@@ -51,7 +51,7 @@ class Lists:
 
     @property
     def length(self) -> int:
-        """How many calls are in a list at the moment; 1 if there is to be none."""
+        """The number of calls in a list at the moment; 1 if there are no lists."""
         routes = routes_of(self._chain)
         return 1 if routes is None else routes.length_of_lists(self._task)
 

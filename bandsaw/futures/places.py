@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..transports.pipeline import Pipeline
 
     class Turn(Protocol):
-        """What waits for a place."""
+        """A call that waits for a place."""
 
         def run(self) -> bool:
             """Use the place, and tell if it is kept beyond that; it raises nothing."""

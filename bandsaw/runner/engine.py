@@ -76,7 +76,7 @@ def begin(directory: str, settings: dict[str, Any]) -> None:
 
 
 class Conditions:
-    """How a session is continued.
+    """The parameters with which a process of an engine continues a session.
 
     Args:
         levels: Which log records are wanted, by logger.

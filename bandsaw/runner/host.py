@@ -1,4 +1,4 @@
-"""Continues sessions in a process of an engine, with the code that has come along.
+"""Continue sessions in a process of an engine, with the code that has come along.
 
 Workers of Dask and Ray are sent the text of this module, which runs before anything of
 bandsaw can be imported. So it knows the standard library only. The first code that

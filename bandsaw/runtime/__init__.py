@@ -1,1 +1,1 @@
-"""What all of the library needs of the process that it runs in."""
+"""Facts and services of the current process that the whole library uses."""

@@ -1,4 +1,4 @@
-"""Reads code: its tree, and the digest, the names and the changes of code objects."""
+"""Read code: its tree, and the digest, the names and the changes of code objects."""
 
 from __future__ import annotations
 import __future__

@@ -1,4 +1,4 @@
-"""What `contextlib` has of the same names, without what it is not used for here.
+"""Small versions of the functions and classes of the same names in `contextlib`.
 
 To import that takes 1 ms, before the call of a child and in the child.
 """
@@ -61,7 +61,7 @@ else:
             raise RuntimeError("The generator has yielded twice.")
 
     class suppress:
-        """Ends its block at exceptions of some classes, which it does not raise."""
+        """End the block at exceptions of some classes, which are not raised."""
 
         __slots__ = ("_classes",)
 
@@ -75,7 +75,7 @@ else:
             return kind is not None and issubclass(kind, self._classes)
 
     class nullcontext:
-        """Gives a value."""
+        """Return a value from `__enter__`, and do nothing else."""
 
         __slots__ = ("_value",)
 
@@ -89,7 +89,7 @@ else:
             return None
 
     class closing:
-        """Closes something at the end of its block."""
+        """Close something at the end of the block."""
 
         __slots__ = ("_thing",)
 
@@ -103,7 +103,7 @@ else:
             self._thing.close()
 
     class ExitStack:
-        """Calls functions at the end of its block, the last one first."""
+        """Call functions at the end of the block, the last one first."""
 
         __slots__ = ("_calls",)
 

@@ -1,4 +1,4 @@
-"""What `functools` has of the same names, without what it is not used for here.
+"""Small versions of the functions and classes of the same names in `functools`.
 
 To import that takes 2 ms, before the call of a child and in the child.
 """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Buffer = Union[bytes, bytearray, memoryview]
 
     class Hash(Protocol):
-        """What is used of a hash object."""
+        """The part of a hash object's interface that is used."""
 
         def digest(self) -> bytes:
             """Return the 32 bytes of the hash."""
@@ -36,7 +36,7 @@ _WORTH_LOADING = 150_000
 
 
 class _State:
-    """How much was hashed without OpenSSL, and its function when it is loaded."""
+    """The amount that was hashed without OpenSSL, and its function once loaded."""
 
     hashed = 0
     openssl: Any = None

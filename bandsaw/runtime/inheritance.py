@@ -1,4 +1,4 @@
-"""Lets threads inherit facts of the context that starts them.
+"""Let threads inherit facts of the context that starts them.
 
 Nothing in the standard library does so: a thread begins with an empty context, and the
 threads of a pool work for all. While a fact is to be inherited, some methods of the
@@ -144,7 +144,7 @@ _POOLS = "concurrent.futures.thread"
 
 
 class _Found:
-    """What was there when methods were replaced."""
+    """The module that was loaded when methods were replaced."""
 
     pools: ModuleType | None = None
 

@@ -43,7 +43,7 @@ def _refuse(value: Any) -> Any:
 
 
 class _Decoder:
-    """What the scanner asks a `json.JSONDecoder` for."""
+    """The attributes of a `json.JSONDecoder` that the scanner reads."""
 
     strict = True
     object_hook = object_pairs_hook = None

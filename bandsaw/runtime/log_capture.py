@@ -1,4 +1,4 @@
-"""Takes log records that nothing in the standard library offers, and puts it back.
+"""Capture log records by replacing methods of `logging` for the time being.
 
 No handler is added anywhere: one at the root logger would silence what Python prints
 when no handler is configured, and turn the user's later `logging.basicConfig` into a
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Method = Callable[..., Any]
 
     class Observer(Protocol):
-        """Sees the records of a context, and of the threads that are started in it.
+        """An observer of the records of a context, and of the threads started in it.
 
         Attributes:
             level: The level from which on it wants records, also of loggers that are
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
             """Take a record, which the given observer is the nearest to."""
 
     class Forwarding(Protocol):
-        """Handles records in the place of the handlers of this process."""
+        """Handle records in the place of the handlers of this process."""
 
         def wants(self, logger: Logger, level: int) -> bool:
             """Tell if records of a level are handled there."""
@@ -73,7 +73,7 @@ class _Forced(_local):
 
 
 class _Capture:
-    """Who takes records, and what is replaced meanwhile."""
+    """The takers of records, and what is replaced meanwhile."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -128,7 +128,7 @@ _AWAITED = frozenset(("logging", "concurrent.futures.thread"))
 
 
 class _Finder:
-    """Finds modules as Python does, to be there once they are imported."""
+    """Find modules as Python does, to be there once they are imported."""
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None

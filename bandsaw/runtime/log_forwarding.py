@@ -1,4 +1,4 @@
-"""Leads log records to the interpreter on whose behalf this one continues sessions.
+"""Forward log records to the interpreter on whose behalf this one continues sessions.
 
 What that one wants to have is handled there, by its handlers, as if it had been logged
 there. Anything else is handled here. The module `logging` is not imported: a program
@@ -31,7 +31,7 @@ _INITIAL: Levels = {"": 30, _DISABLED: 0}
 
 
 class _Forwarding:
-    """Forwards records to where they are wanted.
+    """Forward records to the interpreter that wants them.
 
     Attributes:
         levels: From which level on records are wanted, by the name of the logger. The

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Originals:
-    """Where the copies of an archive are from.
+    """The paths of the files that an archive holds copies of.
 
     Attributes:
         below: The directory of the archive, with a separator at its end.
@@ -135,7 +135,7 @@ def name_originals(directory: str, originals: Mapping[str, str]) -> None:
 
 
 class _Finder(FileFinder):
-    """Finds modules in an archive, whose code names the user's files."""
+    """Find modules in an archive, whose code names the user's files."""
 
     def find_spec(self, fullname: str, target: Any = None) -> Any:
         spec: Any = super().find_spec(fullname, target)
@@ -157,7 +157,7 @@ def _load(
 
 
 class _FinderOfLinecache:
-    """Has `linecache` show the copies when it is imported; most processes do without.
+    """Have `linecache` show the copies when it is imported; most processes do without.
 
     What is imported takes no longer for it than a call.
     """

@@ -1,4 +1,4 @@
-"""What makes a child process end when its parent does, seen from both ends.
+"""Both ends of the pipe that makes a child process end when its parent does.
 
 The parent keeps the writing end of a pipe open. When it ends, for whatever reason, the
 child reads the pipe's end. A process that the parent has forked may hold the pipe open
@@ -59,7 +59,7 @@ class Lifeline:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a child on this machine has to give to `end_with_parent`."""
+        """The arguments that a child on this machine passes to `end_with_parent`."""
         return {
             "descriptor": self.descriptor,
             "parent": os.getpid(),

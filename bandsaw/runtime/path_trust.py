@@ -1,4 +1,4 @@
-"""Finds the directories above a path that other users may change.
+"""Find the directories above a path that other users may change.
 
 A user who may change a directory can replace what is below it. A copy of this module
 lies beside the bootstrap of an archive and runs before anything of bandsaw can be

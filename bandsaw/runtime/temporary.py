@@ -45,7 +45,7 @@ _TRIES = 100
 
 
 class _State:
-    """What this process has made."""
+    """The files and directories that this process has made."""
 
     def __init__(self) -> None:
         # The directories that are not removed yet, with the descriptor of their lock

@@ -1,4 +1,4 @@
-"""Serializers write values to streams and give them back.
+"""Serializers, which write values to streams and read them back.
 
 `PickleSerializer` is the default. All serializers, `Opaque` and what only they need are
 loaded when they are asked for.

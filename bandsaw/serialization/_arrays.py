@@ -1,4 +1,4 @@
-"""Makes pickle hand over numpy's arrays and torch's storages as buffers, not as copies.
+"""Make pickle hand over numpy's arrays and torch's storages as buffers, not as copies.
 
 A storage is the memory of tensors. It is written once, however many tensors are views
 of it, and torch itself says what each tensor makes of it.

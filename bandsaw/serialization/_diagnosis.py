@@ -26,14 +26,14 @@ _MOST_PARTS = 200_000
 
 
 class _Unreadable:
-    """Stands for a part of the value that cannot be read."""
+    """A stand-in for a part of the value that cannot be read."""
 
     def __init__(self, *state: Any) -> None:
         self.state = state
 
 
 class _UnreadableClass:
-    """Stands for a class that is missing; its instances are unreadable."""
+    """A stand-in for a class that is missing; its instances are unreadable."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> _Unreadable:
         return _Unreadable(args, kwargs)

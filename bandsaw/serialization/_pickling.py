@@ -49,7 +49,7 @@ SMALLEST_BUFFER = 1 << 16
 
 
 class _Reducers(dict):  # type: ignore[type-arg]
-    """How the instances of each class are written, `None` if pickle knows."""
+    """The reducer of each class, `None` where pickle itself writes the instances."""
 
     def __missing__(self, cls: type) -> Callable[..., Any] | None:
         if len(self) >= _MOST_CLASSES:
@@ -75,7 +75,7 @@ _reducers = _Reducers()
 
 
 class ValuePickler(Pickler):
-    """Writes exceptions and some other values in its own way.
+    """Write exceptions and some other values in its own way.
 
     Attributes:
         reader: For whom it writes, `None` if that has all that this process has.
@@ -146,7 +146,7 @@ def _by_name_of_script(value: Any) -> Any:
 
 
 class BufferingPickler(ValuePickler):
-    """Writes arrays in its own way, too.
+    """Write arrays in its own way, too.
 
     Attributes:
         hand_over: Takes a buffer, and returns what stands for it in the pickle.

@@ -175,7 +175,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 class _Writer:
-    """Writes a value, with what JSON lacks represented by value serializers.
+    """Write a value, with what JSON lacks represented by value serializers.
 
     Args:
         value_serializers: Offered, in this order, what JSON lacks.

@@ -66,17 +66,17 @@ class Opaque:
 
     @property
     def text(self) -> str:
-        """What `repr` said of the value where it was made, shortened."""
+        """The `repr` of the value where it was made, shortened."""
         return self._facts["text"]
 
     @property
     def origin(self) -> str:
-        """Where it was made."""
+        """The place where it was made."""
         return self._facts["origin"]
 
     @property
     def size(self) -> int:
-        """How many bytes it has, as it was written."""
+        """The size of its serialized form in bytes."""
         return sum((buffer.nbytes for buffer in self._buffers), len(self._content))
 
     def value_info(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Serializer(ABC):
-    """Writes values to binary streams and reads them back.
+    """Write values to binary streams and read them back.
 
     Several values may be written to one stream, one after the other. So reading one
     must not take more from the stream than belongs to it.

@@ -40,7 +40,7 @@ __all__ = [
 
 
 class ValueSerializer(ABC):
-    """Represents values of some types by values of simpler types.
+    """Represent values of some types by values of simpler types.
 
     A `JsonSerializer` is taught a type by appending an instance to its
     `value_serializers`:
@@ -94,7 +94,7 @@ class ValueSerializer(ABC):
 
 
 class ExceptionSerializer(ValueSerializer):
-    """Represents exceptions by their class, their arguments and their attributes.
+    """Represent exceptions by their class, their arguments and their attributes.
 
     An exception whose class cannot be imported comes back as one of a class of the
     same name, made for it, that inherits the nearest base that can be imported. The
@@ -140,7 +140,7 @@ class ExceptionSerializer(ValueSerializer):
 
 
 class SerializableValueSerializer(ValueSerializer):
-    """Represents a `SerializableValue` by what its own methods return."""
+    """Represent a `SerializableValue` by what its own methods return."""
 
     def can_serialize_value(self, value: Any) -> bool:
         """Accept instances of subclasses of `SerializableValue`."""
@@ -167,7 +167,7 @@ class SerializableValueSerializer(ValueSerializer):
 
 
 class TupleSerializer(ValueSerializer):
-    """Represents tuples and named tuples by their items.
+    """Represent tuples and named tuples by their items.
 
     A named tuple whose class cannot be imported comes back as one of a class of the
     same name with the same fields.

@@ -114,7 +114,7 @@ def cancelled_error() -> BaseException:
 
 
 class Cancellation:
-    """Tells the threads that wait for something that it is not wanted any more.
+    """Tell the threads that wait for something that it is not wanted any more.
 
     Args:
         callbacks: What is called when the end is asked for.
@@ -177,7 +177,7 @@ _INTERVAL = 0.1
 
 
 class _Interrupt:
-    """What was found when it was last looked for."""
+    """The result of the last check for an interrupt."""
 
     is_there = False
     found_until = 0.0

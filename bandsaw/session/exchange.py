@@ -1,4 +1,4 @@
-"""How a session is continued in another interpreter, and what comes back.
+"""Continuation of a session in another interpreter, and its answer.
 
 Both ends of the exchange are on this page: `continue_session` runs in the other
 interpreter and writes an answer, `receive_answer` reads it where the session came from.
@@ -170,7 +170,7 @@ def _check_stop(session: Session, mover: int) -> None:
 
 
 class _Answers:
-    """What is known of the interpreter that this one writes answers for."""
+    """The facts about the interpreter that this one writes answers for."""
 
     reader: Reader | None = None
 
@@ -336,7 +336,7 @@ def write_report(
 
 
 class _Report:
-    """Why there is no session to answer with.
+    """The reason why there is no session to answer with.
 
     Args:
         phase: What failed: `RESTORING`, `WALKING` or `SAVING`.

@@ -245,7 +245,7 @@ class RememberedSession:
 
     @property
     def calls(self) -> Calls | None:
-        """What executes calls, `None` if they need whole sessions."""
+        """The object that executes calls, `None` if they need whole sessions."""
         calls = self._calls
         # What a task has changed in the configuration is in force for the next call.
         return calls if calls is not None and calls.are_current else None

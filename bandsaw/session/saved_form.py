@@ -73,7 +73,7 @@ _MEMBERS = frozenset(
 
 
 class SavedForm(ABC):
-    """Where the members of one saved session are.
+    """The location of the members of one saved session.
 
     Attributes:
         required: The members that a reader needs which does not know the session.
@@ -157,7 +157,7 @@ class SavedForm(ABC):
 
 
 class SessionWriter(ABC):
-    """Writes the members of a session; a context manager around all of them.
+    """Write the members of a session; a context manager around all of them.
 
     Attributes:
         serializer: What writes the values; not needed for plain data.
@@ -257,7 +257,7 @@ def unreadable(
 
 
 class SessionReader(ABC):
-    """Reads the members of a session and refuses what is not one.
+    """Read the members of a session and refuse what is not one.
 
     Args:
         names: The names of all members that are there.

@@ -72,7 +72,7 @@ class _Cursor(_Actions):
 
     @property
     def left(self) -> int:
-        """How many steps are ahead."""
+        """The number of steps ahead."""
         return self.__length_hint__()
 
 

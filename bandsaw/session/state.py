@@ -1,4 +1,4 @@
-"""What a session is while it does not walk: its parts, written to a stream and read."""
+"""The state of a session, and how it is written to a stream and read back."""
 
 from __future__ import annotations
 

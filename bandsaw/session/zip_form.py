@@ -153,7 +153,7 @@ def _read_member(file: zipfile.ZipFile, member: str) -> bytes:
 
 
 class _Digest(io.RawIOBase):
-    """Computes the SHA-256 of what is written.
+    """Compute the SHA-256 of what is written.
 
     Args:
         target: The stream that it goes on to, if there is one.

@@ -1,4 +1,4 @@
-"""Where cached results are kept: bytes by name, whole or absent.
+"""Stores of cached results: bytes by name, whole or absent.
 
 `LocalStore` keeps them in files, `MemoryStore` in this process, and `FsspecStore`
 wherever fsspec leads, each loaded when it is asked for.

@@ -16,7 +16,7 @@ _NO_PARTS = frozenset(("", ".", ".."))
 
 
 class Item:
-    """What a store knows of one of its names.
+    """The facts that a store has about one of its names.
 
     Attributes:
         name: The name.
@@ -39,7 +39,7 @@ class Item:
 
 
 class Store(ABC):
-    """Keeps bytes by name.
+    """Keep bytes by name.
 
     A name looks like a relative path of two parts, ``task/execution``. What is kept
     under a name is whole or absent at any time, also when a writer is killed.

@@ -1,4 +1,4 @@
-"""What an entry of the cache consists of, and how it is checked.
+"""The format of a cache entry, and its verification.
 
 An entry is one run of bytes:
 
@@ -112,12 +112,12 @@ class Entry:
 
     @property
     def created(self) -> float:
-        """When the entry was written, in seconds since the epoch."""
+        """The time when the entry was written, in seconds since the epoch."""
         return int(self._footer[_CREATED:_VALUE_SIZE], 16) / 1000
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the entry is the result of."""
+        """The description of the call whose result the entry is."""
         text = bytes(self.content[len(self.value) : self._record_end])
         record: dict[str, Any] = loads(text.decode("utf-8"))
         return record
@@ -131,7 +131,7 @@ class Entry:
 
     @property
     def buffers(self) -> Sequence[memoryview]:
-        """What the serializer left out. These bytes are checked by `verify` only."""
+        """The bytes that the serializer left out, which only `verify` checks."""
         if not self.has_buffers:
             return ()
         view = memoryview(self.content)

@@ -24,7 +24,7 @@ _WRITING = ".writing-"
 
 
 class FsspecStore(Store):
-    """Keeps bytes at any URL that fsspec knows, with a copy on this machine.
+    """Keep bytes at any URL that fsspec knows, with a copy on this machine.
 
     What was read or written once is answered from the copy. Needs the extra
     ``bandsaw[fsspec]``, and for most kinds of URL another package, which fsspec names.

@@ -85,7 +85,7 @@ def _text_of_path(path: str | Path) -> str:
 
 
 class LocalStore(Store):
-    """Keeps bytes in files, which only the user can read.
+    """Keep bytes in files, which only the user can read.
 
     Args:
         directory: Where the files are. It is made when it is needed.
@@ -138,7 +138,7 @@ class LocalStore(Store):
 
     @late_attribute
     def directory(self) -> Path:
-        """Where the files are."""
+        """The directory of the files."""
         from pathlib import Path
 
         return Path(self._given_directory)
@@ -541,7 +541,7 @@ def _files(directory: str) -> Iterator[str]:
 
 
 class _Uses:
-    """When and how often the files below a directory were used.
+    """The time of the last use and the number of uses of files below a directory.
 
     What is known of a file is in one beside it, which is as long as the file has
     answered calls, and as old as its last use. It is written late, many uses at a time:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore(Store):
-    """Keeps bytes in the memory of this process."""
+    """Keep bytes in the memory of this process."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}

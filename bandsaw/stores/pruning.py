@@ -40,7 +40,7 @@ _YOUNG = 3600.0
 
 
 class Pruned:
-    """What was removed.
+    """The number and size of the entries that were removed.
 
     Attributes:
         count: How many entries.

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         changed: tuple[str, ...] = ()
 
     class Miss(NamedTuple):
-        """Why there is no result, and the name of the entry that it gets.
+        """The reason for a cache miss, and the name of the entry of the new result.
 
         The reason is one of `ABSENT`, `OTHER_CODE`, `TOO_OLD` and `DAMAGED`; a damaged
         entry has the error that tells why it cannot be read.

@@ -1,4 +1,4 @@
-"""Keeping facts about sessions: who called what, with which arguments and result."""
+"""Keep facts about sessions: who called what, with which arguments and result."""
 
 from __future__ import annotations
 

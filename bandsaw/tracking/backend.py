@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Backend:
-    """Keeps what a `TrackerExtension` tells about runs, tasks and sessions.
+    """Keep what a `TrackerExtension` tells about runs, tasks and sessions.
 
     Every method is optional. They are called from the threads in which the sessions
     walk, so also at the same time. A backend is told once each among the most recent

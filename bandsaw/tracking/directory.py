@@ -243,7 +243,7 @@ class _Shared:
 
 
 class _Place:
-    """Where the files of a session are.
+    """The location of the files of a session.
 
     Args:
         shared: The directories that it shares with others.

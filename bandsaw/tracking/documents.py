@@ -21,7 +21,7 @@ _encode = make_dumps(allow_nan=False)
 
 
 class Documents:
-    """Makes JSON documents of records.
+    """Make JSON documents of records.
 
     A record that begins with all the parts of the one before, the very same objects,
     begins with its text, too. So these parts may not change in between.

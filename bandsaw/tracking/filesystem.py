@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FileSystemBackend(Backend):
-    """Keeps what is tracked as JSON files in a directory.
+    """Keep what is tracked as JSON files in a directory.
 
         runs/RUN/run-info.json
         runs/RUN/SESSION_ID                                (empty)

@@ -1,4 +1,4 @@
-"""Keeping the values of some arguments out of everything that is tracked."""
+"""Keep the values of some arguments out of everything that is tracked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_PARTS = 100
 
 
 class _Everything:
-    """Contains every name."""
+    """A container of every name."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -34,7 +34,7 @@ _EVERYTHING = _Everything()
 
 
 class _Hidden:
-    """Stands for a hidden value inside of the text of a container."""
+    """A stand-in for a hidden value inside of the text of a container."""
 
     def __repr__(self) -> str:
         return HIDDEN
@@ -75,7 +75,7 @@ def without_hidden_members(value: dict[str, Any], names: Container[str]) -> Any:
 
 
 class Eraser:
-    """Removes the values of hidden arguments from texts that could repeat them.
+    """Remove the values of hidden arguments from texts that could repeat them.
 
     A task may return what it was given, or name it in the message of an exception.
 

@@ -14,7 +14,7 @@ else:
 
 
 class Recent(Generic[Item]):
-    """Remembers at least the most recently used items, and at most twice as many.
+    """Remember at least the most recently used items, and at most twice as many.
 
     It needs no lock, which a forked child could find locked for ever: each step is a
     single operation on a dict. When threads meet while old items are dropped, a few

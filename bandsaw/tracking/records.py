@@ -1,4 +1,4 @@
-"""What a tracker tells of a session: plain dicts, made of facts."""
+"""Records of a session for a tracking backend: plain dicts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ANY_ARGUMENTS: Parameters = (("kwargs", VAR_KEYWORD, NO_DEFAULT),)
 
 
 class TaskFacts:
-    """What does not change from one call of a task to the next.
+    """The facts that do not change from one call of a task to the next.
 
     Args:
         task: The task; one of the user's own may know neither its signature nor what

@@ -22,7 +22,7 @@ _MOST_TASKS = 1_000
 
 
 class Teller:
-    """Tells the backend of a tracker about sessions.
+    """Tell the backend of a tracker about sessions.
 
     Args:
         tracker: The tracker.

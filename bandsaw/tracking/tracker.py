@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TrackerExtension(Extension):
-    """Tells a backend what happens in the sessions of a configuration.
+    """Tell a backend what happens in the sessions of a configuration.
 
     When a session is created, the backend is told about its run, its task, its
     execution, the session itself, and the distribution archive if one was built: once

@@ -1,4 +1,4 @@
-"""Threads that do something beside the calls, and are not waited for."""
+"""Background threads, which no call waits for."""
 
 from __future__ import annotations
 

@@ -113,17 +113,17 @@ class Job:
 
     @property
     def timeout(self) -> float | None:
-        """How long the session may take, in seconds."""
+        """The time limit of the session, in seconds."""
         return self.settings.timeout
 
     @property
     def memory_limit(self) -> int | None:
-        """How many bytes it may take beyond those of its arguments."""
+        """The memory limit of the session in bytes, beyond those of its arguments."""
         return self.settings.memory_limit
 
     @property
     def output_to(self) -> Callable[[str, str], None] | None:
-        """What takes the output of the session, `None` for that of this process."""
+        """The taker of the session's output, `None` for the output of this process."""
         return self.settings.output
 
     @property
@@ -160,7 +160,7 @@ class Job:
 
     @property
     def output(self) -> Path:
-        """Where the file with the answer has to be."""
+        """The required path of the file with the answer."""
         return self.directory / "answer.zip"
 
     def save_to(self, form: SavedForm) -> None:
@@ -241,7 +241,7 @@ def runner_arguments(source: str, target: str, run_id: str, settings: str) -> li
 
 
 class Transport:
-    """Takes a job to another interpreter and brings the answer back."""
+    """Take a job to another interpreter and bring the answer back."""
 
     def run(self, job: Job) -> SavedForm:
         """Have a job done.

@@ -1,4 +1,4 @@
-"""Which of the calls that were sent to a process it has begun, known at both ends.
+"""Claims to calls: a process begins a call, or its parent takes it back.
 
 A parent may send calls ahead of those that the process has answered. For each of them
 it first writes a byte into a pipe, and the process reads that byte when it begins the

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class FarSpecification(ProcessSpecification):
-    """What a process behind a connection is started with.
+    """The parameters of a process behind a connection.
 
     Args:
         job: The job that needs a process.
@@ -61,7 +61,7 @@ class FarSpecification(ProcessSpecification):
 
     @property
     def name(self) -> str:
-        """What the process is called in an error."""
+        """The name of the process in an error."""
         return f"{self.interpreter.executable} behind {self._transport.name}"
 
     @property
@@ -116,7 +116,7 @@ def _tell_progress(job: Job, message: str) -> None:
 
 
 class ConnectionTransport(PoolTransport):
-    """Keeps interpreter processes behind a connection.
+    """Keep interpreter processes behind a connection.
 
     Args:
         name: The name of the connection.
@@ -210,7 +210,7 @@ class ConnectionTransport(PoolTransport):
 
     @property
     def phase(self) -> str:
-        """What the connection that was begun last is about, or has failed at."""
+        """The phase of the latest connection, or the one in which it has failed."""
         return self._connections[-1].phase if self._connections else STARTING_COMMAND
 
     def _busy(self, connections: list[FarConnection]) -> dict[FarConnection, int]:

@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     S = TypeVar("S", bound="SavedSession")
 
     class Frame(NamedTuple):
-        """What was received."""
+        """A frame that was received."""
 
         kind: int
         head: dict[str, Any]
@@ -819,7 +819,7 @@ class Handshake(Message):
 
 
 class Prepare(Message):
-    """What a child imports before a job needs it.
+    """The modules that a child imports before a job needs them.
 
     Attributes:
         configuration: The module of the configuration.
@@ -994,7 +994,7 @@ class Record(Message):
 
 
 class Progress(Message):
-    """How far a task has come, see `bandsaw.reporting.Progress`."""
+    """The progress of a task, see `bandsaw.reporting.Progress`."""
 
     FIELDS = (
         ("task", (str,)),

@@ -96,7 +96,7 @@ class KeptBuffer:
 
 
 class Keeping:
-    """What one far end keeps.
+    """The buffers that one far end keeps.
 
     Args:
         drop: Tells the far end the number of what it is to keep no longer.

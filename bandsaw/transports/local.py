@@ -64,7 +64,7 @@ exec(code)
 
 
 class ProcessSpecification:
-    """What a process is started with; those with equal ones can replace each other.
+    """The parameters of a process; processes with equal ones are interchangeable.
 
     Args:
         job: The job that needs a process.
@@ -114,7 +114,7 @@ class ProcessSpecification:
 
     @property
     def name(self) -> str:
-        """What the process is called in an error."""
+        """The name of the process in an error."""
         return self.interpreter.executable
 
     def start(
@@ -348,7 +348,7 @@ class LocalProcess:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it has to know of this process, to be asked for once."""
+        """The facts about this process that it has to know, to be asked for once."""
         settings = {
             "lifeline": {
                 **self._lifeline.settings,
@@ -361,7 +361,7 @@ class LocalProcess:
 
     @property
     def status(self) -> int:
-        """How it has ended, as `ChildProcess` says it."""
+        """The exit status, as `ChildProcess` represents it."""
         return self._process.returncode or 0
 
     def death(self, more: str) -> InterpreterError:

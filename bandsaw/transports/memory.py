@@ -9,7 +9,7 @@ from .base import Job, Transport
 
 
 class MemoryTransport(Transport):
-    """Continues sessions in this process, with objects of their own.
+    """Continue sessions in this process, with objects of their own.
 
     Whatever would not survive the way to another interpreter does not survive this one
     either, so tests of advices and tasks need no process.

@@ -33,7 +33,7 @@ _INTERVAL = 0.2
 
 
 class SshCommandLineBackend(SshBackend):
-    """Reaches machines with the commands ``ssh`` and ``scp``.
+    """Reach machines with the commands ``ssh`` and ``scp``.
 
     Neither of them can ask anything: keys, known hosts and everything else are set up
     in ssh's own configuration. What is executed gets the standard output and error of

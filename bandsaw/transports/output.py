@@ -1,4 +1,4 @@
-"""Where the standard output and error of a child arrive: mostly at the caller's.
+"""The destinations of a child's standard output and error.
 
 A child inherits those of this process. Where a stream of this process is something
 else, as in a notebook, what the child writes is pumped into it. It can be attached to
@@ -49,7 +49,7 @@ call_in_child(_active.clear)
 
 
 class TextOutput:
-    """What a child writes to a standard stream, as it arrives here.
+    """A standard stream of a child, as its output arrives here.
 
     Args:
         name: `stdout` or `stderr`.

@@ -86,7 +86,7 @@ if TYPE_CHECKING:
             """Take over that there is no answer."""
 
     class Source(Protocol):
-        """What has calls."""
+        """A source of calls."""
 
         def begin_round(self) -> None:
             """Look anew how calls can be sent."""
@@ -234,7 +234,7 @@ class Pipeline:
 
     @property
     def _seconds(self) -> float:
-        """How long what is on its way will take."""
+        """The estimated time that the calls on their way will take."""
         if not self._sent:
             return 0.0
         seconds = self._sent[-1].route.seconds

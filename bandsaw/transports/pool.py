@@ -28,7 +28,7 @@ _LARGEST_SENT_BY_OTHERS = 1 << 14
 
 
 class PoolTransport(Transport):
-    """Keeps interpreter processes, each of which does one job after the other.
+    """Keep interpreter processes, each of which does one job after the other.
 
     A process that dies is replaced by the next job that needs one. So is one whose
     environment, working directory or code are not those of this process any more.

@@ -30,7 +30,7 @@ _PAUSE = 0.01
 
 
 class ProcessTransport(Transport):
-    """Starts an interpreter process for each job, which ends when its job is done.
+    """Start an interpreter process for each job, which ends when its job is done.
 
     The process finds the environment, the working directory and the standard streams of
     this one, but for an empty standard input. It never outlives this process.
@@ -175,7 +175,7 @@ def _call_later(function: Callable[[], None]) -> None:
 
 
 class _Once:
-    """Calls something the first time that it is called itself."""
+    """Call a function the first time that this object is called, and never again."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function: Callable[[], None] | None = function

@@ -66,7 +66,7 @@ class Remote:
 
 
 class SshBackend(ABC):
-    """How another machine is reached.
+    """The means to reach other machines by ssh.
 
     A method fails with a `subprocess.CalledProcessError` when what it has run on the
     machine did, and with an `OSError` when the machine cannot be reached. The session

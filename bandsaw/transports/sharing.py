@@ -68,7 +68,7 @@ class SharedBuffer:
 
 
 class _Known:
-    """What is known of a buffer.
+    """The facts about a buffer.
 
     Args:
         array: The array that it belongs to.

@@ -1,4 +1,4 @@
-"""Starts the process of an interpreter, without the module `subprocess` if that can be.
+"""Start the process of an interpreter, if possible without the module `subprocess`.
 
 To import that takes 5 of the 60 ms that the first call of a script takes, and nothing
 else can be done before there is a process.

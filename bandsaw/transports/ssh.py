@@ -60,7 +60,7 @@ current_errand: ContextVar[Errand | None] = ContextVar("bandsaw_errand", default
 
 
 class SshTransport(Transport):
-    """Starts an interpreter process on another machine for each job.
+    """Start an interpreter process on another machine for each job.
 
     The process ends with its job. Each job has a directory of its own there. It has an
     unpredictable name and is removed, however the job ends.

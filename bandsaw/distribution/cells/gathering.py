@@ -1,4 +1,4 @@
-"""Finds what a session reaches of a notebook's cells, as statements of source.
+"""Find the statements of a notebook's cells that a session reaches.
 
 In come the names of the notebook that the task and its arguments lead to. Each name
 becomes an item: the import that has bound it, the statement that defines it, or its

@@ -1,4 +1,4 @@
-"""Finds the code that values hold: arguments of a call, and what decorators made."""
+"""Find the code that values hold: arguments of a call, and what decorators made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describes values that code names: plain data by content, and the code it holds."""
+"""Describe values that code names: plain data by content, and the code it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds what a name that code uses refers to, without calling anything."""
+"""Find what a name that code uses refers to, without calling anything."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def absolute_name(item: Import, module: str, is_package: bool) -> str:
 
 
 class Found:
-    """What a dotted name refers to.
+    """The object that a dotted name refers to.
 
     Attributes:
         value: The value, `ABSENT` when a module that is not imported yet comes next.

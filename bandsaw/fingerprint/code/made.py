@@ -1,4 +1,4 @@
-"""Looks at values that a call has made: settings, registries, objects of libraries.
+"""Inspect values that a call has made: settings, registries, objects of libraries.
 
 They are identified by their content, as far as that is the same in every process. What
 is not, like a logger or an open file, is left to the assignment in the source. What is

@@ -1,4 +1,4 @@
-"""Finds the owner of a module: the user, an installed distribution, or Python.
+"""Find the owner of a module: the user, an installed distribution, or Python.
 
 `importlib.metadata` would do for the distributions. But the first answer of a process
 would take more than twice as long with it: it takes long to import, reads metadata as

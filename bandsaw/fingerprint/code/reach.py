@@ -1,4 +1,4 @@
-"""Finds all that a loaded function reaches: functions, classes and constants.
+"""Find all that a loaded function reaches: functions, classes and constants.
 
 In comes a function, with the functions and classes that its arguments hold
 (`arguments.code_in`). Out comes a `Code`: parts by name, versions of packages. Between
@@ -144,7 +144,7 @@ def _describe_registered(value: list[object]) -> Description:
 
 
 class Reach:
-    """Follows the names that the code of a function uses.
+    """Follow the names that the code of a function uses.
 
     Args:
         state: The names that are known to be changed by code that is reached.

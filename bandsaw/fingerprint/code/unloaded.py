@@ -1,4 +1,4 @@
-"""Follows, in sources alone, what a function imports itself when it runs.
+"""Follow, in sources alone, the imports that a function makes when it runs.
 
 Nothing is imported for it. Whether the modules are loaded by now makes no difference,
 so that the answer is the same before and after the first call.
@@ -41,7 +41,7 @@ class _Module:
 
 
 class Unloaded:
-    """Follows imports in sources.
+    """Follow imports in sources.
 
     Args:
         graph: Gets a node for everything that is reached.

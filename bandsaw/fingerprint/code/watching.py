@@ -1,4 +1,4 @@
-"""Tells, at C speed, if what was found out about the code of a task still holds."""
+"""Check, at C speed, if the facts about the code of a task still hold."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Assignment(namedtuple("Assignment", "form names lines")):
 
 
 class Outline:
-    """What the source of a module consists of.
+    """The parts of the source of a module.
 
     Attributes:
         definitions: The functions and classes by their qualified names. A name may have

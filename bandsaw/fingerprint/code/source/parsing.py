@@ -1,4 +1,4 @@
-"""Parses the source of a module and makes its outline.
+"""Parse the source of a module and make its outline.
 
 `ast` parses the text, and `scopes` tells what each function and class takes from its
 module.

@@ -50,7 +50,7 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Scope:
-    """What is bound and read in one scope.
+    """The names that are bound and read in one scope.
 
     Attributes:
         parent: The scope around it, `None` for the module.

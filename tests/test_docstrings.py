@@ -11,7 +11,8 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 
 # They leave the actor or the thing unnamed, or are no terms of the field.
 BANNED = re.compile(
-    r"\b(?:somebody|someone|anybody|anyone|flights|hasleft|farewell)\b", re.IGNORECASE
+    r"\b(?:somebody|someone|anybody|anyone|flights|errand|hasleft|farewell)\b",
+    re.IGNORECASE,
 )
 
 QUESTION = re.compile(r"(?:How|What|When|Where|Which|Who|Whoever|Why)\b")

@@ -17,7 +17,7 @@ from .frames import Channel
 from .local import is_inherited
 from .output import ChildStream
 from .remotes import SshBackend, no_option
-from .ssh import current_errand
+from .ssh import current_ssh_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,11 +103,11 @@ class SshCommandLineBackend(SshBackend):
         An interpreter that continues a session there ends when this process does.
         """
         words = ssh_words(remote, no_option(executable), *arguments)
-        errand = current_errand.get()
+        call = current_ssh_call.get()
         stdin = subprocess.DEVNULL
-        if errand is not None:
-            errand.lifeline.greet()
-            stdin = errand.lifeline.descriptor
+        if call is not None:
+            call.lifeline.greet()
+            stdin = call.lifeline.descriptor
         with _PumpedOutput() as output:
             _call(words, stdin=stdin, stdout=output.stdout, stderr=output.stderr)
 
@@ -210,8 +210,8 @@ def _call(words: list[str], timeout: float | None = None, **how: Any) -> None:
     how.update(
         start_new_session=True, env={"SSH_ASKPASS_REQUIRE": "never", **os.environ}
     )
-    errand = current_errand.get()
-    if errand is None:
+    call = current_ssh_call.get()
+    if call is None:
         subprocess.check_call(words, timeout=timeout, **how)
         return
     # The process of `check_call` cannot be ended by another thread.
@@ -222,7 +222,7 @@ def _call(words: list[str], timeout: float | None = None, **how: Any) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
-        cancellation = errand.job.cancellation
+        cancellation = call.job.cancellation
         cancellation.call(end)
         try:
             status = _wait(process, timeout, cancellation)

@@ -42,8 +42,8 @@ _REFUSALS = (
 )
 
 
-class Errand:
-    """A job that is being done on another machine.
+class SshCall:
+    """A job that runs on another machine, reached by ssh.
 
     Attributes:
         job: The job.
@@ -55,8 +55,10 @@ class Errand:
         self.lifeline = lifeline
 
 
-#: What a backend that is asked for something is asked for.
-current_errand: ContextVar[Errand | None] = ContextVar("bandsaw_errand", default=None)
+#: The job on whose behalf a backend is called, `None` outside of jobs.
+current_ssh_call: ContextVar[SshCall | None] = ContextVar(
+    "bandsaw_ssh_call", default=None
+)
 
 
 class SshTransport(Transport):
@@ -79,13 +81,13 @@ class SshTransport(Transport):
         """Have a job done by a new process on the other machine."""
         directory = self._choose_directory()
         with Lifeline() as lifeline:
-            errand = Errand(job, lifeline)
+            call = SshCall(job, lifeline)
             job.cancellation.call(lifeline.cut)
-            with _running(errand), self._step(job):
+            with _running(call), self._step(job):
                 self._backend.create_dir(self._remote, directory)
             died: InterpreterDiedError | None = None
             try:
-                with _running(errand):
+                with _running(call):
                     self._exchange(job, directory, lifeline)
             except InterpreterDiedError as error:
                 died = error
@@ -213,12 +215,12 @@ class SshTransport(Transport):
 
 
 @contextlib.contextmanager
-def _running(errand: Errand) -> Iterator[None]:
-    token = current_errand.set(errand)
+def _running(call: SshCall) -> Iterator[None]:
+    token = current_ssh_call.set(call)
     try:
         yield
     finally:
-        current_errand.reset(token)
+        current_ssh_call.reset(token)
 
 
 def _below_home(path: str) -> str:

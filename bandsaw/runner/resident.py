@@ -137,7 +137,7 @@ def _run_of(parent: Handshake) -> Run:
 
 def _serve(channel: Channel, idle_timeout: float) -> None:
     # The parent has something for this process, however busy it may be.
-    channel.be_patient(max(idle_timeout, _TIME_TO_BEGIN))
+    channel.set_timeout(max(idle_timeout, _TIME_TO_BEGIN))
     is_new = True
     routes = Routes()
     apart: list[int] = []
@@ -173,7 +173,7 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
             del content
         if is_new:
             is_new = False
-            channel.be_patient(idle_timeout)
+            channel.set_timeout(idle_timeout)
 
 
 def _prepare(configuration: str, modules: Sequence[str]) -> None:

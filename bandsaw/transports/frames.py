@@ -214,11 +214,11 @@ class Channel:
         timeval = struct.pack("ll", int(whole), int(1e6 * part))
         self._socket.setsockopt(_socket.SOL_SOCKET, option, timeval)
 
-    def be_patient(self, seconds: float) -> None:
-        """Wait only so long for the next frame, at the end that is asked.
+    def set_timeout(self, seconds: float) -> None:
+        """Set the timeout for the next frames, at the end that is asked.
 
         Args:
-            seconds: How long; after that `receive` raises a `TimeoutError`.
+            seconds: The timeout, after which `receive` raises a `TimeoutError`.
         """
         self._limit(_socket.SO_RCVTIMEO, seconds)
 

@@ -253,7 +253,7 @@ def test_a_deadline_ends_the_wait_for_another_thread_that_sends() -> None:
 
 def test_the_end_that_is_asked_waits_only_so_long(ends: Ends) -> None:
     here, there = ends
-    there.be_patient(0.05)
+    there.set_timeout(0.05)
     with pytest.raises(TimeoutError):
         there.receive()
     here.send(frames.EXIT)

@@ -119,7 +119,7 @@ class LocalStore(Store):
         self._checked_parents: set[str]
         self._close()
         self._locks: Locks | None = None
-        self._uses = _Uses(self._root)
+        self._usage = _Usage(self._root)
         # What identifies files whose bytes were compared, and that have another time.
         self._compared: set[tuple[int, ...]] = set()
         call_in_child(self._close)
@@ -297,7 +297,7 @@ class LocalStore(Store):
         """Remove a file, and its task's directory when it was the last one there."""
         self._check(name)
         path = f"{self._root}/{name}"
-        self._uses.forget(name)
+        self._usage.forget(name)
         try:
             os.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -321,12 +321,12 @@ class LocalStore(Store):
                 continue  # It was removed meanwhile.
             if stat.S_ISREG(status.st_mode):
                 written = status.st_mtime
-                used, hits = self._uses.of(name)
+                used, hits = self._usage.of(name)
                 yield Item(name, status.st_size, written, max(used, written), hits)
 
     def note_use(self, name: str) -> None:
         """Remember that a file was used; written down once a minute at most."""
-        self._uses.note(name)
+        self._usage.note(name)
 
     def clean(self) -> None:
         """Remove what killed writers have left, and uses of files that are gone."""
@@ -540,7 +540,7 @@ def _files(directory: str) -> Iterator[str]:
             yield entry.path
 
 
-class _Uses:
+class _Usage:
     """The time of the last use and the number of uses of files below a directory.
 
     What is known of a file is in one beside it, which is as long as the file has
@@ -555,7 +555,7 @@ class _Uses:
         self._root = root
         self._lock = Lock()
         self._begin_anew()
-        _all_uses.add(self)
+        _all_usage.add(self)
         call_in_child(self._begin_anew)
 
     def _begin_anew(self) -> None:
@@ -637,10 +637,10 @@ def _beside(path: str) -> str:
     return f"{directory}/{_USES}{name}"
 
 
-_all_uses: weakref.WeakSet[_Uses] = weakref.WeakSet()
+_all_usage: weakref.WeakSet[_Usage] = weakref.WeakSet()
 
 
 @atexit.register
-def _write_all_uses() -> None:
-    for uses in list(_all_uses):
-        uses.write()
+def _write_all_usage() -> None:
+    for usage in list(_all_usage):
+        usage.write()

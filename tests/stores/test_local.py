@@ -277,7 +277,7 @@ def test_what_is_signed_is_for_those_who_may_write_to_the_directory(
         with store.alone("task/a", 0):
             store.write("task/a", [b"x"])
         store.note_use("task/a")
-        store._uses.write()
+        store._usage.write()
     finally:
         os.umask(before)
 
@@ -483,13 +483,13 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 def test_uses_are_written_now_and_then(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.write("task/a", [b""])
-    store._uses._written -= 3600
+    store._usage._written -= 3600
 
     for _ in range(3):
         store.note_use("task/a")
 
     assert (tmp_path / "task" / ".uses-a").read_bytes() == b"."
-    assert store._uses.of("task/a")[1] == 3
+    assert store._usage.of("task/a")[1] == 3
 
 
 def test_a_young_file_that_cannot_be_dated_is_compared_again(

@@ -1,4 +1,4 @@
-"""One advised call: the walk along its chain, and how it is frozen and carried on."""
+"""One advised call: the walk along its chain, and the saving of its state."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..tasks import OwnTask
     from .route import Route
     from .saved_form import SavedForm
-    from .state import FrozenSession
+    from .state import SessionState
 
     class _Actions:
         def __init__(self, actions: Sequence[Callable[[Any], object]]) -> None: ...
@@ -152,7 +152,7 @@ class Session:
     _ahead: _Cursor
     _position: _Cursor | None
     _extensions: tuple[Extension, ...]
-    _restored: FrozenSession | None = None
+    _restored: SessionState | None = None
     #: The `__main__` that the cells of a notebook have in this process.
     main: Main | None = None
     #: The short route that a process is told when the session is moved as a whole.
@@ -621,10 +621,10 @@ class Session:
         Args:
             form: Where to write it.
         """
-        from .state import freeze, write
+        from .state import session_state, write
 
         self._required_configuration()
-        write(freeze(self, form.requires_ids), form)
+        write(session_state(self, form.requires_ids), form)
 
     def save_changes_to(
         self, form: SavedForm, extra: Callable[[], Mapping[str, bytes]] | None = None
@@ -639,10 +639,10 @@ class Session:
             extra: Gives more members by name, which belong to no session, when all
                 others are written.
         """
-        from .state import freeze, write
+        from .state import session_state, write
 
         self._required_configuration()
-        write(freeze(self, form.requires_ids), form, self._restored, extra)
+        write(session_state(self, form.requires_ids), form, self._restored, extra)
 
     def restore_from(self, form: SavedForm) -> Session:
         """Become the session that was saved in a form; see `restore`.
@@ -650,28 +650,28 @@ class Session:
         Args:
             form: Where it was written.
         """
-        from .state import freeze, read
+        from .state import read, session_state
 
         is_first = self.task is None
-        frozen = read(form, freeze(self), self._make_temp_dir)
+        state = read(form, session_state(self), self._make_temp_dir)
         # Everything was read, so from here on nothing is refused.
-        self.configuration = frozen.configuration  # type: ignore[assignment]
-        self.advice_chain = frozen.advice_chain
-        self.task = frozen.task  # type: ignore[assignment]
-        self.execution = frozen.execution  # type: ignore[assignment]
-        self.result = frozen.result  # type: ignore[assignment]
-        self._context, self._notes, self._run = frozen.context, None, frozen.run
-        self._ids = frozen.ids
-        if frozen.main is not None:
-            self.main = frozen.main
-        self._add_attachments(frozen)
+        self.configuration = state.configuration  # type: ignore[assignment]
+        self.advice_chain = state.advice_chain
+        self.task = state.task  # type: ignore[assignment]
+        self.execution = state.execution  # type: ignore[assignment]
+        self.result = state.result  # type: ignore[assignment]
+        self._context, self._notes, self._run = state.context, None, state.run
+        self._ids = state.ids
+        if state.main is not None:
+            self.main = state.main
+        self._add_attachments(state)
         self.choose_chain()
         self._position, self._ahead = None, _NOTHING
-        if frozen.step != NOT_STARTED:
-            self._stand_before(frozen.step + 1)
+        if state.step != NOT_STARTED:
+            self._stand_before(state.step + 1)
         if is_first:
             # What comes back from further on is news for the first sender.
-            self._restored = frozen
+            self._restored = state
         return self
 
     def receive_from(self, form: SavedForm) -> None:
@@ -686,10 +686,10 @@ class Session:
             InvalidSessionError: If it is not whole.
             SerializationError: If a part of it cannot be read.
         """
-        from .state import freeze, read_answer
+        from .state import read_answer, session_state
 
         stop = self.walk.stop(self.step)
-        answer = read_answer(form, freeze(self), stop, self._make_temp_dir)
+        answer = read_answer(form, session_state(self), stop, self._make_temp_dir)
         self.result = answer.result  # type: ignore[assignment]
         self._context = answer.context
         self._ids = answer.ids or self._ids
@@ -721,14 +721,14 @@ class Session:
         Args:
             step: The number of the step.
         """
-        from .state import FrozenSession
+        from .state import SessionState
 
-        self._restored = FrozenSession()
+        self._restored = SessionState()
         self.stand_at(step)
 
-    def _add_attachments(self, frozen: FrozenSession) -> None:
-        if self._attachments or frozen.attachments:
-            self._attachments = self.attachments.replaced_by(frozen.attachments)
+    def _add_attachments(self, state: SessionState) -> None:
+        if self._attachments or state.attachments:
+            self._attachments = self.attachments.replaced_by(state.attachments)
 
     def __repr__(self) -> str:
         return f"<Session of {self.task}>"

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 _NO_ATTACHMENTS: Mapping[str, Attachment] = {}
 
 
-class FrozenSession:
+class SessionState:
     """The parts of a session.
 
     Attributes:
@@ -130,7 +130,7 @@ class FrozenSession:
         )
 
 
-def freeze(session: Session, with_ids: bool = False) -> FrozenSession:
+def session_state(session: Session, with_ids: bool = False) -> SessionState:
     """Return the parts of a session as they are now.
 
     Args:
@@ -145,7 +145,7 @@ def freeze(session: Session, with_ids: bool = False) -> FrozenSession:
     # identity of its own.
     if is_complete and (with_ids or getattr(execution, "has_id", True)):
         ids = session.ids
-    return FrozenSession(
+    return SessionState(
         session.configuration,
         session.advice_chain,
         ids,
@@ -163,7 +163,7 @@ class Part:
     """A part of a session: its member, and how that is written and read.
 
     Args:
-        name: The attribute of a `FrozenSession` that holds it.
+        name: The attribute of a `SessionState` that holds it.
         member: The member of the saved session.
         write: Writes it, as a part of a session.
         read: Reads it; the parts before it are in the session then.
@@ -177,8 +177,8 @@ class Part:
         self,
         name: str,
         member: str,
-        write: Callable[[SessionWriter, Any, FrozenSession], None],
-        read: Callable[[SessionReader, FrozenSession], Any],
+        write: Callable[[SessionWriter, Any, SessionState], None],
+        read: Callable[[SessionReader, SessionState], Any],
         is_given: bool = False,
     ) -> None:
         self.name = name
@@ -188,24 +188,24 @@ class Part:
         self.is_given = is_given
 
 
-def _write_run(writer: SessionWriter, run: Any, session: FrozenSession) -> None:
+def _write_run(writer: SessionWriter, run: Any, session: SessionState) -> None:
     writer.write_json(RUN, run.to_json())
 
 
-def _read_run(reader: SessionReader, session: FrozenSession) -> Run:
+def _read_run(reader: SessionReader, session: SessionState) -> Run:
     return Run.from_json(reader.read_json(RUN))
 
 
-def _write_task(writer: SessionWriter, task: Any, session: FrozenSession) -> None:
+def _write_task(writer: SessionWriter, task: Any, session: SessionState) -> None:
     writer.write_task(task)
 
 
-def _read_task(reader: SessionReader, session: FrozenSession) -> Any:
+def _read_task(reader: SessionReader, session: SessionState) -> Any:
     return reader.read_task(session.serializer)
 
 
 def _write_execution(
-    writer: SessionWriter, execution: Any, session: FrozenSession
+    writer: SessionWriter, execution: Any, session: SessionState
 ) -> None:
     try:
         writer.write_execution(execution)
@@ -215,31 +215,31 @@ def _write_execution(
         ) from error.__cause__
 
 
-def _read_execution(reader: SessionReader, session: FrozenSession) -> Any:
+def _read_execution(reader: SessionReader, session: SessionState) -> Any:
     return reader.read_execution(session.task, session.serializer)
 
 
-def _write_context(writer: SessionWriter, context: Any, session: FrozenSession) -> None:
+def _write_context(writer: SessionWriter, context: Any, session: SessionState) -> None:
     writer.write_value(CONTEXT, context or Context())
 
 
-def _read_context(reader: SessionReader, session: FrozenSession) -> Any:
+def _read_context(reader: SessionReader, session: SessionState) -> Any:
     return _checked(reader.read_value(CONTEXT, session.serializer), Context)
 
 
-def _write_result(writer: SessionWriter, result: Any, session: FrozenSession) -> None:
+def _write_result(writer: SessionWriter, result: Any, session: SessionState) -> None:
     writer.write_value(RESULT, result)
 
 
-def _read_result(reader: SessionReader, session: FrozenSession) -> Any:
+def _read_result(reader: SessionReader, session: SessionState) -> Any:
     return reader.read_value(RESULT, session.serializer)
 
 
-def _write_step(writer: SessionWriter, step: Any, session: FrozenSession) -> None:
+def _write_step(writer: SessionWriter, step: Any, session: SessionState) -> None:
     writer.write_step(step)
 
 
-def _read_step(reader: SessionReader, session: FrozenSession) -> int:
+def _read_step(reader: SessionReader, session: SessionState) -> int:
     step: int = _checked(reader.read_step(session.serializer), int)
     if not NOT_STARTED <= step <= session.chain.walk.end:
         raise ValueError(f"chain {session.advice_chain!r} has no step {step}")
@@ -260,9 +260,9 @@ _CHANGING = tuple(part for part in PARTS if not part.is_given)
 
 
 def write(
-    session: FrozenSession,
+    session: SessionState,
     form: SavedForm,
-    known: FrozenSession | None = None,
+    known: SessionState | None = None,
     extra: Callable[[], Mapping[str, bytes]] | None = None,
 ) -> None:
     """Write the parts of a session.
@@ -313,7 +313,7 @@ def write(
 
 def _write_parts(
     writer: SessionWriter,
-    session: FrozenSession,
+    session: SessionState,
     parts: Sequence[Part],
     required: frozenset[str],
 ) -> None:
@@ -348,7 +348,7 @@ def _gathering_for(task: Any) -> Gathering:
 
 def _write_with_definitions(
     writer: SessionWriter,
-    session: FrozenSession,
+    session: SessionState,
     parts: Sequence[Part],
     required: frozenset[str],
     gathering: Gathering,
@@ -417,9 +417,9 @@ def name_argument(
 
 def read(
     form: SavedForm,
-    known: FrozenSession,
+    known: SessionState,
     directory_for: Callable[[Configuration], str],
-) -> FrozenSession:
+) -> SessionState:
     """Read the parts of a session.
 
     Args:
@@ -440,9 +440,9 @@ def read(
 
 def _read(
     form: SavedForm,
-    known: FrozenSession,
+    known: SessionState,
     directory_for: Callable[[Configuration], str],
-) -> FrozenSession:
+) -> SessionState:
     reader = form.read()
     module_name, advice_chain, ids = _read_header(reader)
     definitions = reader.read_definitions()
@@ -483,10 +483,10 @@ def _read(
 
 def read_answer(
     form: SavedForm,
-    known: FrozenSession,
+    known: SessionState,
     stop: int,
     directory_for: Callable[[Configuration], str],
-) -> FrozenSession:
+) -> SessionState:
     """Read what another interpreter has made of a session.
 
     Args:
@@ -510,10 +510,10 @@ def read_answer(
 
 def _read_answer(
     form: SavedForm,
-    known: FrozenSession,
+    known: SessionState,
     stop: int,
     directory_for: Callable[[Configuration], str],
-) -> FrozenSession:
+) -> SessionState:
     reader = form.read()
     for part in _GIVEN:
         if part.member in reader.members:
@@ -547,7 +547,7 @@ def _not_its_choice(what: str) -> ProtocolError:
     )
 
 
-def _are_ids_of(known: FrozenSession, ids: Ids | None) -> bool:
+def _are_ids_of(known: SessionState, ids: Ids | None) -> bool:
     """Tell if the ids of an answer can be those of the session that was given."""
     if ids is None or ids == known.ids:
         return True
@@ -604,14 +604,14 @@ def _listed(classes: Any) -> str:
 
 
 def _begin(
-    known: FrozenSession,
+    known: SessionState,
     configuration: Configuration,
     advice_chain: str,
     ids: Ids | None,
-) -> FrozenSession:
+) -> SessionState:
     """Return a session that has what its reader has until something is read."""
     configuration.chains[advice_chain]  # Refuses a name that it does not have.
-    return FrozenSession(
+    return SessionState(
         configuration,
         advice_chain,
         ids,
@@ -629,7 +629,7 @@ def _names(configuration: Configuration, module_name: str) -> bool:
 
 def _read_parts(
     reader: SessionReader,
-    session: FrozenSession,
+    session: SessionState,
     parts: Sequence[Part],
     required: frozenset[str],
     directory_for: Callable[[Configuration], str] | None = None,

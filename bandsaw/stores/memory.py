@@ -26,8 +26,8 @@ class MemoryStore(Store):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{self!r} cannot be copied, because what it keeps is in this process only. "
-            "Give a LocalStore or a FsspecStore."
+            f"{self!r} cannot be copied, because what it keeps is in this process "
+            "only. Give a LocalStore or a FsspecStore."
         )
 
     def read(self, name: str) -> Content | None:

@@ -764,8 +764,6 @@ class _Server:
             lane.end_session()
             self._free(process)
             self._look(lane)
-        elif lane.credits[DATA] <= 0:
-            self._watch_channel(process)
         return True
 
     def _read_output(self, process: _Process, kind: int) -> bool:

@@ -220,7 +220,7 @@ class Configuration:
             moves: ``"memory"`` lets a full save and restore take the place of each
                 move to another interpreter, ``"none"`` leaves the advices out that move
                 sessions; `None` is the default. Limits, interpreters and environments
-                have no effect then, as a log record says once.
+                have no effect then, which is logged once.
 
         Raises:
             ConfigurationError: If it is something else.

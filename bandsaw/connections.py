@@ -159,7 +159,7 @@ class _Value(Connection):
 
     @abstractmethod
     def _command(self, words: tuple[str, ...]) -> list[str]:
-        """Return the command where `via` leads to."""
+        """Return the command for the place that `via` connects to."""
 
     def read(self, line: str) -> Event | None:
         """Translate a line of the standard error; `via` can do it, too."""
@@ -398,7 +398,7 @@ class Slurm(_Value):
         return [*command, *_after_setup(self.setup, words)]
 
     def read(self, line: str) -> Event | None:
-        """Translate what ``srun`` says of a job."""
+        """Translate what ``srun`` reports about a job."""
         words = line.split()
         if words[:2] == ["srun:", "job"]:
             if words[3:4] == ["queued"]:
@@ -439,7 +439,7 @@ class Slurm(_Value):
 
 
 def wrapped(connection: Connection, words: Sequence[str]) -> list[str]:
-    """Return the command that executes a program where a connection leads to.
+    """Return the command that executes a program at the far end of a connection.
 
     Args:
         connection: The connection, maybe of a class of the user's.

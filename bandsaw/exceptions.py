@@ -130,7 +130,7 @@ class OpaqueValueError(BandsawError, ImportError):
 class UnstableValueError(BandsawError, TypeError):
     """A value without a stable identity: give it one, or leave the argument out.
 
-    The message names the path that leads to the value.
+    The message names the path to the value.
     """
 
 

@@ -290,7 +290,7 @@ def find_module(
         search_path: Where to look for it; by default, where Python does.
 
     Returns:
-        Where it is, or `None` if the search path does not lead to such a module.
+        Where it is, or `None` if the search path has no such module.
     """
     from importlib.machinery import PathFinder
 
@@ -407,7 +407,7 @@ def find_loaded_object(object_name: str, module_name: str) -> Any:
 
 
 def import_module(module_name: str) -> ModuleType:
-    """Import a module; the script's own name leads to the script that is running.
+    """Import a module; the script's own name refers to the script that is running.
 
     Args:
         module_name: The absolute name of the module.
@@ -425,7 +425,7 @@ def import_module(module_name: str) -> ModuleType:
 
 
 def adopt_script() -> None:
-    """Make the script's module name lead to the script that runs in this process.
+    """Make the script's module name refer to the script that runs in this process.
 
     Classes of the script come back from another interpreter under the name of the
     script's file. Importing that a second time would run the script's body again, and
@@ -551,7 +551,7 @@ def reading_data() -> Iterator[None]:
 def allow_imports() -> Iterator[None]:
     """Allow what is read inside of the block to import the modules that it names.
 
-    The name of the running script's file leads to the running script there.
+    The name of the running script's file refers to the running script there.
     """
     adopt_script()
     token = _imports_allowed.set(True)

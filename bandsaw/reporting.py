@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-# How often a log record says how far a map has come, in seconds.
+# The interval of the log records about the progress of a map, in seconds.
 _LOG_INTERVAL = 10.0
 
 # The session whose task runs in this context.
@@ -34,7 +34,7 @@ class Progress:
         task: The name of the task.
         done: How much is done.
         total: How much there is to do, `None` if that is unknown.
-        message: What the task says of it, or `None`.
+        message: The task's description of it, or `None`.
     """
 
     def __init__(

@@ -474,7 +474,7 @@ def unwrap(function: Any) -> Any:
             them.
 
     Returns:
-        What the last `__wrapped__` leads to.
+        What the last `__wrapped__` refers to.
     """
     seen = set()
     function = below_descriptor(function)
@@ -570,7 +570,7 @@ class _Parameters:
         return values
 
     def listed(self) -> Parameters:
-        """Return what the signature of the function says, in its order."""
+        """Return the parameters in the signature of the function, in its order."""
         kinds = [
             (n, POSITIONAL_OR_KEYWORD if n in self.by_keyword else POSITIONAL_ONLY)
             for n in self.positional

@@ -351,7 +351,7 @@ class _SessionForEngine(SessionFrames):
 
     @property
     def run_of_reader(self) -> None:
-        """Nothing: the session says which run it belongs to."""
+        """Nothing: the session names the run it belongs to."""
 
 
 class EngineTransport(Transport):
@@ -395,7 +395,7 @@ class EngineTransport(Transport):
             depth_of_calls(),
         )
         request = pickle.dumps((head, b"".join(pieces), conditions), 4)
-        # A form that knows what calls share says so.
+        # A form that knows what calls share states it.
         sharing = getattr(form, "sharing", None)
         return self._engine.submit(
             Call(job, code, request, buffers, is_awaited, sharing)

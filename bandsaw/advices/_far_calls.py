@@ -35,7 +35,7 @@ class FarCaller:
     Args:
         transport: The transport to the processes there.
         interpreter: The Python there.
-        tell: Is told what a function says of its progress.
+        tell: Is called with the progress of a function.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ def move(advice: RemoteAdvice, session: Session) -> Exception | None:
     """Move a session, wait for its answer and restore it.
 
     Args:
-        advice: The advice that says where to.
+        advice: The advice that chooses the destination.
         session: The session.
 
     Returns:

@@ -151,7 +151,7 @@ class ShortRoutes:
 
     @staticmethod
     def receive(session: Callable[[], Session], answer: SessionFrames) -> Result | None:
-        """Return what an answer says.
+        """Return the result in an answer.
 
         Args:
             session: Returns the session as if it had been moved.

@@ -45,7 +45,7 @@ class CachingAdvice(Advice):
         code: What of the code counts: `"reachable"`, the task and everything of the
             user's own modules that it reaches; `"own"`, the task's function alone;
             `"version"`, only its parameter `version`; `"ignore"`, nothing.
-        compare_python: Whether results of another version of Python do not count.
+        compare_python: Whether results of other versions of Python are ignored.
         wait: How long a call waits, in seconds, while the same call is being computed
             by another thread or process of this machine. 0 for not at all.
         verify: Whether large buffers are compared with their checksums when a process

@@ -190,7 +190,7 @@ def _differences(
     results: ResultStore, old: dict[str, Any], new: dict[str, Any], parts: Parts
 ) -> list[Difference]:
     found = list(_argument_differences(old["arguments"], new["arguments"]))
-    # What is installed here says nothing of a task that runs elsewhere.
+    # What is installed here does not matter to a task that runs elsewhere.
     if new.get("environment") is None and old.get("environment") is None:
         found += _changes("package", old.get("packages", {}), new["packages"])
     for fact, subject in _NAMES_OF_FACTS.items():

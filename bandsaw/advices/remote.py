@@ -98,7 +98,7 @@ class RemoteAdvice(Advice):
         raise NotImplementedError
 
     def transport_for(self, session: Session) -> Transport:
-        """Choose the transport that leads to the interpreter.
+        """Choose the transport to the interpreter.
 
         Args:
             session: The session.
@@ -171,7 +171,7 @@ class RemoteAdvice(Advice):
     def environment_for(self, session: Session) -> str | None:
         """Say what is known of the environment in which the session is continued.
 
-        A cache asks this: what is installed here does not count for a task that runs
+        A cache asks this: what is installed here is ignored for a task that runs
         elsewhere.
 
         Args:

@@ -37,7 +37,7 @@ class SshAdvice(RemoteAdvice):
     Args:
         directory: Where a backend finds the files of the exchange on this machine while
             it takes place. By default the temporary directory of the session.
-        backend: What leads to the other machines in place of a connection: it copies
+        backend: What reaches the other machines in place of a connection: it copies
             files and executes programs, anew for each session.
 
     Attributes:

@@ -244,7 +244,7 @@ def _find_task(name: str, argv: list[str]) -> Any:
             found = getattr(found, part)
     except (AttributeError, ImportError, ValueError) as error:
         raise click.ClickException(
-            f"{name} leads to no task: {error}. Write it like module:function."
+            f"{name} refers to no task: {error}. Write it like module:function."
         ) from error
     if not hasattr(found, "bandsaw_task"):
         raise click.ClickException(f"{name} is no task: it has no @bandsaw.task.")

@@ -73,7 +73,7 @@ def unpack(archive: str, digest: str | None = None) -> str:
     return directory
 
 
-# What a damaged name leads to
+# The errors that a damaged name causes
 _NAMES = {"EEXIST", "EINVAL", "EISDIR", "ENAMETOOLONG", "ENOTDIR"}
 
 

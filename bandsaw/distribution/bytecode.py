@@ -36,7 +36,7 @@ class _Loader(SourceFileLoader):
         self, data: Any, path: Any, **options: Any
     ) -> CodeType:
         code: CodeType = super().source_to_code(data, path, **options)
-        # A prefix leads to a directory of the user's own.
+        # A prefix refers to a directory of the user's own.
         if sys.dont_write_bytecode and sys.pycache_prefix is None:
             source = self.path_stats(path)
             numbers = 0, int(source["mtime"]), source["size"]

@@ -94,7 +94,7 @@ class LoadedCode:
         )
 
     def misfit(self, module: str, text: Text) -> str | None:
-        """Return where something is that is loaded, and is not what the text says.
+        """Return where something is that is loaded, and differs from the text.
 
         Args:
             module: The name of the module.

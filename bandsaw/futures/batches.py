@@ -179,7 +179,7 @@ class MovedBatch(MovedCall):
         return self.call.has_outcomes
 
     def receive(self, answer: SessionFrames | memoryview) -> None:
-        """Come to what an answer to the next call says."""
+        """Take over the answer to the next call."""
         result = self._read(answer)
         self._current = None
         self.call.end_next(result)

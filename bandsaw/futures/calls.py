@@ -466,7 +466,7 @@ class Call:
             return False
         self.has_begun = True
         self._thread = get_ident()
-        # No frame that an exception leads to may hold the exception.
+        # No frame that an exception refers to may hold the exception.
         return self._end_or_leave(self._outcome(context, self._result))
 
     def _end_or_leave(self, result: Result | None) -> bool:

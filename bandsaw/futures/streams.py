@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         def receive(
             self, session: Callable[[], Session], answer: SessionFrames
         ) -> Result | None:
-            """Return what an answer says, `None` if the task needs a session."""
+            """Return the outcome in an answer, `None` if the task needs a session."""
 
         def length_of_lists(self, task: Task) -> int:
             """Return how many calls of a task are to be sent together."""
@@ -139,7 +139,7 @@ class MovedCall:
         self.route.observe(self._session(), kind, facts)
 
     def receive(self, answer: SessionFrames | memoryview) -> None:
-        """Come to what an answer says.
+        """Take over the outcome in an answer.
 
         Args:
             answer: A value as it was written, or an answer.
@@ -151,7 +151,7 @@ class MovedCall:
             self.call.end(result)
 
     def _read(self, answer: SessionFrames | memoryview) -> Result | None:
-        """Return what an answer says, `None` if the task needs a session."""
+        """Return the outcome in an answer, `None` if the task needs a session."""
         context = self.call.context
         try:
             if isinstance(answer, memoryview):

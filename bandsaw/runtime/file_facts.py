@@ -136,7 +136,7 @@ def changed_after_start(changed: float, tolerance: float = _TICK) -> bool:
 
     Args:
         changed: The time of its last change, in seconds.
-        tolerance: How long after the start, in seconds, that does not count.
+        tolerance: How long after the start, in seconds, that is ignored.
     """
     return changed > start_of_process() + tolerance
 

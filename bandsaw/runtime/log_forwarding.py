@@ -180,7 +180,7 @@ def _plain(value: Any) -> Any:
 
 
 def _facts_of(record: Any) -> dict[str, Any]:
-    """Return what a record says, as plain data."""
+    """Return the content of a record, as plain data."""
     facts: dict[str, Any] = {}
     for name, value in record.__dict__.items():
         if name in _LEFT_OUT:

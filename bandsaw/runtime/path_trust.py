@@ -71,7 +71,7 @@ def check_path(
 
     Args:
         path: The absolute path.
-        what: What it leads to, for the message.
+        what: What it is the path of, for the message.
         otherwise: What to do when the right cannot be taken away, for the message.
         error: What is raised.
 

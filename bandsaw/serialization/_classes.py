@@ -67,7 +67,7 @@ def required_class_names(cls: type) -> dict[str, str]:
         The entries ``module`` and ``type`` of a representation.
 
     Raises:
-        SerializationError: If the names do not lead to the class.
+        SerializationError: If the names do not refer to the class.
     """
     names = class_names(cls)
     try:

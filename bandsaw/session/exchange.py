@@ -345,7 +345,7 @@ class _Report:
     Attributes:
         phase: What failed.
         error: The name of the exception's class.
-        message: What it says.
+        message: Its message.
         traceback: Where it was raised.
         part: The part of the session that could not be written or read.
         reason: Why it could not.

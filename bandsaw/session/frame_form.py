@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 # How many tasks are remembered.
 _TASKS_KEPT = 256
 
-# What a session says of itself, and its step.
+# The metadata of a session, and its step.
 _HEAD = ("configuration", "advice_chain", "ids", "advices", "step")
 
 # What serializers take as buffers.
@@ -62,7 +62,7 @@ class SessionFrames(SavedForm):
     as computing it can take as long as sending the arguments.
 
     Attributes:
-        head: What the session says of itself, and its step, plain data.
+        head: The metadata of the session, and its step, plain data.
         members: The content of each member by its name, and the buffers beside it.
     """
 

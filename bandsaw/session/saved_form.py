@@ -183,7 +183,7 @@ class SessionWriter(ABC):
 
     @abstractmethod
     def write_header(self, header: Mapping[str, Any]) -> None:
-        """Write what the session says of itself, plain data."""
+        """Write the metadata of the session, plain data."""
 
     @abstractmethod
     def write_execution(self, execution: Execution | None) -> None:
@@ -306,7 +306,7 @@ class SessionReader(ABC):
 
     @abstractmethod
     def read_header(self) -> Any:
-        """Read what the session says of itself."""
+        """Read the metadata of the session."""
 
     @abstractmethod
     def read_execution(self, task: Any, serializer: Serializer) -> Any:

@@ -110,7 +110,7 @@ class SessionFile(SavedForm):
 
 @contextlib.contextmanager
 def _refusing(what: str) -> Iterator[None]:
-    """Raise what the module `zipfile` says of damage as an `InvalidSessionError`.
+    """Raise the errors of `zipfile` about damage as an `InvalidSessionError`.
 
     Args:
         what: The sentence that it is the reason of.
@@ -276,7 +276,7 @@ class _Reader(SessionReader):
         super().__init__(names)
 
     def _announced_members(self, stream: IO[bytes]) -> int:
-        """Return how many members the end of the file says that there are.
+        """Return the number of members according to the end of the file.
 
         The module `zipfile` reads as many as it finds, so a damaged directory would
         just make attachments disappear.

@@ -398,7 +398,7 @@ class LocalStore(Store):
         return directory
 
     def _is_current(self, directory: _Directory, error: OSError) -> bool:
-        """Tell, after a file was not found, if the path still leads to a directory."""
+        """Tell, after a file was not found, if the path still refers to a directory."""
         if error.errno == errno.ENOENT and self._is_compared():
             return True
         now = time.monotonic()
@@ -489,7 +489,7 @@ class _Directory:
         self._identity = status.st_dev, status.st_ino
 
     def is_at(self, path: str) -> bool:
-        """Tell if a path still leads to this directory, and the descriptor, too.
+        """Tell if a path still refers to this directory, and the descriptor, too.
 
         Args:
             path: The path.

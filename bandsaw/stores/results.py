@@ -359,7 +359,7 @@ class ResultStore:
         return self._store.location(name)
 
     def items(self, prefix: str = "") -> list[Item]:
-        """Return what the store says of its entries, in no particular order.
+        """Return the store's facts about its entries, in no particular order.
 
         Args:
             prefix: How the names begin.

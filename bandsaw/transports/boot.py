@@ -267,7 +267,7 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def facts() -> dict[str, Any]:
-    """Return what the far end says of itself."""
+    """Return the facts of the far end about itself."""
     return {
         "python": list(sys.version_info[:3]),
         "executable": sys.executable,

@@ -71,7 +71,7 @@ class FarSpecification(ProcessSpecification):
 
     @property
     def takes_claims(self) -> bool:
-        """Whether calls may be sent ahead: a pipe leads to no other machine."""
+        """Whether calls may be sent ahead: a pipe reaches no other machine."""
         return False
 
     def start(self, parent_directory: str, variables: Mapping[str, str]) -> FarProcess:

@@ -39,7 +39,7 @@ MOST_OF_A_SESSION = 16
 # How much is kept behind a connection at most.
 _MOST_KEPT = 1 << 29
 
-#: What the far end says when it lacks a buffer.
+#: The message of the far end when it lacks a buffer.
 LACKING = b"lacking"
 
 _NUMBER = Struct("<I")
@@ -301,7 +301,7 @@ class KeptFiles:
         self._files[storing.number] = storing
 
     def drop(self, number: int) -> None:
-        """Keep a buffer no longer; one that is not kept does no harm.
+        """Keep a buffer no longer; one that is not kept is ignored.
 
         Args:
             number: Its number.

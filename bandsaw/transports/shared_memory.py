@@ -188,7 +188,7 @@ def open_named_buffers(name: str, directory: str) -> int:
     """Open what `write_named_buffers` has written, and remove its name.
 
     Args:
-        name: The name, which the other end says.
+        name: The name, which the other end sends.
         directory: The directory, which the caller has chosen.
 
     Returns:

@@ -68,7 +68,7 @@ class SshTransport(Transport):
     unpredictable name and is removed, however the job ends.
 
     Args:
-        backend: What leads to the machine.
+        backend: What reaches the machine.
         remote: The machine.
     """
 

@@ -245,8 +245,8 @@ def test_values_of_a_script_are_made_anew_or_named(workflow: Workflow) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["tasks:nothing"], "leads to no task"),
-        (["nothing:add"], "leads to no task"),
+        (["tasks:nothing"], "refers to no task"),
+        (["nothing:add"], "refers to no task"),
         (["tasks:plain"], "is no task"),
         (["tasks:add"], "missing a required argument: 'x'"),
         (["tasks:add", "1", "--config", "other"], "No module named"),

@@ -153,13 +153,19 @@ def lock_environments(
     """Choose packages and lock them, for all declared environments if none is named.
 
     Locked packages stay, and must satisfy the requirements; with --upgrade they are
-    chosen anew.
+    chosen anew. A pylock.toml is another tool's, and only compared with them.
     """
     changes: dict[str, list[str]] = {}
     with _named_errors(), _shown_stages():
         for one in _declared(names, config, scripts):
             if one.specification is None:
                 raise click.ClickException(one.problem)
+            if one.specification.lock.is_foreign:
+                if one.problem:
+                    raise click.ClickException(one.problem)
+                path = one.specification.lock.path
+                changes[one.label] = [f"{path} is another tool's, which renews it"]
+                continue
             if upgrade:
                 section = lock_anew(one.specification)
             else:

@@ -40,7 +40,9 @@ class Environment(SerializableValue):
         requirements_file: A file with more requirements, one a line.
         constraints: Requirements that apply only to what other requirements bring in,
             or a file with them.
-        lock: The lock file; by default ``bandsaw.lock``.
+        lock: The lock file; by default ``bandsaw.lock``. One with the name
+            ``pylock.toml`` or ``pylock.NAME.toml`` (PEP 751) is another tool's, which
+            is only read.
         index_url: The URL of an index of packages in place of the usual one. Its
             credentials are written down nowhere.
         extra_index_urls: The URLs of indexes that are searched before that one, in

@@ -15,11 +15,11 @@ from .. import exceptions
 from ..exceptions import BandsawError, EnvironmentLockError, ProtocolError
 from ..interpreter import Interpreter
 from ..runtime.temporary import TemporaryDirectory
-from .lock_file import FILE_NAME, LockFile, Section, SentLockFile
+from .lock_file import LockFile, Section, SentLockFile
 from .pythons import find_python
 from .requirements import Project, Requirements
 from .resolution import Resolution, Sources, alone_with, lock
-from .specification import Index, Specification, index_of
+from .specification import Index, Specification, index_of, lock_file_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class FarEnvironment:
             environment.constraints,
             place,
         )
-        lock_file = LockFile(os.path.join(place, environment.lock or FILE_NAME))
+        lock_file = lock_file_of(environment, None, ())
         for _ in range(_MOST_ATTEMPTS):
             answer = ask(_description(environment, requirements, lock_file))
             if "error" in answer:

@@ -10,7 +10,7 @@ from ..modules import importable_module_name
 from ..runtime.own_files import copy_of
 from .credentials import without_credentials
 from .environment import Environment
-from .settings import toml_reader
+from .requirements import toml_reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -132,7 +132,17 @@ class LockFile:
 
     Args:
         path: Its path; the file need not exist yet.
+
+    Attributes:
+        path: Its path.
+        is_foreign: Whether another tool writes it.
+        addresses: Requirements with the URLs of its packages as they have to be
+            fetched, with their credentials.
     """
+
+    is_foreign = False
+    addresses: Sequence[str] = ()
+    _how_to_renew = "`python -m bandsaw env lock --upgrade`"
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -188,6 +198,54 @@ class LockFile:
         environments = self._read()
         environments.setdefault(label, {})[platform] = section.to_json()
         self._write(environments)
+
+    def check(
+        self,
+        section: Section,
+        requirements: Requirements,
+        python_version: str,
+        label: str,
+    ) -> None:
+        """Refuse a section of other requirements, unless it satisfies these.
+
+        Args:
+            section: The section.
+            requirements: The requirements.
+            python_version: The version of the environment's Python.
+            label: The label of the environment.
+
+        Raises:
+            EnvironmentLockError: If it does not satisfy them; shows the difference.
+            MissingExtraError: If packaging, which compares them, is not installed.
+        """
+        before, now = section.requirements, requirements.shown
+        if before == now:
+            return
+        unsatisfied = requirements.unsatisfied(section.packages, python_version, before)
+        texts = {project.text for project in requirements.projects}
+        unsatisfied += [
+            f"{text} (not locked)" for text in sorted(texts - section.projects.keys())
+        ]
+        if not unsatisfied:
+            return
+        lines = [f"  - {text}" for text in before if text not in now]
+        lines += [f"  + {text}" for text in now if text not in before]
+        lines += [f"  not satisfied: {text}" for text in unsatisfied]
+        raise self.outdated(label, lines)
+
+    def outdated(self, label: str, lines: Sequence[str]) -> EnvironmentLockError:
+        """Return the error that the file does not satisfy requirements any more.
+
+        Args:
+            label: The label of the environment.
+            lines: The differences.
+        """
+        difference = "\n".join(lines)
+        return EnvironmentLockError(
+            f"{self.path} does not satisfy the requirements of environment {label!r} "
+            f"any more:\n{difference}\nTake the change back, or lock anew with "
+            f"{self._how_to_renew}."
+        )
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -256,55 +314,3 @@ class SentLockFile(LockFile):
 
     def _write(self, environments: dict[str, Any]) -> None:
         self._environments = environments
-
-
-def check(
-    section: Section,
-    requirements: Requirements,
-    python_version: str,
-    label: str,
-    path: str,
-) -> None:
-    """Refuse a section of other requirements, unless it satisfies these.
-
-    Args:
-        section: The section.
-        requirements: The requirements.
-        python_version: The version of the environment's Python.
-        label: The label of the environment.
-        path: The path of the lock file.
-
-    Raises:
-        EnvironmentLockError: If it does not satisfy them; shows the difference.
-        MissingExtraError: If packaging, which compares them, is not installed.
-    """
-    before, now = section.requirements, requirements.shown
-    if before == now:
-        return
-    unsatisfied = requirements.unsatisfied(section.packages, python_version, before)
-    texts = {project.text for project in requirements.projects}
-    unsatisfied += [
-        f"{text} (not locked)" for text in sorted(texts - section.projects.keys())
-    ]
-    if not unsatisfied:
-        return
-    lines = [f"  - {text}" for text in before if text not in now]
-    lines += [f"  + {text}" for text in now if text not in before]
-    lines += [f"  not satisfied: {text}" for text in unsatisfied]
-    raise outdated(label, path, lines)
-
-
-def outdated(label: str, path: str, lines: Sequence[str]) -> EnvironmentLockError:
-    """Return the error that a lock does not satisfy the requirements any more.
-
-    Args:
-        label: The label of the environment.
-        path: The path of the lock file.
-        lines: The differences.
-    """
-    difference = "\n".join(lines)
-    return EnvironmentLockError(
-        f"{path} does not satisfy the requirements of environment {label!r} any more:\n"
-        f"{difference}\nTake the change back, or lock anew with `python -m bandsaw env "
-        "lock --upgrade`."
-    )

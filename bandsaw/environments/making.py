@@ -14,7 +14,7 @@ from collections import namedtuple
 from ..exceptions import EnvironmentBuildError
 from .commands import Commands
 from .credentials import with_credentials, without_credentials
-from .lock_file import Package, Section, outdated
+from .lock_file import Package, Section
 from .requirements import is_same_version, normalized, unsatisfied
 from .status import BuildStatus
 from .tools import choose_tool
@@ -183,7 +183,7 @@ def _check_project(
     )
     if wrong:
         lines = [f"  {wheel.project}: {text}" for text in wrong]
-        raise outdated(specification.label, specification.lock.path, lines)
+        raise specification.lock.outdated(specification.label, lines)
 
 
 def _check_installed(
@@ -224,7 +224,7 @@ def _redact_sources(directory: str) -> None:
 
 def _with_credentials(specification: Specification, section: Section) -> list[Package]:
     """Return the packages, with the URLs as they were given instead of as locked."""
-    given = specification.requirements.lines
+    given = [*specification.requirements.lines, *specification.lock.addresses]
     return [
         package
         if package.url is None

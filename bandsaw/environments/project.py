@@ -6,8 +6,7 @@ import re
 from collections import namedtuple
 
 from ..exceptions import ConfigurationError
-from .requirements import name_of, normalized
-from .settings import toml_reader
+from .requirements import name_of, normalized, toml_reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -441,3 +441,28 @@ def _parsed(text: str) -> Any:
     except InvalidRequirement as error:
         reason = without_credentials(f"{text!r} is no requirement: {error}")
         raise ConfigurationError(reason) from None
+
+
+def toml_reader(subject: str) -> Any:
+    """Return a module that reads TOML.
+
+    Args:
+        subject: The first words of the error.
+
+    Raises:
+        MissingExtraError: If there is none, before Python 3.11.
+    """
+    try:
+        import tomllib
+
+        return tomllib
+    except ImportError:
+        pass
+    try:
+        import tomli
+
+        return tomli
+    except ImportError:
+        raise MissingExtraError(
+            f"{subject} needs tomli on this Python. Install bandsaw[environments]."
+        ) from None

@@ -17,7 +17,8 @@ import re
 import sys
 from collections import namedtuple
 
-from ..exceptions import EnvironmentBuildError, MissingExtraError
+from ..exceptions import EnvironmentBuildError
+from .requirements import toml_reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,31 +292,6 @@ def _read_toml(path: str) -> dict[str, Any]:
             f"The file {path} with settings of uv cannot be read: {error}"
         ) from error
     return content
-
-
-def toml_reader(subject: str) -> Any:
-    """Return a module that reads TOML.
-
-    Args:
-        subject: The first words of the error.
-
-    Raises:
-        MissingExtraError: If there is none, before Python 3.11.
-    """
-    try:
-        import tomllib
-
-        return tomllib
-    except ImportError:
-        pass
-    try:
-        import tomli
-
-        return tomli
-    except ImportError:
-        raise MissingExtraError(
-            f"{subject} needs tomli on this Python. Install bandsaw[environments]."
-        ) from None
 
 
 def _kept_of_uv(table: dict[str, Any], directory: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import os
 from collections import namedtuple
 
 from .credentials import netrc_line, without_user
-from .lock_file import FILE_NAME, LockFile, check
+from .lock_file import FILE_NAME, LockFile
+from .pylock import PylockFile, is_pylock
 from .pythons import find_python
 from .requirements import Requirements, normalized
 
@@ -136,7 +137,8 @@ class Specification:
             place,
         )
         self.index = index_of(environment, self.requirements, place)
-        self.lock = LockFile(os.path.join(place, environment.lock or FILE_NAME))
+        paths = [project.path for project in self.requirements.projects]
+        self.lock = lock_file_of(environment, self.python, paths)
 
     def locked(self) -> Section | None:
         """Return the locked section, `None` if there is none yet.
@@ -146,14 +148,22 @@ class Specification:
         """
         section = self.lock.section(self.label, self.python.platform)
         if section is not None:
-            check(
-                section,
-                self.requirements,
-                self.python.version,
-                self.label,
-                self.lock.path,
-            )
+            self.lock.check(section, self.requirements, self.python.version, self.label)
         return section
+
+
+def lock_file_of(
+    environment: Environment, python: Python | None, projects: Sequence[str]
+) -> LockFile:
+    """Return the lock file of an environment.
+
+    Args:
+        environment: The environment.
+        python: Its Python, `None` if it is on another machine.
+        projects: The paths of the projects that it requires.
+    """
+    path = os.path.join(environment.place, environment.lock or FILE_NAME)
+    return PylockFile(path, python, projects) if is_pylock(path) else LockFile(path)
 
 
 def index_of(environment: Environment, requirements: Requirements, place: str) -> Index:

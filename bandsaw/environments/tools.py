@@ -184,7 +184,9 @@ class Tool:
             lost = [
                 str(package)
                 for package in packages
-                if "+" in (package.version or "") and str(package) in str(error)
+                if package.url is None
+                and "+" in (package.version or "")
+                and str(package) in str(error)
             ]
             if not lost:
                 raise

@@ -275,3 +275,26 @@ def test_hashes_in_a_file_of_requirements_are_left_to_the_lock(
     assert sorted(environment.resolution().section.packages) == ["six"]
     assert python_in(environment, "import six; print(six.__version__)") == "1.16.0"
     assert sys.executable != environment.interpreter().executable
+
+
+@with_the_newest_python_only
+@pytest.mark.parametrize("first", ["uv", "pip"])
+def test_what_one_tool_has_locked_the_other_one_installs(
+    make: Any, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("uv")
+    environment = make(["beta", "alpha[more]"])
+    with monkeypatch.context() as patch:
+        if first == "pip":
+            without_uv(patch)
+        locked = environment.resolution()
+    if first == "uv":
+        without_uv(monkeypatch)
+
+    code = "import alpha, beta, gamma; print(alpha.version, gamma.version)"
+    assert python_in(environment, code) == "2.0 1.0"
+    (kept,) = installations.kept()
+    assert (kept.digest, kept.facts["tool"]) == (
+        locked.digest,
+        "pip" if first == "uv" else "uv",
+    )

@@ -44,6 +44,10 @@ class Advice:
                     session.proceed()
                 finally:
                     print(time.perf_counter() - start)
+
+    A class may declare ``parameters``, a tuple of the names of all parameters of tasks
+    that it reads. When every advice and extension of a chain does, another parameter is
+    warned of where a function is decorated.
     """
 
     def check_task(self, task: Task) -> None:

@@ -203,6 +203,11 @@ class AdviceChain:
             chain._arranged = self._arranged
             chain.replace((*self.advices, *steps), self._extensions)
 
+    @property
+    def configured_extensions(self) -> tuple[Extension, ...]:
+        """The extensions of the configuration, whatever stands in for them."""
+        return self._extensions
+
     def arrange(self, arranged: Arranged | None) -> None:
         """Let other advices and extensions stand in for those that are configured.
 

@@ -169,6 +169,8 @@ class ProgressExtension(Extension):
         callback: Takes a `Progress`. It may be called in several threads.
     """
 
+    parameters: tuple[str, ...] = ()
+
     def __init__(self, callback: Callable[[Progress], object]) -> None:
         self._callback = callback
         self._tokens: dict[int, contextvars.Token[Session | None]] = {}
@@ -296,6 +298,8 @@ class ProgressBars(ProgressExtension):
     terminal and in a notebook. The bar of a task goes when its call has ended.
     Elsewhere, or without either, a log record says now and then how far a map has come.
     """
+
+    parameters: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__(self._draw)

@@ -20,6 +20,8 @@ class TimestampsExtension(Extension):
     from a saved state, changes nothing.
     """
 
+    parameters: tuple[str, ...] = ()
+
     def on_session_created(self, session: Session) -> None:
         """Note the time at which the session began."""
         _note(session, "session_created")

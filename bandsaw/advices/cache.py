@@ -64,6 +64,8 @@ class CachingAdvice(Advice):
             a choice is unknown.
     """
 
+    parameters: tuple[str, ...] = ("cache",)
+
     def __init__(
         self,
         directory: str | Path | None = None,

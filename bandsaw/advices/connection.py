@@ -82,6 +82,8 @@ class ConnectionAdvice(ProcessAdvice):
         ConfigurationError: If something of that cannot be.
     """
 
+    parameters: tuple[str, ...] = ("connection",)
+
     _parameter = "connection"
     _example: Mapping[str, Any] = {
         "name": "default",

@@ -39,6 +39,8 @@ class DaskAdvice(EngineAdvice):
         copy_arguments: Whether a task gets copies of large arrays.
     """
 
+    parameters: tuple[str, ...] = ("dask",)
+
     def __init__(
         self,
         address_or_client: Any = None,

@@ -29,6 +29,8 @@ class EnvironmentAdvice(SubprocessAdvice, SerializableValue):
         environment: The environment.
     """
 
+    parameters: tuple[str, ...] = ()
+
     def __init__(self, environment: AnyEnvironment) -> None:
         super().__init__()
         self._environment = environment

@@ -30,6 +30,8 @@ class ExecutorAdvice(EngineAdvice):
         ConfigurationError: If it is neither.
     """
 
+    parameters: tuple[str, ...] = ()
+
     def __init__(self, executor: Executor | Callable[[], Executor]) -> None:
         super().__init__()
         if not callable(executor):

@@ -53,6 +53,8 @@ class LoggingAdvice(Advice):
         ConfigurationError: If there is no level of that name, or the formatter is none.
     """
 
+    parameters: tuple[str, ...] = ()
+
     def __init__(
         self,
         level: int | str | None = None,

@@ -39,6 +39,8 @@ class MetricsAdvice(Advice):
         ConfigurationError: If the meter cannot measure.
     """
 
+    parameters: tuple[str, ...] = ("metrics",)
+
     def __init__(
         self,
         meter: Any,

@@ -41,6 +41,8 @@ class RayAdvice(EngineAdvice):
         copy_arguments: Whether a task gets copies of large arrays.
     """
 
+    parameters: tuple[str, ...] = ("ray",)
+
     def __init__(
         self,
         address: str | None = None,

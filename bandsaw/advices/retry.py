@@ -60,6 +60,8 @@ class RetryAdvice(Advice):
         ConfigurationError: If one of them makes no sense.
     """
 
+    parameters: tuple[str, ...] = ("retry",)
+
     def __init__(
         self,
         attempts: int = 3,

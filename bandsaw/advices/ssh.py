@@ -44,6 +44,8 @@ class SshAdvice(RemoteAdvice):
         remotes: The machines by name.
     """
 
+    parameters: tuple[str, ...] = ("ssh",)
+
     def __init__(
         self,
         directory: str | Path | None = None,

@@ -65,6 +65,8 @@ class SubprocessAdvice(ProcessAdvice):
         memory_limit: The limit.
     """
 
+    parameters: tuple[str, ...] = ("subprocess",)
+
     _parameter = "subprocess"
     _example: Mapping[str, Any] = {
         "interpreter": "default",

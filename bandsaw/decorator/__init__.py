@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 
 from ..config import configuration_for, get_configuration
+from ..exceptions import ConfigurationError
 from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
 from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
 from ..result import Result
 from ..run import reserve_run_id
+from ..runtime.caller_warnings import warn_caller
+from ..runtime.fork import call_at_reset
 from ..runtime.functions import update_wrapper
 from ..runtime.lazy import LateModule
+from ..runtime.registries import code_came_at
 from ..runtime.temporary import clean_up_at_exit
 from ..session import Session, advise
 from ..tasks import Task
@@ -174,8 +178,9 @@ def task(
 
     Raises:
         ModuleNotFoundError: If there is no such configuration module.
-        ValueError: If the configuration has no such chain, or if a parameter makes no
-            sense to one of its advices.
+        ValueError: If the configuration has no such chain, if a parameter makes no
+            sense to one of its advices, or if its name is a slip of `config` or
+            `chain`.
         TypeError: If what was decorated is not a function.
         RuntimeError: If there is more than one positional argument.
     """
@@ -184,6 +189,7 @@ def task(
             "Invalid 'task' decorator: it takes one function and keyword arguments, "
             f"but got {len(function)} positional arguments."
         )
+    _check_names(advice_parameters)
     if config is None:
         config = configuration_for(_package_of(sys._getframe(1).f_globals))
     configuration = get_configuration(config)
@@ -233,10 +239,7 @@ def _task_function(
         task.steps = (environment_step(task, environment, configuration),)
     chain = chain.for_task(task)
     if advice_parameters:
-        for advice in chain.walk.advices:
-            check = getattr(advice, "check_task", None)
-            if check is not None:
-                check(task)
+        _check_parameters(task, chain)
     wrap = _wrap_coroutine_function if task.is_coroutine_function else _wrap_function
     if "IPython" in sys.modules:
         wrap = _follow_reloads(wrap)
@@ -249,6 +252,109 @@ def _task_function(
     add_questions(wrapper, task, configuration, chain.name)
     _add_submit(wrapper, task, configuration, chain)
     return wrapper
+
+
+# What is read whatever the chain is, and what the advices of the library read. A chain
+# may leave one of them out for a while.
+_PARAMETERS = (
+    "cache",
+    "connection",
+    "dask",
+    "environment",
+    "metrics",
+    "ray",
+    "retry",
+    "ssh",
+    "subprocess",
+    "tracking",
+    "version",
+)
+
+# The tasks and names that were warned of
+_warned: set[tuple[str, str]] = set()
+call_at_reset(_warned.clear)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse parameters of a task that are slips of those of the decorator.
+
+    Args:
+        names: The names of the parameters.
+
+    Raises:
+        ConfigurationError: If one differs from `config` or `chain` by one edit.
+    """
+    for name in names:
+        for right in "config", "chain":
+            if _is_one_edit_from(right, name):
+                raise ConfigurationError(
+                    f"Invalid 'task' decorator: it takes no argument {name!r}. "
+                    f"Did you mean {right!r}?"
+                )
+
+
+def _check_parameters(task: Task, chain: AdviceChain) -> None:
+    """Have the advices of a chain check the parameters of a task.
+
+    Args:
+        task: The task, which has parameters.
+        chain: The chain of its calls.
+
+    Raises:
+        ConfigurationError: If a parameter makes no sense to an advice.
+    """
+    for advice in chain.walk.advices:
+        check = getattr(advice, "check_task", None)
+        if check is not None:
+            check(task)
+    if code_came_at.get() is None:  # Otherwise the sender of the code has warned.
+        _warn_of_unknown_parameters(task, chain)
+
+
+def _warn_of_unknown_parameters(task: Task, chain: AdviceChain) -> None:
+    # Not those that stand in for them, which read less.
+    readers = *chain.advices, *chain.configured_extensions
+    known = set(_PARAMETERS)
+    for reader in readers:
+        declared = _parameters_of(type(reader))
+        if declared is None:
+            return
+        known |= declared
+    for name in task.advice_parameters if readers else ():
+        if name in known or (str(task), name) in _warned:
+            continue
+        _warned.add((str(task), name))
+        import difflib
+
+        nearest = difflib.get_close_matches(name, sorted(known), 1, 0)[0]
+        warn_caller(
+            f"Task {task} has the parameter {name!r}, which no advice and no extension "
+            f"of its chain {chain.name!r} reads. The nearest one is {nearest!r}.",
+            UserWarning,
+        )
+
+
+def _parameters_of(kind: type[Any]) -> set[str] | None:
+    """Return the parameters that a class reads, `None` if it does not declare them."""
+    # A subclass may read more than it inherits, so it has to declare that itself.
+    if not isinstance(vars(kind).get("parameters"), tuple):
+        return None
+    declared = [vars(base).get("parameters") for base in kind.__mro__]
+    return {name for names in declared if isinstance(names, tuple) for name in names}
+
+
+def _is_one_edit_from(word: str, other: str) -> bool:
+    """Tell if a word becomes another by one letter, or two neighbours that swap."""
+    start = 0
+    while word[start : start + 1] == other[start : start + 1] != "":
+        start += 1
+    rest, other_rest = word[start:], other[start:]
+    return word != other and (
+        rest[1:] == other_rest
+        or rest == other_rest[1:]
+        or rest[1:] == other_rest[1:]
+        or (rest[:2] == other_rest[1::-1] and rest[2:] == other_rest[2:])
+    )
 
 
 def _add_submit(

@@ -40,6 +40,8 @@ class TrackerExtension(Extension):
         TypeError: If it is not a `Backend`.
     """
 
+    parameters: tuple[str, ...] = ("tracking",)
+
     def __init__(self, backend: Backend) -> None:
         if backend is None:
             raise ValueError("Backend must be set")

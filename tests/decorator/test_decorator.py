@@ -22,6 +22,7 @@ import bandsaw
 from bandsaw import Advice, Configuration, Extension
 from bandsaw.advices.cache import CachingAdvice
 from bandsaw.advices.connection import ConnectionAdvice
+from bandsaw.advices.log import LoggingAdvice
 from bandsaw.advices.retry import RetryAdvice
 from bandsaw.advices.ssh import SshAdvice
 from bandsaw.advices.subprocess import SubprocessAdvice
@@ -391,6 +392,109 @@ def test_an_advice_of_the_user_checks_tasks_with_parameters(tasks: Tasks) -> Non
     with pytest.raises(LookupError, match="nowhere"):
         tasks.of(_plain, chain="checking", place="nowhere")
     assert tasks.of(_plain, chain="checking")
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("confg", "config"),
+        ("configs", "config"),
+        ("konfig", "config"),
+        ("cofnig", "config"),
+        ("hain", "chain"),
+        ("chai", "chain"),
+        ("Chain", "chain"),
+        ("chian", "chain"),
+        ("cahin", "chain"),
+        ("chan", "chain"),
+        ("chainn", "chain"),
+    ],
+)
+def test_a_slip_of_config_or_chain_is_an_error_with_the_right_word(
+    name: str, right: str
+) -> None:
+    # It comes before the configuration, which may be the one that it should name.
+    with pytest.raises(ConfigurationError, match=f"{name!r}. Did you mean {right!r}"):
+        bandsaw.task(**{name: "default"})
+
+
+def test_what_is_two_edits_from_config_and_chain_is_a_parameter(tasks: Tasks) -> None:
+    names = "main", "brain", "configure", "conf", "chairs", "", "niahc"
+
+    task = tasks.of(add, **dict.fromkeys(names, 1))
+    assert {*task.bandsaw_task.advice_parameters} == {*names}
+
+
+class Limiting(Noting):
+    parameters = ("limit",)
+
+
+class CachingAndLimiting(CachingAdvice):
+    parameters = ("limit",)
+
+
+class Quiet(CachingAdvice):
+    pass
+
+
+class Watching(Extension):
+    parameters = ()
+
+
+@pytest.mark.parametrize(
+    ("advice", "name", "nearest"),
+    [
+        (CachingAdvice("cache"), "chache", "cache"),
+        (RetryAdvice(), "versoin", "version"),
+        (Limiting(), "limits", "limit"),
+        (CachingAndLimiting("cache"), "limt", "limit"),
+    ],
+)
+def test_a_parameter_that_a_declared_chain_does_not_read_is_warned_of_once(
+    tasks: Tasks, advice: Advice, name: str, nearest: str
+) -> None:
+    tasks.configuration.add_advice_chain(advice, name="declared")
+    tasks.configuration.add_extension(Watching())
+    message = f"{name!r}.* 'declared' reads. The nearest one is {nearest!r}"
+
+    with pytest.warns(UserWarning, match=message) as warned:
+        tasks.of(_plain, chain="declared", **{name: 1})
+    assert [warning.filename for warning in warned] == [__file__]
+    tasks.of(_plain, chain="declared", **{name: 1})
+
+
+@pytest.mark.parametrize(
+    "advices", [(), (Noting(),), (Limiting(), Noting()), (Quiet("cache"),)]
+)
+def test_a_chain_that_does_not_declare_what_it_reads_is_given_anything(
+    tasks: Tasks, advices: tuple[Advice, ...]
+) -> None:
+    tasks.configuration.add_advice_chain(*advices, name="undeclared")
+
+    assert tasks.of(_plain, chain="undeclared", chache=False)
+
+
+def test_an_extension_that_does_not_declare_what_it_reads_is_given_anything(
+    tasks: Tasks,
+) -> None:
+    tasks.configuration.add_advice_chain(Limiting(), name="declared")
+    tasks.configuration.add_extension(Extension())
+
+    assert tasks.of(_plain, chain="declared", limits=1)
+
+
+def test_what_an_advice_of_the_library_reads_is_no_slip_elsewhere(tasks: Tasks) -> None:
+    advices = LoggingAdvice(), CachingAdvice("cache")
+    tasks.configuration.add_advice_chain(*advices, name="declared")
+
+    assert tasks.of(_plain, chain="declared", ssh={"remote": "a"}, version="1")
+
+
+def test_what_stands_in_for_advices_reads_what_they_read(tasks: Tasks) -> None:
+    tasks.configuration.add_advice_chain(Limiting(), SubprocessAdvice(), name="moving")
+    tasks.configuration.set_moves("memory")
+
+    assert tasks.of(_plain, chain="moving", limit=1, subprocess={"timeout": 60})
 
 
 # What it returns

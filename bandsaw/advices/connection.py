@@ -11,11 +11,12 @@ from ..exceptions import (
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
 from ..transports.far_start import DEFAULT_PYTHON, StartingCommand, words_of
-from .remote import ProcessAdvice, check_interpreter
+from .remote import ProcessAdvice, interpreter_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Union
+    from os import PathLike
+    from typing import Any, Callable, Mapping
 
     from ..connections import Connection
     from ..environments import Environment
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from ..transports.base import Transport
     from . import _connected
     from ._connected import Place
-
-    AnyInterpreter = Union[Interpreter, Environment]
+    from .remote import AnyInterpreter
 
     connected = _connected
 else:
@@ -51,9 +51,9 @@ class ConnectionAdvice(ProcessAdvice):
     Args:
         connection: The connection that is called `default`; others follow with
             `add_connection`.
-        interpreter: The Python there, or an environment, which is made there on first
-            use. The directories of a Python are the ones that it is given, nothing of
-            the module search path here. By default it is ``python3``.
+        interpreter: The Python there, its path, or an environment, which is made there
+            on first use. The directories of a Python are the ones that it is given,
+            nothing of the module search path here. By default it is ``python3``.
         connections: How many commands of a connection there are at most, each of which
             has its own workers.
         workers: How many processes there are at most behind each command. Each of them
@@ -95,7 +95,7 @@ class ConnectionAdvice(ProcessAdvice):
         self,
         connection: Connection | None = None,
         *,
-        interpreter: AnyInterpreter | None = None,
+        interpreter: AnyInterpreter | str | PathLike[str] | None = None,
         connections: int = 1,
         workers: int = 1,
         tasks_per_worker: int | None = None,
@@ -112,8 +112,8 @@ class ConnectionAdvice(ProcessAdvice):
         self._check_positive("start_timeout", start_timeout, float)
         self._check_positive("idle_timeout", idle_timeout, float)
         if interpreter is not None:
-            check_interpreter(type(self).__name__, interpreter)
-            self.interpreters = {"default": interpreter}
+            chosen = interpreter_of(type(self).__name__, interpreter)
+            self.interpreters = {"default": chosen}
         self.connections: dict[str, Connection] = {}
         self._most = connections, workers
         self._tasks_per_worker = tasks_per_worker

@@ -16,17 +16,23 @@ if TYPE_CHECKING:
         Callable,
         ContextManager,
         Mapping,
+        Union,
     )
 
+    from .. import interpreter as _interpreters
+    from ..environments import Environment
     from ..interpreter import Interpreter
     from ..session import Session
     from ..tasks import OwnTask, Task
     from ..transports.base import Transport
     from . import _moving
 
+    interpreters = _interpreters
     moving = _moving
+    AnyInterpreter = Union[Interpreter, Environment]
 else:
     # A process that only continues sessions, or loads its configuration, does without.
+    interpreters = LateModule("bandsaw.interpreter")
     moving = LateModule("bandsaw.advices._moving")
 
 
@@ -350,19 +356,24 @@ class ProcessAdvice(RemoteAdvice):
 _NONE: dict[str, Any] = {}
 
 
-def check_interpreter(owner: str, interpreter: Any) -> None:
-    """Refuse what is neither an interpreter nor an environment.
+def interpreter_of(owner: str, given: Any) -> AnyInterpreter:
+    """Return the interpreter, or environment, that was given as such or as a path.
 
     Args:
         owner: What needs it.
-        interpreter: What was given.
+        given: What was given.
 
     Raises:
-        ConfigurationError: If it is something else.
+        ConfigurationError: If it is something else. A text is a path if it has a
+            separator.
     """
+    if isinstance(given, os.PathLike) or (isinstance(given, str) and os.sep in given):
+        return interpreters.Interpreter(executable=os.fspath(given))
     # Their classes would have to be imported for `isinstance`.
-    if not (hasattr(interpreter, "executable") or hasattr(interpreter, "at")):
+    if not (hasattr(given, "executable") or hasattr(given, "at")):
         raise ConfigurationError(
-            f"{owner} needs an Interpreter or an Environment as interpreter, and not "
-            f"{interpreter!r}. Interpreter(executable='...') takes a path."
+            f"{owner} needs an Interpreter or an Environment as interpreter, or the "
+            f"path of a Python like '/usr/bin/python3', and not {given!r}."
         )
+    chosen: AnyInterpreter = given
+    return chosen

@@ -5,25 +5,25 @@ from __future__ import annotations
 from ..exceptions import ConfigurationError
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
-from .remote import ProcessAdvice, check_interpreter, moving
+from .remote import ProcessAdvice, interpreter_of, interpreters, moving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from os import PathLike
     from pathlib import Path
     from typing import Any, Callable, Mapping, Union
 
-    from .. import interpreter as interpreters
-    from ..environments import Environment
     from ..interpreter import Interpreter
     from ..session import Session
     from ..transports import local
     from ..transports.base import Transport
     from ._routes import ShortRoutes
+    from .remote import AnyInterpreter
 
-    AnyInterpreter = Union[Interpreter, Environment]
+    # An interpreter, an environment, or the path of a Python
+    Given = Union[AnyInterpreter, str, PathLike[str]]
 else:
     # A process that only loads its configuration does without.
-    interpreters = LateModule("bandsaw.interpreter")
     local = LateModule("bandsaw.transports.local")
 
 
@@ -37,8 +37,9 @@ class SubprocessAdvice(ProcessAdvice):
     Args:
         directory: Where to keep temporary files of the processes. By default the
             directory for temporary files of the configuration.
-        interpreter: The interpreter, or an environment that has one; by default the
-            interpreter that runs this process.
+        interpreter: The interpreter, its path, or an environment that has one; by
+            default the interpreter that runs this process. A text with a separator is a
+            path.
         workers: How many processes there are at most, each of which continues one
             session after the other. Left out, each session has a fresh one. A list
             has one process for each of its dicts, with these environment variables in
@@ -77,7 +78,7 @@ class SubprocessAdvice(ProcessAdvice):
     def __init__(
         self,
         directory: str | Path | None = None,
-        interpreter: AnyInterpreter | None = None,
+        interpreter: Given | None = None,
         *,
         workers: int | list[dict[str, str]] | None = None,
         tasks_per_worker: int | None = None,
@@ -100,8 +101,8 @@ class SubprocessAdvice(ProcessAdvice):
         self._check_positive("tasks_per_worker", tasks_per_worker, int)
         self._check_positive("idle_timeout", idle_timeout, float)
         if interpreter is not None:
-            check_interpreter(type(self).__name__, interpreter)
-            self.interpreters = {"default": interpreter}
+            chosen = interpreter_of(type(self).__name__, interpreter)
+            self.interpreters = {"default": chosen}
         self._workers = workers
         self._tasks_per_worker = tasks_per_worker
         self._idle_timeout = idle_timeout
@@ -130,22 +131,22 @@ class SubprocessAdvice(ProcessAdvice):
         return self.interpreters["default"]
 
     def add_interpreter(
-        self, interpreter: AnyInterpreter, name: str = "default"
+        self, interpreter: Given, name: str = "default"
     ) -> SubprocessAdvice:
         """Add an interpreter.
 
         Args:
-            interpreter: The interpreter, or an environment that has one.
+            interpreter: The interpreter, its path, or an environment that has one.
             name: The name by which tasks choose it.
 
         Returns:
             This advice, so that calls chain.
 
         Raises:
-            ConfigurationError: If it is neither.
+            ConfigurationError: If it is none of these.
         """
-        check_interpreter(type(self).__name__, interpreter)
-        self.interpreters[name] = interpreter
+        owner = type(self).__name__
+        self.interpreters[name] = interpreter_of(owner, interpreter)
         return self
 
     def interpreter_for(self, session: Session) -> Interpreter:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
+from bandsaw import Interpreter
+from bandsaw.advices.connection import ConnectionAdvice
 from bandsaw.advices.subprocess import SubprocessAdvice
 from bandsaw.exceptions import ConfigurationError
 from tests.workflows import (
@@ -225,7 +227,22 @@ def test_the_script_may_be_the_module_of_the_configuration(workflow: Workflow) -
     assert output == "True\n6\nTrue\nabab\n"
 
 
-@pytest.mark.parametrize("interpreter", ["/usr/bin/python3", 3])
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("path", ["/opt/venv/bin/python", "venv/bin/python"])
+def test_an_interpreter_may_be_given_by_its_path(
+    kind: Callable[[str], Any], path: str
+) -> None:
+    interpreter = Interpreter(executable=path)
+
+    advice = SubprocessAdvice(interpreter=kind(path))
+    assert advice.interpreter == interpreter
+    advice = SubprocessAdvice().add_interpreter(kind(path), "old")
+    assert advice.interpreters["old"] == interpreter
+    connecting = ConnectionAdvice(interpreter=kind(path))
+    assert connecting.interpreters["default"] == interpreter
+
+
+@pytest.mark.parametrize("interpreter", ["python3", "", 3])
 def test_what_is_no_interpreter_is_refused(interpreter: Any) -> None:
     with pytest.raises(ConfigurationError, match="needs an Interpreter or an Environm"):
         SubprocessAdvice(interpreter=interpreter)

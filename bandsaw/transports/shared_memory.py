@@ -79,10 +79,10 @@ def _write(buffers: Sequence[Buffer], directory: str | None) -> int:
 
 
 def open_with_room(size: int) -> int:
-    """Make a file that is written later, where there is room for it now.
+    """Make a file for one buffer that is written later, where there is room for it now.
 
     Args:
-        size: How large it will be, in bytes.
+        size: The size of the buffer in bytes.
 
     Returns:
         The descriptor of the file, which has no name.
@@ -101,7 +101,9 @@ def open_with_room(size: int) -> int:
 
 def _open_with_room(size: int, directory: str | None) -> int:
     descriptor = _make_file(directory)
+    size = starts_of([size])[-1]
     try:
+        os.ftruncate(descriptor, size)
         # macOS finds out while it is written.
         if hasattr(os, "posix_fallocate") and size:
             os.posix_fallocate(descriptor, 0, size)

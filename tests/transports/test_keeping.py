@@ -10,7 +10,14 @@ import pytest
 from bandsaw.exceptions import ProtocolError
 from bandsaw.transports import keeping
 from bandsaw.transports.frames import SavedSession
-from bandsaw.transports.keeping import Keeping, KeptFiles, numbers_of, pack_numbers
+from bandsaw.transports.keeping import (
+    Keeping,
+    KeptFiles,
+    Storing,
+    numbers_of,
+    pack_numbers,
+)
+from bandsaw.transports.shared_memory import map_buffers
 from bandsaw.transports.sharing import Sharing
 from tests.transports.test_buffers import CONFIG as CHAINS
 from tests.transports.test_far import config
@@ -118,6 +125,19 @@ def test_what_differs_in_one_byte_is_something_else(far_end: FarEnd) -> None:
 
     assert found is not None
     assert not found.digest
+
+
+@pytest.mark.parametrize("size", [1, 64, 500_000])
+def test_a_kept_buffer_of_any_size_can_be_mapped(size: int) -> None:
+    content = os.urandom(size)
+    storing = Storing(1, size)
+    assert storing.descriptor is not None
+
+    storing.write(memoryview(content))
+
+    (buffer,) = map_buffers(storing.descriptor, [size], 1)
+    assert bytes(buffer) == content  # type: ignore[arg-type]
+    storing.close()
 
 
 @pytest.mark.parametrize("head", [None, [], {}, {"number": "1"}])

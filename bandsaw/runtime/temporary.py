@@ -116,7 +116,10 @@ class TemporaryDirectory:
         if self._process == os.getpid():
             _remove(self.path)
 
-    __del__ = remove
+    def __del__(self) -> None:
+        # When modules are already gone, it was removed at the exit.
+        if _remove is not None:
+            self.remove()
 
 
 def set_parent_directory(path: str | None) -> None:

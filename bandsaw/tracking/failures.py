@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..exceptions import InterpreterError, RemoteTraceback
+from ..exceptions import EnvironmentBuildError, InterpreterError, RemoteTraceback
 from ..identifier import Ids
 from ..runtime.contexts import suppress
 from ..runtime.tracebacks import add_note, shorten
@@ -84,6 +84,8 @@ def _place_of(error: BaseException, session: Session) -> str | None:
         error.__cause__, RemoteTraceback
     ):
         return None
+    if isinstance(error, EnvironmentBuildError):
+        return None  # There is no interpreter yet, and asking for it makes it anew.
     if not session.walk.advices:
         session.choose_chain()  # It was moved without a walk.
     for advice in reversed(session.walk.advices):

@@ -149,7 +149,9 @@ class SshTransport(Transport):
             try:
                 self._backend.execute_remote(self._remote, executable, *arguments)
             except subprocess.CalledProcessError as error:
-                if error.returncode in _NOT_STARTED:
+                # It was killed here, and not there.
+                is_lost = error.returncode < 0 and not job.cancellation.is_requested
+                if is_lost or error.returncode in _NOT_STARTED:
                     raise
                 return error.returncode
         return None

@@ -568,7 +568,7 @@ def test_the_process_over_there_does_not_outlive_a_lost_connection(
     os.kill(int(child), signal.SIGKILL)
     _, said = process.communicate()
 
-    assert "UnreachableError" in said
+    assert "\nbandsaw.exceptions.UnreachableError: " in said
     wait_until(lambda: not is_running(pid))
 
 

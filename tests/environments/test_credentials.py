@@ -260,7 +260,7 @@ print(len(f('{SECRET}')))"
     [
         f"six >>1 @ https://ada:{SECRET}@host/six.whl",
         f"six @ https://host/six.whl?token={SECRET} --hash",
-        f"--index-url=https://ada:{SECRET}@host/simple",
+        f"--proxy=https://ada:{SECRET}@host",
         f"-r https://ada:{SECRET}@host/requirements.txt",
     ],
 )

@@ -61,6 +61,24 @@ def work(phase, failure, value=None):
     return 42
 
 
+def left_in_shared_memory():
+    if not os.path.isdir("/dev/shm"):
+        return
+    for name in os.listdir("/dev/shm"):
+        if not name.startswith("bandsaw-"):
+            continue
+        try:
+            with open(f"/dev/shm/{name}/.lock") as lock:
+                owner = int(lock.read().split()[0])
+        except NotADirectoryError:
+            yield name
+        except (OSError, IndexError):
+            pass  # Another process is making or removing it.
+        else:
+            if owner == os.getpid():
+                yield name
+
+
 FAILURES = [
     *("error", "exit0", "exit3", "SIGSEGV", "SIGKILL", "SIGSTOP", "close", "garbage")
 ]
@@ -85,12 +103,7 @@ if __name__ == "__main__":
     directory = bandsaw.get_configuration().temporary_directory
     names = [path.name for path in directory.iterdir() if path.name != ".lock"]
     print("left:", [name for name in names if not name.startswith("distribution-")])
-    print(
-        "shared:",
-        [n for n in os.listdir("/dev/shm") if n.startswith("bandsaw-")]
-        if os.path.isdir("/dev/shm")
-        else [],
-    )
+    print("shared:", list(left_in_shared_memory()))
     try:
         os.waitpid(-1, os.WNOHANG)
         print("a child is left")

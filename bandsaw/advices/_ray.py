@@ -41,6 +41,9 @@ def continue_session(request, *buffers):
             host = types.ModuleType(MODULE)
             exec(compile(TEXT, MODULE, "exec"), host.__dict__)
             host = sys.modules.setdefault(MODULE, host)
+        # A child, which is not connected, would start a cluster of its own.
+        address = ray.get_runtime_context().gcs_address
+        host.child_variables["RAY_ADDRESS"] = address
         host.bring_archive(KEY, SETTINGS, ray.get(ARCHIVE))
     return host.serve(KEY, request, buffers)
 """

@@ -34,6 +34,10 @@ _CHILD = (
 )
 
 
+#: The environment variables that children have besides those of this process.
+child_variables: dict[str, str] = {}
+
+
 class Code:
     """Code with which sessions are continued.
 
@@ -129,6 +133,7 @@ class _Child:
                     code.directory,
                     *map(str, (*numbers, os.getpid())),
                 ],
+                env={**os.environ, **child_variables},
                 stdin=subprocess.DEVNULL,
                 pass_fds=numbers,
                 start_new_session=True,

@@ -272,3 +272,44 @@ def test_a_script_moves_to_a_cluster_by_one_line_of_its_configuration(
         f"bandsaw.advices.{engine} import {kind}",
     )
     assert workflow.output(files["workflow.py"], config=config) == output
+
+
+def test_a_child_of_a_worker_calls_tasks_on_the_cluster_of_the_worker(
+    workflow: Workflow, engine: str
+) -> None:
+    if engine != "ray":
+        pytest.skip("Only Ray starts a cluster for a process that has none")
+    printed = workflow.output(
+        HEAD
+        + """
+import ray
+
+def own_nothing():
+    import sys
+    sys._bandsaw_code = ""
+
+def address():
+    return ray.get_runtime_context().gcs_address
+
+@bandsaw.task(chain="connected")
+def inner():
+    return address(), "default_worker" in "".join(sys.orig_argv)
+
+@bandsaw.task(chain="connected")
+def outer():
+    return inner(), "default_worker" in "".join(sys.orig_argv)
+
+if __name__ == "__main__":
+    hook = {"worker_process_setup_hook": own_nothing}
+    ray.init(
+        os.environ["RAY_OF_TESTS"],
+        runtime_env=hook,
+        log_to_driver=False,
+        logging_level="WARNING",
+    )
+    (found, _), is_worker = outer()
+    print(found == address(), is_worker)
+""",
+        config=CONFIG + 'configuration.add_advice_chain(RayAdvice(), name="connected")',
+    )
+    assert printed == "True False\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-import sys
 from time import perf_counter
 
 from .extensions import Extension
 from .runtime.contexts import contextmanager, suppress
 from .runtime.fork import Lock
+from .runtime.notebooks import is_notebook, shows_lines_that_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +106,16 @@ def report(session: Session, facts: dict[str, Any]) -> None:
         on_progress = getattr(extension, "on_progress", None)
         if on_progress is not None:
             on_progress(told)
+
+
+def listens_to_progress(extension: object) -> bool:
+    """Tell if an extension does something with the progress that it is told.
+
+    Args:
+        extension: The extension.
+    """
+    method = getattr(extension, "on_progress", None)
+    return getattr(method, "__func__", method) not in (None, Extension.on_progress)
 
 
 class _Forwarding:
@@ -367,20 +377,13 @@ class ProgressBars(ProgressExtension):
 
 
 def _make_bars() -> Any:
-    if sys.stderr is not None and (sys.stderr.isatty() or _is_notebook()):
+    if shows_lines_that_change():
         for bars in _RichBars, _TqdmBars:
             try:
                 return bars()
             except ImportError:
                 continue
     return _LogRecords()
-
-
-def _is_notebook() -> bool:
-    # Only a kernel has one; a shell on a terminal has not.
-    ipython: Any = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
 
 
 class _LogRecords:
@@ -420,7 +423,7 @@ class _RichBars:
         from rich.console import Console
         from rich.progress import BarColumn, Progress as Bars, TextColumn
 
-        if _is_notebook():
+        if is_notebook():
             import ipywidgets  # noqa: F401  (rich draws nothing without it.)
         self._make: Any = lambda: Bars(
             TextColumn("{task.description}", markup=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import environments
 from ..exceptions import InterpreterError
-from ..reporting import progress, report
+from ..reporting import listens_to_progress, progress, report
 from ..runtime.fork import Lock
 from ..transports.far import ConnectionTransport
 from ._far_calls import FarCaller, default_interpreter
@@ -70,18 +70,33 @@ class FarEnvironments:
             if session.notice_interrupt():
                 raise InterpreterError("The call was cancelled.")
 
-        def tell(told: Progress) -> None:
-            facts = {"task": str(session.full_task), "done": 0, "total": None}
-            report(session, {**facts, "message": told.message})
-
         try:
             known = self._known.get(environment)
             if known is None or not known.is_current:
-                known = self.make(environment, tell, session)
+                known = self._make_and_show(environment, session)
                 self._known[environment] = known
         finally:
             self._lock.release()
         return known
+
+    def _make_and_show(
+        self, environment: Environment, session: Session
+    ) -> FarEnvironment:
+        def tell(told: Progress) -> None:
+            facts = {"task": str(session.full_task), "done": 0, "total": None}
+            report(session, {**facts, "message": told.message})
+
+        extensions = session.configuration.extensions
+        if any(map(listens_to_progress, extensions)):
+            return self.make(environment, tell, session)
+        done = f"is there, behind the {self._transport.name}"
+        status = environments.status.FarBuildStatus(environment.label, done)
+
+        def show(told: Progress) -> None:
+            status.show_text(told.message or "")
+
+        with status:
+            return self.make(environment, show, session)
 
     def make(
         self,

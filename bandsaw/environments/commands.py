@@ -52,8 +52,8 @@ class Commands:
         name: The name of the environment that is built.
         directory: The working directory of the commands, so that no project's
             configuration is found. Their temporary files are in there, too.
-        show: Called with each stage and an empty text, and with each line that a
-            command writes.
+        show: Called with each stage and an empty text, now and then while it lasts,
+            and with each line that a command writes.
     """
 
     def __init__(
@@ -129,6 +129,7 @@ class Commands:
             descriptor = stream.fileno()
             while True:
                 if not select.select([descriptor], [], [], _INTERVAL)[0]:
+                    self._show(stage, "")
                     if time.monotonic() > deadline:
                         return False
                     if process.poll() is None:

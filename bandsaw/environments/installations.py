@@ -77,18 +77,27 @@ class Installation:
     @property
     def size(self) -> int:
         """The size of its files in bytes, with those that it shares with others."""
-        total = 0
-        for parent, _, names in os.walk(os.path.realpath(self.path)):
-            for name in names:
-                try:
-                    total += os.lstat(os.path.join(parent, name)).st_size
-                except FileNotFoundError:
-                    continue  # Another process is removing it.
-        return total
+        return size_of(os.path.realpath(self.path))
 
     def remove(self) -> bool:
         """Remove it, and tell if it still existed."""
         return _withdraw(self.path)
+
+
+def size_of(directory: str) -> int:
+    """Return the size of the files in a directory, in bytes.
+
+    Args:
+        directory: The directory, which may change meanwhile.
+    """
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                continue  # Another process is removing it.
+    return total
 
 
 def _withdraw(link: str) -> bool:

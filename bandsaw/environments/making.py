@@ -10,10 +10,12 @@ import pathlib
 import re
 import zipfile
 from collections import namedtuple
+from functools import partial
 
 from ..exceptions import EnvironmentBuildError
 from .commands import Commands
 from .credentials import with_credentials, without_credentials
+from .installations import size_of
 from .lock_file import Package, Section
 from .requirements import is_same_version, normalized, unsatisfied
 from .status import BuildStatus
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
 
 else:
     Wheel = namedtuple("Wheel", "project name version extras requires requirement")
+
+
+_BROUGHT_BY_VENV = {"pip", "setuptools"}
 
 
 def choose(specification: Specification, scratch: str) -> Section:
@@ -100,7 +105,9 @@ def make(
         EnvironmentBuildError: If it cannot be made.
         EnvironmentLockError: If a project requires a package that is not locked.
     """
-    with BuildStatus(specification.label, "is there") as status:
+    projects = len(specification.requirements.projects)
+    measure = partial(_progress, directory, section, projects)
+    with BuildStatus(specification.label, "is there", measure) as status:
         tool = _tool(specification, directory, scratch, status)
         tool.make()
         wheels = _wheels(specification, tool)
@@ -113,6 +120,18 @@ def make(
         _check_installed(specification, section, wheels, tool.installed())
         _redact_sources(directory)
     return tool.name
+
+
+def _progress(directory: str, section: Section, projects: int) -> str:
+    """Return how much of an environment is there, in a few words."""
+    packages = os.path.join(glob.escape(directory), "lib", "python*", "site-packages")
+    found = glob.glob(os.path.join(packages, "*.dist-info"))
+    names = {normalized(os.path.basename(path).partition("-")[0]) for path in found}
+    total = len(section.packages) + projects
+    # What venv brings is not asked for.
+    done = min(total, len(names - (_BROUGHT_BY_VENV - section.packages.keys())))
+    size = size_of(directory) / 1e6
+    return f"{done} packages done, {total - done} left, {size:.0f} MB"
 
 
 def _tool(

@@ -1,10 +1,14 @@
-"""The status of a build: a line on the terminal, or log records."""
+"""The status of a build: a line that changes, or log records."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import time
 from contextvars import ContextVar
+
+from ..runtime.notebooks import shows_lines_that_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,70 +16,133 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bandsaw.environments")
 
-#: Is told what is shown in the current context, too.
-told: ContextVar[Callable[[str], object]] = ContextVar("told", default=str)
+#: Is told of the stages in the current context by a build for another process, which
+#: shows them in place of this one.
+told: ContextVar[Callable[[str], object] | None] = ContextVar("told", default=None)
 
-# How many characters of a command's output line are shown.
-_WIDTH = 70
+# After how many seconds a build without a terminal is told of by warnings.
+_PATIENCE = 10.0
+
+# How often what a build has done is measured for the line, in seconds.
+_MEASURING_INTERVAL = 1.0
 
 
 class BuildStatus:
     """Shows the stages of a build; a context manager around the build.
 
-    On a terminal it is one line that is updated, if `rich` is installed. Elsewhere each
-    stage is a log record of `bandsaw.environments`, and each line that a command writes
-    is a record of level `DEBUG`.
+    On a terminal and in a notebook it is one line that changes. Elsewhere each stage is
+    a log record of `bandsaw.environments`, of level `WARNING` if the build takes long.
+    Each line that a command writes is a record of level `DEBUG`.
 
     Args:
         label: The label of the environment.
         done: The last words when the build has succeeded.
+        measure: Returns what is done in a few words, like the number of packages.
     """
 
-    def __init__(self, label: str, done: str) -> None:
+    def __init__(
+        self, label: str, done: str, measure: Callable[[], str] = lambda: ""
+    ) -> None:
         self._label = label
         self._done = done
-        self._stage = ""
-        self._line: Any | None = None
+        self._measure = measure
+        self._measured = ""
+        self._next_measuring = 0.0
+        self._stage = self._last_line = self._stage_warned_of = ""
+        self._tell = told.get()
+        self._has_line = self._tell is None and shows_lines_that_change()
 
     def __enter__(self) -> BuildStatus:
-        self._line = _line_on_terminal()
-        if self._line is not None:
-            self._line.start()
+        self._start = time.monotonic()
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if self._line is not None:
-            self._line.stop()
-        elif kind is None:
-            logger.info("Environment %r %s", self._label, self._done)
+        if self._has_line and self._stage:
+            self._draw("")
+        if kind is not None or not self._stage:
+            return
+        done = f"Environment {self._label!r} {self._done}"
+        if self._has_line:
+            _write(f"{done} ({self._facts()})\n")
+        elif self._stage_warned_of and self._tell is None:
+            logger.warning("%s (%s)", done, self._facts())
+        else:
+            self._log(logging.INFO, "%s", done)
 
     def show(self, stage: str, line: str) -> None:
-        """Show the current stage.
+        """Show the current stage; called now and then while it lasts.
 
         Args:
             stage: The stage.
-            line: What a command has just written, empty when the stage begins.
+            line: What a command has just written, empty if that is nothing.
         """
-        if line or stage != self._stage:
-            told.get()(f"Environment {self._label!r}: {stage}{line and ': '}{line}")
-        if self._line is not None:
-            from rich.markup import escape
+        is_new = stage != self._stage
+        if is_new:
+            self._last_line = ""
+        self._stage, self._last_line = stage, line or self._last_line
+        text = f"Environment {self._label!r}: {stage}"
+        if (line or is_new) and self._tell is not None:
+            self._tell(f"{text}{line and ': '}{line}")
+        if self._has_line:
+            facts = self._facts(_MEASURING_INTERVAL)
+            self._draw(f"{text} ({facts}) {self._last_line}")
+            return
+        if line:
+            self._log(logging.DEBUG, "Environment %r, %s: %s", self._label, stage, line)
+        is_late = time.monotonic() - self._start >= _PATIENCE
+        if is_late and stage != self._stage_warned_of:
+            self._stage_warned_of = stage
+            if self._tell is None:
+                logger.warning("%s (%s)", text, self._facts())
+            else:
+                self._tell(f"{text}: {self._facts()}")
+        elif is_new:
+            self._log(logging.INFO, "%s", text)
 
-            text = escape(f"Environment {self._label}: {stage} ")
-            self._line.update(f"{text}[dim]{escape(line[:_WIDTH])}")
-        elif line:
-            logger.debug("Environment %r, %s: %s", self._label, stage, line)
-        elif stage != self._stage:
-            logger.info("Environment %r: %s", self._label, stage)
-        self._stage = stage
+    def _facts(self, interval: float = 0.0) -> str:
+        now = time.monotonic()
+        if not interval or now >= self._next_measuring:
+            self._measured = self._measure()
+            self._next_measuring = now + interval
+        seconds = f"{now - self._start:.0f} s"
+        return ", ".join(filter(None, (self._measured, seconds)))
+
+    @staticmethod
+    def _log(level: int, text: str, *values: object) -> None:
+        logger.log(level, text, *values)
+
+    @staticmethod
+    def _draw(text: str) -> None:
+        try:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        except (AttributeError, OSError, ValueError):
+            columns = 0  # It is a notebook.
+        width = (columns or 80) - 1
+        printable = "".join(filter(str.isprintable, text))[:width]
+        # Blanks remove what was there, also in a notebook.
+        _write(f"\r{printable:{width}}" + ("" if text else "\r"))
 
 
-def _line_on_terminal() -> Any | None:
-    """Return a line that can be updated, `None` without a terminal or rich."""
+class FarBuildStatus(BuildStatus):
+    """Shows the stages of a build on another machine, which sends its log records."""
+
+    def show_text(self, text: str) -> None:
+        """Show what the far end tells.
+
+        Args:
+            text: What its `BuildStatus` has given to `told`.
+        """
+        stage, _, line = text.partition(f"{self._label!r}: ")[2].partition(": ")
+        self.show(stage, line)
+
+    @staticmethod
+    def _log(level: int, text: str, *values: object) -> None:
+        """Log nothing, since the records of the far end arrive here."""
+
+
+def _write(text: str) -> None:
     try:
-        if not sys.stderr.isatty():
-            return None
-        from rich.console import Console
-    except (AttributeError, ImportError, ValueError):
-        return None
-    return Console(stderr=True).status("")
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # The terminal is gone; the build goes on.

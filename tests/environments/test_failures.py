@@ -400,3 +400,18 @@ def test_an_environment_is_used_although_its_use_cannot_be_noted(
     os.utime(record, (0, 0))
     monkeypatch.setattr(os, "utime", refuse)
     assert environment.interpreter()
+
+
+def test_a_command_that_writes_nothing_is_shown_now_and_then(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+    file = tmp_path / "second"
+
+    def show(stage: str, line: str) -> None:
+        told.append((stage, line))
+        if len(told) == 2:
+            file.touch()
+
+    words = ["sh", "-c", f"until [ -e '{file}' ]; do sleep 0.1; done"]
+    Commands("mine", str(tmp_path), show).run("waiting", words)
+
+    assert set(told) == {("waiting", "")}

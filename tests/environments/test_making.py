@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bandsaw.environments import Environment, installations, specification, tool
 from bandsaw.environments.pythons import find_python
 from bandsaw.exceptions import EnvironmentBuildError, EnvironmentLockError
 from tests.environments.conftest import left_over, python_in, without_uv
+from tests.environments.terminals import pseudo_terminal
 from tests.environments.wheels import (
     PackageIndex,
     make_project,
@@ -37,7 +39,10 @@ def test_an_environment_holds_what_was_asked_for_and_what_that_needs(
     environment = make(["beta", "alpha <2", 'gamma ; python_version < "3"'])
 
     code = "import alpha, beta; print(alpha.version, beta.version)"
-    assert python_in(environment, code) == "1.0 1.0"
+    with pseudo_terminal() as terminal:
+        assert python_in(environment, code) == "1.0 1.0"
+        last = terminal.read().splitlines()[-1]
+    assert re.search(r" is there \(2 packages done, 0 left, \d+ MB, \d+ s\)$", last)
     locked = json.loads((project / "bandsaw.lock").read_text())
     (sections,) = locked["environments"].values()
     (section,) = sections.values()

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from ..interpreters import is_one_of
-from ..workflows import ROOT, Workflow
+from ..workflows import ROOT, Workflow, without_builds
 
 EXAMPLE = ROOT / "examples" / "two_worlds"
 
@@ -43,7 +43,7 @@ def test_two_models_pass_through_a_script_that_has_neither_library(
         environment={"PATH": path},
     )
 
-    assert done.stderr == ""
+    assert without_builds(done.stderr) == ""
     *notes, header, old, new, difference, plot = done.stdout.splitlines()
     assert header.startswith("Python   scikit-learn  numpy   accuracy")
     assert all("opaque AdaBoostClassifier" in row for row in (old, new))

@@ -76,10 +76,14 @@ def draw(path, rows):
         axis.set_title(fact if fact == "accuracy" else "seconds of training")
         axis.margins(y=0.15)
     old, new = (numpy.array(row["probabilities"]) for row in rows)
-    axes[2].scatter(old.ravel(), new.ravel(), s=6, alpha=0.4)
-    axes[2].axline((0, 0), slope=1, color="grey", linewidth=0.8)
-    axes[2].set(xlim=(0, 1), ylim=(0, 1), xlabel=names[0], ylabel=names[1])
+    label = "one image and digit"
+    axes[2].scatter(old.ravel(), new.ravel(), s=6, alpha=0.4, label=label)
+    label = "both models agree"
+    axes[2].axline((0, 0), slope=1, color="grey", linewidth=0.8, label=label)
+    xlabel, ylabel = (f"probability by {name}" for name in names)
+    axes[2].set(xlim=(0, 1), ylim=(0, 1), xlabel=xlabel, ylabel=ylabel)
     axes[2].set_title("probability of each digit")
+    axes[2].legend(loc="upper left")
     figure.savefig(path, dpi=100)
 
 

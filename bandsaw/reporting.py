@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import os
+import sys
 from time import perf_counter
 
 from .extensions import Extension
@@ -386,6 +388,15 @@ def _make_bars() -> Any:
     return _LogRecords()
 
 
+def _is_terminal_of_bars(stream: Any) -> bool:
+    """Tell if a stream leads to the terminal on which the bars are drawn."""
+    try:
+        ours, theirs = (os.fstat(one.fileno()) for one in (sys.stderr, stream))
+        return stream.isatty() and os.path.samestat(ours, theirs)
+    except (AttributeError, OSError, ValueError):
+        return False  # There is none, or it is kept in memory.
+
+
 class _LogRecords:
     """Log the progress of maps."""
 
@@ -430,6 +441,7 @@ class _RichBars:
             BarColumn(bar_width=20),
             TextColumn("{task.fields[facts]}", markup=False),
             console=Console(stderr=True),
+            redirect_stdout=is_notebook() or _is_terminal_of_bars(sys.stdout),
         )
         self._bars: Any = None
         self._tasks: dict[Any, Any] = {}

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import struct
+import subprocess
 import termios
 from importlib.util import find_spec
 from typing import Iterator
@@ -47,7 +48,8 @@ if __name__ == "__main__":
 
         reporting._LOG_INTERVAL = 0
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-    assert sum(work.map(range(3))) == 3
+    for number in work.map(range(3)):
+        print("result", number)
     try:
         list(work.map_unordered(range(5)))
     except ValueError:
@@ -112,6 +114,7 @@ def run_on_terminal(workflow: Workflow, *arguments: str) -> Screen:
         "workflow.py",
         *arguments,
         environment={"TERM": "xterm"},
+        stdout=subprocess.PIPE,
         stderr=theirs,
     )
     os.close(theirs)
@@ -119,7 +122,10 @@ def run_on_terminal(workflow: Workflow, *arguments: str) -> Screen:
     os.close(ours)
     screen = Screen()
     screen.write(content.decode().replace("\r\n", "\n\r"))
-    assert process.wait(60) == 0, screen.left
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, screen.left
+    # What goes to a file stays out of the terminal.
+    assert printed.split() == "result 0 result 1 result 2".split()
     return screen
 
 

@@ -244,7 +244,8 @@ class MappedCalls:
         if self.has_ended and self.is_closed >= is_closed:
             return
         self.has_ended, self.is_closed = True, is_closed
-        self.total = self.submitted
+        if not is_closed:
+            self.total = self.submitted
         for function in list(self._callbacks):
             function(self)
 
@@ -260,13 +261,15 @@ class _MapState:
         done: How many have ended; the next two are among them.
         cached: How many results come from the cache.
         failed: How many have failed.
+        cancelled: How many were cancelled after they had begun.
         running: How many have begun and not ended.
     """
 
     def __init__(self, calls: MappedCalls, name: str) -> None:
         self.calls = calls
         self.name = name
-        self.done = self.cached = self.failed = self.running = 0
+        self.done = self.cached = self.failed = 0
+        self.cancelled = self.running = 0
         self._start = perf_counter()
 
     @property
@@ -275,12 +278,27 @@ class _MapState:
         calls = self.calls
         if calls.is_closed:
             return not self.running
-        return calls.has_ended and self.done >= calls.submitted
+        return calls.has_ended and self.done + self.cancelled >= calls.submitted
 
     @property
     def rate(self) -> float:
         """The number of calls that end in a second."""
         return self.done / max(perf_counter() - self._start, 1e-6)
+
+    def count(self, session: Session) -> None:
+        """Count a call that has ended.
+
+        Args:
+            session: Its session.
+        """
+        self.running -= 1
+        has_failed = getattr(session.result, "exception", True) is not None
+        if has_failed and _was_cancelled(session):
+            self.cancelled += 1
+            return
+        self.done += 1
+        self.cached += session.is_from_cache
+        self.failed += has_failed
 
     def facts(self) -> list[str]:
         """Return what is worth to be said beside how many are done."""
@@ -294,13 +312,24 @@ class _MapState:
             if count
         ]
 
+    def time_left(self) -> list[str]:
+        """Return how long the other calls will take, if that can be told."""
+        total = self.calls.total
+        if self.calls.is_closed or total is None or not 0 < self.done < total:
+            return []
+        return [f"{(total - self.done) / self.rate:.0f} s left"]
+
     def __str__(self) -> str:
         total = self.calls.total
         words = f"{self.name}: {self.done} of {total if total is not None else '?'}"
-        facts = [*self.facts(), f"{self.rate:.3g} per second"]
-        if total is not None and 0 < self.done < total:
-            facts.append(f"{(total - self.done) / self.rate:.0f} s left")
+        facts = [*self.facts(), f"{self.rate:.3g} per second", *self.time_left()]
         return f"{words} calls done ({', '.join(facts)})"
+
+
+def _was_cancelled(session: Session) -> bool:
+    """Tell if a call of a map was cancelled, which is no failure of it."""
+    call = getattr(session.root, "call", None)
+    return session.is_cancelled or (call is not None and call.is_cancelled)
 
 
 class ProgressBars(ProgressExtension):
@@ -370,10 +399,7 @@ class ProgressBars(ProgressExtension):
                         self._bars.remove(key)
             state = self._maps.get(calls) if calls is not None else None
             if state is not None:
-                state.running -= 1
-                state.done += 1
-                state.cached += session.is_from_cache
-                state.failed += getattr(session.result, "exception", True) is not None
+                state.count(session)
         if calls is not None:
             self._look(calls)
 
@@ -479,9 +505,7 @@ class _RichBars:
         total = state.calls.total
         facts = [f"{state.done}/{'?' if total is None else total}", *state.facts()]
         if state.done:
-            facts.append(f"{state.rate:.3g}/s")
-            if total is not None and state.done < total:
-                facts.append(f"{(total - state.done) / state.rate:.0f} s left")
+            facts += [f"{state.rate:.3g}/s", *state.time_left()]
         self._show(state, state.name, ", ".join(facts), state.done, total)
 
     def end_map(self, state: _MapState) -> None:

@@ -9,11 +9,17 @@ import re
 import struct
 import subprocess
 import termios
+from contextlib import redirect_stderr
 from importlib.util import find_spec
+from io import StringIO
+from threading import Barrier, Event
 from typing import Iterator
 
 import pytest
 
+import bandsaw
+from bandsaw.reporting import ProgressBars
+from tests.waiting import SECONDS, wait_until
 from tests.workflows import Workflow
 
 CONFIG = """
@@ -161,3 +167,40 @@ def test_log_records_say_it_where_there_is_no_terminal(workflow: Workflow) -> No
     failed = [one for one in lines if one.startswith("work: 5 of 5 calls done")]
     assert "(3 from the cache, 1 failed, " in failed[-1]
     assert "per second)" in failed[-1]
+
+
+class Holding(bandsaw.Advice):
+    """Let all calls begin, and only the first come to its task."""
+
+    def __init__(self, count: int) -> None:
+        self._begun = Barrier(count)
+        self.gate = Event()
+
+    def before(self, session: bandsaw.Session) -> None:
+        (number,) = session.execution.args
+        if number < self._begun.parties:
+            self._begun.wait(SECONDS)
+        assert number == 0 or self.gate.wait(SECONDS)
+        session.proceed()
+
+
+def test_calls_that_are_cancelled_have_not_failed_and_the_total_stays(
+    configuration: bandsaw.Configuration, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "bandsaw.reporting")
+    holding = Holding(4)
+    configuration.set_concurrency(4).add_extension(ProgressBars())
+    configuration.add_advice_chain(holding, name="held")
+
+    @bandsaw.task(config=configuration.module_name, chain="held")
+    def fail(number: int) -> None:
+        raise ValueError
+
+    with redirect_stderr(StringIO()):
+        with pytest.raises(ValueError):
+            list(fail.map(range(20)))
+        holding.gate.set()
+        wait_until(lambda: any("running" not in said for said in caplog.messages))
+
+    said = caplog.messages[-1]
+    assert re.search(r": 1 of 20 calls done \(1 failed, [^,]* per second\)$", said)

@@ -131,7 +131,7 @@ def run_on_terminal(workflow: Workflow, *arguments: str) -> Screen:
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 0, screen.left
     # What goes to a file stays out of the terminal.
-    assert printed.split() == "result 0 result 1 result 2".split()
+    assert printed == "result 0\nresult 1\nresult 2\n"
     return screen
 
 

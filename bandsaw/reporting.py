@@ -462,11 +462,18 @@ class _RichBars:
 
         if is_notebook():
             import ipywidgets  # noqa: F401  (rich draws nothing without it.)
+
+        class LongLines(Console):
+            """Leave it to the terminal to wrap what a script prints."""
+
+            def print(self, *objects: Any, **options: Any) -> None:
+                super().print(*objects, **{"soft_wrap": True, **options})
+
         self._make: Any = lambda: Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[facts]}", markup=False),
-            console=Console(stderr=True),
+            console=LongLines(stderr=True),
             redirect_stdout=is_notebook() or _is_terminal_of_bars(sys.stdout),
         )
         self._bars: Any = None

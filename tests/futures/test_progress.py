@@ -56,6 +56,8 @@ if __name__ == "__main__":
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     for number in work.map(range(3)):
         print("result", number)
+        if number == 0 and not sys.argv[1:]:
+            print("a-long-path/" * 12, file=sys.stderr)
     try:
         list(work.map_unordered(range(5)))
     except ValueError:
@@ -143,7 +145,8 @@ def test_a_map_has_one_bar_and_those_of_its_calls_go(
         pytest.skip(f"needs {drawn_by}")
     screen = run_on_terminal(workflow, *(["rich"] if drawn_by == "tqdm" else []))
 
-    first, failed, without_length, said = screen.left
+    *above, first, failed, without_length, said = screen.left
+    assert above == (["a-long-path/" * 12] if drawn_by == "rich" else [])
     assert "work" in first
     assert "3/3" in first
     assert "from the cache" not in first

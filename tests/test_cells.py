@@ -167,6 +167,30 @@ def test_the_size_of_large_captured_data_is_told_once(workflow: Workflow) -> Non
 executed: list[int] = []
 
 
+LACKING = """
+import sys, bandsaw
+sys.modules["absent"] = sys  # Only the child lacks it.
+# %%
+
+import absent
+@bandsaw.task
+def work():
+    return absent.path
+# %%
+work()
+"""
+
+
+def test_a_module_that_a_cell_imports_and_a_child_lacks_is_told_in_a_sentence(
+    workflow: Workflow,
+) -> None:
+    told = execute(workflow, *LACKING.split("# %%\n"))[-1]
+
+    assert "Error: No module named 'absent': Cell In[2], line 2, imports it, " in told
+    assert f"({sys.executable}) does not have it. Add it there, or import it " in told
+    assert len(told.splitlines()) == 1
+
+
 def main_of(text: str) -> Main:
     """Return a `__main__` in which a statement was executed."""
     main = Main.of(packed([(STATEMENT, "Cell In[1]", 3, text, 0)]))

@@ -33,7 +33,7 @@ from ..result import Result
 from ..run import join_run
 from ..runtime.contexts import nullcontext, suppress
 from ..runtime.functions import lru_cache
-from ..runtime.own_files import copy_of
+from ..runtime.own_files import copy_of, noted_lines
 from ..runtime.tracebacks import shorten
 from ..serialization.readers import Reader, current_reader, writing_for
 from .saved_form import CHAIN, CHANGED, TRACEBACK, VERSIONS
@@ -444,7 +444,7 @@ def _missing_import(error: BaseException | None) -> str:
     frame = None if error is None else error.__traceback__
     while frame is not None:
         path = frame.tb_frame.f_code.co_filename
-        if copy_of(path) != path:
+        if copy_of(path) != path or noted_lines(path) is not None:
             place = f"{path}, line {frame.tb_lineno}"
         frame = frame.tb_next
     name = getattr(error, "name", None)

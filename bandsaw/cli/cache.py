@@ -12,7 +12,7 @@ import click
 
 from ..exceptions import BandsawError, DamagedEntryError
 from ..stores import LocalStore
-from ..stores.entries import Entry, has_footer, is_torn
+from ..stores.entries import Entry, has_footer, is_cut, is_torn
 from ..stores.pruning import parse_age, parse_size, prune
 from ..stores.results import ResultStore
 from .imports import import_as_script, made_at_import
@@ -151,7 +151,8 @@ def clear(directory: str, task: str | None, yes: bool, as_json: bool) -> None:
 def verify(directory: str, remove: bool, as_json: bool) -> None:
     """Check every entry against its checksums; ends with 1 if one is damaged.
 
-    Files without a checksum were put there by hand, or by a published release.
+    Files without a checksum were put there by hand, or by a published release. They
+    are damaged if they are empty, or if the end of a pickled value is missing.
     """
     store = _open(directory)
     damaged, unreadable, unchecked = [], [], []
@@ -163,6 +164,8 @@ def verify(directory: str, remove: bool, as_json: bool) -> None:
             if content is not None and not has_footer(content):
                 if is_torn(content):
                     raise DamagedEntryError("its last line is not whole")
+                if is_cut(content):
+                    raise DamagedEntryError("its end is missing")
                 unchecked.append(item.name)
             elif content is not None:
                 Entry(content).verify()
@@ -186,7 +189,8 @@ def verify(directory: str, remove: bool, as_json: bool) -> None:
             click.echo(f"{entry['name']}: {entry['problem']}")
         for name in unchecked:
             click.echo(f"{name}: it has no checksum")
-        click.echo(f"{count} entries, {len(damaged)} of them damaged.")
+        apart = f", {len(unchecked)} without a checksum" if unchecked else ""
+        click.echo(f"{count} entries, {len(damaged)} of them damaged{apart}.")
     if damaged or unreadable:
         sys.exit(1)
 

@@ -249,3 +249,13 @@ def is_torn(content: Content) -> bool:
         content: What a store has for a name.
     """
     return _MAGIC in bytes(content[-2 * _FOOTER_SIZE :])
+
+
+def is_cut(content: Content) -> bool:
+    """Tell if the end of something without a footer is missing, as far as can be seen.
+
+    Args:
+        content: What a store has for a name. What pickle has written ends in a dot.
+    """
+    is_pickled = bytes(content[:1]) == b"\x80"
+    return len(content) == 0 or (is_pickled and bytes(content[-1:]) != b".")

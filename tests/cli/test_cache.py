@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import time
 from pathlib import Path
@@ -165,6 +166,22 @@ def test_a_torn_entry_is_found(project: Path) -> None:
 
     assert [entry["name"] for entry in found["damaged"]] == [name]
     assert found["unchecked"] == ["task/by-hand"]
+
+
+@pytest.mark.parametrize("size", [0, 20, 200])
+def test_an_entry_whose_end_is_missing_is_damaged(project: Path, size: int) -> None:
+    name = entries()[0]
+    path = project / "cache" / name
+    path.write_bytes(path.read_bytes()[:size])
+    by_hand = project / "cache" / "task" / "by-hand"
+    by_hand.parent.mkdir()
+    by_hand.write_bytes(pickle.dumps("what was put there"))
+    text = bandsaw("cache", "verify", "cache", "--remove", status=1)
+
+    assert f"{name}: its end is missing" in text
+    assert "5 entries, 1 of them damaged, 1 without a checksum." in text
+    assert name not in entries()
+    bandsaw("cache", "verify", "cache")
 
 
 def test_what_others_may_write_can_be_looked_at(project: Path) -> None:

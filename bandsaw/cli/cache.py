@@ -139,6 +139,7 @@ def clear(directory: str, task: str | None, yes: bool, as_json: bool) -> None:
     size = sum(item.size for item in chosen if store.remove(item.name))
     prune(store)
     if task is None:
+        store.remove_unfinished()
         for item in list(store.items()):
             store.remove(item.name)
     _tell_removed(len(chosen), size, as_json)

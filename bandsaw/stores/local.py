@@ -74,6 +74,9 @@ _OTHERWISE = (
 # A write that takes longer has ended: its writer was killed. In seconds.
 _LONGEST_WRITING = 3600.0
 
+# So has one that writes nothing for so long, as far as only the time tells.
+_LONGEST_PAUSE = 60.0
+
 
 def _text_of_path(path: str | Path) -> str:
     """Return the text of a `Path`, if that can be without 6 ms for `pathlib`."""
@@ -339,6 +342,27 @@ class LocalStore(Store):
                 elif _is_orphan(path):
                     os.unlink(path)
                 with suppress(OSError):
+                    if os.path.dirname(path) != self._root:
+                        os.rmdir(os.path.dirname(path))
+
+    def remove_unfinished(self) -> None:
+        """Remove what killed writers have left, however short a time ago.
+
+        A writer that goes on elsewhere, and is not seen from here, cannot keep its
+        result: that is a warning there.
+        """
+        paths = list(_files(self._root))
+        left = [path for path in paths if os.path.basename(path).startswith(_WRITING)]
+        opened = _open_files() if left else None
+        for path in left:
+            with suppress(OSError):
+                status = os.lstat(path)
+                if opened is None:
+                    is_held = time.time() - status.st_mtime < _LONGEST_PAUSE
+                else:
+                    is_held = (status.st_dev, status.st_ino) in opened
+                if not is_held:
+                    os.unlink(path)
                     if os.path.dirname(path) != self._root:
                         os.rmdir(os.path.dirname(path))
 
@@ -621,6 +645,31 @@ class _Usage:
             return (time.time() if pending else 0.0), pending
         used = time.time() if pending else status.st_mtime
         return used, status.st_size + pending
+
+
+def _open_files() -> set[tuple[int, int]] | None:
+    """Return the devices and inodes of the files that writers have open.
+
+    Returns:
+        Those of the processes that may be looked into; `None` if the system, like
+        macOS, does not tell.
+    """
+    opened = set()
+    try:
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return None
+    if not processes:
+        return None
+    for process in processes:
+        with suppress(OSError), os.scandir(f"/proc/{process}/fd") as descriptors:
+            for descriptor in descriptors:
+                with suppress(OSError):
+                    # What is something else may take long to be looked at.
+                    if _WRITING in os.readlink(descriptor.path):
+                        status = os.stat(descriptor.path)
+                        opened.add((status.st_dev, status.st_ino))
+    return opened
 
 
 def _is_orphan(path: str) -> bool:

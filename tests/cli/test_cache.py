@@ -126,6 +126,10 @@ def test_the_results_of_one_task_are_cleared(project: Path) -> None:
     bandsaw("cache", "clear", "cache", "tasks.add", "--yes")
 
     assert len(entries()) == 1
+    beginning = project / "cache" / "task" / ".writing-1"
+    beginning.parent.mkdir()
+    beginning.write_bytes(b"of a killed writer")
+    os.utime(beginning, (time.time() - 300,) * 2)
     assert as_json("cache", "clear", "cache", "--yes")["removed"] == 1
     assert entries() == []
     left = [path for path in (project / "cache").rglob("*") if path.name != ".locks"]

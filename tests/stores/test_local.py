@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -563,6 +564,31 @@ def test_the_uses_of_what_is_gone_are_cleaned_up(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["task"]
     left = sorted(path.name for path in (tmp_path / "task").iterdir())
     assert left == [".uses-a", ".writing-1", "a"]
+
+
+@pytest.mark.parametrize("tells_open_files", [True, False])
+def test_only_what_no_living_writer_writes_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells_open_files: bool
+) -> None:
+    if not tells_open_files:
+        monkeypatch.setattr("bandsaw.stores.local._open_files", lambda: None)
+    elif not sys.platform.startswith("linux"):
+        pytest.skip("Only Linux tells which files are open.")
+    store = LocalStore(tmp_path)
+    store.write("task/a", [b"x"])
+    killed = tmp_path / "task" / ".writing-1"
+    alone = tmp_path / "other" / ".writing-2"
+    alone.parent.mkdir()
+    for path in (killed, alone):
+        path.write_bytes(b"x")
+        if not tells_open_files:
+            os.utime(path, (1, 1))
+    with open(tmp_path / "task" / ".writing-3", "wb"):
+        store.remove_unfinished()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["task"]
+    left = sorted(path.name for path in (tmp_path / "task").iterdir())
+    assert left == [".writing-3", "a"]
 
 
 def test_no_process_is_disturbed_by_an_other_one_that_was_forked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import difflib
 import os
 import shlex
 import sys
@@ -126,13 +127,17 @@ def prune_entries(
 def clear(directory: str, task: str | None, yes: bool, as_json: bool) -> None:
     """Remove all results, or those of a TASK: its id, or its name."""
     store = _open(directory)
-    chosen = [
-        item
-        for item in _items(store)
-        if task is None
-        or item.name.startswith(f"{task}/")
-        or _described(store, item)["task"] == task
-    ]
+    chosen, others = [], set()
+    for item in _items(store):
+        name = None if task is None else _described(store, item)["task"]
+        if name == task or item.name.startswith(f"{task}/"):
+            chosen.append(item)
+        else:
+            others.add(name or item.name.partition("/")[0])
+    if task is not None and not chosen:
+        nearest = difflib.get_close_matches(task, sorted(others), 1, 0.0)
+        hint = f" The nearest one is {nearest[0]}." if nearest else ""
+        raise click.ClickException(f"There is no task {task} in {directory}.{hint}")
     if chosen and not yes:
         subject = f"{len(chosen)} results" if task is None else f"those of {task}"
         click.confirm(f"Remove {subject} from {directory}?", abort=True)

@@ -136,6 +136,13 @@ def test_the_results_of_one_task_are_cleared(project: Path) -> None:
     assert left == []
 
 
+def test_a_task_that_is_not_there_is_not_cleared(project: Path) -> None:
+    text = bandsaw("cache", "clear", "cache", "tasks.ad", "--yes", status=1)
+
+    assert "There is no task tasks.ad in cache. The nearest one is tasks.add." in text
+    assert len(entries()) == 4
+
+
 def test_nothing_is_cleared_without_a_yes(project: Path) -> None:
     text = bandsaw("cache", "clear", "cache", status=1)
 

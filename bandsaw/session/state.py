@@ -408,10 +408,12 @@ def name_argument(
     for name, value in arguments.items():
         try:
             attempt(value, serializer)
-        except Exception:
-            return SerializationError(
-                f"Argument {name!r} of {task} cannot {error.reason}"
-            )
+        except Exception as alone:
+            reason = error.reason
+            if attempt is _write_alone and isinstance(alone, SerializationError):
+                # The place in it begins at the argument, not at what holds them all.
+                reason = f"{reason.partition(':')[0]}: {alone}"
+            return SerializationError(f"Argument {name!r} of {task} cannot {reason}")
     return error
 
 

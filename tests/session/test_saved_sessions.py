@@ -307,10 +307,15 @@ def test_a_whole_session_can_be_restored_over_another(
 def test_an_argument_that_can_not_be_written_is_named(
     configuration: bandsaw.Configuration,
 ) -> None:
-    session = session_of(configuration, value=threading.Lock())
+    session = session_of(configuration, value={"a": [threading.Lock()]})
 
-    with pytest.raises(SerializationError, match=r"Argument .value. of .*lock"):
+    with pytest.raises(SerializationError, match=r"Argument .value. of ") as caught:
         saved(session)
+
+    said = "be written by PickleSerializer: dict cannot be pickled: "
+    assert said in str(caught.value)
+    # The path begins at the argument itself.
+    assert str(caught.value).endswith("object (at ['a'][0])")
 
 
 def test_an_error_says_which_part_can_not_be_written(

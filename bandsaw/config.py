@@ -510,11 +510,12 @@ def _no_configuration(name: str) -> str:
     pythons = tuple(os.path.join(path, "") for path in (sys.prefix, sys.base_prefix))
     own = [path for path in modules.search_path() if not path.startswith(pythons)]
     places = [modules.absolute_path(path) for path in own[:3]]
+    listed = ", ".join(places)
     if len(modules.search_path()) > len(places):
-        places.append("the other directories of sys.path")
+        listed += f"{' and ' if places else ''}the other directories of sys.path"
     return (
         f"No module named {name!r}, which has to hold the configuration. It was looked "
-        f"for in {', '.join(places)}. Write {name.replace('.', '/')}.py beside the "
+        f"for in {listed}. Write {name.replace('.', '/')}.py beside the "
         "script, with these two lines:\n\n    import bandsaw\n    configuration = "
         "bandsaw.Configuration()\n\nOr put it into the package of the module that "
         "calls task, or name another module with @task(config='...') or the "

@@ -251,7 +251,8 @@ def test_the_default_module_has_to_be_there() -> None:
 
     message = str(raised.value)
     assert message.startswith("No module named 'bandsaw_config', which has to hold")
-    assert f"It was looked for in {os.path.abspath(sys.path[0])}, " in message
+    assert f"It was looked for in {os.path.abspath(sys.path[0])}" in message
+    assert " and the other directories of sys.path. Write " in message
     assert (
         "\n\n    import bandsaw\n    configuration = bandsaw.Configuration()\n\n"
     ) in message

@@ -414,7 +414,7 @@ class Pip(Tool):
         self, lines: Sequence[str], limits: Sequence[str], sourced: set[str]
     ) -> list[Package]:
         if self._hashed_index.extra_urls:
-            # It would take the newest version from anywhere, whoever has put it there.
+            # It would take the newest version from any index, a stranger's included.
             known = (None, *self._index.sources)
             others = [line for line in lines if _name_without_url(line) not in known]
             if others:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
 from typing import Any
 
-from timing import compare
+from timing import compare, peak_memory
 
 SHARED_MEMORY = "/dev/shm"
 MEGABYTE = 1_000_000
@@ -89,17 +88,9 @@ def hop_memory(seconds: float) -> Any:
     from frameworks_tasks import make_heavy, read_heavy
 
     read_heavy(make_heavy(SIZE // 100))
-    before = _peak()
+    before = peak_memory()
     read_heavy(make_heavy(SIZE))
-    return _peak() - before
-
-
-def _peak() -> float:
-    """Returns the most memory that this process has had, in megabytes."""
-    with open("/proc/self/status") as file:
-        found = re.search(r"VmHWM:\s*(\d+) kB", file.read())
-    assert found is not None
-    return int(found.group(1)) * 1024 / MEGABYTE
+    return peak_memory() - before
 
 
 def main():

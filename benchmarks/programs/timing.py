@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import re
 import statistics
 import time
 from typing import Any, Callable
@@ -74,3 +75,11 @@ def _loop(function: Callable[[Any], object], argument: object, number: int) -> f
     for _ in repetitions:
         function(argument)
     return time.perf_counter() - start
+
+
+def peak_memory() -> float:
+    """Returns the most memory that this process has had, in megabytes."""
+    with open("/proc/self/status") as file:
+        found = re.search(r"VmHWM:\s*(\d+) kB", file.read())
+    assert found is not None
+    return int(found.group(1)) * 1024 / 1_000_000

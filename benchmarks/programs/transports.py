@@ -11,7 +11,6 @@ import contextlib
 import functools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Callable, Dict
 
-from timing import compare, summary
+from timing import compare, peak_memory, summary
 from transports_tasks import (
     array_of,
     array_of_resident,
@@ -224,18 +223,10 @@ def memory(seconds: float, peers: list[str]) -> Any:
     growth = {}
     for name, array in arrays.items():
         size_of_resident(array[:100_000])
-        before = _peak()
+        before = peak_memory()
         size_of_resident(array)
-        growth[name] = _peak() - before
+        growth[name] = peak_memory() - before
     return growth
-
-
-def _peak() -> float:
-    """Returns the most memory that this process has had, in megabytes."""
-    with open("/proc/self/status") as file:
-        found = re.search(r"VmHWM:\s*(\d+) kB", file.read())
-    assert found is not None
-    return int(found.group(1)) * 1024 / MEGABYTE
 
 
 def main():

@@ -55,7 +55,7 @@ release comes from the package registry, into virtual environments that are kept
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures the rows that the command line asks for."""
+    """Measure the rows that the command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure what bandsaw costs, beside its original release.",

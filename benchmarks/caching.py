@@ -1,4 +1,4 @@
-"""What hits and misses of the cache cost, beside joblib.Memory and diskcache.
+"""Hits and misses of the cache, beside joblib.Memory and diskcache.
 
 With diskcache, functions are decorated with the `memoize` of a `diskcache.Cache`.
 """
@@ -20,7 +20,7 @@ _FEWER_ROUNDS = 3
 def _over(
     yardstick: str, program: str, *peers: str, rounds: int | None = None
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Compares everybody with one of the peers, in the process in which it was called.
+    """Compare all of them with one of the peers, in the process in which it was called.
 
     The original release has a process of its own, without peers: it is compared with
     the yardstick of the same round.

@@ -1,4 +1,4 @@
-"""What a call of a task costs over a call of a wrapper that does nothing."""
+"""Calls of a task over calls of a wrapper that does nothing."""
 
 from __future__ import annotations
 

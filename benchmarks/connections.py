@@ -1,4 +1,4 @@
-"""What a call on another machine costs, beside ssh itself, execnet and mitogen.
+"""Calls on another machine, beside ssh itself, execnet and mitogen.
 
 The other machine is this one, behind a server of ssh with throwaway keys.
 """
@@ -22,7 +22,7 @@ def _answer(contestants: Sequence[Contestant], program: str, effort: Effort) -> 
 def _over(
     yardstick: str, program: str, rounds: int | None = None
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Compares all that take part with one of them, in one process for each round."""
+    """Compare all that take part with one of them, in one process for each round."""
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
         answers = [
@@ -45,7 +45,7 @@ def _over(
 def _worst(
     program: str,
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Gives the largest of several figures that the program itself computes."""
+    """Give the largest of several figures that the program itself computes."""
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
         answer: dict[str, float] = _answer(contestants, program, effort)

@@ -45,15 +45,15 @@ class Contestant(NamedTuple):
     variables: Mapping[str, str] = {}
 
     def without_bytecode(self) -> Contestant:
-        """Returns the same as most container images configure it."""
+        """Return the same as most container images configure it."""
         return self._replace(variables={"PYTHONDONTWRITEBYTECODE": "1"})
 
     def command(self, program: str, *arguments: object) -> list[str]:
-        """Returns the command line that runs one of the scripts in `programs`."""
+        """Return the command line that runs one of the scripts in `programs`."""
         return [self.executable, str(PROGRAMS / program), *map(str, arguments)]
 
     def environment(self) -> dict[str, str]:
-        """Returns the environment variables for such a script."""
+        """Return the environment variables for such a script."""
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -65,7 +65,7 @@ class Contestant(NamedTuple):
         return environment
 
     def run(self, program: str, *arguments: object) -> Any:
-        """Runs one of the scripts in `programs`, and returns what it prints as JSON.
+        """Run one of the scripts in `programs`, and returns what it prints as JSON.
 
         Raises:
             RuntimeError: If it complains. What went wrong was not measured.
@@ -83,12 +83,12 @@ class Contestant(NamedTuple):
 
 
 def this_library(executable: str) -> Contestant:
-    """Returns the bandsaw beside this package, on a Python that is there already."""
+    """Return the bandsaw beside this package, on a Python that is there already."""
     return Contestant("bandsaw", executable, str(LIBRARY))
 
 
 def contestants(python: str, with_original: bool = True) -> list[Contestant]:
-    """Makes the environments on top of a Python, and returns who is compared there.
+    """Make the environments on top of a Python, and returns who is compared there.
 
     Args:
         python: The executable of the Python.
@@ -110,13 +110,13 @@ def contestants(python: str, with_original: bool = True) -> list[Contestant]:
 
 
 def version_of(python: str) -> str:
-    """Returns the version of a Python, like ``'3.11.7'``."""
+    """Return the version of a Python, like ``'3.11.7'``."""
     code = "import platform; print(platform.python_version())"
     return subprocess.check_output([python, "-c", code], text=True).strip()
 
 
 def environment(python: str, name: str, requirements: Sequence[str]) -> str:
-    """Returns the executable of a virtual environment with these packages.
+    """Return the executable of a virtual environment with these packages.
 
     Args:
         python: The Python that the environment is based on.
@@ -143,6 +143,6 @@ def environment(python: str, name: str, requirements: Sequence[str]) -> str:
 
 
 def cache_directory() -> Path:
-    """Returns where the environments are kept."""
+    """Return where the environments are kept."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "bandsaw-benchmarks"

@@ -1,4 +1,4 @@
-"""What calls on a cluster of Dask or Ray cost, beside the bare engine.
+"""Calls on a cluster of Dask or Ray, beside the bare engine.
 
 Each cluster has two worker processes on this machine.
 """
@@ -18,7 +18,7 @@ _ROUNDS = 2
 def _over_bare(
     program: str, engine: str
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Compares bandsaw with the bare engine on the same cluster, in one process."""
+    """Compare bandsaw with the bare engine on the same cluster, in one process."""
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
         (contestant,) = [one for one in contestants if one.name == "bandsaw"]

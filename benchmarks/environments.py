@@ -1,4 +1,4 @@
-"""How long it takes to find an environment that exists."""
+"""The look-up of an environment that exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tensors cost on their way, and values that the caller only passes on.
+"""Tensors on their way, and values that the caller only passes on.
 
 One copy is what it takes to write as much into a new file on shared memory.
 """
@@ -22,7 +22,7 @@ _REQUIREMENTS = ("numpy", "torch")
 def _over(
     yardstick: str, program: str, with_torch: bool = True
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Compares bandsaw with something else, all in one process."""
+    """Compare bandsaw with something else, all in one process."""
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
         ours = _ours(contestants, with_torch)

@@ -1,4 +1,4 @@
-"""What the fingerprints of data frames cost, beside joblib's hashes of them."""
+"""Fingerprints of data frames, beside joblib's hashes of them."""
 
 from __future__ import annotations
 

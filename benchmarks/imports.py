@@ -1,4 +1,4 @@
-"""What importing bandsaw, and a configuration, adds to the start of a process."""
+"""Imports of bandsaw, and of a configuration, at the start of a process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _process(contestant: Contestant, program: str) -> Callable[[], object]:
 def _seconds(
     contestants: Sequence[Contestant], effort: Effort, program: str
 ) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Yields the times of many processes, and of bare ones in turn with them."""
+    """Yield the times of many processes, and of bare ones in turn with them."""
     actions: dict[str, Callable[[], object]] = {}
     for contestant in contestants:
         actions[f"bare {contestant.name}"] = _process(contestant, "nothing.py")
@@ -36,7 +36,7 @@ def _seconds(
 
 
 def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
-    """Compares the fastest of many processes, in milliseconds."""
+    """Compare the fastest of many processes, in milliseconds."""
     figures = {}
     for name, whole, bare in _seconds(contestants, effort, "decorate.py"):
         details = {
@@ -51,7 +51,7 @@ def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
 
 
 def measure_configuration(contestants: Sequence[Contestant], effort: Effort) -> Figures:
-    """Compares the fastest of many processes with that of as many bare ones."""
+    """Compare the fastest of many processes with that of as many bare ones."""
     ours = [one for one in contestants if one.name == "bandsaw"]
     figures = {}
     for name, whole, bare in _seconds(ours, effort, "configure.py"):
@@ -67,7 +67,7 @@ def measure_configuration(contestants: Sequence[Contestant], effort: Effort) -> 
 def measure_without_bytecode(
     contestants: Sequence[Contestant], effort: Effort
 ) -> Figures:
-    """Compares the same where Python is told to write no bytecode."""
+    """Compare the same where Python is told to write no bytecode."""
     return measure_configuration([c.without_bytecode() for c in contestants], effort)
 
 

@@ -1,4 +1,4 @@
-"""What a row of the table is, and how its figures come from several rounds."""
+"""Rows of the table, and their figures from several rounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .contestants import Contestant
 
 
 class Effort(NamedTuple):
-    """How much is done for a figure.
+    """The effort for a figure.
 
     Attributes:
         rounds: How often every contestant has its turn.
@@ -28,7 +28,7 @@ QUICK = Effort(rounds=2, seconds=0.4, calls=10_000)
 
 
 class Figure(NamedTuple):
-    """What came out for one contestant.
+    """The figures of one contestant.
 
     Attributes:
         value: The figure in the unit of the row.
@@ -61,7 +61,7 @@ class Row(NamedTuple):
     measure: Callable[[Sequence[Contestant], Effort], Figures]
 
     def target_for(self, version: str) -> float:
-        """Returns what is to be reached with a Python of a version."""
+        """Return what is to be reached with a Python of a version."""
         if not isinstance(self.target, dict):
             return self.target
         return self.target.get(".".join(version.split(".")[:2]), self.target[""])
@@ -74,7 +74,7 @@ def in_rounds(
     *arguments: object,
     rounds: int | None = None,
 ) -> dict[str, list[Any]]:
-    """Runs a script with all contestants in turn, several times.
+    """Run a script with all contestants in turn, several times.
 
     What disturbs the machine for a while disturbs all of them so, and what differs from
     process to process, like the layout of the memory, differs within a contestant, too.
@@ -97,7 +97,7 @@ def in_rounds(
 
 
 def median_ratios(answers: dict[str, list[Any]], over: str, under: str) -> Figures:
-    """Compares two measurements of each round, and takes the median of the rounds.
+    """Compare two measurements of each round, and takes the median of the rounds.
 
     The minima of both are compared: whatever else the machine does adds to a time, and
     nothing takes from it.
@@ -117,7 +117,7 @@ def median_ratios(answers: dict[str, list[Any]], over: str, under: str) -> Figur
 def interleaved(
     actions: dict[str, Callable[[], object]], rounds: int
 ) -> dict[str, list[float]]:
-    """Measures in this process how long several actions take, all in turn.
+    """Measure in this process how long several actions take, all in turn.
 
     Args:
         actions: The actions by name.

@@ -1,4 +1,4 @@
-"""How much memory calls leave behind."""
+"""Memory that calls leave behind."""
 
 from __future__ import annotations
 

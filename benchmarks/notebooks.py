@@ -1,4 +1,4 @@
-"""What a task of a notebook's cell costs more than one of a module."""
+"""Tasks of a notebook's cells, beside those of a module."""
 
 from __future__ import annotations
 

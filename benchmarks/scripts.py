@@ -1,4 +1,4 @@
-"""What whole scripts cost, beside a bare interpreter and a ProcessPoolExecutor.
+"""Whole scripts, beside a bare interpreter and a ProcessPoolExecutor.
 
 They have the configuration of the tutorial. What is unpacked for their children is
 there already, as it is from the second run of a script on. Each script runs in a new
@@ -60,7 +60,7 @@ class _Runner:
 def _over_bare(
     program: str, variables: dict[str, str], empties: bool = False
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Compares the fastest runs of a script with those of a bare interpreter."""
+    """Compare the fastest runs of a script with those of a bare interpreter."""
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
         (contestant,) = [one for one in contestants if one.name == "bandsaw"]
@@ -90,7 +90,7 @@ def _over_bare(
 def _rows(
     name: str, what: str, target: float, program: str, empties: bool = False
 ) -> list[Row]:
-    """Returns two rows, without and with the variable of container images."""
+    """Return two rows, without and with the variable of container images."""
     return [
         Row(name, what, "", target, _over_bare(program, {}, empties)),
         Row(

@@ -12,7 +12,7 @@ _TARGET = "to reach"
 
 
 def as_text(version: str, measured: Measured) -> str:
-    """Returns a table: one line for a row, one column for a contestant.
+    """Return a table: one line for a row, one column for a contestant.
 
     Args:
         version: The version of the Python that it was measured with.
@@ -34,7 +34,7 @@ def as_text(version: str, measured: Measured) -> str:
 
 
 def as_json(version: str, measured: Measured) -> list[dict[str, Any]]:
-    """Returns the same, and what the figures were computed from, as JSON knows it."""
+    """Return the same, and what the figures were computed from, as JSON knows it."""
     return [
         {
             "python": version,

@@ -1,4 +1,4 @@
-"""What a tracked call costs over the system calls that write the same files."""
+"""Tracked calls over the system calls that write the same files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .measure import Effort, Figures, Row, in_rounds, median_ratios
 
 
 def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
-    """Compares calls with the bare writing of what they have written."""
+    """Compare calls with the bare writing of what they have written."""
     answers = in_rounds(contestants, effort, "tracking.py", effort.seconds)
     return median_ratios(answers, over="tracked calls", under="system calls")
 

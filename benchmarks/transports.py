@@ -1,4 +1,4 @@
-"""What a call in another interpreter costs, beside executors, loky and execnet.
+"""Calls in another interpreter, beside executors, loky and execnet.
 
 One copy is what it takes to write an array into a new file on shared memory.
 """
@@ -18,7 +18,7 @@ _FEWER_ROUNDS = 2
 def _over(
     yardstick: str, program: str, *peers: str, rounds: int | None = None
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Compares bandsaw and the peers with one of them, all in one process."""
+    """Compare bandsaw and the peers with one of them, all in one process."""
 
     def measure(contestants: Sequence[Contestant], effort: Effort) -> Figures:
         (contestant,) = _ours(contestants)
@@ -40,7 +40,7 @@ def _over(
 def _without_bytecode(
     measure: Callable[[Sequence[Contestant], Effort], Figures],
 ) -> Callable[[Sequence[Contestant], Effort], Figures]:
-    """Measures where Python is told to write no bytecode."""
+    """Measure where Python is told to write no bytecode."""
     return lambda contestants, effort: measure(
         [one.without_bytecode() for one in contestants], effort
     )

@@ -70,13 +70,13 @@ WITH_TWO_PYTHONS = (
     "tests/test_chain.py",
     "tests/test_connections.py",
     "tests/test_distribution.py::test_a_damaged_archive",
-    "tests/test_distribution.py::test_a_directory_that_somebody_else",
+    "tests/test_distribution.py::test_a_directory_that_another_user",
     "tests/test_distribution.py::test_an_archive_continues_sessions",
     "tests/test_distribution.py::test_archives_share",
     "tests/test_distribution.py::test_each_python_has_bytecode",
     "tests/test_distribution.py::test_eight_processes",
     "tests/test_distribution.py::test_files_that_were_lost",
-    "tests/test_distribution.py::test_what_nobody_has_used",
+    "tests/test_distribution.py::test_what_was_not_used",
     "tests/test_documentation.py",
     "tests/test_finding.py",
     "tests/transports/test_ahead.py",
@@ -146,7 +146,7 @@ LEFT_OUT = _beginnings_of_what_is_left_out()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves out files and directories that tox runs with other Pythons."""
+    """Leave out files and directories that tox runs with other Pythons."""
     name = collection_path.relative_to(config.rootpath).as_posix()
     return True if f"{name}/".startswith(LEFT_OUT) else None
 
@@ -154,7 +154,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leaves out single tests that tox runs with other Pythons."""
+    """Leave out single tests that tox runs with other Pythons."""
     if LEFT_OUT:
         left_out = [item for item in items if item.nodeid.startswith(LEFT_OUT)]
         config.hook.pytest_deselected(items=left_out)
@@ -163,7 +163,7 @@ def pytest_collection_modifyitems(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """Imports some of the tests before all others.
+    """Import some of the tests before all others.
 
     Each worker imports all tests, and to rewrite their assertions takes most of that.
     So each begins with a part of its own, and finds what the others have kept.
@@ -183,7 +183,7 @@ def pytest_collection(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def base_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pytest keeps the `tmp_path` of each test.
+    """Return the directory in which pytest keeps the `tmp_path` of each test.
 
     Asked for before the first test, as it depends on the temporary directory.
     """
@@ -192,7 +192,7 @@ def base_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_home() -> Iterator[Path]:
-    """Where tests keep what users keep: the code of bandsaw is unpacked there once."""
+    """Make the home directory of the tests, in which bandsaw is unpacked once."""
     home = Path(tempfile.mkdtemp(prefix="bandsaw-home-")).resolve()
     yield home
     shutil.rmtree(home)
@@ -209,7 +209,7 @@ def _own_home(nothing_is_left: None, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(base_directory: Path, shared_home: Path) -> Iterator[None]:
-    """Runs each test in a clean state, and fails those that leave something behind."""
+    """Run each test in a clean state, and fails those that leave something behind."""
     fork.reset()
     before = _State()
     clean = before.environment.copy()
@@ -260,7 +260,7 @@ def _workflow(tmp_path: Path) -> Iterator[Workflow]:
 
 
 class _State:
-    """What a test shares with all others."""
+    """State that a test shares with all others."""
 
     def __init__(self) -> None:
         self.children = _children()
@@ -308,7 +308,7 @@ class _State:
         logging.getLogger().setLevel(self.level)
 
     def forget_modules_below(self, *directories: Path) -> None:
-        """Lets the next test import another module of the same name."""
+        """Let the next test import another module of the same name."""
         beginnings = tuple(f"{directory}{os.sep}" for directory in directories)
         for name, module in sys.modules.items() - self.modules.items():
             if str(getattr(module, "__file__", None)).startswith(beginnings):
@@ -331,7 +331,7 @@ def _set_environment(wanted: dict[str, str]) -> None:
 
 
 def _remaining(what: Callable[[], set[Any]]) -> set[Any]:
-    """What is left, also after it had the time to end."""
+    """Return the processes that are left, also after they had the time to end."""
     deadline = time.monotonic() + SECONDS_TO_END
     while True:
         left = what()
@@ -390,7 +390,7 @@ def is_marked(pid: int, directory: str) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return False  # It has just ended, or belongs to somebody else.
+        return False  # It has just ended, or belongs to another user.
     return f"{MARK}={directory}".encode() in environment.split(b"\0")
 
 

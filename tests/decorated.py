@@ -25,7 +25,7 @@ ADVISED = {"config": "tests.decorated_config", "chain": "advised"}
 
 @bandsaw.task(**ADVISED)
 def add(a: int, b: int = 2) -> int:
-    """Adds."""
+    """Add."""
     return a + b
 
 
@@ -70,7 +70,7 @@ class Methods:
 
     @bandsaw.task(**ADVISED)
     def plus(self, other: int) -> int:
-        """Adds to the value."""
+        """Add to the value."""
         return self.value + other
 
     @bandsaw.task(**ADVISED)

@@ -18,7 +18,7 @@ SUPPORTED = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 
 
 def installed_pythons() -> dict[str, Path]:
-    """Returns the executables of the installed CPythons by version, like ``'3.8'``.
+    """Return the executables of the installed CPythons by version, like ``'3.8'``.
 
     Those on the path come first, then the newest ones of pyenv.
     """
@@ -26,7 +26,7 @@ def installed_pythons() -> dict[str, Path]:
 
 
 def python(version: str) -> Path:
-    """Returns the executable of a version, or skips the test where there is none."""
+    """Return the executable of a version, or skips the test where there is none."""
     executable = installed_pythons().get(version)
     if executable is None:
         pytest.skip(f"Python {version} is not installed")
@@ -34,7 +34,7 @@ def python(version: str) -> Path:
 
 
 def is_one_of(*choices: Callable[[Iterable[Version]], Version]) -> bool:
-    """Tells if these tests run on one of the chosen Pythons, like `min` or `max`."""
+    """Tell if these tests run on one of the chosen Pythons, like `min` or `max`."""
     found = {_number(version) for version in installed_pythons()}
     # A Python that cannot be found by its name is one more.
     found.add(sys.version_info[:2])

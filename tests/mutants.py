@@ -73,7 +73,7 @@ class DropStatement(Operator):  # type: ignore[misc]
 
 
 def chosen_of(module: Path, count: int, chance: random.Random) -> list[WorkItem]:
-    """Chooses places of a module at random, and one change at each."""
+    """Choose places of a module at random, and one change at each."""
     lines = module.read_text().splitlines()
     places: dict[int, list[WorkItem]] = {}
     with tempfile.TemporaryDirectory() as directory, use_db(
@@ -93,7 +93,7 @@ def chosen_of(module: Path, count: int, chance: random.Random) -> list[WorkItem]
 
 
 def tests_of(module: Path) -> list[str]:
-    """Returns the tests of a module, its own ones first."""
+    """Return the tests of a module, its own ones first."""
     package = module.relative_to("bandsaw").parts[0]
     own = f"test_{module.name}"
     found = sorted(str(path) for path in Path("tests").rglob(own))
@@ -103,7 +103,7 @@ def tests_of(module: Path) -> list[str]:
 def survivors_of(
     module: Path, tests: Sequence[str], count: int, chance: random.Random
 ) -> tuple[int, int]:
-    """Prints the changes that no test notices, and returns how many of how many."""
+    """Print the changes that no test notices, and returns how many of how many."""
     words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
     command = shlex.join([*words, *tests])
     start = time.monotonic()
@@ -128,7 +128,7 @@ def survivors_of(
 
 
 def main() -> None:
-    """Changes the modules that are named, or all that the table knows tests of."""
+    """Change the modules that are named, or all that the table knows tests of."""
     parser = argparse.ArgumentParser(prog="tox -e mutants --", description=__doc__)
     parser.add_argument("-n", type=int, default=10, help="changes of each module (10)")
     parser.add_argument("--seed", type=int, help="for the same changes once more")

@@ -121,7 +121,7 @@ def _names_in(code: str) -> Iterator[str]:
 
 
 def run(page: Path) -> None:
-    """Runs all examples of a page; raises what the first failing one raises."""
+    """Run all examples of a page; raises what the first failing one raises."""
     blocks = blocks_of(page.read_text(encoding="utf-8"))
     written: dict[str, str] = {}
     for block in blocks:

@@ -110,7 +110,7 @@ class Sshd:
             command.chmod(0o755)
 
     def _start(self) -> int:
-        """Starts the server, and returns its port."""
+        """Start the server, and returns its port."""
         configuration = self.directory / "server_config"
         words = [f'"{name}={value}"' for name, value in self._variables.items()]
         for _ in range(20):
@@ -135,13 +135,13 @@ class Sshd:
             if self._log.wait_for("Server listening on"):
                 return port
             self.stop()
-            # Somebody else may have taken the port meanwhile.
+            # Another process may have taken the port meanwhile.
             if "Address already in use" not in str(self._log):
                 break
         pytest.skip(f"sshd cannot be started here: {self._log}")
 
     def key_for_shell(self, shell: str) -> Path:
-        """Returns the key of a user whose login shell is another one."""
+        """Return the key of a user whose login shell is another one."""
         path = self.directory / f"key_for_{shell}"
         if not path.exists():
             # What sshd itself does with the login shell of a user
@@ -154,11 +154,11 @@ class Sshd:
 
     @property
     def log(self) -> str:
-        """What the server has said so far."""
+        """Return the log of the server so far."""
         return str(self._log)
 
     def check(self) -> None:
-        """Skips the test where the server does not let the user in."""
+        """Skip the test where the server does not let the user in."""
         command = [str(self.commands / "ssh"), "-p", str(self.port)]
         command += ["-i", str(self.key_file), f"{self.user}@127.0.0.1", "true"]
         login = subprocess.run(
@@ -200,7 +200,7 @@ class Log(threading.Thread):
             self._changed.notify_all()
 
     def wait_for(self, text: str) -> bool:
-        """Waits until the server has said something, or has ended."""
+        """Wait until the server has said something, or has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or text in str(self), 60)
             return text in str(self)
@@ -212,7 +212,7 @@ class Log(threading.Thread):
 def start_sshd(
     directory: Path, variables: Mapping[str, str] | None = None
 ) -> Iterator[Sshd]:
-    """Starts a server, and stops it again; skips the test where there is none.
+    """Start a server, and stops it again; skips the test where there is none.
 
     Args:
         directory: Where it keeps its files.
@@ -235,7 +235,7 @@ def start_sshd(
 
 
 def find(name: str) -> str:
-    """Returns the path of a program, or skips the test where there is none."""
+    """Return the path of a program, or skips the test where there is none."""
     path = shutil.which(name, path=SYSTEM_PATH)
     if path is None:
         pytest.skip(f"There is no {name} here, which this test needs.")
@@ -243,13 +243,13 @@ def find(name: str) -> str:
 
 
 def make_key(path: Path) -> None:
-    """Makes a pair of keys without a passphrase."""
+    """Make a pair of keys without a passphrase."""
     command = [find("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=60)
 
 
 def free_port() -> int:
-    """Returns a port of 127.0.0.1 that nobody listens on right now."""
+    """Return a port of 127.0.0.1 on which nothing listens right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What Hypothesis generates for the tests, by subject."""
+"""Strategies of Hypothesis for the tests, by subject."""
 
 from __future__ import annotations
 

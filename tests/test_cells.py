@@ -200,7 +200,7 @@ def main_of(text: str) -> Main:
 
 @pytest.fixture
 def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives the process its `__main__` back."""
+    """Give the process its `__main__` back."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 

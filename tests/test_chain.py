@@ -34,7 +34,7 @@ Chain = Tuple[Tuple[str, str], ...]
 
 
 class Boom(Exception):
-    """What a failing advice raises."""
+    """The error of a failing advice."""
 
 
 class Scripted(Advice):
@@ -263,7 +263,7 @@ class Expecting(Advice):
 
 
 class Overriding(LoggingAdvice):
-    """What it does may depend on the session."""
+    """An advice whose behaviour may depend on the session."""
 
     def before(self, session: Session) -> None:
         """Proceed."""

@@ -39,7 +39,7 @@ Write = Callable[..., None]
 
 @pytest.fixture(name="write")
 def _write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Writes modules that can be imported."""
+    """Write modules that can be imported."""
     directory = tmp_path / "modules"
     directory.mkdir()
     monkeypatch.syspath_prepend(str(directory))
@@ -51,7 +51,7 @@ def _write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 
 def at_once(count: int, function: Callable[[], Any]) -> list[Any]:
-    """Calls a function in several threads at the same time."""
+    """Call a function in several threads at the same time."""
     start = threading.Barrier(count)
 
     def call() -> Any:
@@ -583,7 +583,7 @@ def test_the_temporary_directory_goes_with_its_configuration() -> None:
     assert not directory.exists()
 
 
-def test_it_is_made_again_when_somebody_has_removed_it() -> None:
+def test_it_is_made_again_when_it_was_removed() -> None:
     configuration = Configuration()
     shutil.rmtree(configuration.temporary_directory)
 

@@ -457,12 +457,12 @@ def test_an_archive_that_a_process_uses_is_not_removed(
 
 
 def pruned() -> list[str]:
-    """Removes all archives that no process uses, and returns their paths."""
+    """Remove all archives that no process uses, and returns their paths."""
     gc.collect()
     return [removed.path for removed in _bootstrap.prune_archives(kept=-1, in_use=-1)]
 
 
-def test_what_nobody_has_used_for_long_is_removed(tmp_path: Path) -> None:
+def test_what_was_not_used_for_long_is_removed(tmp_path: Path) -> None:
     old = Path(build(tmp_path, "bandsaw").directory)
     used = Path(DistributionArchive(tmp_path / "b.pyz", "bandsaw", "tests").directory)
     for directory in old, used:
@@ -556,9 +556,9 @@ def make_a_link(archive: DistributionArchive) -> None:
     os.symlink(directory + "-moved", directory)
 
 
-def give_it_to_somebody_else(archive: DistributionArchive) -> None:
+def give_it_to_another_user(archive: DistributionArchive) -> None:
     if os.getuid() != 0:
-        pytest.skip("only root can give a directory to somebody else")
+        pytest.skip("only root can give a directory to another user")
     os.chown(archive.directory, 12345, -1)
 
 
@@ -569,10 +569,10 @@ def give_it_to_somebody_else(archive: DistributionArchive) -> None:
         make_what_it_shares_writable_for_others,
         make_its_parent_writable_for_others,
         make_a_link,
-        give_it_to_somebody_else,
+        give_it_to_another_user,
     ],
 )
-def test_a_directory_that_somebody_else_could_have_written_is_refused(
+def test_a_directory_that_another_user_could_have_written_is_refused(
     tmp_path: Path, spoil: Any
 ) -> None:
     archive = build(tmp_path, "bandsaw")

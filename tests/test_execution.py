@@ -142,7 +142,7 @@ class Counting:
         return Counting, ()
 
 
-def test_an_id_that_nobody_asks_for_is_not_computed() -> None:
+def test_an_id_that_is_not_asked_for_is_not_computed() -> None:
     Counting.looked = 0
     execution = Execution.of_call(TASK, (Counting(),), {})
     repr(execution)

@@ -23,7 +23,7 @@ def _path(tmp_path: Path) -> Path:
 
 
 def write(path: Path, content: bytes, time: int = 1_000_000) -> Path:
-    """Writes a file that was not changed just now."""
+    """Write a file that was not changed just now."""
     path.write_bytes(content)
     os.utime(path, (time, time))
     return path

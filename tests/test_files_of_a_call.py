@@ -1,4 +1,4 @@
-"""How many files of bandsaw a call runs through, which a reader of it has to know."""
+"""The number of files of bandsaw that a call runs through."""
 
 from __future__ import annotations
 

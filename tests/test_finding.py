@@ -26,7 +26,7 @@ BEFORE, AFTER = "before = 1", "after  = 2"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a package that nobody imports."""
+    """A directory with a package that is not imported."""
     directory = tmp_path / "project"
     write_files(directory, {"found/__init__.py": BEFORE, "found/other.py": ""})
     monkeypatch.syspath_prepend(str(directory))
@@ -35,7 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes no difference between files that were changed just now and others."""
+    """Make no difference between files that were changed just now and others."""
     monkeypatch.setattr(finding, "_YOUNG_NS", 0)
 
 

@@ -1,4 +1,4 @@
-"""What importing the library costs: these modules, and no others."""
+"""The price of importing the library: these modules, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How values are described."""
+"""Descriptions of values."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def published_text(value):
 
 
 class Noisy:
-    """Fails the test when somebody asks for its text."""
+    """Fails the test when it is asked for its text."""
 
     def __repr__(self):
-        raise AssertionError("asked for a text that nobody sees")
+        raise AssertionError("asked for a text that is not shown")
 
 
 class Broken:

@@ -1,4 +1,4 @@
-"""Which Python it is, where it looks for modules, and its environment."""
+"""Interpreters: their Python, their search path and their environment."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_another_python_gets_the_users_own_directories_only(
     assert Interpreter().import_path() == tuple(map(os.path.abspath, sys.path))
 
 
-def test_the_library_and_what_is_installed_are_nobodys_own() -> None:
+def test_the_library_and_installed_packages_are_not_the_users_own() -> None:
     assert not is_own_source(os.__file__)
     assert not is_own_source(os.path.abspath(pytest.__file__))
     zipped = "python{}{}.zip".format(*sys.version_info)

@@ -290,7 +290,7 @@ os.utime("made.py", (later, later))
     assert output(workflow, body, made=made) == "7"
 
 
-def test_a_script_that_nobody_edits_compiles_nothing_again(workflow: Workflow) -> None:
+def test_an_unchanged_script_compiles_nothing_again(workflow: Workflow) -> None:
     body = """
 print(m.child(), "bandsaw.runtime.code_objects" in sys.modules)
 """

@@ -26,7 +26,7 @@ from tests.workflows import MOVING, Workflow
 class Outer:
     class Inner:
         def method(self) -> None:
-            """Has a dotted name."""
+            """A class with a dotted name."""
 
 
 def local() -> Any:

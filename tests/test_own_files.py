@@ -1,4 +1,4 @@
-"""What a child tells of code names the user's own files, with the text that runs."""
+"""Tracebacks of children, which name the user's own files with the text that runs."""
 
 from __future__ import annotations
 

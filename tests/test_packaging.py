@@ -1,4 +1,4 @@
-"""What a release consists of: a wheel, and an sdist that can test itself."""
+"""The files of a release: a wheel, and an sdist that can test itself."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.workflows import Workflow, read_script
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What all parents share, as on a user's machine: archives, and their bytecode."""
+    """Make what all parents share: archives, and their bytecode."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -32,5 +32,5 @@ def test_every_python_can_be_a_child(
         environment={"BANDSAW_HOME": str(home)},
     )
     assert completed.stdout.split() == list(pythons)
-    # A warning that nobody handles, as without bandsaw
+    # A warning that is not handled, as without bandsaw
     assert set(completed.stderr.split("\n")) <= {"from the task", ""}

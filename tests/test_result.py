@@ -1,4 +1,4 @@
-"""What a call comes to."""
+"""Results of calls."""
 
 from __future__ import annotations
 

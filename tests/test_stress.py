@@ -1,4 +1,4 @@
-"""What takes long: every chain of three, very many calls, children that are killed."""
+"""Long tests: every chain of three, very many calls, children that are killed."""
 
 from __future__ import annotations
 

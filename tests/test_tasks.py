@@ -22,7 +22,7 @@ from tests.workflows import Workflow
 
 
 def free_function(a: int, b: int = 2) -> int:
-    """Adds."""
+    """Add."""
     return a + b
 
 

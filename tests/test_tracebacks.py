@@ -1,4 +1,4 @@
-"""What the exception of a failed call tells: few frames, and which call it was."""
+"""Exceptions of failed calls: few frames, and which call it was."""
 
 from __future__ import annotations
 

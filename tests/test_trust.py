@@ -1,4 +1,4 @@
-"""What the page on trust says that others could do, and could not."""
+"""Attacks that the page on trust mentions, those that work and those that do not."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ API = ROOT / "tests" / "typing" / "api.py"
 
 
 def expected() -> dict[int, str]:
-    """What is to be revealed, by line."""
+    """Return the types that are to be revealed, by line."""
     return {
         number: line.partition("# is: ")[2]
         for number, line in enumerate(API.read_text().splitlines(), start=1)

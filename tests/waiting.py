@@ -11,7 +11,7 @@ SECONDS = 60.0
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Waits until something is the case, and fails when it never is."""
+    """Wait until something is the case, and fails when it never is."""
     deadline = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < deadline, "It did not happen in time."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Iterator, NamedTuple, Sequence
 
     class ProjectFacts(NamedTuple):
-        """What a project needs.
+        """The needs of a project.
 
         Attributes:
             name: Its name with those of the groups and extras, `None` without a name.

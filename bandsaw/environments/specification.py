@@ -30,7 +30,7 @@ else:
 
 
 class Index(_Index):
-    """Where packages come from, in addition to the user's settings of uv or pip.
+    """Sources of packages, in addition to the user's settings of uv or pip.
 
     Attributes:
         url: The URL of an index in place of the default one, with its credentials.

@@ -129,7 +129,7 @@ class _Terminated(BaseException):
 
 
 class _Specification:
-    """How processes are started that can replace each other.
+    """A way to start processes that can replace each other.
 
     Args:
         directory: Where their code is.

@@ -180,7 +180,7 @@ class FarConnection:
 
     @property
     def phase(self) -> str:
-        """What it is about, or has failed at."""
+        """The phase that it is in, or has failed in."""
         return self._command.phase
 
     @property

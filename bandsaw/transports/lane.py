@@ -52,7 +52,7 @@ _ANSWERS = (frames.ANSWER, frames.VALUE)
 
 
 class LaneStream:
-    """What has arrived of one of the streams of a lane, and was not taken.
+    """The bytes that have arrived of one of the streams of a lane, and were not taken.
 
     Args:
         lane: The lane, `None` for what is sent on none.
@@ -405,7 +405,7 @@ class FarProcess:
 
     @property
     def credit(self) -> int:
-        """How much may be sent on the channel now."""
+        """Return the number of bytes that may be sent on the channel now."""
         return self.allowed - self.sent
 
     def may_send(self) -> bool:

@@ -208,5 +208,5 @@ def describe_exit(status: int) -> str:
     text = f"was killed by {name} without an answer."
     if -status == signal.SIGKILL:
         # It leaves no other trace that a program without privileges could read.
-        text += " If nobody else did it, the system has, because memory had run out."
+        text += " If no user did it, the system has, because memory had run out."
     return text

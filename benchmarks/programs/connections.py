@@ -54,7 +54,7 @@ LogLevel ERROR
 
 @contextlib.contextmanager
 def ssh_server(directory, home):
-    """Starts a server, to which the commands in the path lead as `far`."""
+    """Start a server, to which the commands in the path lead as `far`."""
     key = directory / "key"
     find = {name: shutil.which(name, path=PATH) for name in ("ssh", "scp", "sshd")}
     make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
@@ -90,7 +90,7 @@ def ssh_server(directory, home):
 
 
 def run(*words):
-    """Runs a command to its end."""
+    """Run a command to its end."""
     subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
 
 
@@ -157,7 +157,7 @@ def result(seconds):
 
 @contextlib.contextmanager
 def files():
-    """Returns the paths of two files in memory, where there is such a place."""
+    """Return the paths of two files in memory, where there is such a place."""
     place = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=place) as directory:
         yield os.path.join(directory, "source"), os.path.join(directory, "target")

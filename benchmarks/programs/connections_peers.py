@@ -9,7 +9,7 @@ import sys
 
 
 def peers():
-    """Returns the names of those that are installed."""
+    """Return the names of those that are installed."""
     return [name for name in _CALLING if importlib.util.find_spec(name)]
 
 
@@ -46,7 +46,7 @@ _CALLING = {"execnet": _execnet, "mitogen": _mitogen}
 
 
 def calling(name):
-    """Returns a context manager around what calls a function over ssh.
+    """Return a context manager around what calls a function over ssh.
 
     Args:
         name: The name of the library.

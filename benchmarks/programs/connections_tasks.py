@@ -1,4 +1,4 @@
-"""What is called behind connections, in a module that imports little else."""
+"""Functions to be called behind connections, in a module that imports little else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def array_of(size):
 
 
 def peak_of(process):
-    """Returns the most memory that a process has had, in megabytes."""
+    """Return the most memory that a process has had, in megabytes."""
     with open(f"/proc/{process}/status") as file:
         found = re.search(r"VmHWM:\s*(\d+) kB", file.read())
     return int(found.group(1)) * 1024 / 1e6

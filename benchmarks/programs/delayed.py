@@ -11,7 +11,7 @@ import time
 
 
 def move(source, target, delay):
-    """Moves bytes to their end, each of them later by the delay."""
+    """Move bytes to their end, each of them later by the delay."""
     under_way = queue.SimpleQueue()
 
     def deliver():

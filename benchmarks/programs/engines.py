@@ -106,7 +106,7 @@ def ray(directory: str) -> Iterator[Ray]:
 
 
 def submitted(bare: Any, task: Any, seconds: float) -> Any:
-    """Measures small calls that are submitted at once."""
+    """Measure small calls that are submitted at once."""
 
     def ours(count: int) -> list[Any]:
         return [f.result() for f in [task.submit(number) for number in range(count)]]
@@ -116,7 +116,7 @@ def submitted(bare: Any, task: Any, seconds: float) -> Any:
 
 
 def mapped_array(bare: Any, task: Any, seconds: float) -> Any:
-    """Measures a map whose calls have the same large argument."""
+    """Measure a map whose calls have the same large argument."""
     array = array_of(SIZE)
     functions = {
         "bandsaw": lambda count: list(task.map([array] * count)),

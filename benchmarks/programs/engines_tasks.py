@@ -1,4 +1,4 @@
-"""What is called on clusters, in a module that imports nothing else."""
+"""Functions that are called on clusters, in a module that imports nothing else."""
 
 from __future__ import annotations
 

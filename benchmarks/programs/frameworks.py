@@ -27,7 +27,7 @@ class Heavy:
 
 
 def one_copy(array: Any) -> None:
-    """Writes an array into a new file on shared memory."""
+    """Write an array into a new file on shared memory."""
     place = SHARED_MEMORY if os.path.isdir(SHARED_MEMORY) else None
     with tempfile.TemporaryFile(dir=place, buffering=0) as file:
         content = memoryview(array).cast("B")

@@ -1,4 +1,4 @@
-"""What makes and reads tensors, arrays, and values of a library that not all have."""
+"""Tasks that make and read tensors, arrays, and values of a rare library."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every process does."""
+"""An empty program, whose time every process needs."""

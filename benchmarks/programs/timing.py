@@ -17,7 +17,7 @@ _FEWEST_SAMPLES = 5
 def compare(
     functions: dict[str, Callable[[Any], object]], argument: object, seconds: float
 ) -> dict[str, dict[str, float]]:
-    """Calls functions with an argument, all in turn, again and again.
+    """Call functions with an argument, all in turn, again and again.
 
     Args:
         functions: The functions by name.
@@ -49,7 +49,7 @@ def compare(
 
 
 def summary(samples: list[float]) -> dict[str, float]:
-    """Returns what there is to say about samples: `minimum`, `median` and `number`."""
+    """Return what there is to say about samples: `minimum`, `median` and `number`."""
     return {
         "minimum": min(samples),
         "median": statistics.median(samples),
@@ -58,7 +58,7 @@ def summary(samples: list[float]) -> dict[str, float]:
 
 
 def _calls_of_a_loop(function: Callable[[Any], object], argument: object) -> int:
-    """Returns how many calls a loop needs, and warms the function up."""
+    """Return how many calls a loop needs, and warms the function up."""
     # The first call does what is done only once, like filling a cache.
     function(argument)
     number = 1
@@ -78,7 +78,7 @@ def _loop(function: Callable[[Any], object], argument: object, number: int) -> f
 
 
 def peak_memory() -> float:
-    """Returns the most memory that this process has had, in megabytes."""
+    """Return the most memory that this process has had, in megabytes."""
     with open("/proc/self/status") as file:
         found = re.search(r"VmHWM:\s*(\d+) kB", file.read())
     assert found is not None

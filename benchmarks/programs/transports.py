@@ -50,7 +50,7 @@ def bare_interpreter(_: object) -> None:
 
 
 def one_copy(array: Any) -> None:
-    """Writes an array into a new file on shared memory."""
+    """Write an array into a new file on shared memory."""
     place = SHARED_MEMORY if os.path.isdir(SHARED_MEMORY) else None
     with tempfile.TemporaryFile(dir=place, buffering=0) as file:
         content = memoryview(array).cast("B")
@@ -59,7 +59,7 @@ def one_copy(array: Any) -> None:
 
 
 def peers_calling(function: Callable[[Any], Any], names: list[str]) -> Functions:
-    """Returns what calls a function with each of the peers."""
+    """Return what calls a function with each of the peers."""
     found: Functions = {}
     for name in names:
         if name == "bare":
@@ -82,7 +82,7 @@ def _echo() -> Callable[[Any], Any]:
 
 
 def _end_gateways() -> None:
-    """Ends them before the interpreter does, when no more threads can be started."""
+    """End them before the interpreter does, when no more threads can be started."""
     import execnet
 
     execnet.default_group.terminate(timeout=10)
@@ -101,7 +101,7 @@ def _submit(executor: Any, function: Callable[[Any], Any], argument: object) -> 
 
 
 def warm(seconds: float, peers: list[str]) -> Any:
-    """Measures many calls in a row, as a process that others make wait grows cold."""
+    """Measure many calls in a row, as a process that others make wait grows cold."""
     functions = {"bandsaw": same_resident, **peers_calling(same, peers)}
 
     def in_a_row(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -116,7 +116,7 @@ def warm(seconds: float, peers: list[str]) -> Any:
 
 
 def shared(seconds: float, peers: list[str]) -> Any:
-    """Measures all calls that threads make, over as many that are submitted at once."""
+    """Measure all calls that threads make, over as many that are submitted at once."""
     with ThreadPoolExecutor(THREADS) as threads:
         return _beside(
             lambda count: list(threads.map(same_shared, range(count))), seconds, peers
@@ -128,7 +128,7 @@ def _results(submit: Callable[[int], Any], count: int) -> list[Any]:
 
 
 def submitted_here(seconds: float, peers: list[str]) -> Any:
-    """Measures calls in this process that are submitted at once."""
+    """Measure calls in this process that are submitted at once."""
     with ThreadPoolExecutor() as executor:
         functions: Functions = {
             "bandsaw": functools.partial(_results, same_here.submit),
@@ -140,12 +140,12 @@ def submitted_here(seconds: float, peers: list[str]) -> Any:
 
 
 def submitted(seconds: float, peers: list[str]) -> Any:
-    """Measures calls in other processes that are submitted at once."""
+    """Measure calls in other processes that are submitted at once."""
     return _beside(functools.partial(_results, same_shared.submit), seconds, peers)
 
 
 def _beside(ours: Callable[[int], Any], seconds: float, peers: list[str]) -> Any:
-    """Measures calls beside those that are submitted to two processes of executors."""
+    """Measure calls beside those that are submitted to two processes of executors."""
     functions: Functions = {"bandsaw": ours}
     with contextlib.ExitStack() as stack:
         for name in peers:
@@ -157,7 +157,7 @@ def _beside(ours: Callable[[int], Any], seconds: float, peers: list[str]) -> Any
 
 
 def mapped(seconds: float, peers: list[str]) -> Any:
-    """Measures a map over many items in other processes."""
+    """Measure a map over many items in other processes."""
     from joblib import Parallel, delayed
 
     with Parallel(n_jobs=2) as parallel:

@@ -1,4 +1,4 @@
-"""What is called in other interpreters, in a module that imports nothing else."""
+"""Functions that other interpreters call, in a module that imports nothing else."""
 
 from __future__ import annotations
 

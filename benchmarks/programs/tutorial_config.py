@@ -1,4 +1,4 @@
-"""What the tutorial configures, and chains with the log of each session."""
+"""The configuration of the tutorial, and chains with the log of each session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is called with the configuration of the tutorial, and imports nothing else."""
+"""Tasks configured as in the tutorial, in a module that imports nothing else."""
 
 from __future__ import annotations
 

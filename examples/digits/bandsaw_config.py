@@ -1,4 +1,4 @@
-"""What happens around the tasks of the workflow: bandsaw finds this by its name."""
+"""The advices around the tasks of the workflow: bandsaw finds this by its name."""
 
 from pathlib import Path
 

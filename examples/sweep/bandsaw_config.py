@@ -1,4 +1,4 @@
-"""Where the tasks of the sweep are executed: each chain is another answer."""
+"""The places where the tasks of the sweep can be executed, one chain for each."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tests of combined advices have executed; needs the standard library only."""
+"""Tasks for the tests of combined advices, with the standard library only."""
 
 from __future__ import annotations
 

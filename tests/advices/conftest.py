@@ -1,4 +1,4 @@
-"""What the tests of several advices need."""
+"""Fixtures for the tests of several advices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPLACED_WHILE_LOGGING = [
 
 @pytest.fixture
 def logging_is_as_before() -> Iterator[None]:
-    """Asserts that a test has left no handler, and no method replaced."""
+    """Assert that a test has left no handler, and no method replaced."""
     methods = [getattr(owner, name) for owner, name in REPLACED_WHILE_LOGGING]
     handlers = list(logging.getLogger().handlers)
     yield

@@ -1,4 +1,4 @@
-"""What another machine executes in the tests, with the standard library only."""
+"""Tasks that the tests execute on another machine, with the standard library only."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def exit_silently(status: int) -> None:
 
 
 def wait_for_the_end(started: str) -> None:
-    """Says that it has started, in a file, and never returns."""
+    """Say that it has started, in a file, and never returns."""
     beside = Path(started + ".part")
     beside.write_text(str(os.getpid()))
     beside.rename(started)
@@ -92,6 +92,6 @@ def wait_for_the_end(started: str) -> None:
 
 
 def exit_with_status_at_the_end(status: int) -> int:
-    """Lets the interpreter end with a status when everything else is done."""
+    """Let the interpreter end with a status when everything else is done."""
     atexit.register(os._exit, status)
     return status

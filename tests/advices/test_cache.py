@@ -75,7 +75,7 @@ def _caching(tmp_path: Path) -> Iterator[Caching]:
 
 
 def without_time(entry: Path | bytes) -> bytes:
-    """What an entry says, apart from when it was written."""
+    """Return the content of an entry, apart from its time of writing."""
     content = entry if isinstance(entry, bytes) else entry.read_bytes()
     return content.partition(b"\n#bandsaw-cache ")[0]
 
@@ -318,7 +318,7 @@ def test_a_damaged_entry_is_a_miss_and_is_replaced(
     assert caching.calls == 2
 
 
-def test_a_directory_in_the_place_of_an_entry_hurts_nobody(caching: Caching) -> None:
+def test_a_directory_in_the_place_of_an_entry_does_no_harm(caching: Caching) -> None:
     task = caching.task(give)
     task(1)
     entry = caching.entry

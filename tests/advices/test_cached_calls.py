@@ -1,4 +1,4 @@
-"""What decides which call a result belongs to, and how many compute it."""
+"""Keys of cached calls, and how many processes compute one result."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _configuration() -> Iterator[Configuration]:
 
 @pytest.fixture(name="make")
 def _make(configuration: Configuration, tmp_path: Path) -> Callable[..., Any]:
-    """Makes a task with a cache that is given some options."""
+    """Make a task with a cache that is given some options."""
 
     def make(function: Callable[..., Any], **options: Any) -> Any:
         parameter: dict[str, Any] = {}
@@ -434,7 +434,7 @@ def _entry_with_buffers(
 
 
 def damage(path: Path) -> None:
-    """Overwrites a byte in the middle, and changes no more than that."""
+    """Overwrite a byte in the middle, and changes no more than that."""
     with open(path, "r+b") as file:
         file.seek(path.stat().st_size // 2)
         old = file.read(1)
@@ -718,7 +718,7 @@ def test_waiting_has_an_end(make: Any) -> None:
     assert computed == [1, 1]
 
 
-def test_nobody_waits_when_that_is_switched_off(make: Any) -> None:
+def test_no_call_waits_when_that_is_switched_off(make: Any) -> None:
     both = threading.Barrier(2)
 
     def together(x: int) -> int:

@@ -106,7 +106,7 @@ Make = Callable[..., Any]
 
 @pytest.fixture(name="make")
 def _make(configuration: Configuration, tmp_path: Path) -> Make:
-    """Makes a task with a chain of some advices."""
+    """Make a task with a chain of some advices."""
     chains = {
         "cached": (CachingAdvice(tmp_path / "cached"),),
         "moved": (CachingAdvice(tmp_path / "moved"), Moving()),

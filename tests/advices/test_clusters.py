@@ -1,4 +1,4 @@
-"""What advices for clusters refuse before they reach one."""
+"""Arguments that advices for clusters refuse before they reach one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def double(number: int) -> int:
 def _advise(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """Makes tasks whose sessions are moved to a cluster that is not there."""
+    """Make tasks whose sessions are moved to a cluster that is not there."""
     text = "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
     (tmp_path / "cluster_config.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -221,7 +221,7 @@ def expected_attachments(names: Sequence[str]) -> list[str]:
 
 
 def check_session(chain: Chain, names: Sequence[str]) -> None:
-    """Asserts that the only session so far has all that its advices add to it."""
+    """Assert that the only session so far has all that its advices add to it."""
     ((context, attachments),) = chain.sessions
     assert sorted(context["timestamps"]) == sorted(TIMES)
     assert ("cache-item-path" in context) == ("cache" in names)

@@ -1,4 +1,4 @@
-"""What is said to differ between a call and those whose results are kept."""
+"""Explanations of how a call differs from those whose results are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a log record becomes a line of JSON."""
+"""Log records as lines of JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cluster keeps of large arguments, and for how long."""
+"""Large arguments that a cluster keeps, and for how long."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Store(KeptBuffers):
 
 
 class Map:
-    """What calls of one map have in common."""
+    """The arguments that calls of one map share."""
 
 
 def keep(store: Store, array: Any, of_map: Map | None = None) -> Kept:

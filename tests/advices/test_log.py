@@ -1,4 +1,4 @@
-"""What `LoggingAdvice` keeps of a session."""
+"""Logs that `LoggingAdvice` keeps of a session."""
 
 from __future__ import annotations
 

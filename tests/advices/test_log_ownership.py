@@ -1,4 +1,4 @@
-"""Which sessions a log record belongs to."""
+"""Log records, and the sessions to which they belong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That `LoggingAdvice` leaves logging, and the process, as they were."""
+"""State of logging and of the process, which `LoggingAdvice` leaves as it was."""
 
 from __future__ import annotations
 

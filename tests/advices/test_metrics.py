@@ -1,4 +1,4 @@
-"""What `MetricsAdvice` measures, and where it leaves that."""
+"""Measurements of `MetricsAdvice`, and where they are left."""
 
 from __future__ import annotations
 

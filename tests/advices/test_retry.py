@@ -1,4 +1,4 @@
-"""What has failed is tried again: the rest of the chain, with a new branch."""
+"""Further attempts after a failure: the rest of the chain, with a new branch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _configuration() -> Iterator[Configuration]:
 
 @pytest.fixture(name="make")
 def _make(configuration: Configuration) -> Make:
-    """Makes a task that is tried again, of an object that is called."""
+    """Make a task that is tried again, of an object that is called."""
 
     def make(flaky: Any, *advices: Any, **parameters: Any) -> Any:
         def work(value: int) -> int:

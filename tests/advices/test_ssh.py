@@ -55,7 +55,7 @@ _numbers = itertools.count()
 
 
 class Far:
-    """What seems to be another machine.
+    """A directory that seems to be another machine.
 
     Attributes:
         backend: What leads there, empty for a connection.
@@ -98,7 +98,7 @@ class Far:
         return made
 
     def forget_modules(self) -> None:
-        """Lets go of the configurations, which have directories."""
+        """Let go of the configurations, which have directories."""
         for name in self._modules:
             sys.modules.pop(name, None)
 

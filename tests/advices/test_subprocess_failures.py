@@ -1,4 +1,4 @@
-"""What fails in a child, and what its caller sees of it."""
+"""Failures in a child, and what its caller sees of them."""
 
 from __future__ import annotations
 

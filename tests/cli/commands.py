@@ -11,7 +11,7 @@ from bandsaw.cli import main
 
 
 def bandsaw(*words: str, status: int = 0) -> str:
-    """What a command answers, on its standard output and error."""
+    """Return the answer of a command, on its standard output and error."""
     # A command may change both.
     runner = CliRunner(env={"BANDSAW_CONFIG_MODULE": None})
     with mock.patch.object(sys, "path", list(sys.path)):

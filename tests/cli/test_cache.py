@@ -172,7 +172,7 @@ def test_a_torn_entry_is_found(project: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     by_hand = project / "cache" / "task" / "by-hand"
     by_hand.parent.mkdir()
-    by_hand.write_bytes(b"what somebody has put there")
+    by_hand.write_bytes(b"put there by hand")
     found = as_json("cache", "verify", "cache", status=1)
 
     assert [entry["name"] for entry in found["damaged"]] == [name]

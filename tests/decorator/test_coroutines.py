@@ -301,7 +301,7 @@ def test_an_advice_may_run_a_loop_of_its_own(tasks: Tasks) -> None:
 
 
 class NoThreads(ThreadPoolExecutor):
-    """An executor that nobody may use."""
+    """An executor that must not be used."""
 
     def submit(self, *args: Any, **kwargs: Any) -> Any:
         raise AssertionError("the default executor was used")
@@ -626,7 +626,7 @@ async def pid_in(path: Path) -> int:
 
 @pytest.fixture(name="moved")
 def _moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Makes tasks that run in a child, which finds the configuration in a file."""
+    """Make tasks that run in a child, which finds the configuration in a file."""
     write_files(tmp_path, {"moving_config.py": MOVING})
     monkeypatch.syspath_prepend(str(tmp_path))
     yield lambda function: bandsaw.task(function, config="moving_config")

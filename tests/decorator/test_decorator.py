@@ -69,7 +69,7 @@ BOTH = pytest.mark.parametrize("chain", ["default", "advised"])
 
 
 def add(a: int, b: int = 2) -> int:
-    """Adds."""
+    """Add."""
     return a + b
 
 
@@ -228,7 +228,7 @@ class Untouchable:
     __hash__ = _fail  # type: ignore[assignment]
 
 
-def test_without_advices_nobody_looks_into_the_arguments(tasks: Tasks) -> None:
+def test_without_advices_the_arguments_are_not_looked_into(tasks: Tasks) -> None:
     def function(*args: Any, **kwargs: Any) -> Any:
         return args, kwargs
 
@@ -240,7 +240,7 @@ def test_without_advices_nobody_looks_into_the_arguments(tasks: Tasks) -> None:
     assert kwargs["other"] is other
 
 
-def test_without_advices_nobody_looks_into_the_result(tasks: Tasks) -> None:
+def test_without_advices_the_result_is_not_looked_into(tasks: Tasks) -> None:
     value = Untouchable()
 
     def function() -> Any:
@@ -748,7 +748,7 @@ print(*add(Own()), add.bandsaw_task)
 
 
 def at_a_prompt(text: str) -> str:
-    """Ends compound statements, as one does at a prompt."""
+    """End compound statements, as one does at a prompt."""
     return text.replace("    pass\n", "    pass\n\n").replace("VALUE\n", "VALUE\n\n")
 
 

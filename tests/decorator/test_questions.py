@@ -1,4 +1,4 @@
-"""What a task answers to questions about its caches."""
+"""Questions to a task about its caches."""
 
 from __future__ import annotations
 

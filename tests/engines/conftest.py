@@ -19,7 +19,7 @@ DIRECTORY = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves the tests of this directory to `tox -e engines`."""
+    """Leave the tests of this directory to `tox -e engines`."""
     for item in items:
         if DIRECTORY in Path(item.path).parents:
             item.add_marker(pytest.mark.engines)
@@ -38,7 +38,7 @@ class Cluster:
         self.address = address
 
     def kill(self) -> None:
-        """Ends all of its processes at once."""
+        """End all of its processes at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""What the tests of environments need: makers, packages, and an index of these."""
+"""Fixtures for the tests of environments: makers, packages, and an index of these."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _own_caches(
 
 
 def without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets nobody find uv, in this process or on the search path."""
+    """Hide uv from this process and from the search path."""
     monkeypatch.setitem(sys.modules, "uv", None)
     directories = os.environ["PATH"].split(os.pathsep)
     kept = [place for place in directories if shutil.which("uv", path=place) is None]
@@ -92,7 +92,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(index: PackageIndex, project: Path) -> Callable[..., Environment]:
-    """Describes environments of the project, with packages of the index."""
+    """Describe environments of the project, with packages of the index."""
 
     def make(requirements: list[str], python: Any = None, **options: Any) -> Any:
         options.setdefault("index_url", index.url())
@@ -114,7 +114,7 @@ def _workflow(
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skips what needs the usual index of packages where it cannot be reached."""
+    """Skip what needs the usual index of packages where it cannot be reached."""
     answer = subprocess.run(
         [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "six==1.16"],
         cwd=str(tmp_path_factory.mktemp("registry")),
@@ -128,7 +128,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def python_in(environment: Environment, code: str) -> str:
-    """What a piece of code prints in an environment."""
+    """Return the output of a piece of code in an environment."""
     executable = environment.interpreter().executable
     return subprocess.run(
         [executable, "-I", "-c", code],
@@ -139,7 +139,7 @@ def python_in(environment: Environment, code: str) -> str:
 
 
 def left_over(home: Path) -> list[str]:
-    """What lies among the environments and is none: nothing, if all went well."""
+    """Return the entries among the environments that are none: there should be none."""
     directory = home / "environments"
     if not directory.is_dir():
         return []

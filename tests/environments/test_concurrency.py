@@ -31,7 +31,7 @@ print("executable", environment.at(sys.argv[2]).interpreter().executable)
 def use_in_processes(
     workflow: Workflow, names: list[str], requirement: str = "alpha"
 ) -> list[str]:
-    """Lets one process for each name use that environment, and returns what they say"""
+    """Let one process for each name use that environment, and returns what they say"""
     words = os.environ["INDEX_OF_THE_TEST"], workflow.directory, requirement
     processes = [workflow.start("-c", USE, *words, name) for name in names]
     for process in processes:

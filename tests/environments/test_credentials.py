@@ -1,4 +1,4 @@
-"""Who somebody is, an index gets to know, and nobody else."""
+"""Credentials, which an index gets to know and nothing else does."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ def test_a_command_that_fails_is_quoted_without_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("who", ["ada:wrong-password@", ""])
-def test_an_index_that_lets_nobody_in_is_named_without_them(
+def test_an_index_that_refuses_credentials_is_named_without_them(
     maker: str, guarded: PackageIndex, project: Path, who: str
 ) -> None:
     environment = Environment(None, ["gamma"], index_url=guarded.url(who))

@@ -61,7 +61,7 @@ def test_a_project_that_cannot_be_built_says_why(make: Any, project: Path) -> No
 def test_an_index_that_is_not_reachable_is_an_error_in_a_bounded_time(
     maker: str, make: Any
 ) -> None:
-    with socket.socket() as taken:  # Nobody listens there.
+    with socket.socket() as taken:  # Nothing listens there.
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/simple"
 
@@ -245,7 +245,7 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 
-# A project whose build takes as long as nobody ends it.
+# A project whose build takes until it is ended.
 ENDLESS = """
 import pathlib, threading
 pathlib.Path("building").write_text("")
@@ -325,10 +325,10 @@ def test_a_build_that_was_killed_is_begun_anew(
         "{}-12345678",
         "{}-12345678-scratch",
         "{}-link-12345678",
-        32 * "0" + "-12345678-scratch",  # Nobody may ever make that one again.
+        32 * "0" + "-12345678-scratch",  # That one may never be made again.
     ],
 )
-def test_what_somebody_has_left_who_was_killed_is_removed(make: Any, name: str) -> None:
+def test_leftovers_of_a_killed_maker_are_removed(make: Any, name: str) -> None:
     environment = make(["alpha"])
     digest = environment.resolution().digest
     path = home() / "environments" / name.format(digest)
@@ -364,7 +364,7 @@ def test_left_overs_are_removed_but_not_what_is_being_made(make: Any) -> None:
     assert len(installations.kept()) == 1
 
 
-def test_packages_are_chosen_where_nobody_tidies_up(
+def test_packages_are_chosen_where_nothing_is_tidied_up(
     workflow: Workflow, project: Path
 ) -> None:
     library = make_project(project / "lib", "lib")

@@ -66,7 +66,7 @@ def library(project: Path) -> Path:
 
 
 def downgrade(project: Path, packages: Path) -> None:
-    """Locks the older release by hand."""
+    """Lock the older release by hand."""
     path = project / "bandsaw.lock"
     content = json.loads(path.read_text())
     (section,) = content["environments"]["mine"].values()
@@ -127,7 +127,7 @@ def test_a_lock_that_changes_while_a_process_runs_counts(
 
 
 def results(project: Path) -> dict[str, Any]:
-    """What tracking has written of results, by the names of the tasks."""
+    """Return what tracking has written of results, by the names of the tasks."""
     found = {}
     for path in project.glob("tracking/tasks/*/*/*/result-info.json"):
         record = json.loads(path.read_text())

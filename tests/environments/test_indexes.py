@@ -25,7 +25,7 @@ from tests.environments.wheels import PackageIndex, make_wheel, package_index
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[PackageIndex]:
-    """An index that has builds of its own, and what nobody should take from it."""
+    """An index that has builds of its own, and some that must not be taken from it."""
     make_wheel(tmp_path / "other", "alpha", "0.9+cpu")
     make_wheel(tmp_path / "other", "gamma", "3.0")
     with package_index(tmp_path / "other") as served:

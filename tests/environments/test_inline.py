@@ -1,4 +1,4 @@
-"""What a script says of the environment that it needs."""
+"""The environment that a script declares in its comments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCRIPT = """
 
 @pytest.fixture
 def read(tmp_path: Path) -> Any:
-    """Reads the environment that a script asks for."""
+    """Read the environment that a script asks for."""
     if sys.version_info < (3, 11):
         pytest.importorskip("tomli")
 

@@ -1,4 +1,4 @@
-"""What is kept of environments, looked at while somebody else removes it."""
+"""Environments that are listed while another process removes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from bandsaw.environments import Environment, installations
 
 
-def test_what_somebody_else_has_removed_can_still_be_told_of(
+def test_what_another_process_has_removed_can_still_be_told_of(
     project: Path,
 ) -> None:
     Environment(name="empty").at(str(project)).interpreter()

@@ -32,7 +32,7 @@ def lock(
     packages: dict[str, str],
     projects: dict[str, list[str]] | None = None,
 ) -> LockFile:
-    """Locks packages by hand; nothing is asked and nothing installed then."""
+    """Lock packages by hand; nothing is asked and nothing installed then."""
     file = LockFile(str(project / "bandsaw.lock"))
     chosen = [Package(*item, ["sha256:0"]) for item in packages.items()]
     file.put(NAME, platform(), Section.of(requirements, chosen, projects or {}))

@@ -1,4 +1,4 @@
-"""Which Python is meant by a version, and what is said when there is none."""
+"""The Python that a version stands for, and the error when there is none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINE = ".".join(map(str, sys.version_info[:3]))
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
-    """Lets the machine have these versions."""
+    """Let the machine have these versions."""
     found = [
         Python(f"/python{version}", version, "cpython", "linux", True)
         for version in versions

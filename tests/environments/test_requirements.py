@@ -1,4 +1,4 @@
-"""What an environment is asked to hold: texts, files and projects."""
+"""Requirements of an environment: texts, files and projects."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ VARIABLES = {
 
 @pytest.fixture(autouse=True)
 def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves the settings of this machine out."""
+    """Leave the settings of this machine out."""
     for name in list(os.environ):
         if name.startswith(("PIP_", "UV_")) and not name.endswith("_CACHE_DIR"):
             monkeypatch.delenv(name)

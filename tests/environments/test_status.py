@@ -1,4 +1,4 @@
-"""What is shown while an environment is made."""
+"""The status that is shown while an environment is made."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 def metadata_lines(
     requires: Sequence[str] = (), extras: Mapping[str, str] | None = None
 ) -> list[str]:
-    """What the metadata says of requirements, and of one for each extra."""
+    """Return the lines of metadata for requirements, and for one of each extra."""
     lines = [f"Requires-Dist: {text}" for text in requires]
     for extra, text in (extras or {}).items():
         lines += [f"Provides-Extra: {extra}"]
@@ -59,7 +59,7 @@ def make_wheel(
     extras: Mapping[str, str] | None = None,
     code: str | None = None,
 ) -> Path:
-    """Writes a wheel whose module of the same name knows its `version`."""
+    """Write a wheel whose module of the same name knows its `version`."""
     info = f"{name}-{version}.dist-info"
     head = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata = "\n".join([*head, *metadata_lines(requires, extras)]) + "\n"
@@ -87,7 +87,7 @@ def make_project(
     code: str | None = None,
     build_requires: Sequence[str] = (),
 ) -> Path:
-    """Writes a project that builds itself into such a wheel."""
+    """Write a project that builds itself into such a wheel."""
     directory.mkdir(parents=True, exist_ok=True)
     needed = ", ".join(f'"{text}"' for text in build_requires)
     (directory / "pyproject.toml").write_text(
@@ -104,7 +104,7 @@ def make_project(
 def make_source_archive(
     directory: Path, name: str, version: str = "1.0", build_requires: Sequence[str] = ()
 ) -> Path:
-    """Writes the source distribution of such a project."""
+    """Write the source distribution of such a project."""
     project = make_project(
         directory / "project", name, version, build_requires=build_requires
     )
@@ -121,7 +121,7 @@ def make_source_archive(
 
 
 class PackageIndex:
-    """An index of packages on the loopback, which may ask who somebody is.
+    """An index of packages on the loopback, which may ask for credentials.
 
     Attributes:
         secret: The password that it wants to have, if any.
@@ -137,7 +137,7 @@ class PackageIndex:
         self.port = 0
 
     def url(self, who: str = "") -> str:
-        """Its address, for somebody like ``user:password@``."""
+        """Return its address, with credentials like ``user:password@``."""
         return f"http://{who}127.0.0.1:{self.port}/simple/"
 
     def page_of(self, name: str) -> bytes | None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """A directory with the example that nobody has run yet."""
+    """A directory with the example that has not run yet."""
     copy = tmp_path / "digits"
     shutil.copytree(
         str(EXAMPLE), str(copy), ignore=shutil.ignore_patterns("output", "__pycache__")
@@ -34,7 +34,7 @@ def example(tmp_path: Path) -> Path:
 
 
 def run(example: Path, python: str) -> list[dict[str, str]]:
-    """Runs the example, and returns the lines of the table that it prints."""
+    """Run the example, and returns the lines of the table that it prints."""
     environment = {"DIGITS_PYTHON": python}
     done = Workflow(example).python("workflow.py", environment=environment)
     assert done.stderr == ""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def copy_of_example(directory: Path) -> Workflow:
-    """Return a directory with the example that nobody has run yet."""
+    """Return a directory with the example that has not run yet."""
     copy = directory / "sweep"
     ignored = shutil.ignore_patterns("output", "__pycache__")
     shutil.copytree(str(EXAMPLE), str(copy), ignore=ignored)

@@ -16,7 +16,7 @@ EXAMPLE = ROOT / "examples" / "two_places"
 
 
 def copy_of_example(directory: Path) -> Path:
-    """A directory with the example that nobody has run yet."""
+    """A directory with the example that has not run yet."""
     copy = directory / "two places"
     shutil.copytree(
         str(EXAMPLE), str(copy), ignore=shutil.ignore_patterns("output", "__pycache__")

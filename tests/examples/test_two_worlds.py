@@ -19,7 +19,7 @@ EXAMPLE = ROOT / "examples" / "two_worlds"
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """A directory with the example that nobody has run yet."""
+    """A directory with the example that has not run yet."""
     copy = tmp_path / "two worlds"
     shutil.copytree(
         str(EXAMPLE), str(copy), ignore=shutil.ignore_patterns("output", "__pycache__")
@@ -85,7 +85,7 @@ def test_the_pythons_of_this_machine_are_found(
 
 
 def load(name: str, path: Path) -> ModuleType:
-    """Loads one of the modules of the example."""
+    """Load one of the modules of the example."""
     spec = importlib.util.spec_from_file_location(name, str(path))
     assert spec is not None
     assert spec.loader is not None

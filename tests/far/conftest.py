@@ -23,14 +23,14 @@ DIRECTORY = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves the tests of this directory to `tox -e far`."""
+    """Leave the tests of this directory to `tox -e far`."""
     for item in items:
         if DIRECTORY in Path(item.path).parents:
             item.add_marker(pytest.mark.far)
 
 
 class Servers:
-    """What is started once, before the first test looks at what it leaves behind."""
+    """Servers that are started before the first test looks at what it leaves behind."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
@@ -38,7 +38,7 @@ class Servers:
         self._started: dict[str, object] = {}
 
     def start(self, name: str, start: Callable[[], Iterator[object]]) -> None:
-        """Starts a server, or keeps the reason why it cannot be."""
+        """Start a server, or keeps the reason why it cannot be."""
         started = contextlib.contextmanager(start)()
         try:
             self._started[name] = self._stack.enter_context(started)
@@ -46,7 +46,7 @@ class Servers:
             self._reasons[name] = str(skipped)
 
     def get(self, kind: type[T]) -> T:
-        """Returns a server, or skips the test where there is none."""
+        """Return a server, or skips the test where there is none."""
         name = kind.__name__
         if name in self._reasons:
             pytest.skip(self._reasons[name])
@@ -150,13 +150,13 @@ def connection(request: pytest.FixtureRequest) -> Connection:
 
 
 def ssh_to(sshd: Sshd, shell: str | None = None, via: Connection | None = None) -> Ssh:
-    """Returns the connection to a server, on which the user has a login shell."""
+    """Return the connection to a server, on which the user has a login shell."""
     key = sshd.key_file if shell is None else sshd.key_for_shell(shell)
     return Ssh("127.0.0.1", sshd.user, sshd.port, key, via=via)
 
 
 def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
+    """Run a command to its end."""
     return subprocess.run(
         words,
         stdin=subprocess.DEVNULL,

@@ -26,7 +26,7 @@ ANSWERS = 4
 
 
 class Fault(NamedTuple):
-    """What goes wrong with all bytes in both directions from a moment on.
+    """A fault of all bytes in both directions from a moment on.
 
     Attributes:
         kind: `swallow` or `cut`.
@@ -65,11 +65,11 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def swallow(self) -> None:
-        """Lets nothing pass from now on where there is a connection already."""
+        """Let nothing pass from now on where there is a connection already."""
         self._fail_all("swallow")
 
     def cut(self) -> None:
-        """Closes the connections that there are."""
+        """Close the connections that there are."""
         self._fail_all("cut")
 
     def _fail_all(self, kind: str) -> None:
@@ -171,7 +171,7 @@ class Connection:
         await asyncio.gather(deliver, return_exceptions=True)
 
     def _passing(self, phase: str, piece: bytes) -> bytes:
-        """Returns what passes of some bytes, and notes when a fault begins."""
+        """Return what passes of some bytes, and notes when a fault begins."""
         self.phase = max(self.phase, phase, key=PHASES.index)
         if self.failed:
             return b""
@@ -205,7 +205,7 @@ class Connection:
                 return
 
     def fail(self, kind: str) -> None:
-        """Lets nothing pass any more, and closes it if it is cut."""
+        """Let nothing pass any more, and closes it if it is cut."""
         self.failed = kind
         if kind == "cut":
             for writer in self._writers:
@@ -213,7 +213,7 @@ class Connection:
 
 
 class Item(NamedTuple):
-    """What arrives at one end, and what happens then."""
+    """One end of a relay, and the fault that is to happen there."""
 
     due: float
     data: bytes
@@ -230,7 +230,7 @@ class Progress:
         self._is_asked = False
 
     def split(self, data: bytes, is_server: bool) -> Iterator[tuple[str, bytes]]:
-        """Returns bytes in pieces, each with its phase.
+        """Return bytes in pieces, each with its phase.
 
         Args:
             data: What has arrived.
@@ -251,7 +251,7 @@ class Progress:
 
 
 class Side:
-    """What one end has sent before it encrypts."""
+    """The bytes that one end has sent before it encrypts."""
 
     def __init__(self) -> None:
         self._plain = b""
@@ -260,7 +260,7 @@ class Side:
         self._packet = 0
 
     def split(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        """Returns bytes in pieces, each with its phase, which is empty if encrypted."""
+        """Return bytes in pieces, each with its phase, which is empty if encrypted."""
         start = len(self._plain)
         if self._keys_end is None:
             self._plain += data
@@ -292,7 +292,7 @@ class Side:
 
 @contextlib.contextmanager
 def relay_to(target: int) -> Iterator[Relay]:
-    """Opens a port that leads to a server of ssh, and closes it."""
+    """Open a port that leads to a server of ssh, and closes it."""
     relay = Relay(target)
     relay.start()
     try:

@@ -72,7 +72,7 @@ class Cluster:
         key.write_bytes(os.urandom(128))
 
     def start(self) -> None:
-        """Starts it, and waits until it accepts jobs; skips the test if it does not."""
+        """Start it, and waits until it accepts jobs; skips the test if it does not."""
         node = socket.gethostname().split(".")[0]
         self.configuration.write_text(
             CONFIGURATION.format(
@@ -122,7 +122,7 @@ class Cluster:
         return any(process.poll() is not None for process in self._processes)
 
     def ask(self, *words: str) -> str:
-        """Returns what one of Slurm's commands says."""
+        """Return what one of Slurm's commands says."""
         done = subprocess.run(
             words,
             env=self._environment,
@@ -134,18 +134,18 @@ class Cluster:
         return done.stdout.decode().strip()
 
     def jobs(self) -> list[str]:
-        """Returns the ids of the jobs that have not ended."""
+        """Return the ids of the jobs that have not ended."""
         return self.ask("squeue", "-h", "-o", "%i").splitlines()
 
     def stop(self) -> None:
-        """Ends its processes in the reverse order of their start."""
+        """End its processes in the reverse order of their start."""
         for process in reversed(self._processes):
             process.terminate()
             process.wait()
 
 
 def start_slurm(directory: Path) -> Iterator[Cluster]:
-    """Starts a Slurm, and stops it again; skips the test where there is none."""
+    """Start a Slurm, and stops it again; skips the test where there is none."""
     for name in ("munged", "slurmctld", "slurmd", "srun", "squeue", "scancel", "sinfo"):
         find(name)
     cluster = Cluster(directory)

@@ -51,7 +51,7 @@ LONGEST = 30.0
 
 
 class Phase(NamedTuple):
-    """When a fault begins, and what an error calls that.
+    """The phase in which a fault begins, and its name in errors.
 
     Attributes:
         called: The phase in the error.
@@ -81,7 +81,7 @@ PHASES = {
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where the far end keeps the code."""
+    """Return the directory in which the far end keeps the code."""
     path = tmp_path / "far"
     path.mkdir(mode=0o700)
     return path
@@ -97,7 +97,7 @@ def there(sshd: Sshd, relay: Relay, home: Path) -> Command:
 
 @pytest.fixture
 def caller(workflow: Workflow, there: Command) -> Iterator[Callable[[str], str]]:
-    """What sends a line to the script, and returns the next one of it."""
+    """Return a function that sends the script a line and returns its next one."""
     workflow.write_script(CALLS, config(there, "start_timeout=10"))
     process = workflow.start("workflow.py", stdin=subprocess.PIPE)
     assert process.stdin is not None

@@ -1,4 +1,4 @@
-"""What the pages on Slurm and containers say, with both of them."""
+"""The pages on Slurm and containers, followed with both of them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ READY = ["sh", "-c", "echo ready; exec sleep 1000"]
 
 @pytest.fixture(params=["slurm", "slurm_by_ssh"])
 def via(request: pytest.FixtureRequest) -> Connection | None:
-    """Where the commands of Slurm run."""
+    """Return the connection by which the commands of Slurm run."""
     made = request.getfixturevalue(request.param)
     assert isinstance(made, Slurm)
     return made.via
@@ -53,7 +53,7 @@ def wait_for_line(stream: IO[str] | None, line: str) -> None:
 
 
 def next_event(job: Slurm, process: subprocess.Popen[str]) -> Event | None:
-    """Returns the next event that a command tells, `None` if it tells no more."""
+    """Return the next event that a command tells, `None` if it tells no more."""
     assert process.stderr is not None
     for line in process.stderr:
         event = job.read(line)
@@ -63,7 +63,7 @@ def next_event(job: Slurm, process: subprocess.Popen[str]) -> Event | None:
 
 
 def all_events(job: Slurm, process: subprocess.Popen[str]) -> set[Event]:
-    """Returns all further events that a command tells."""
+    """Return all further events that a command tells."""
     return set(iter(lambda: next_event(job, process), None))
 
 

@@ -1,4 +1,4 @@
-"""What ssh does with the words of a connection."""
+"""The words of a connection, on their way through ssh."""
 
 from __future__ import annotations
 

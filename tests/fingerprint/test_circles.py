@@ -46,7 +46,7 @@ def built(graph: Graph, random: Random, copies: int) -> Node:
 
 
 def looks_the_same(a: Graph, b: Graph) -> bool:
-    """Tells if nobody who follows the children can tell the first nodes apart."""
+    """Tell if following the children cannot tell the first nodes apart."""
     together = a + [
         (name, ordered, [child + len(a) for child in children])
         for name, ordered, children in b
@@ -78,7 +78,7 @@ def test_how_a_circle_is_unrolled_does_not_matter(
 
 
 @given(graphs(), graphs(), RANDOMS)
-def test_circles_are_equal_if_and_only_if_nobody_can_tell_them_apart(
+def test_circles_are_equal_if_and_only_if_they_cannot_be_told_apart(
     a: Graph, b: Graph, random: Random
 ) -> None:
     equal = fingerprint(built(a, random, 1)) == fingerprint(built(b, random, 2))

@@ -27,7 +27,7 @@ def test_the_format_has_not_changed() -> None:
     "value",
     [1, 1.5, True, None, "a", b"a", 1j, ..., range(3), (), (1, ("a",)), frozenset("a")],
 )
-def test_what_nobody_can_change_is_immutable(value: Any) -> None:
+def test_what_cannot_change_is_immutable(value: Any) -> None:
     assert is_immutable(value)
 
 

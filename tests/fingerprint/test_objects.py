@@ -1,4 +1,4 @@
-"""What objects, functions and classes are, and how users can say it themselves."""
+"""Identity of objects, functions and classes, and how users define their own."""
 
 from __future__ import annotations
 

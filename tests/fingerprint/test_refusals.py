@@ -1,4 +1,4 @@
-"""What has no stable identity is refused, with the path that leads to it."""
+"""Refusals of values without a stable identity, with the path that leads to them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def _configuration() -> Iterator[Configuration]:
 
 @pytest.fixture(name="task_of", params=["default", "advised"])
 def _task_of(configuration: Configuration, request: Any) -> TaskMaker:
-    """Makes tasks of functions."""
+    """Make tasks of functions."""
 
     def task_of(function: Any) -> Any:
         return bandsaw.task(

@@ -267,7 +267,7 @@ def refuse(*values: Any) -> None:
 
 
 def arguments(kind: str, needed: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-    """How a call is given what it needs."""
+    """Return the arguments of a call, some of which are futures."""
     if kind == "list":
         return [[*needed, 1]], {}
     if kind == "dict":
@@ -278,7 +278,7 @@ def arguments(kind: str, needed: list[Any]) -> tuple[list[Any], dict[str, Any]]:
 
 
 def in_order(graph: Any) -> list[Any]:
-    """What the calls come to in order; `None` where one fails."""
+    """Return the results of the calls in order, `None` where one fails."""
     values: list[Any] = []
     for references, kind in graph:
         needed = [values[r % len(values)] for r in references if values]

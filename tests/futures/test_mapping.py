@@ -44,7 +44,7 @@ def _gate() -> Iterator[threading.Event]:
 
 
 def passing(gate: threading.Event, seen: list[int]) -> Callable[[int], int]:
-    """What waits from the second item on."""
+    """Wait from the second item on."""
 
     def wait(number: int) -> int:
         seen.append(number)

@@ -14,7 +14,7 @@ both = pytest.mark.parametrize("module", [contextlib, contexts])
 
 
 def outcome(manager: Any, error: BaseException | None) -> Any:
-    """What becomes of an error that is raised in a block."""
+    """Return what becomes of an error that is raised in a block."""
     values = []
     try:
         with manager as value:

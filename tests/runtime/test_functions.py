@@ -1,4 +1,4 @@
-"""What of `functools` does without its import."""
+"""Parts of `functools` that do without its import."""
 
 from __future__ import annotations
 

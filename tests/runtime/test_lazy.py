@@ -42,7 +42,7 @@ class Late:
 
     @late_attribute
     def value(self) -> object:
-        """What is made late."""
+        """Make a value late."""
         self._barrier.wait()
         return object()
 

@@ -40,7 +40,7 @@ class Process:
         self.directory = Path(self._process.stdout.readline().rstrip("\n"))
 
     def kill(self) -> None:
-        """Kills it, but not what it has forked."""
+        """Kill it, but not what it has forked."""
         self._process.kill()
         self._process.wait()
 

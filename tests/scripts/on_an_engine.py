@@ -1,4 +1,4 @@
-"""What tasks do on an engine, which is to be the same on each of them."""
+"""The behaviour of tasks on an engine, which is to be the same on each of them."""
 
 import logging
 import os

@@ -147,7 +147,7 @@ class DiskError(OSError):
 
 
 def local_error(*args: Any) -> LookupError:
-    """An exception of a class that nobody can import."""
+    """An exception of a class that cannot be imported."""
 
     class LocalError(LookupError):
         pass

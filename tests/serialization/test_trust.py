@@ -1,4 +1,4 @@
-"""What reading JSON may do, and what it must not."""
+"""Actions that reading JSON may cause, and those that it must not."""
 
 from __future__ import annotations
 

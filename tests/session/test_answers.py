@@ -48,7 +48,7 @@ def betray(*values: Any) -> Any:
 
 
 class Answer:
-    """What another interpreter answers, to be changed.
+    """The answer of another interpreter, to be changed.
 
     Attributes:
         header: What the session says of itself.

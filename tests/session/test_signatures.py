@@ -81,7 +81,7 @@ class Attaching(Advice):
 
 
 def delivered(form: Any) -> Any:
-    """What arrives of a form: the files of the other end are gone then."""
+    """Return what arrives of a form: the files of the other end are gone then."""
     if isinstance(form, SessionFile):
         return form
     head, pieces, buffers = form.pack()

@@ -38,7 +38,7 @@ def session_of_call(
     cache: Any,
     *behind: bandsaw.Advice,
 ) -> Session:
-    """Makes the session of a call of a function whose results are kept."""
+    """Make the session of a call of a function whose results are kept."""
     configuration = bandsaw.Configuration().set_serializer(SERIALIZERS[serializer]())
     configuration.add_advice_chain(CachingAdvice(directory, wait=0), *behind)
     # What the argument looks like, a path for example, is not to be in the entry.

@@ -36,7 +36,7 @@ with_numpy = pytest.mark.skipif(find_spec("numpy") is None, reason="needs numpy"
 
 
 def parameters(found: Iterable[tuple[str, ...]]) -> Any:
-    """Parametrizes a test; the last of each tuple tells if that needs numpy."""
+    """Parametrize a test; the last of each tuple tells if that needs numpy."""
     return [
         pytest.param(
             *names,
@@ -76,7 +76,7 @@ CACHES = [case for case in KEPT if case not in REFUSED]
 
 
 def read(way: str, name: str, content: Any) -> Any:
-    """Gives a value back in the way in which it was written."""
+    """Give a value back in the way in which it was written."""
     if way == "JsonSerializer":
         # Whether a class is missing turns out only where modules may be imported. All
         # others have to be where they are without that.
@@ -191,7 +191,7 @@ def test_a_stored_session_is_carried_on_from_where_it_stood(
 
 
 def copy_of_cache(form: str, serializer: str, name: str, directory: Path) -> Path:
-    """Makes a private directory of a cache, which one of a checkout need not be."""
+    """Make a private directory of a cache, which one of a checkout need not be."""
     source = FORMS / form / "caches" / serializer / name
     copy = directory / "cache"
     for file in source.glob("*/*"):

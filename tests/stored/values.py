@@ -1,4 +1,4 @@
-"""What was stored, made anew to be compared with what is read.
+"""Values that were stored, made anew to be compared with what is read.
 
 A name in `.forms/*/values.json` identifies the value that is expected. What a form
 holds stays here as it is; more may be added for a form that is written later.
@@ -139,7 +139,7 @@ def opaque() -> Any:
 
 
 class Pair(NamedTuple):
-    """What is written, bytes if these are not what is written now, and what is read."""
+    """A stored form, and the value that is read of it."""
 
     written: Any
     read: Any

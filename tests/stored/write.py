@@ -38,7 +38,7 @@ from .with_pickle import Saving
 
 
 def write_form(directory: Path) -> None:
-    """Writes everything into a directory, which must not exist."""
+    """Write everything into a directory, which must not exist."""
     directory.mkdir(parents=True)
     join_run(Run.from_json(values.RUN))
     (directory / "values.json").write_text(
@@ -68,7 +68,7 @@ def write_form(directory: Path) -> None:
 
 
 def written(way: str, value: Any) -> Any:
-    """Returns a value as JSON has it in the file."""
+    """Return a value as JSON has it in the file."""
     if isinstance(value, values.Pair):
         value = value.written
     if isinstance(value, bytes):
@@ -91,7 +91,7 @@ def in_base64(content: Any) -> str:
 
 
 def write_sessions(directory: Path, serializer: str, name: str) -> None:
-    """Saves the session of a call each time that it stands where it has to."""
+    """Save the session of a call each time that it stands where it has to."""
     call = values.SESSIONS[name]
 
     def save(moment: str, session: Session) -> None:

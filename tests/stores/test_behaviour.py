@@ -1,4 +1,4 @@
-"""What every store does."""
+"""Behaviour of every store."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_reader_keeps_what_is_removed_or_replaced_meanwhile(store: Store) -> N
     assert bytes(content) == LARGE
 
 
-def test_nobody_changes_what_is_kept_by_writing_into_what_was_read(
+def test_writing_into_what_was_read_does_not_change_what_is_kept(
     store: Store,
 ) -> None:
     store.write("task/a", [LARGE])

@@ -372,7 +372,7 @@ def test_the_directory_itself_may_be_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "task" / "a").read_bytes() == b"x"
 
 
-def test_a_large_file_is_mapped_and_written_by_nobody_else(tmp_path: Path) -> None:
+def test_a_large_file_is_mapped_and_has_no_other_writer(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.write("task/a", [LARGE])
     content = store.read("task/a")

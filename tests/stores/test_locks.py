@@ -93,10 +93,10 @@ def test_two_stores_of_one_directory_in_one_process_share_what_they_hold(
         assert not can_be_held(LocalStore(tmp_path))
 
 
-# Somebody who holds something waits for something else
+# A holder of one lock waits for another
 
 
-def test_against_the_order_somebody_waits_who_is_in_nobodys_way(
+def test_against_the_order_a_holder_waits_that_blocks_no_other(
     start_holder: Start, tmp_path: Path
 ) -> None:
     store = LocalStore(tmp_path)
@@ -109,7 +109,7 @@ def test_against_the_order_somebody_waits_who_is_in_nobodys_way(
         end.join()
 
 
-def test_nobody_waits_for_a_process_that_waits_for_him(
+def test_no_process_waits_for_one_that_waits_for_it(
     start_holder: Start, tmp_path: Path
 ) -> None:
     store = LocalStore(tmp_path)
@@ -204,7 +204,7 @@ def test_a_wait_ends_when_its_call_is_cancelled(
     assert asked == [False, False, False, True]
 
 
-def test_nobody_waits_for_himself(tmp_path: Path) -> None:
+def test_no_process_waits_for_itself(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     with store.alone("task/a", 0), store.alone("task/a", 60) as is_alone:
         assert not is_alone
@@ -225,7 +225,7 @@ def in_new_pool(call: Callable[[], bool]) -> bool:
 
 @pytest.fixture(name="through", params=["thread", "new pool", "pool"])
 def _through(request: pytest.FixtureRequest) -> Iterator[Callable[..., bool]]:
-    """Calls something in another thread, and waits for it."""
+    """Call something in another thread, and waits for it."""
     if request.param == "thread":
         yield in_thread
     elif request.param == "new pool":
@@ -359,13 +359,13 @@ def test_a_forked_process_gets_what_its_parent_has_released(tmp_path: Path) -> N
     os.close(target)
 
 
-def test_nobody_is_waited_for_where_no_lock_file_can_be_made(
+def test_no_wait_where_no_lock_file_can_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: str) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    # Whoever runs the tests as root may write everywhere.
+    # Tests that root runs may write everywhere.
     monkeypatch.setattr(locks, "_open", refuse)
 
     assert can_be_held(LocalStore(tmp_path))

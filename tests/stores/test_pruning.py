@@ -1,4 +1,4 @@
-"""What is removed when a store is beyond its bounds."""
+"""Entries that are removed when a store is beyond its bounds."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def test_names_are_given_in_any_collection(hide):
 
 
 @pytest.mark.parametrize("tracking", [None, True, {}, {"hide": []}, {"other": 1}])
-def test_nothing_is_hidden_unless_somebody_asks(tracking):
+def test_nothing_is_hidden_unless_asked_for(tracking):
     assert names_to_hide({"tracking": tracking}) is None
     assert names_to_hide({}) is None
 

@@ -40,7 +40,7 @@ class Recorder(Backend):
         return [name for name, *_ in self.told]
 
     def record(self, name):
-        """What was told last under that name."""
+        """Return what was told last under that name."""
         return [arguments for told, *arguments in self.told if told == name][-1][-1]
 
     def track_run(self, ids, run_info):
@@ -331,7 +331,7 @@ def test_a_distribution_archive_is_told_once_when_it_was_built(backend):
     archive = backend.record("archive")
     assert archive.path.is_file()
     assert backend.record("session")["distribution_archive"]["id"] == archive.archive_id
-    # The archive is removed when nobody knows it any more.
+    # The archive is removed when nothing refers to it any more.
     backend.told.clear()
 
 

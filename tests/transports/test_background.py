@@ -1,4 +1,4 @@
-"""What is done beside the calls."""
+"""Work in the background of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task raises arrives with all that led to it."""
+"""Exceptions of tasks, which arrive with all that led to them."""
 
 from __future__ import annotations
 

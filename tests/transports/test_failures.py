@@ -36,7 +36,7 @@ without an answer.
 argument read, SIGSEGV: InterpreterDiedError: Interpreter PYTHON was killed by SIGSEGV \
 without an answer.
 argument read, SIGKILL: InterpreterDiedError: Interpreter PYTHON was killed by SIGKILL \
-without an answer. If nobody else did it, the system has, because memory had run out.
+without an answer. If no user did it, the system has, because memory had run out.
 argument read, SIGSTOP: TaskTimeoutError: The call took longer than its timeout of 2 \
 seconds in interpreter PYTHON, which was ended.
 argument read, close: InterpreterDiedError: Interpreter PYTHON exited with status 0 \

@@ -1,4 +1,4 @@
-"""Which files of the library take part in a call that moves, at each of its ends."""
+"""The files of the library that take part in a call that moves, at each of its ends."""
 
 from __future__ import annotations
 

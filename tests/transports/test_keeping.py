@@ -35,7 +35,7 @@ def never(is_there: Callable[[], bool]) -> None:
 
 
 class FarEnd:
-    """What is kept, without a connection."""
+    """Values that are kept, without a connection."""
 
     def __init__(self) -> None:
         self.dropped: list[int] = []

@@ -1,4 +1,4 @@
-"""What a task leaves behind: threads, processes, a child that is told to exit."""
+"""Leftovers of tasks: threads, processes, a child that is told to exit."""
 
 from __future__ import annotations
 

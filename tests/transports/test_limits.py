@@ -66,7 +66,7 @@ if __name__ == "__main__":
     print(*told)
     deadline = time.monotonic() + 60
     pid = int(open("pid").read())
-    # Whoever takes over its children may need a moment.
+    # The process that takes over its children may need a moment.
     while is_there(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     print(is_there(pid), answer())
@@ -127,7 +127,7 @@ if __name__ == "__main__":
     os.mkfifo("gate")
     gate = os.open("gate", os.O_RDONLY | os.O_NONBLOCK)
     print(text_of(leave_the_channel).rpartition(" ")[2])
-    # It reads as ended when nobody has it any more.
+    # It reads as ended when no process has it any more.
     for _ in range(2):
         print(select.select([gate], [], [], 60)[0] == [gate], os.read(gate, 100))
 """,

@@ -39,7 +39,7 @@ class Ends:
 
 
 def turn(link: Link, seconds: float = 0) -> list[tuple[int, int, bytes]]:
-    """Takes a turn, and returns the messages that have arrived."""
+    """Take a turn, and returns the messages that have arrived."""
     taken: list[tuple[int, int, bytes]] = []
     link.turn(seconds, lambda *message: taken.append((*message[:2], bytes(message[2]))))
     return taken

@@ -1,4 +1,4 @@
-"""What a task writes, logs and tells on its way arrives where it was called."""
+"""Output, log records and progress of tasks, which arrive where they were called."""
 
 from __future__ import annotations
 
@@ -294,7 +294,9 @@ if __name__ == "__main__":
     assert output == "said INFO\nsaid INFO\n"
 
 
-def test_what_nobody_here_wants_the_handlers_there_get(workflow: Workflow) -> None:
+def test_records_that_are_unwanted_here_go_to_the_handlers_there(
+    workflow: Workflow,
+) -> None:
     completed = workflow.run(
         """
         import bandsaw
@@ -346,7 +348,7 @@ configuration.add_advice_chain(name="here")
     assert output == TOLD
 
 
-def test_progress_that_nobody_wants_to_know_is_no_error(workflow: Workflow) -> None:
+def test_progress_that_is_not_shown_is_no_error(workflow: Workflow) -> None:
     output = workflow.output(
         HEAD
         + """

@@ -118,7 +118,7 @@ import time
 if __name__ == "__main__":
     first = pid()
     deadline = time.monotonic() + 60
-    # It is a zombie then, until somebody asks.
+    # It is a zombie then, until it is waited for.
     while os.waitid(os.P_PID, first, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What a child process finds, what it writes, and how it starts."""
+"""Child processes: what they find, what they write, and how they start."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ NAME = "0123456789abcdef" * 2
 def offered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], OfferedDirectories]:
-    """Makes directories, none of them beside those of other processes."""
+    """Make directories, none of them beside those of other processes."""
     memory = tmp_path / "memory"
     memory.mkdir()
     monkeypatch.setattr(shared_directory, "_SHARED_MEMORY", str(memory))

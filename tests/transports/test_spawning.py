@@ -1,4 +1,4 @@
-"""How processes are started: what they inherit, and what that imports here."""
+"""Starting processes: what they inherit, and what that imports here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a child writes arrives where its parent's output leads."""
+"""Output of a child, which arrives where its parent's output leads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user writes, as the type checkers see it.
+"""The code of a user, as the type checkers see it.
 
 It is checked, never run. A comment ``# is: TYPE`` behind a `reveal_type` is what both
 checkers say there, in the notation of pyright; ``tests/test_typing.py`` compares it.

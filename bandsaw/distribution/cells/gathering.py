@@ -92,7 +92,7 @@ class _Node:
 
 
 class Definitions:
-    """What a session needs of the cells.
+    """The parts of the cells that a session needs.
 
     Attributes:
         content: The items, packed.
@@ -237,7 +237,7 @@ def statements_of(namespace: Mapping[str, Any]) -> list[Statement]:
 
 
 class _Graph:
-    """What names lead to, until nothing new is reached.
+    """A search for what names lead to, until nothing new is reached.
 
     Args:
         namespace: The namespace of the cells.

@@ -73,7 +73,7 @@ class Statement:
 
     @late_attribute
     def code(self) -> CodeType:
-        """What it is compiled to, nothing if it is no whole statement of Python."""
+        """Its code object, an empty one if it is no whole statement of Python."""
         return self._compiled([self.node])
 
     def compiled(self, nodes: list[ast.stmt]) -> Iterator[CodeType]:

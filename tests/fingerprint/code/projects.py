@@ -389,7 +389,7 @@ PROJECT: dict[str, str] = {
 
 
 def write_project(directory: Path, *edits: Edit) -> Path:
-    """Writes the project with some edits: the file, the old and the new text."""
+    """Write the project with some edits: the file, the old and the new text."""
     files = {
         name: "\n".join(line[8:] for line in text.split("\n"))
         if "\n " in text

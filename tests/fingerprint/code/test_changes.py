@@ -1,4 +1,4 @@
-"""Which edits change the code of a task, and which do not."""
+"""Edits that change the code of a task, and edits that do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which values that a call made are significant in code, and how far."""
+"""Values made by calls, as far as they are significant in code."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _made: list[types.ModuleType] = []
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_open() -> Iterator[None]:
-    """Closes connections here, not by the garbage collection of a later test."""
+    """Close connections here, not by the garbage collection of a later test."""
     yield
     for module in _made:
         value = vars(module).get("value")
@@ -76,7 +76,7 @@ def _nothing_stays_open() -> Iterator[None]:
 def define(
     monkeypatch: pytest.MonkeyPatch, text: str, given: Any = None
 ) -> dict[str, Any]:
-    """Returns the names of a module that is run with a value from outside."""
+    """Return the names of a module that is run with a value from outside."""
     text = PREFIX + textwrap.dedent(text)
     filename = f"<made {next(_numbers)}>"
     module = types.ModuleType("made_by_calls")

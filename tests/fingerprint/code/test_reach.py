@@ -1,4 +1,4 @@
-"""What is seen of code while a process runs."""
+"""Changes of code that are seen while a process runs."""
 
 from __future__ import annotations
 
@@ -456,7 +456,7 @@ CELL = "def cell(x):\n    return x + {}\n"
 
 
 def define(text: str, filename: str) -> Any:
-    """Defines a function as notebooks do, which leave the lines behind."""
+    """Define a function as notebooks do, which leave the lines behind."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(text, filename, "exec"), namespace)
     linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)

@@ -42,7 +42,7 @@ class Late:
 
     @late_attribute
     def value(self) -> object:
-        """Make a value late."""
+        """A value that is made late."""
         self._barrier.wait()
         return object()
 
@@ -68,7 +68,7 @@ def test_a_late_attribute_that_was_set_is_not_made() -> None:
 
 
 def test_the_class_has_the_description_of_a_late_attribute() -> None:
-    assert Late.value.__doc__ == "What is made late."
+    assert Late.value.__doc__ == "A value that is made late."
 
 
 @pytest.mark.parametrize("package", [bandsaw.serialization, bandsaw.stores, bandsaw])

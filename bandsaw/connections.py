@@ -12,7 +12,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import namedtuple
 
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, keyword_only
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -262,9 +262,11 @@ class Ssh(_Value):
     options: tuple[tuple[str, str], ...]
     setup: str
 
+    @keyword_only("user", "port", "key_file", "options", "setup", "via")
     def __init__(
         self,
         host: str,
+        *,
         user: str | None = None,
         port: int | None = None,
         key_file: str | Path | None = None,
@@ -349,8 +351,10 @@ class Slurm(_Value):
     options: tuple[tuple[str, str], ...]
     setup: str
 
+    @keyword_only("gres", "time", "partition", "options", "setup", "via")
     def __init__(
         self,
+        *,
         gres: str | None = None,
         time: str | int | None = None,
         partition: str | None = None,

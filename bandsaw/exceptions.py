@@ -62,6 +62,19 @@ in its place, so that existing ``except`` clauses keep working.
 
 from __future__ import annotations
 
+from .runtime.lazy import LateModule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, TypeVar
+
+    from .runtime import caller_warnings
+
+    AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+else:
+    # Most calls give by name what is not to be given by position.
+    caller_warnings = LateModule("bandsaw.runtime.caller_warnings")
+
 
 class BandsawError(Exception):
     """Base of every exception that bandsaw itself raises."""
@@ -272,3 +285,31 @@ def check_type(owner: str, needed: str, value: object, *types: type) -> None:
     """
     if not isinstance(value, types):
         raise ConfigurationError(f"{owner} needs {needed}, and not {value!r}.")
+
+
+def keyword_only(*names: str) -> Callable[[AnyFunction], AnyFunction]:
+    """Accept keyword-only arguments by position, with a warning, as they once were.
+
+    Args:
+        *names: The names of these arguments, in the order of their positions.
+
+    Returns:
+        A decorator of the function, which declares them as keyword-only.
+    """
+
+    def decorate(function: Any) -> Any:
+        most = function.__code__.co_argcount
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if len(args) > most:
+                args = caller_warnings.give_names(function, names, args, kwargs)
+            return function(*args, **kwargs)
+
+        # `update_wrapper` would have to be imported for most configurations.
+        call.__module__, call.__doc__ = function.__module__, function.__doc__
+        call.__name__, call.__qualname__ = function.__name__, function.__qualname__
+        call.__annotations__ = function.__annotations__
+        call.__wrapped__ = function  # type: ignore[attr-defined]
+        return call
+
+    return decorate

@@ -115,3 +115,23 @@ class Ids:
 
     def __hash__(self) -> int:
         return hash(self.session_id)
+
+
+class SessionIds:
+    """The session in records that the user's handlers get.
+
+    They may keep or pickle them, which must not concern the arguments of the call.
+    """
+
+    __module__ = "bandsaw.advices.log"  # What pickles name
+
+    def __init__(self, ids: Ids) -> None:
+        self.task_id = ids.task_id
+        self.execution_id = ids.execution_id
+        self.run_id = ids.run_id
+        self.session_id = ids.session_id
+
+    @property
+    def ids(self) -> SessionIds:
+        """The ids, where a session has them."""
+        return self

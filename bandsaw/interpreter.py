@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .exceptions import ConfigurationError, check_type
+from .exceptions import ConfigurationError, check_type, keyword_only
 from .modules import absolute_path, search_path, working_directory
 from .runtime.functions import lru_cache
 from .serialization import SerializableValue
@@ -28,8 +28,10 @@ class Interpreter(SerializableValue):
         ConfigurationError: If the path is one text.
     """
 
+    @keyword_only("path", "executable")
     def __init__(
         self,
+        *,
         path: Iterable[str] | None = None,
         executable: str | None = None,
     ) -> None:
@@ -124,7 +126,7 @@ class Interpreter(SerializableValue):
     @classmethod
     def deserialize(cls, values: dict[str, Any]) -> Interpreter:
         """Make an interpreter of what a serializer has read."""
-        interpreter = cls(values["path"], values["executable"])
+        interpreter = cls(path=values["path"], executable=values["executable"])
         return interpreter.set_environment(**values["environment"])
 
     def __eq__(self, other: object) -> bool:
@@ -136,7 +138,7 @@ class Interpreter(SerializableValue):
         return hash((self._path, self.executable))
 
     def __repr__(self) -> str:
-        return f"Interpreter({self._path!r}, {self.executable!r})"
+        return f"Interpreter(path={self._path!r}, executable={self.executable!r})"
 
 
 def own_source_directories(path: Iterable[str]) -> tuple[str, ...]:

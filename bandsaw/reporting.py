@@ -7,6 +7,7 @@ import os
 import sys
 from time import perf_counter
 
+from .exceptions import keyword_only
 from .extensions import Extension
 from .runtime.contexts import contextmanager, suppress
 from .runtime.fork import Lock
@@ -39,10 +40,12 @@ class Progress:
         message: The task's description of it, or `None`.
     """
 
+    @keyword_only("done", "total", "message")
     def __init__(
         self,
         session: Session,
         task: str,
+        *,
         done: float,
         total: float | None = None,
         message: str | None = None,

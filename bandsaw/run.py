@@ -7,6 +7,7 @@ import os
 import sys
 
 from .datetime import current_timestamp
+from .exceptions import keyword_only
 from .modules import script_arguments
 from .runtime.fork import Lock, call_at_reset
 from .user import get_current_username
@@ -54,9 +55,11 @@ class Run:
         meta: What the user wants to know of the run. It travels with the sessions.
     """
 
+    @keyword_only("start_date", "user", "command", "env", "meta")
     def __init__(
         self,
         run_id: str | None = None,
+        *,
         start_date: str | None = None,
         user: str | None = None,
         command: Iterable[str] | None = None,

@@ -128,7 +128,9 @@ def test_ssh_asks_nothing_and_opens_no_terminal() -> None:
 
 
 def test_ssh_names_user_port_and_key(tmp_path: Path) -> None:
-    words = Ssh("far", "me", 2222, tmp_path / "key").wrap(["python3"])
+    words = Ssh("far", user="me", port=2222, key_file=tmp_path / "key").wrap(
+        ["python3"]
+    )
 
     assert words[-8:] == [
         *("-p", "2222", "-i", str(tmp_path / "key"), "-l", "me"),
@@ -223,7 +225,12 @@ def test_slurm_starts_one_process_that_is_not_buffered() -> None:
 
 
 def test_slurm_is_told_what_the_job_needs() -> None:
-    job = Slurm("gpu:1", 10, "short", {"mem": "4G", "exclusive": True, "nice": 5})
+    job = Slurm(
+        gres="gpu:1",
+        time=10,
+        partition="short",
+        options={"mem": "4G", "exclusive": True, "nice": 5},
+    )
 
     assert job.wrap(["python3"])[4:] == [
         *("--gres=gpu:1", "--time=10", "--partition=short"),
@@ -365,8 +372,23 @@ def test_a_setup_that_fails_keeps_the_program_from_starting(
 
 VALUES = [
     Command(["nice", "-n", "5"], via=Ssh("far")),
-    Ssh("far", "me", 22, "key", {"Compression": "yes"}, "true", via=Ssh("gate")),
-    Slurm("gpu:1", "1:00", "long", {"mem": "4G"}, "module load a", via=Ssh("login")),
+    Ssh(
+        "far",
+        user="me",
+        port=22,
+        key_file="key",
+        options={"Compression": "yes"},
+        setup="true",
+        via=Ssh("gate"),
+    ),
+    Slurm(
+        gres="gpu:1",
+        time="1:00",
+        partition="long",
+        options={"mem": "4G"},
+        setup="module load a",
+        via=Ssh("login"),
+    ),
 ]
 
 
@@ -376,7 +398,7 @@ def test_environments_are_made_where_srun_runs_after_the_same_setup() -> None:
     after_setup = [*inside.words, "python3"]
 
     assert login.for_making() is login
-    assert Slurm("gpu:1").for_making().wrap(["python3"]) == ["python3"]
+    assert Slurm(gres="gpu:1").for_making().wrap(["python3"]) == ["python3"]
     assert Slurm(via=login).for_making().wrap(PYTHON) == login.wrap(PYTHON)
     assert inside.for_making().wrap(["python3"]) == login.wrap(
         ["sh", "-lc", rf"eval a\ b </dev/null >&2 && exec {' '.join(after_setup)}"]

@@ -45,7 +45,7 @@ def test_it_may_be_given_paths() -> None:
 
 def test_one_text_is_no_list_of_paths() -> None:
     with pytest.raises(ConfigurationError, match=r"a list of directories .* not 'src'"):
-        Interpreter("src")
+        Interpreter(path="src")
 
 
 def test_a_variable_of_the_environment_is_a_text() -> None:
@@ -70,7 +70,9 @@ def test_the_environment_is_replaced_and_returned_as_a_copy() -> None:
     "interpreter",
     [
         Interpreter(),
-        Interpreter(["/a", "/b"], "/usr/bin/python3").set_environment(A="ä"),
+        Interpreter(path=["/a", "/b"], executable="/usr/bin/python3").set_environment(
+            A="ä"
+        ),
     ],
 )
 def test_it_can_be_serialized(serializer: Any, interpreter: Interpreter) -> None:
@@ -84,12 +86,13 @@ def test_it_can_be_serialized(serializer: Any, interpreter: Interpreter) -> None
 
 
 def test_equal_interpreters_are_the_same_in_everything() -> None:
-    assert Interpreter(["/a"], "/p") == Interpreter(("/a",), "/p")
-    assert Interpreter(["/a"], "/p") != Interpreter(["/b"], "/p")
-    assert Interpreter(["/a"], "/p") != Interpreter(["/a"], "/q")
+    one = Interpreter(path=["/a"], executable="/p")
+    assert one == Interpreter(path=("/a",), executable="/p")
+    assert one != Interpreter(path=["/b"], executable="/p")
+    assert one != Interpreter(path=["/a"], executable="/q")
     assert Interpreter() != Interpreter().set_environment(A="1")
     assert Interpreter() != "python"
-    assert repr(Interpreter(["/a"], "/p")) == "Interpreter(('/a',), '/p')"
+    assert eval(repr(one)) == one
 
 
 def test_another_python_gets_the_users_own_directories_only(

@@ -119,7 +119,9 @@ def test_what_is_given_is_kept() -> None:
 
 
 def test_a_run_is_written_and_read_as_json() -> None:
-    run = Run("a", "b", "c", ["d"], {"e": "f"}, {"g": [1]})
+    run = Run(
+        "a", start_date="b", user="c", command=["d"], env={"e": "f"}, meta={"g": [1]}
+    )
 
     written = run.to_json()
 

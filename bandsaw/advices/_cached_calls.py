@@ -282,7 +282,7 @@ class CachedCalls:
         unseen = task.unseen(session)
         if isinstance(found, Hit):
             place = self._store.location(found.name)
-            return Explanation(name, True, place, unseen=unseen)
+            return Explanation(name, is_hit=True, place=place, unseen=unseen)
         results = self._results_for(session)
         explanation = explain_miss(results, key, found, task.describe(session, key))
         explanation.unseen = unseen

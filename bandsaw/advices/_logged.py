@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from ..identifier import SessionIds
 from ..runtime.contexts import closing
 from ..runtime.lazy import LateModule
 from ._lines import OwnRecord, line_of
@@ -86,32 +87,11 @@ class LoggedSessions:
         record = _make_record(moment, session, frame)
         # The session's own log has the line whatever the loggers are enabled for.
         log.write(record, session)
-        record.__dict__["session"] = SessionIds(session)
+        record.__dict__["session"] = SessionIds(session.ids)
         logger = formatting.logger
         with hide_from(session):
             if logger.isEnabledFor(record.levelno):
                 logger.handle(record)
-
-
-class SessionIds:
-    """The session in records that the user's handlers get.
-
-    They may keep or pickle them, which must not concern the arguments of the call.
-    """
-
-    __module__ = "bandsaw.advices.log"
-
-    def __init__(self, session: Session) -> None:
-        ids = session.ids
-        self.task_id = ids.task_id
-        self.execution_id = ids.execution_id
-        self.run_id = ids.run_id
-        self.session_id = ids.session_id
-
-    @property
-    def ids(self) -> SessionIds:
-        """The ids, where a session has them."""
-        return self
 
 
 _MESSAGE = "%s %s:%s with context %s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..exceptions import InterpreterError, NotMovableError, SerializationError
+from ..identifier import SessionIds
 from ..interpreter import Interpreter as Interpreter
 from ..modules import (
     importable_modules,
@@ -127,12 +128,12 @@ def job_for(
         process = {**process, "modules": importable_modules()}
     settings = JobSettings(
         process,
-        advice.directory,
-        advice.timeout_for(session),
-        advice.memory_limit_for(session),
-        output,
-        partial(observe, session),
-        reader,
+        directory=advice.directory,
+        timeout=advice.timeout_for(session),
+        memory_limit=advice.memory_limit_for(session),
+        output=output,
+        observe=partial(observe, session),
+        reader=reader,
     )
     return Job(session, interpreter, settings)
 
@@ -209,6 +210,4 @@ def observe(session: Session, kind: str, facts: dict[str, Any]) -> None:
     if kind == "progress":
         report(session, facts)
     else:
-        from ._logged import SessionIds
-
-        handle_record(facts, SessionIds(session))
+        handle_record(facts, SessionIds(session.ids))

@@ -142,7 +142,7 @@ class CachingAdvice(Advice):
         """The store of the results."""
         assert self._given is not None
         assert self._root is not None
-        return calls.LocalStore.at(self._given, self._root)
+        return calls.LocalStore.at(self._given, path=self._root)
 
     @late_attribute
     def _calls(self) -> calls.CachedCalls:

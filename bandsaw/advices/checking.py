@@ -132,7 +132,12 @@ def _connections_of(advice: object) -> Iterable[tuple[str, Connection, Any]]:
             yield name, connection, interpreter
     elif isinstance(advice, SshAdvice) and advice.has_connections:
         for name, remote in advice.remotes.items():
-            connection = Ssh(remote.host, remote.user, remote.port, remote.key_file)
+            connection = Ssh(
+                remote.host,
+                user=remote.user,
+                port=remote.port,
+                key_file=remote.key_file,
+            )
             yield name, connection, remote.interpreter
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..exceptions import keyword_only
 from ..stores.results import DAMAGED, TOO_OLD, parts_of
 
 TYPE_CHECKING = False
@@ -33,7 +34,10 @@ class Difference:
         new: What it is now, as text; `None` if it is not there any more.
     """
 
-    def __init__(self, kind: str, name: str, old: str | None, new: str | None) -> None:
+    @keyword_only("kind", "name", "old", "new")
+    def __init__(
+        self, *, kind: str, name: str, old: str | None, new: str | None
+    ) -> None:
         self.kind = kind
         self.name = name
         self.old = old
@@ -77,9 +81,11 @@ class Explanation:
             counts by its assignment in the source.
     """
 
+    @keyword_only("is_hit", "place", "differences", "reason", "nearest", "unseen")
     def __init__(
         self,
         task: str,
+        *,
         is_hit: bool = False,
         place: str | None = None,
         differences: Iterable[Difference] = (),
@@ -152,7 +158,7 @@ def _nearest(
         differences = _differences(results, old, record, parts)
         if best is None or len(differences) < len(best.differences):
             place = results.location(name)
-            best = Explanation(task, False, place, differences, nearest=old)
+            best = Explanation(task, place=place, differences=differences, nearest=old)
     if best is not None:
         return best
     for name, old in _records(results, ""):
@@ -198,14 +204,23 @@ def _differences(
         if is_compared and old.get(fact) != new.get(fact):
             was, now = str(old.get(fact)), str(new.get(fact))
             found.append(
-                Difference(fact, subject, _without(was, now), _without(now, was))
+                Difference(
+                    kind=fact,
+                    name=subject,
+                    old=_without(was, now),
+                    new=_without(now, was),
+                )
             )
     if old.get("document") != new.get("document"):
         document = old.get("document")
         before = {} if document is None else results.parts(document)
         if before is None:
             text = "what was not written down"
-            found.append(Difference("code", "of the task", text, "what it is now"))
+            found.append(
+                Difference(
+                    kind="code", name="of the task", old=text, new="what it is now"
+                )
+            )
         else:
             found += _code_differences(before, parts)
     return found
@@ -216,10 +231,10 @@ def _argument_differences(old: Parts, new: Parts) -> Iterable[Difference]:
         before, after = old.get(name), new.get(name)
         if before is None or after is None or before[0] != after[0]:
             yield Difference(
-                "argument",
-                name,
-                None if before is None else before[1],
-                None if after is None else after[1],
+                kind="argument",
+                name=name,
+                old=None if before is None else before[1],
+                new=None if after is None else after[1],
             )
 
 
@@ -228,18 +243,19 @@ def _changes(
 ) -> Iterable[Difference]:
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            yield Difference(kind, name, old.get(name), new.get(name))
+            yield Difference(kind=kind, name=name, old=old.get(name), new=new.get(name))
 
 
 def _code_differences(old: Parts, new: Parts) -> Iterable[Difference]:
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
-        if before is None:
-            yield Difference("code", name, None, new[name][2])
-        elif after is None:
-            yield Difference("code", name, before[2], None)
-        elif before[1] != after[1]:
-            yield Difference("code", name, before[2], after[2])
+        if before is None or after is None or before[1] != after[1]:
+            yield Difference(
+                kind="code",
+                name=name,
+                old=None if before is None else before[2],
+                new=None if after is None else after[2],
+            )
 
 
 def _diff(old: str, new: str) -> str:

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     import logging
     from typing import Any
 
+    from ..identifier import SessionIds as SessionIds
     from ..session import Session
     from ._formatting import JsonFormatter as JsonFormatter
-    from ._logged import LoggedSessions, SessionIds as SessionIds
+    from ._logged import LoggedSessions
 
 __all__ = ["JsonFormatter", "LoggingAdvice"]
 

@@ -10,6 +10,7 @@ from ..exceptions import (
     InterpreterError,
     TaskMemoryError,
     TaskTimeoutError,
+    keyword_only,
 )
 from ..result import Result
 from ..runtime.fork import closed_gate
@@ -62,9 +63,11 @@ class RetryAdvice(Advice):
 
     parameters: tuple[str, ...] = ("retry",)
 
+    @keyword_only("wait", "on", "timeout")
     def __init__(
         self,
         attempts: int = 3,
+        *,
         wait: Wait = 1.0,
         on: Errors = InterpreterError,
         timeout: float | None = None,

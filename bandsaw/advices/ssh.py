@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from ..connections import Ssh
-from ..exceptions import ConfigurationError, check_methods, check_type
+from ..exceptions import (
+    ConfigurationError,
+    check_methods,
+    check_type,
+    keyword_only,
+)
 from ..runtime.fork import Lock
 from ..transports.openssh import SshCommandLineBackend
 from ..transports.remotes import Remote, SshBackend
@@ -46,8 +51,10 @@ class SshAdvice(RemoteAdvice):
 
     parameters: tuple[str, ...] = ("ssh",)
 
+    @keyword_only("directory", "backend")
     def __init__(
         self,
+        *,
         directory: str | Path | None = None,
         backend: SshBackend | None = None,
     ) -> None:
@@ -155,4 +162,6 @@ def _remote_of(task: Task | OwnTask) -> Any:
 
 
 def _connection_to(remote: Remote) -> Ssh:
-    return Ssh(remote.host, remote.user, remote.port, remote.key_file)
+    return Ssh(
+        remote.host, user=remote.user, port=remote.port, key_file=remote.key_file
+    )

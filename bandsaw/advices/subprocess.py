@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, keyword_only
 from ..runtime.fork import Lock
 from ..runtime.lazy import LateModule, late_attribute
 from .remote import ProcessAdvice, interpreter_of, interpreters, moving
@@ -75,11 +75,12 @@ class SubprocessAdvice(ProcessAdvice):
         "memory_limit": 1 << 30,
     }
 
+    @keyword_only("directory", "interpreter")
     def __init__(
         self,
+        *,
         directory: str | Path | None = None,
         interpreter: Given | None = None,
-        *,
         workers: int | list[dict[str, str]] | None = None,
         tasks_per_worker: int | None = None,
         idle_timeout: float = 60.0,
@@ -130,8 +131,9 @@ class SubprocessAdvice(ProcessAdvice):
         """The interpreter, or environment, that is called `default`."""
         return self.interpreters["default"]
 
+    @keyword_only("name")
     def add_interpreter(
-        self, interpreter: Given, name: str = "default"
+        self, interpreter: Given, *, name: str = "default"
     ) -> SubprocessAdvice:
         """Add an interpreter.
 
@@ -201,10 +203,16 @@ class SubprocessAdvice(ProcessAdvice):
         if self._workers is None:
             from ..transports.process import ProcessTransport
 
-            return ProcessTransport(self._start_ahead, self._idle_timeout)
+            return ProcessTransport(
+                starts_ahead=self._start_ahead, idle_timeout=self._idle_timeout
+            )
         from ._routes import PoolTransport, ShortRoutes
 
-        pool = PoolTransport(self._workers, self._tasks_per_worker, self._idle_timeout)
+        pool = PoolTransport(
+            self._workers,
+            tasks_per_worker=self._tasks_per_worker,
+            idle_timeout=self._idle_timeout,
+        )
         if ShortRoutes.fit(self, SubprocessAdvice):
             self._routes = ShortRoutes(self, pool)
         return pool

@@ -113,8 +113,8 @@ def prune_entries(
     with _named_errors():
         pruned = prune(
             _open(directory),
-            None if max_size is None else parse_size(max_size),
-            None if max_age is None else parse_age(max_age),
+            max_size=None if max_size is None else parse_size(max_size),
+            max_age=None if max_age is None else parse_age(max_age),
         )
     _tell_removed(pruned.count, pruned.size, as_json)
 

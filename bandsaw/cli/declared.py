@@ -180,7 +180,7 @@ def _declared(config: str | None, scripts: Sequence[str]) -> Iterator[Environmen
     for script in scripts:
         path = os.path.abspath(script)
         name = get_module_name_by_path(path) or os.path.basename(path)
-        environment = read_environment(path, name)
+        environment = read_environment(path, name=name)
         yield environment if configuration is None else environment.at(directory)
 
 

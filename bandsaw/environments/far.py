@@ -72,7 +72,7 @@ class FarEnvironment:
                 f"Behind the {name}: environment {environment.label!r} holds other "
                 f"packages than {lock_file.path} names."
             )
-        self.interpreter = Interpreter((), answer["executable"])
+        self.interpreter = Interpreter(path=(), executable=answer["executable"])
         self.identity: str = answer["identity"]
         self.facts: dict[str, Any] = answer["facts"]
         self._sources.note(requirements, lock_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, keyword_only
 from ..modules import importable_module_name
 from ..runtime.own_files import copy_of
 from .credentials import without_credentials
@@ -34,7 +34,8 @@ class InlineEnvironment:
         directory: The directory in which relative paths begin.
     """
 
-    def __init__(self, path: str, name: str, directory: str) -> None:
+    @keyword_only("name", "directory")
+    def __init__(self, path: str, *, name: str, directory: str) -> None:
         self._key = (path, name, directory)
         self._environment: Environment | None = None
 
@@ -50,7 +51,7 @@ class InlineEnvironment:
         name = importable_module_name(function.__module__ or "__main__")
         if name == "__main__":
             name = os.path.basename(path)
-        return cls(path, name, directory)
+        return cls(path, name=name, directory=directory)
 
     @property
     def environment(self) -> Environment:
@@ -61,7 +62,7 @@ class InlineEnvironment:
         """
         if self._environment is None:
             path, name, directory = self._key
-            self._environment = read_environment(path, name).at(directory)
+            self._environment = read_environment(path, name=name).at(directory)
         return self._environment
 
     def __eq__(self, other: object) -> bool:
@@ -76,7 +77,8 @@ class InlineEnvironment:
         return f"<InlineEnvironment of {self._key[0]}>"
 
 
-def read_environment(path: str, name: str) -> Environment:
+@keyword_only("name")
+def read_environment(path: str, *, name: str) -> Environment:
     """Return the environment in the metadata of a script.
 
     The table `tool.bandsaw` may have `constraints`, `index-url`, `find-links`, `lock`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from ..exceptions import keyword_only
 from ..runtime.contexts import nullcontext
 
 TYPE_CHECKING = False
@@ -28,8 +29,9 @@ class Item:
 
     __slots__ = ("hits", "name", "size", "used", "written")
 
+    @keyword_only("size", "written", "used", "hits")
     def __init__(
-        self, name: str, size: int, written: float, used: float, hits: int
+        self, name: str, *, size: int, written: float, used: float, hits: int
     ) -> None:
         self.name = name
         self.size = size

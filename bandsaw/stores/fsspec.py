@@ -7,7 +7,7 @@ import os
 import re
 from hashlib import sha256
 
-from ..exceptions import DamagedEntryError, MissingExtraError
+from ..exceptions import DamagedEntryError, MissingExtraError, keyword_only
 from ..runtime.home import home_directory
 from .base import Item, Store, check_name
 from .entries import Entry, has_footer
@@ -39,8 +39,9 @@ class FsspecStore(Store):
         MissingExtraError: If fsspec is not installed.
     """
 
+    @keyword_only("copy")
     def __init__(
-        self, url: str, copy: str | Path | None = None, **options: Any
+        self, url: str, *, copy: str | Path | None = None, **options: Any
     ) -> None:
         try:
             from fsspec.core import url_to_fs
@@ -150,7 +151,8 @@ class FsspecStore(Store):
             copied = known.get(name)
             used = written if copied is None else max(written, copied.used)
             hits = 0 if copied is None else copied.hits
-            yield Item(name, int(info.get("size") or 0), written, used, hits)
+            size = int(info.get("size") or 0)
+            yield Item(name, size=size, written=written, used=used, hits=hits)
 
     def note_use(self, name: str) -> None:
         """Remember that something was used on this machine."""

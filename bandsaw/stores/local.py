@@ -10,7 +10,7 @@ import stat
 import time
 import weakref
 
-from ..exceptions import UntrustedDirectoryError
+from ..exceptions import UntrustedDirectoryError, keyword_only
 from ..runtime.caller_warnings import warn_caller
 from ..runtime.contexts import suppress
 from ..runtime.fork import Lock, call_in_child
@@ -101,7 +101,8 @@ class LocalStore(Store):
         self._keep_below(directory, os.path.abspath(directory))
 
     @classmethod
-    def at(cls, directory: str | Path, path: str) -> LocalStore:
+    @keyword_only("path")
+    def at(cls, directory: str | Path, *, path: str) -> LocalStore:
         """Return the store of a directory that was chosen earlier.
 
         Args:
@@ -325,7 +326,13 @@ class LocalStore(Store):
             if stat.S_ISREG(status.st_mode):
                 written = status.st_mtime
                 used, hits = self._usage.of(name)
-                yield Item(name, status.st_size, written, max(used, written), hits)
+                yield Item(
+                    name,
+                    size=status.st_size,
+                    written=written,
+                    used=max(used, written),
+                    hits=hits,
+                )
 
     def note_use(self, name: str) -> None:
         """Remember that a file was used; written down once a minute at most."""

@@ -48,7 +48,9 @@ class MemoryStore(Store):
         now = time.time()
         with self._lock:
             self._contents[check_name(name)] = content
-            self._items[name] = Item(name, len(content), now, now, 0)
+            self._items[name] = Item(
+                name, size=len(content), written=now, used=now, hits=0
+            )
 
     def remove(self, name: str) -> bool:
         """Forget the bytes."""

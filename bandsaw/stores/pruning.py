@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, keyword_only
 from ..runtime.fork import Lock
 from .local import DOCUMENT
 
@@ -47,13 +47,16 @@ class Pruned:
         size: Their size in bytes.
     """
 
-    def __init__(self, count: int, size: int) -> None:
+    @keyword_only("count", "size")
+    def __init__(self, *, count: int, size: int) -> None:
         self.count = count
         self.size = size
 
 
+@keyword_only("max_size", "max_age")
 def prune(
     store: Store,
+    *,
     max_size: float | None = None,
     max_age: float | None = None,
 ) -> Pruned:
@@ -76,7 +79,7 @@ def prune(
     size = sum(item.size for item in entries + documents)
     oldest = float("-inf") if max_age is None else time.time() - max_age
     kept: dict[str, int] = {}
-    removed = Pruned(0, 0)
+    removed = Pruned(count=0, size=0)
     for item in entries:
         is_beyond = max_size is not None and size > max_size
         if (is_beyond or item.written < oldest) and store.remove(item.name):
@@ -120,9 +123,11 @@ class Bounds:
         ConfigurationError: If a text makes no sense.
     """
 
+    @keyword_only("max_size", "max_age")
     def __init__(
         self,
         store: Store,
+        *,
         max_size: float | str | None,
         max_age: float | str | None,
     ) -> None:
@@ -158,7 +163,8 @@ class Bounds:
                 self._size += size
             if self._size <= self._max_size:
                 return
-            prune(self._store, _SHARE_KEPT * self._max_size, self.max_age)
+            size_kept = _SHARE_KEPT * self._max_size
+            prune(self._store, max_size=size_kept, max_age=self.max_age)
             self._size = None
 
 

@@ -132,7 +132,7 @@ class ResultStore:
         verify: bool = False,
     ) -> None:
         self._store = store
-        self._bounds = Bounds(store, max_size, max_age)
+        self._bounds = Bounds(store, max_size=max_size, max_age=max_age)
         # Bytes that were checked once need not be checked again. The value in them is
         # kept if it cannot be changed.
         self._checked: dict[str, tuple[bytes, CacheKey, Entry, tuple[Any, ...]]] = {}

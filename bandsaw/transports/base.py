@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..exceptions import keyword_only
 from ..modules import importable_module_name
 from ..runtime.temporary import open_private
 from ..serialization.readers import writing_for
@@ -38,9 +39,11 @@ class JobSettings:
         reader: What the other interpreter can read, if it lacks modules.
     """
 
+    @keyword_only("directory", "timeout", "memory_limit", "output", "observe", "reader")
     def __init__(
         self,
         process: dict[str, Any],
+        *,
         directory: Path | None = None,
         timeout: float | None = None,
         memory_limit: int | None = None,
@@ -225,7 +228,10 @@ class Job:
         self.close()
 
 
-def runner_arguments(source: str, target: str, run_id: str, settings: str) -> list[str]:
+@keyword_only("source", "target", "run_id", "settings")
+def runner_arguments(
+    *, source: str, target: str, run_id: str, settings: str
+) -> list[str]:
     """Return the words of a command line that an archive's runner understands.
 
     Args:

@@ -146,7 +146,7 @@ class ConnectionTransport(PoolTransport):
         start_timeout: float,
         idle_timeout: float,
     ) -> None:
-        super().__init__(lanes, None, idle_timeout)
+        super().__init__(lanes, idle_timeout=idle_timeout)
         self.limits = workers, tasks_per_worker
         self.name = f"connection {name!r}"
         self._connection = connection

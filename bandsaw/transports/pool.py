@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..exceptions import InterpreterError
+from ..exceptions import InterpreterError, keyword_only
 from ..runtime.fork import Lock, call_in_child, closed_gate
 from ..session.frame_form import SessionFrames
 from .base import Job, Transport
@@ -40,9 +40,11 @@ class PoolTransport(Transport):
         idle_timeout: After how many seconds without a job a process ends.
     """
 
+    @keyword_only("tasks_per_worker", "idle_timeout")
     def __init__(
         self,
         workers: int | list[dict[str, str]],
+        *,
         tasks_per_worker: int | None = None,
         idle_timeout: float = 60.0,
     ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..exceptions import InterpreterError, InterpreterStartError
+from ..exceptions import InterpreterError, InterpreterStartError, keyword_only
 from ..runtime.fork import Lock, call_in_child
 from ..session.frame_form import SessionFrames
 from .background import pause_beside, run_beside
@@ -40,7 +40,10 @@ class ProcessTransport(Transport):
         idle_timeout: How long a process that was started ahead waits, in seconds.
     """
 
-    def __init__(self, starts_ahead: bool = True, idle_timeout: float = 60.0) -> None:
+    @keyword_only("starts_ahead", "idle_timeout")
+    def __init__(
+        self, *, starts_ahead: bool = True, idle_timeout: float = 60.0
+    ) -> None:
         self._starts_ahead = starts_ahead
         self._idle_timeout = idle_timeout
         self._lock = Lock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, keyword_only
 from ..user import get_current_username
 
 TYPE_CHECKING = False
@@ -33,9 +33,11 @@ class Remote:
 
     __module__ = "bandsaw.advices.ssh"  # What pickles and fingerprints name
 
+    @keyword_only("port", "user", "key_file", "interpreter", "directory")
     def __init__(
         self,
         host: str | None = None,
+        *,
         port: int | str | None = None,
         user: str | None = None,
         key_file: str | Path | None = None,
@@ -60,8 +62,9 @@ class Remote:
 
     def __repr__(self) -> str:
         return (
-            f"Remote({self.host!r}, {self.port!r}, {self.user!r}, {self.key_file!r}, "
-            f"{self.interpreter!r}, {str(self.directory)!r})"
+            f"Remote({self.host!r}, port={self.port!r}, user={self.user!r}, "
+            f"key_file={self.key_file!r}, interpreter={self.interpreter!r}, "
+            f"directory={str(self.directory)!r})"
         )
 
 

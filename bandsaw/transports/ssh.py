@@ -130,7 +130,10 @@ class SshTransport(Transport):
             job,
             str(far_archive),
             *runner_arguments(
-                str(far_input), str(far_output), job.run_id, str(far_settings)
+                source=str(far_input),
+                target=str(far_output),
+                run_id=job.run_id,
+                settings=str(far_settings),
             ),
         )
         # There may be an answer also when the process did not end well.

@@ -35,11 +35,11 @@ def make_executor() -> Executor:
     return ThreadPoolExecutor(1)
 
 
-HOST = Remote("host", 22, "user", None, Interpreter(executable="python3"))
+HOST = Remote("host", user="user", interpreter=Interpreter(executable="python3"))
 ADVICES: list[Callable[[Path], Advice]] = [
-    lambda path: SubprocessAdvice(path, workers=2, timeout=7),
+    lambda path: SubprocessAdvice(directory=path, workers=2, timeout=7),
     lambda path: ConnectionAdvice(workers=3).add_connection(Command(["sh"]), "name"),
-    lambda path: SshAdvice(path).add_remote(HOST),
+    lambda path: SshAdvice(directory=path).add_remote(HOST),
     lambda path: ExecutorAdvice(make_executor),
     lambda path: DaskAdvice("tcp://host", priority=3),
     lambda path: RayAdvice(num_gpus=1),

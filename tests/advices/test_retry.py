@@ -125,7 +125,7 @@ def test_the_wait_may_depend_on_the_number(make: Make) -> None:
 
     flaky = Flaky(*(InterpreterError() for _ in range(3)))
 
-    assert make(flaky, RetryAdvice(4, wait))(5) == 5
+    assert make(flaky, RetryAdvice(4, wait=wait))(5) == 5
     assert numbers == [1, 2, 3]
 
 

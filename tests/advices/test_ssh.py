@@ -46,7 +46,14 @@ from bandsaw.result import Result
 
 ssh = SshAdvice({backend})
 ssh.add_remote(
-    Remote("127.0.0.1", {port!r}, {user!r}, {key!r}, {interpreter}, {directory!r})
+    Remote(
+        "127.0.0.1",
+        port={port!r},
+        user={user!r},
+        key_file={key!r},
+        interpreter={interpreter},
+        directory={directory!r},
+    )
 )
 configuration = bandsaw.Configuration().add_advice_chain({chain})
 """

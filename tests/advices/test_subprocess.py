@@ -236,7 +236,7 @@ def test_an_interpreter_may_be_given_by_its_path(
 
     advice = SubprocessAdvice(interpreter=kind(path))
     assert advice.interpreter == interpreter
-    advice = SubprocessAdvice().add_interpreter(kind(path), "old")
+    advice = SubprocessAdvice().add_interpreter(kind(path), name="old")
     assert advice.interpreters["old"] == interpreter
     connecting = ConnectionAdvice(interpreter=kind(path))
     assert connecting.interpreters["default"] == interpreter
@@ -253,4 +253,4 @@ def test_what_is_no_interpreter_is_refused(interpreter: Any) -> None:
 @pytest.mark.parametrize("directory", [3, ["a"]])
 def test_what_is_no_path_is_refused_as_directory(directory: Any) -> None:
     with pytest.raises(ConfigurationError, match="SubprocessAdvice needs a path"):
-        SubprocessAdvice(directory)
+        SubprocessAdvice(directory=directory)

@@ -327,7 +327,7 @@ class Tell(bandsaw.Advice):
         session.proceed()
 
 configuration = bandsaw.Configuration().add_advice_chain(
-    Tell(), SubprocessAdvice("exchange")
+    Tell(), SubprocessAdvice(directory="exchange")
 )
 """,
     )

@@ -155,7 +155,9 @@ if __name__ == "__main__":
 import bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
 
-configuration = bandsaw.Configuration().add_advice_chain(SubprocessAdvice("exchange"))
+configuration = bandsaw.Configuration().add_advice_chain(
+    SubprocessAdvice(directory="exchange")
+)
 """,
     )
     assert output == "True 0\n[]\n"

@@ -46,8 +46,15 @@ from bandsaw.advices.ssh import Remote, SshAdvice, SshCommandLineBackend
 # The command that removes a directory may be killed, too.
 warnings.filterwarnings("ignore", ".* was not removed: ", UserWarning)
 moving = SshAdvice({backend})
-there = "127.0.0.1", {port!r}, {user!r}, {key!r}
-moving.add_remote(Remote(*there, bandsaw.Interpreter(), {directory!r}))
+there = Remote(
+    "127.0.0.1",
+    port={port!r},
+    user={user!r},
+    key_file={key!r},
+    interpreter=bandsaw.Interpreter(),
+    directory={directory!r},
+)
+moving.add_remote(there)
 """
 
 CALLS = 5

@@ -22,14 +22,14 @@ from bandsaw.advices.ssh import Remote, SshAdvice, SshCommandLineBackend
 from bandsaw.connections import Command
 from bandsaw.environments import Environment
 
-there = bandsaw.Interpreter((), sys.executable)
+there = bandsaw.Interpreter(path=(), executable=sys.executable)
 far = ConnectionAdvice(Command(["env", "A=b c"]), interpreter=there)
 far.add_connection(Command(["/no/command"]), "no command")
 far.add_connection(Command(["sh", "-c", "exit 3"]), "no python")
 far.add_connection(Command(["env", "BANDSAW_HOME=/proc/nothing"]), "no home")
 far.add_connection(Command(["env", "TMPDIR=/proc/nothing"]), "other")
 impossible = ConnectionAdvice(Command(["env"]), interpreter=Environment("3.99"))
-gpu = Remote("gpu", 22, "ada", interpreter=there)
+gpu = Remote("gpu", port=22, user="ada", interpreter=there)
 
 configuration = bandsaw.Configuration()
 configuration.add_advice_chain(far)

@@ -35,7 +35,7 @@ any_tool = Environment(requirements=["tool"], name="any tool", **index)
 empty = Environment(name="empty")
 
 configuration = bandsaw.Configuration().add_advice_chain(
-    SubprocessAdvice(interpreter=any_tool).add_interpreter(first, "first")
+    SubprocessAdvice(interpreter=any_tool).add_interpreter(first, name="first")
 )
 """
 

@@ -34,7 +34,7 @@ def read(tmp_path: Path) -> Any:
     def read(content: str, encoding: str = "utf-8") -> Environment:
         path = tmp_path / "workflow.py"
         path.write_bytes(content.encode(encoding))
-        return read_environment(str(path), "workflow")
+        return read_environment(str(path), name="workflow")
 
     return read
 
@@ -121,7 +121,7 @@ def test_metadata_that_make_no_sense_are_named_with_their_file(
 
 def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"absent.py cannot be read"):
-        read_environment(str(tmp_path / "absent.py"), "absent")
+        read_environment(str(tmp_path / "absent.py"), name="absent")
 
 
 def test_a_missing_reader_of_toml_names_the_extra(
@@ -132,13 +132,15 @@ def test_a_missing_reader_of_toml_names_the_extra(
     path = tmp_path / "workflow.py"
     path.write_text(BLOCK)
     with pytest.raises(MissingExtraError, match=r"bandsaw\[environments\]"):
-        read_environment(str(path), "workflow")
+        read_environment(str(path), name="workflow")
 
 
 def test_a_file_is_read_on_first_use_only(tmp_path: Path) -> None:
-    inline = InlineEnvironment(str(tmp_path / "absent.py"), "absent", str(tmp_path))
-    assert inline == InlineEnvironment(*inline._key)
-    assert hash(inline) == hash(InlineEnvironment(*inline._key))
+    path, name, directory = str(tmp_path / "absent.py"), "absent", str(tmp_path)
+    inline = InlineEnvironment(path, name=name, directory=directory)
+    other = InlineEnvironment(path, name=name, directory=directory)
+    assert inline == other
+    assert hash(inline) == hash(other)
     assert inline != "inline"
     assert "absent.py" in repr(inline)
     with pytest.raises(ConfigurationError):

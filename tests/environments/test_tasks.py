@@ -182,7 +182,7 @@ from bandsaw.advices.subprocess import SubprocessAdvice
 configuration = bandsaw.Configuration()
 for name, options in (("default", {}), ("pool", {"workers": 1})):
     advice = SubprocessAdvice(interpreter=holding("alpha<2", name="old"), **options)
-    advice.add_interpreter(holding("alpha>=2", name="new"), "new")
+    advice.add_interpreter(holding("alpha>=2", name="new"), name="new")
     configuration.add_advice_chain(CachingAdvice("cache"), advice, name=name)
 """
     )

@@ -152,7 +152,7 @@ def connection(request: pytest.FixtureRequest) -> Connection:
 def ssh_to(sshd: Sshd, shell: str | None = None, via: Connection | None = None) -> Ssh:
     """Return the connection to a server, on which the user has a login shell."""
     key = sshd.key_file if shell is None else sshd.key_for_shell(shell)
-    return Ssh("127.0.0.1", sshd.user, sshd.port, key, via=via)
+    return Ssh("127.0.0.1", user=sshd.user, port=sshd.port, key_file=key, via=via)
 
 
 def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:

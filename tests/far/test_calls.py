@@ -159,7 +159,7 @@ def test_a_machine_that_refuses_is_an_error_with_what_ssh_says(
     workflow: Workflow, sshd: Sshd
 ) -> None:
     unknown = sshd.directory / "unknown_key"
-    connection = Ssh("127.0.0.1", sshd.user, sshd.port, unknown)
+    connection = Ssh("127.0.0.1", user=sshd.user, port=sshd.port, key_file=unknown)
     output = workflow.output(
         WORK + '\nif __name__ == "__main__":\n    print(text_of(where))\n',
         config=config(connection),

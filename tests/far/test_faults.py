@@ -91,7 +91,13 @@ def home(tmp_path: Path) -> Path:
 def there(sshd: Sshd, relay: Relay, home: Path) -> Command:
     options = {**relay.options, "ConnectTimeout": 3, "LogLevel": "INFO"}
     options.update({"ServerAliveInterval": 1, "ServerAliveCountMax": 2})
-    ssh = Ssh("127.0.0.1", sshd.user, relay.port, sshd.key_file, options)
+    ssh = Ssh(
+        "127.0.0.1",
+        user=sshd.user,
+        port=relay.port,
+        key_file=sshd.key_file,
+        options=options,
+    )
     return Command(["env", f"BANDSAW_HOME={home}"], via=ssh)
 
 

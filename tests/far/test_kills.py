@@ -35,7 +35,9 @@ def test_the_workflow_the_command_the_server_its_workers_or_the_link(
         assert isinstance(sshd, Sshd)
         assert isinstance(relay, Relay)
         user, key = sshd.user, sshd.key_file
-        via = Ssh("127.0.0.1", user, relay.port, key, relay.options)
+        via = Ssh(
+            "127.0.0.1", user=user, port=relay.port, key_file=key, options=relay.options
+        )
         cut = relay.cut
     for name in "home", "temporary":
         (tmp_path / name).mkdir()

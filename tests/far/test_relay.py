@@ -23,7 +23,13 @@ ECHO = [sys.executable, "-c", "import sys;sys.stdout.write(sys.stdin.read())"]
 def connection(sshd: Sshd, relay: Relay) -> Ssh:
     options = {**relay.options, "ServerAliveInterval": 1, "ServerAliveCountMax": 2}
     options["LogLevel"] = "INFO"
-    return Ssh("127.0.0.1", sshd.user, relay.port, sshd.key_file, options)
+    return Ssh(
+        "127.0.0.1",
+        user=sshd.user,
+        port=relay.port,
+        key_file=sshd.key_file,
+        options=options,
+    )
 
 
 def echo(connection: Ssh, text: str) -> subprocess.CompletedProcess[str]:
@@ -62,7 +68,11 @@ def test_bytes_pass_without_a_fault(connection: Ssh, relay: Relay) -> None:
 
 
 def test_an_unknown_port_has_no_known_key(sshd: Sshd, relay: Relay) -> None:
-    done = run(Ssh("127.0.0.1", sshd.user, relay.port, sshd.key_file).wrap(["true"]))
+    done = run(
+        Ssh("127.0.0.1", user=sshd.user, port=relay.port, key_file=sshd.key_file).wrap(
+            ["true"]
+        )
+    )
 
     assert "Host key verification failed" in done.stderr
 

@@ -78,7 +78,10 @@ def full(cluster: Cluster, started: list[subprocess.Popen[str]]) -> str:
 
 def test_a_job_has_what_it_was_given(via: Connection | None) -> None:
     job = Slurm(
-        *("gpu:1", "0:30", "short", {"cpus-per-task": 3, "comment": "a 'b' $c"}),
+        gres="gpu:1",
+        time="0:30",
+        partition="short",
+        options={"cpus-per-task": 3, "comment": "a 'b' $c"},
         via=via,
     )
     shown = run(job.wrap(["sh", "-c", 'scontrol show job "$SLURM_JOB_ID"'])).stdout

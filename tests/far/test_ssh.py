@@ -19,7 +19,9 @@ from tests.waiting import SECONDS, wait_until
 def test_a_setup_is_for_sh_whatever_the_login_shell_is(sshd: Sshd, shell: str) -> None:
     key = sshd.key_for_shell(shell)
     setup = "A='b $HOME'; export A; echo said # why"
-    connection = Ssh("127.0.0.1", sshd.user, sshd.port, key, setup=setup)
+    connection = Ssh(
+        "127.0.0.1", user=sshd.user, port=sshd.port, key_file=key, setup=setup
+    )
 
     done = run(connection.wrap(["sh", "-c", 'echo "$A"']))
 
@@ -41,7 +43,9 @@ def test_a_program_may_be_below_the_home_directory(
     program.write_text("#!/bin/sh\nexec echo $1\n")
     program.chmod(0o755)
     key = sshd.key_for_shell(shell)
-    connection = Ssh("127.0.0.1", sshd.user, sshd.port, key, setup=setup)
+    connection = Ssh(
+        "127.0.0.1", user=sshd.user, port=sshd.port, key_file=key, setup=setup
+    )
 
     assert run(connection.wrap(["~/a 'program'", "~"])).stdout == "~\n"
 
@@ -61,7 +65,9 @@ def test_standard_input_is_that_of_the_program(sshd: Sshd, shell: str) -> None:
 
 
 def test_the_program_has_no_terminal(sshd: Sshd) -> None:
-    connection = Ssh("127.0.0.1", sshd.user, sshd.port, sshd.key_file)
+    connection = Ssh(
+        "127.0.0.1", user=sshd.user, port=sshd.port, key_file=sshd.key_file
+    )
 
     assert run(connection.wrap(["tty"])).returncode == 1
 
@@ -69,7 +75,9 @@ def test_the_program_has_no_terminal(sshd: Sshd) -> None:
 def test_a_key_that_is_not_let_in_is_no_question(sshd: Sshd) -> None:
     key = sshd.directory / "unknown_key"
 
-    done = run(Ssh("127.0.0.1", sshd.user, sshd.port, key).wrap(["true"]))
+    done = run(
+        Ssh("127.0.0.1", user=sshd.user, port=sshd.port, key_file=key).wrap(["true"])
+    )
 
     assert done.returncode == 255
     assert "Permission denied" in done.stderr
@@ -80,7 +88,13 @@ def test_a_shared_connection_of_the_user_is_used(
 ) -> None:
     path = tmp_path / "shared"
     options = {**relay.options, "ControlPath": str(path)}
-    connection = Ssh("127.0.0.1", sshd.user, relay.port, sshd.key_file, options)
+    connection = Ssh(
+        "127.0.0.1",
+        user=sshd.user,
+        port=relay.port,
+        key_file=sshd.key_file,
+        options=options,
+    )
     words = connection.wrap(["true"])
     words[words.index("ControlMaster=no")] = "ControlMaster=yes"
     with subprocess.Popen([*words[:-1], "-N"], stdin=subprocess.DEVNULL) as master:

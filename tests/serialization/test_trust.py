@@ -88,7 +88,7 @@ def test_no_module_is_imported(
 
 OWN_VALUES = (
     bandsaw.File("/data"),
-    bandsaw.Interpreter(("/path",), "/python"),
+    bandsaw.Interpreter(path=("/path",), executable="/python"),
     Context({"note": (1, 2)}),
     Environment("3.8", ["numpy"]),
     Execution("id", (1,), {}),

@@ -122,7 +122,7 @@ def session_ids() -> Any:
     execution = Execution("0123456789abcdef")
     session = Session(task(), execution, bandsaw.Configuration())
     session._ids = Ids(session.task.task_id, execution.execution_id, "run 1")
-    return SessionIds(session)
+    return SessionIds(session.ids)
 
 
 FACTS = {
@@ -204,9 +204,16 @@ PICKLED: Makers = {
     "SessionIds": session_ids,
     "Opaque": opaque,
     "opened value": opened_value,
-    "Remote": lambda: Remote("gpu", 2222, "user", "/key", interpreter(), "~/tmp"),
+    "Remote": lambda: Remote(
+        "gpu",
+        port=2222,
+        user="user",
+        key_file="/key",
+        interpreter=interpreter(),
+        directory="~/tmp",
+    ),
     "SshCommandLineBackend": SshCommandLineBackend,
-    "Item": lambda: Item("task/execution", 3, 1.5, 2.5, 4),
+    "Item": lambda: Item("task/execution", size=3, written=1.5, used=2.5, hits=4),
     "PickleSerializer": bandsaw.PickleSerializer,
     "JsonSerializer": bandsaw.JsonSerializer,
     "task function": lambda: tasks.decorated,

@@ -109,11 +109,11 @@ def test_a_store_may_hold_exactly_its_bound(store: LocalStore) -> None:
 
 
 def test_an_entry_is_over_when_it_is_too_old() -> None:
-    bounds = Bounds(LocalStore("unused"), None, "1 h")
+    bounds = Bounds(LocalStore("unused"), max_size=None, max_age="1 h")
 
     assert not bounds.is_over(time.time() - 3500)
     assert bounds.is_over(time.time() - 3700)
-    assert not Bounds(LocalStore("unused"), None, None).is_over(0)
+    assert not Bounds(LocalStore("unused"), max_size=None, max_age=None).is_over(0)
 
 
 @pytest.mark.parametrize(

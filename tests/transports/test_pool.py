@@ -265,7 +265,7 @@ if __name__ == "__main__":
         + """
 advice = configuration.get_advice_chain("default")[0]
 interpreter = bandsaw.Interpreter().set_environment(WHICH="the other one")
-advice.add_interpreter(interpreter, "other")
+advice.add_interpreter(interpreter, name="other")
 """,
     )
     assert output == (

@@ -235,7 +235,8 @@ reveal_type(old == new)  # is: bool
 bandsaw.environments.Environment(3.8)  # type: ignore[arg-type]
 
 environments = bandsaw.advices.subprocess.SubprocessAdvice(interpreter=old, workers=2)
-environments.add_interpreter(new, "new")
+environments.add_interpreter(new, name="new")
+bandsaw.advices.subprocess.SubprocessAdvice("/x/python")  # type: ignore[call-arg]
 
 
 @bandsaw.task(environment=old)

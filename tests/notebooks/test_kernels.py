@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -14,9 +13,6 @@ from tests.interpreters import python
 from tests.workflows import SCRIPTS, Workflow
 
 pytestmark = pytest.mark.notebook
-
-#: Names a Python 3.8 that has IPython 8.
-OLD_KERNEL = "PYTHON_OF_OLD_KERNEL"
 
 CONFIG = """
 import bandsaw
@@ -115,20 +111,9 @@ matching(1)
 """
 
 
-def kernel(which: str) -> Path:
-    """Return the Python of a kernel."""
-    if which == "current":
-        return Path(sys.executable)
-    path = os.environ.get(OLD_KERNEL)
-    if path is None or not Path(path).exists():
-        pytest.skip("There is no Python with IPython 8.")
-    return Path(path)
-
-
 @pytest.mark.parametrize("version", ["3.8", "3.13"])
-@pytest.mark.parametrize("which", ["current", "old"])
 def test_a_task_of_a_cell_finds_in_any_python_what_it_finds_here(
-    workflow: Workflow, which: str, version: str
+    workflow: Workflow, kernel: Path, version: str
 ) -> None:
     config = CONFIG.format(executable=str(python(version)))
     workflow.write({"bandsaw_config.py": config})
@@ -137,7 +122,7 @@ def test_a_task_of_a_cell_finds_in_any_python_what_it_finds_here(
     cells = [*notebook_cells.all_cells(), *of_kernels, SYNTAX]
 
     completed = workflow.python(
-        SCRIPTS / "notebook.py", python=kernel(which), input=json.dumps(cells)
+        SCRIPTS / "notebook.py", python=kernel, input=json.dumps(cells)
     )
 
     said: list[str] = json.loads(completed.stdout.splitlines()[-1])
@@ -150,6 +135,6 @@ def test_a_task_of_a_cell_finds_in_any_python_what_it_finds_here(
     assert sorted(logged.split()) == ["logged", "printed"]
     assert (interrupted, alive) == ("KeyboardInterrupt: \n", "True\n")
     assert "shell" in shell.split()
-    if which == "current":
+    if kernel == Path(sys.executable):
         expected = "line 3 is no Python 3.8" if version == "3.8" else "True"
         assert expected in syntax

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.workflows import SCRIPTS, Workflow
 
-pytest.importorskip("ipykernel", reason="needs ipykernel")
+pytestmark = pytest.mark.notebook
 
 CONFIG = """
 import bandsaw
@@ -42,11 +43,14 @@ print(json.dumps([states, before.result(), wait.submit().result()]))
 """
 
 
-def test_an_interrupted_cell_cancels_what_it_has_submitted(workflow: Workflow) -> None:
+def test_an_interrupted_cell_cancels_what_it_has_submitted(
+    workflow: Workflow, kernel: Path
+) -> None:
     workflow.write({"bandsaw_config.py": CONFIG})
 
     completed = workflow.python(
         SCRIPTS / "kernel.py",
+        python=kernel,
         input=json.dumps([FIRST, INTERRUPTED, LAST]),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.test_loaded_code import CACHED
 from tests.workflows import SCRIPTS, Workflow
 
-pytest.importorskip("ipykernel", reason="needs ipykernel")
+pytestmark = pytest.mark.notebook
 
 MODULE = """
 from __future__ import annotations
@@ -86,8 +87,9 @@ def show(
 class Notebook:
     """Cells that a kernel executes one after the other in one directory."""
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: Workflow, kernel: Path) -> None:
         self.workflow = workflow
+        self.kernel = kernel
         workflow.write({"bandsaw_config.py": CACHED, "m.py": MODULE})
 
     def run(self, *cells: str) -> list[str]:
@@ -100,15 +102,18 @@ class Notebook:
         # first text.
         variables = {"PYTHONDONTWRITEBYTECODE": "1"}
         completed = self.workflow.python(
-            SCRIPTS / "kernel.py", input=json.dumps(prepared), environment=variables
+            SCRIPTS / "kernel.py",
+            python=self.kernel,
+            input=json.dumps(prepared),
+            environment=variables,
         )
         said: list[str] = json.loads(completed.stdout.splitlines()[-1])
         return [text.strip() for text in said if text.strip()]
 
 
 @pytest.fixture
-def notebook(workflow: Workflow) -> Notebook:
-    return Notebook(workflow)
+def notebook(workflow: Workflow, kernel: Path) -> Notebook:
+    return Notebook(workflow, kernel)
 
 
 AUTORELOAD = ("%load_ext autoreload", "%autoreload 2")
@@ -165,7 +170,9 @@ def test_a_later_process_finds_what_was_cached_after_a_reload(
         "print(cached())",
     )
     later = notebook.workflow.python(
-        "-c", "import m; print(m.cached.is_cached(), m.cached())"
+        "-c",
+        "import m; print(m.cached.is_cached(), m.cached())",
+        python=notebook.kernel,
     ).stdout
 
     assert said == ["('child', 'edited helper')"]

@@ -179,8 +179,8 @@ def task(
     Raises:
         ModuleNotFoundError: If there is no such configuration module.
         ValueError: If the configuration has no such chain, if a parameter makes no
-            sense to one of its advices, or if its name is a slip of `config` or
-            `chain`.
+            sense to one of its advices or has an unknown key, or if its name is a slip
+            of `config` or `chain`.
         TypeError: If what was decorated is not a function.
         RuntimeError: If there is more than one positional argument.
     """
@@ -254,21 +254,24 @@ def _task_function(
     return wrapper
 
 
-# What is read whatever the chain is, and what the advices of the library read. A chain
-# may leave one of them out for a while.
-_PARAMETERS = (
-    "cache",
-    "connection",
-    "dask",
-    "environment",
-    "metrics",
-    "ray",
-    "retry",
-    "ssh",
-    "subprocess",
-    "tracking",
-    "version",
-)
+# What is read whatever the chain is, and what the advices and extensions of the library
+# read, each with the keys that it may have. A chain may leave one of them out for a
+# while.
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "cache": ("code", "compare_python", "ignore"),
+    "connection": ("name", "timeout", "memory_limit"),
+    "dask": ("resources", "priority"),
+    "environment": (),
+    "metrics": ("tags",),
+    "ray": ("num_cpus", "num_gpus", "resources"),
+    "retry": ("attempts", "wait", "on", "timeout"),
+    "ssh": ("remote",),
+    "subprocess": ("interpreter", "timeout", "memory_limit"),
+    "tracking": ("hide",),
+    "version": (),
+}
+
+_PACKAGE = __name__.partition(".")[0] + "."
 
 # The tasks and names that were warned of
 _warned: set[tuple[str, str]] = set()
@@ -301,8 +304,12 @@ def _check_parameters(task: Task, chain: AdviceChain) -> None:
         chain: The chain of its calls.
 
     Raises:
-        ConfigurationError: If a parameter makes no sense to an advice.
+        ConfigurationError: If a parameter makes no sense to an advice, or has an
+            unknown key.
     """
+    for name, value in task.advice_parameters.items():
+        if isinstance(value, dict) and _PARAMETERS.get(name):
+            _check_keys(task, chain, name, value)
     for advice in chain.walk.advices:
         check = getattr(advice, "check_task", None)
         if check is not None:
@@ -311,9 +318,40 @@ def _check_parameters(task: Task, chain: AdviceChain) -> None:
         _warn_of_unknown_parameters(task, chain)
 
 
-def _warn_of_unknown_parameters(task: Task, chain: AdviceChain) -> None:
+def _check_keys(
+    task: Task, chain: AdviceChain, name: str, parameter: dict[Any, Any]
+) -> None:
+    """Refuse a key that is unknown, or a slip where a reader may know others."""
+    known = _PARAMETERS[name]
+    are_declared = True
+    for reader in _readers_of(chain):
+        kind = type(reader)
+        declared = _parameters_of(kind)
+        if declared is None:
+            are_declared = False
+        elif name in declared and not kind.__module__.startswith(_PACKAGE):
+            return  # It checks that itself.
+    for key in parameter.keys() - {*known}:
+        text = str(key)
+        if not are_declared and not any(_is_one_edit_from(one, text) for one in known):
+            continue
+        import difflib
+
+        nearest = difflib.get_close_matches(text, known, 1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        raise ConfigurationError(
+            f"The parameter {name} of task {task} has the unknown key {key!r}.{hint} "
+            f"Known are {', '.join(map(repr, known))}."
+        )
+
+
+def _readers_of(chain: AdviceChain) -> tuple[Any, ...]:
     # Not those that stand in for them, which read less.
-    readers = *chain.advices, *chain.configured_extensions
+    return *chain.advices, *chain.configured_extensions
+
+
+def _warn_of_unknown_parameters(task: Task, chain: AdviceChain) -> None:
+    readers = _readers_of(chain)
     known = set(_PARAMETERS)
     for reader in readers:
         declared = _parameters_of(type(reader))

@@ -88,7 +88,7 @@ def test_arguments_that_do_not_matter_are_left_out(make: Any) -> None:
     ("parameter", "message"),
     [
         ({"ignore": ["verbos"]}, "has no parameter 'verbos'.*'value', 'verbose'"),
-        ({"ignored": ["verbose"]}, "unknown keys 'ignored'.*'code', 'compare_python'"),
+        ({"ignored": ["verbose"]}, "unknown key 'ignored'.*'code', 'compare_python'"),
         ({"code": "all"}, "code='all' is unknown.*'reachable', 'own'"),
     ],
 )

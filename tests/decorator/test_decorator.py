@@ -337,7 +337,7 @@ def test_a_class_is_refused_when_it_is_decorated(tasks: Tasks) -> None:
 @pytest.mark.parametrize(
     ("advice", "name", "value", "message"),
     [
-        (RetryAdvice(), "retry", {"attemps": 5}, "has to be like {'attempts': 5}"),
+        (RetryAdvice(), "retry", {"number": 5}, "has to be like {'attempts': 5}"),
         (
             RetryAdvice(),
             "retry",
@@ -356,7 +356,7 @@ def test_a_class_is_refused_when_it_is_decorated(tasks: Tasks) -> None:
         ),
         (SubprocessAdvice(), "subprocess", {"memory_limit": "much"}, "as memory_limit"),
         (SshAdvice(), "ssh", "name", "like {'remote': 'default'}, and not 'name'"),
-        (CachingAdvice("cache"), "cache", {"ignored": []}, "unknown keys 'ignored'"),
+        (CachingAdvice("cache"), "cache", {"size": 1}, "unknown keys 'size'"),
         (CachingAdvice("cache"), "cache", {"code": "all"}, "code='all' is unknown"),
     ],
 )
@@ -495,6 +495,49 @@ def test_what_stands_in_for_advices_reads_what_they_read(tasks: Tasks) -> None:
     tasks.configuration.set_moves("memory")
 
     assert tasks.of(_plain, chain="moving", limit=1, subprocess={"timeout": 60})
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "right"),
+    [
+        ("cache", "compare_pyhton", "compare_python"),
+        ("connection", "nmae", "name"),
+        ("dask", "priorty", "priority"),
+        ("metrics", "tag", "tags"),
+        ("ray", "num_gpu", "num_gpus"),
+        ("retry", "attemps", "attempts"),
+        ("ssh", "remotes", "remote"),
+        ("subprocess", "timout", "timeout"),
+        ("tracking", "hdie", "hide"),
+    ],
+)
+@pytest.mark.parametrize(
+    "advices", [(), (LoggingAdvice(), SubprocessAdvice()), (Noting(),)]
+)
+def test_a_slip_in_the_keys_of_a_parameter_is_an_error_with_the_right_word(
+    tasks: Tasks, advices: tuple[Advice, ...], name: str, key: str, right: str
+) -> None:
+    tasks.configuration.add_advice_chain(*advices, name="some")
+    message = f"parameter {name} of .* unknown key {key!r}. Did you mean {right!r}"
+
+    with pytest.raises(ConfigurationError, match=message):
+        tasks.of(_plain, chain="some", **{name: {key: 3}})
+
+
+class Connecting(Noting):
+    parameters = ("connection",)
+
+
+def test_an_unknown_key_is_an_error_unless_a_reader_may_know_it(tasks: Tasks) -> None:
+    def place(*advices: Advice) -> Any:
+        tasks.configuration.add_advice_chain(*advices, name="some")
+        return tasks.of(_plain, chain="some", connection={"region": "north"})
+
+    for advices in (), (CachingAdvice("cache"),), (Limiting(),):
+        with pytest.raises(ConfigurationError, match="Known are 'name', 'timeout'"):
+            place(*advices)
+    for reader in Noting(), Connecting():
+        assert place(CachingAdvice("cache"), reader)
 
 
 # What it returns

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from bandsaw import PickleSerializer
+from bandsaw.distribution.cells.captured import CapturedData, CapturedValue
 from bandsaw.distribution.cells.mains import STATEMENT, Main, packed
-from bandsaw.exceptions import NotMovableError
+from bandsaw.exceptions import InvalidSessionError, NotMovableError
+from bandsaw.serialization.buffers import HeldContent
+from bandsaw.session.zip_form import SessionFile
 from tests import notebook_cells
 from tests.workflows import SCRIPTS, Workflow
 
@@ -161,6 +168,120 @@ def test_the_size_of_large_captured_data_is_told_once(workflow: Workflow) -> Non
     assert completed.stderr.count(told) == 1
     # It names the line of the user's.
     assert "cell_2:1: RuntimeWarning" in completed.stderr
+
+
+CAPTURING = """
+import os, bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.session.frame_form import SessionFrames
+
+sent = []
+class Looking(bandsaw.Advice):
+    def before(self, session):
+        form = SessionFrames()
+        session.save_to(form)
+        definitions, files = form.members["definitions.dat"]
+        sent.append((len(definitions) < 10000, files))
+        session.proceed()
+class Whole(bandsaw.Extension):
+    pass
+class Marking(bandsaw.PickleSerializer):
+    def serialize_with_buffers(self, value, stream):
+        stream.write(b"marked")
+        return super().serialize_with_buffers(value, stream)
+    def deserialize_with_buffers(self, content, buffers):
+        assert bytes(content[:6]) == b"marked"
+        return super().deserialize_with_buffers(content[6:], buffers)
+# %%
+limit = [3]
+configuration = bandsaw.Configuration().add_extension(Whole())
+configuration.add_advice_chain(SubprocessAdvice(workers=limit[0] - 2))
+configuration.add_advice_chain(
+    Looking(), SubprocessAdvice(workers=1), name="looking"
+)
+configuration.set_serializer({serializer}())
+# %%
+data, small = [bytearray(1 << 20)], [1]
+def make():
+    inner = bytearray(1 << 18)
+    def count():
+        inner[0] += 1
+        return inner[0]
+    return count
+count = make()
+@bandsaw.task(chain="looking")
+def change(by):
+    data[0][0] += by
+    return os.getpid(), data[0][0], small[0], count(), limit
+# %%
+first, second = change(1), change(2)
+print(first[0] == second[0] != os.getpid())
+print(first[1:] == (1, 1, 1, [3]), second[1:] == (2, 1, 1, [3]))
+small[0], data[0][-1] = 2, 1
+# %%
+print(change(3)[1:] == (3, 2, 1, [3]), data[0][0] == 0)
+data[0][0] = 4
+print(change(3)[1:] == (7, 2, 1, [3]))
+# %%
+print(all(is_short and len(files) == 2 for is_short, files in sent))
+print([a is b for a, b in zip(sent[0][1], sent[1][1])] == [True, True])
+print([a is b for a, b in zip(sent[2][1], sent[3][1])] == [False, True])
+"""
+
+
+@pytest.mark.parametrize("serializer", ["bandsaw.PickleSerializer", "Marking"])
+def test_large_captured_data_travels_beside_the_session_and_is_fresh_in_each(
+    workflow: Workflow, serializer: str
+) -> None:
+    text = CAPTURING.replace("{serializer}", serializer)
+    cells = text.strip().split("# %%\n")
+    completed = workflow.python(SCRIPTS / "cells.py", input=json.dumps(cells))
+    printed = "".join(json.loads(completed.stdout))
+    assert set(printed.split()) == {"True"}, printed + completed.stderr
+
+
+def test_equal_captured_data_is_kept_once_and_read_anew_from_any_place() -> None:
+    first, second = (
+        CapturedValue([bytearray(1 << 17)], PickleSerializer()) for _ in "ab"
+    )
+    files: list[HeldContent] = []
+    assert first.refer(files) == second.refer(files)
+    assert len(files) == 1
+    in_memory = memoryview(b"".join(files[0].blocks()))
+
+    for place in (*files, in_memory):
+        data = CapturedData([place], PickleSerializer())
+        data.read(first.refer([*files]))[0][0] = 1
+        assert data.read(first.refer([*files])) == [bytearray(1 << 17)]
+
+    with pytest.raises(InvalidSessionError, match="lacks captured data"):
+        CapturedData([in_memory[:-1]], None).read(first.refer([*files]))
+    with pytest.raises(InvalidSessionError, match="lacks captured data"):
+        CapturedData([], None).read(first.refer([*files]))
+
+
+def test_more_large_values_than_files_go_along_are_among_the_definitions() -> None:
+    values = [bytes([n]) * (1 << 16) for n in range(20)]
+    files: list[HeldContent] = []
+    references = [CapturedValue(value, None).refer(files) for value in values]
+    data = CapturedData(files, None)
+    assert len(files) < 20
+    assert [data.read(reference) for reference in references] == values
+
+
+def test_a_file_of_a_session_has_the_captured_data(tmp_path: Path) -> None:
+    value = bytes(range(256)) * (1 << 10)
+    files: list[HeldContent] = []
+    reference = CapturedValue(value, None).refer(files)
+    definitions: Any = SimpleNamespace(content=b"items", buffers=files)
+    with open(str(tmp_path / "session.zip"), "w+b") as stream:
+        form = SessionFile(stream)
+        with form.write(None) as writer:
+            writer.write_header({})
+            writer.write_definitions(definitions)
+        content, buffers = form.read().read_definitions() or (b"", [])
+    assert content == b"items"
+    assert CapturedData(buffers, None).read(reference) == value
 
 
 # What the cells of a test have executed

@@ -243,7 +243,7 @@ class ShortRoutes:
         route = Route(task, stop, conditions, serializer, observe)
         if script_module_name() is None:
             try:
-                route.definitions = definitions_of(task)
+                route.definitions = definitions_of(task, serializer)
             except BandsawError:
                 return None  # The same.
         if len(self._routes) >= ROUTES_KEPT:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Union,
     )
 
+    from ..distribution.cells import Definitions
     from ..run import Run
     from ..serialization import Serializer
     from ..serialization.buffers import Buffer
@@ -229,6 +230,9 @@ class _Writer(SessionWriter):
     def write_bytes(self, member: str, content: bytes) -> None:
         self._members[member] = (content, ())
 
+    def write_definitions(self, definitions: Definitions) -> None:
+        self._members[DEFINITIONS] = (definitions.content, definitions.buffers)
+
     def write_value(self, member: str, value: Any) -> None:
         serializer = self.serializer
         assert serializer is not None
@@ -310,15 +314,26 @@ class _Reader(SessionReader):
             return task
         return packed.task
 
+    def read_definitions(self) -> tuple[bytes, Sequence[Buffer]] | None:
+        if DEFINITIONS not in self.members:
+            return None
+        content, buffers = self._contents[DEFINITIONS]
+        self._check_readable(DEFINITIONS, buffers)
+        return bytes(content), buffers
+
     def _read(self, member: str) -> bytes:
         self._require(member)
         return bytes(self._contents[member][0])
 
     def _deserialize(self, member: str, serializer: Serializer) -> Any:
         content, buffers = self._contents[member]
+        self._check_readable(member, buffers)
+        return serializer.deserialize_with_buffers(content, buffers)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _check_readable(member: str, buffers: Sequence[Buffer]) -> None:
         if any(not isinstance(buffer, _READABLE) for buffer in buffers):
             raise InvalidSessionError(f"{member} of the saved session is a file.")
-        return serializer.deserialize_with_buffers(content, buffers)  # type: ignore[arg-type]
 
     def _unreadable_part(self, member: str, serializer: Serializer) -> str:
         content, buffers = self._contents[member]

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Sequence, Union
 
     from ..distribution.cells import Definitions
+    from ..serialization.buffers import Buffer
 
     Content = Union[bytes, memoryview]
+    Member = tuple[Content, Sequence[Buffer]]
 
 _NUMBER = struct.Struct("<I")
 _numbers = count(1)
@@ -223,9 +225,10 @@ class RememberedSession:
         self._head = {**form.head, "ids": None}
         content, _ = form.members[TASK]
         self._task = bytes(content)
-        self._definitions: bytes | None = None
+        self._definitions: Member | None = None
         if DEFINITIONS in form.members:
-            self._definitions = bytes(form.members[DEFINITIONS][0])
+            content, buffers = form.members[DEFINITIONS]
+            self._definitions = bytes(content), buffers
         self._calls: Calls | None = None
 
     def remember(self, session: Session) -> None:
@@ -260,7 +263,7 @@ class RememberedSession:
         form.head = self._head
         form.members = {TASK: (self._task, ()), EXECUTION: (arguments, ())}
         if self._definitions is not None:
-            form.members[DEFINITIONS] = (self._definitions, ())
+            form.members[DEFINITIONS] = self._definitions
         return form
 
 

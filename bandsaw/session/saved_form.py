@@ -20,11 +20,13 @@ from .attachments import DIRECTORY, Attachments, attachment_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Collection, Iterable, Mapping
+    from typing import IO, Any, Collection, Iterable, Mapping, Sequence
 
+    from ..distribution.cells import Definitions
     from ..execution import Execution
     from ..run import Run
     from ..serialization import Serializer
+    from ..serialization.buffers import Buffer
     from .attachments import Attachment
 
 SESSION = "session.json"
@@ -33,6 +35,8 @@ TASK = "task.dat"
 EXECUTION = "execution.dat"
 # What the task and its arguments need of the cells of a notebook.
 DEFINITIONS = "definitions.dat"
+# The large captured data among that; only in a file, which has no other place for it.
+CAPTURED = "captured/"
 # What tells later whether the arguments have changed; only in a file.
 FIRST_LOOK = "first_look.json"
 CONTEXT = "context.dat"
@@ -178,6 +182,10 @@ class SessionWriter(ABC):
         """
 
     @abstractmethod
+    def write_definitions(self, definitions: Definitions) -> None:
+        """Write what is needed of the cells of a notebook."""
+
+    @abstractmethod
     def write_attachment(self, name: str, attachment: Attachment) -> None:
         """Write an attachment."""
 
@@ -279,6 +287,8 @@ class SessionReader(ABC):
         for name in names:
             if name.startswith(DIRECTORY):
                 self.attachments.append(attachment_name(name))
+            elif name.startswith(CAPTURED):
+                continue
             elif name not in _MEMBERS:
                 raise InvalidSessionError(
                     f"The saved session holds {name!r}, which is no part of a session."
@@ -357,9 +367,13 @@ class SessionReader(ABC):
         """Read the task."""
         return self.read_value(TASK, serializer)
 
-    def read_definitions(self) -> bytes | None:
-        """Read what is needed of the cells of a notebook, `None` for nothing."""
-        return self._read(DEFINITIONS) if DEFINITIONS in self.members else None
+    @abstractmethod
+    def read_definitions(self) -> tuple[bytes, Sequence[Buffer]] | None:
+        """Read what is needed of the cells of a notebook, `None` for nothing.
+
+        Returns:
+            The definitions, and the large data that they have captured.
+        """
 
     def read_value(self, member: str, serializer: Serializer) -> Any:
         """Read a member that is a value.

@@ -33,7 +33,6 @@ from ..runtime.contexts import nullcontext
 from ..tasks import Task, full_task
 from .saved_form import (
     CONTEXT,
-    DEFINITIONS,
     EXECUTION,
     MODERATOR,
     RESULT,
@@ -293,7 +292,7 @@ def write(
             header["advices"] = _classes_of(chain)
     gathering = None
     if known is None and script_module_name() is None:
-        gathering = _gathering_for(session.task)
+        gathering = _gathering_for(session.task, serializer)
     with form.write(serializer) as writer:
         writer.write_header(header)
         if gathering is not None:
@@ -323,20 +322,21 @@ def _write_parts(
             part.write(writer, value, session)
 
 
-def definitions_of(task: Task) -> Definitions:
+def definitions_of(task: Task, serializer: Serializer) -> Definitions:
     """Return what a task needs of the cells of a notebook, apart from its arguments.
 
     Args:
         task: The task.
+        serializer: What writes captured data.
 
     Raises:
         NotMovableError: If some of it cannot be had elsewhere.
     """
-    return _gathering_for(task).definitions()
+    return _gathering_for(task, serializer).definitions()
 
 
-def _gathering_for(task: Any) -> Gathering:
-    gathering = distribution.cells.Gathering(task)
+def _gathering_for(task: Any, serializer: Serializer) -> Gathering:
+    gathering = distribution.cells.Gathering(task, serializer)
     configuration = configuration_of_notebook()
     if configuration is not None:
         gathering.add_configuration(configuration)
@@ -367,7 +367,7 @@ def _write_with_definitions(
                 "carries data only. Move the task to a module, or use a "
                 "PickleSerializer."
             )
-        writer.write_bytes(DEFINITIONS, definitions.content)
+        writer.write_definitions(definitions)
 
 
 def _write_alone(value: Any, serializer: Serializer) -> BytesIO:
@@ -457,7 +457,7 @@ def _read(
             and accepts_notebooks()
         ):
             # The configuration is among them.
-            main = distribution.cells.Main.of(definitions)
+            main = distribution.cells.Main.of(*definitions)
         with nullcontext() if main is None else main.in_use():
             configuration = configuration_of_session(module_name)
     elif not _names(configuration, module_name):
@@ -477,7 +477,9 @@ def _read(
                 f"where {type(configuration.serializer).__name__} reads sessions."
             )
         # The signature was checked before, unless they have what checks it.
-        session.main = main or distribution.cells.Main.of(definitions)
+        session.main = main or distribution.cells.Main.of(
+            *definitions, configuration.serializer
+        )
     with nullcontext() if session.main is None else session.main.in_use():
         _read_parts(reader, session, PARTS, required, directory_for)
     return session

@@ -11,9 +11,12 @@ import zipfile
 import zlib
 
 from ..exceptions import InvalidSessionError, NotMovableError
+from ..serialization.buffers import blocks_of
 from .attachments import DIRECTORY, LARGE, copy_attachment
 from .saved_form import (
+    CAPTURED,
     CONTEXT,
+    DEFINITIONS,
     EXECUTION,
     FIRST_LOOK,
     MODERATOR,
@@ -30,10 +33,12 @@ from .saved_form import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Collection, Iterator, Mapping
+    from typing import IO, Any, Collection, Iterator, Mapping, Sequence
 
+    from ..distribution.cells import Definitions
     from ..execution import Execution
     from ..serialization import Serializer
+    from ..serialization.buffers import Buffer
     from .attachments import Attachment
 
 # What the module `zipfile` raises when bytes are missing or are not what it expects.
@@ -245,6 +250,12 @@ class _Writer(SessionWriter):
         except Exception as error:
             raise unwritable(member, serializer, error) from error
 
+    def write_definitions(self, definitions: Definitions) -> None:
+        self.write_bytes(DEFINITIONS, definitions.content)
+        for number, buffer in enumerate(definitions.buffers):
+            with self._open(f"{CAPTURED}{number}", force_zip64=True) as target:
+                target.writelines(blocks_of(buffer))
+
     def write_attachment(self, name: str, attachment: Attachment) -> None:
         is_large = attachment.size >= LARGE
         with self._open(DIRECTORY + name, is_large) as target:
@@ -302,6 +313,15 @@ class _Reader(SessionReader):
 
     def read_step(self, serializer: Serializer) -> Any:
         return self.read_value(MODERATOR, serializer)["step"]
+
+    def read_definitions(self) -> tuple[bytes, Sequence[Buffer]] | None:
+        if DEFINITIONS not in self.members:
+            return None
+        buffers: list[Buffer] = []
+        while f"{CAPTURED}{len(buffers)}" in self.members:
+            content = self._read(f"{CAPTURED}{len(buffers)}")
+            buffers.append(memoryview(content))
+        return self._read(DEFINITIONS), buffers
 
     def _read(self, member: str) -> bytes:
         with self._open(member) as source:

@@ -919,7 +919,7 @@ class SavedSession(Message):
     def _open_file(self, directory: str | None) -> int:
         if directory is None or self.file is None:
             raise ProtocolError("A file has a name, and there is no place for it.")
-        from .shared_memory import open_named_buffers
+        from ..serialization.shared_memory import open_named_buffers
 
         try:
             return open_named_buffers(self.file, directory)
@@ -927,7 +927,7 @@ class SavedSession(Message):
             raise ProtocolError(f"The file of a frame is damaged: {error}") from error
 
     def _map_buffers(self, descriptors: Sequence[int]) -> Sequence[Buffer]:
-        from .shared_memory import held_buffer, map_buffers
+        from ..serialization.shared_memory import held_buffer, map_buffers
 
         try:
             buffers = map_buffers(descriptors[-1], self.sizes or (), self.mapped or 0)
@@ -959,7 +959,7 @@ class SavedSession(Message):
 
 def _map_file(descriptor: int, sizes: Sequence[int], mapped: int) -> list[Buffer]:
     # Most sessions have none.
-    from .shared_memory import map_buffers
+    from ..serialization.shared_memory import map_buffers
 
     return map_buffers(descriptor, sizes, mapped)
 
@@ -1042,7 +1042,7 @@ class Parcel:
 
     def _add_files(self, buffers: Sequence[Buffer]) -> None:
         """Write the buffers into a file, but for those that are in files already."""
-        from .shared_memory import write_buffers
+        from ..serialization.shared_memory import write_buffers
 
         # They stay open until they are sent, whatever becomes of the values.
         self._files, written = self._note_files(buffers, _MOST_FILES)
@@ -1063,7 +1063,7 @@ class Parcel:
         Returns:
             These files, and what has to be written into one behind them.
         """
-        from .shared_memory import starts_of
+        from ..serialization.shared_memory import starts_of
 
         files: list[HeldFile] = []
         closed: list[tuple[int, int, int, int]] = []
@@ -1205,7 +1205,7 @@ class FarParcel(WholeParcel):
         directory, buffers = channel.shared_directory, self._all_buffers
         size = sum(buffer.nbytes for buffer in buffers)
         if directory is not None and size >= _SMALLEST_FILE:
-            from .shared_memory import write_named_buffers
+            from ..serialization.shared_memory import write_named_buffers
 
             with suppress(OSError):
                 self.fields = {"form": self._head}

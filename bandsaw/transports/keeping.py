@@ -20,8 +20,8 @@ from struct import Struct
 
 from ..exceptions import ProtocolError
 from ..runtime.fork import Lock
+from ..serialization.shared_memory import open_with_room, write_all
 from . import frames
-from .shared_memory import open_with_room, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

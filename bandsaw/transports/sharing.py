@@ -13,7 +13,7 @@ from functools import partial
 from weakref import ref
 
 from ..runtime.fork import Lock
-from .shared_memory import map_buffers, write_buffers
+from ..serialization.shared_memory import map_buffers, write_buffers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bandsaw.transports import shared_memory
+from bandsaw.serialization import shared_memory
+from bandsaw.serialization.shared_memory import map_buffers, write_buffers
 from bandsaw.transports.output import ChildStream
-from bandsaw.transports.shared_memory import map_buffers, write_buffers
 from tests.workflows import HEAD, MOVING, MOVING_WITHOUT_SPARE, Workflow
 
 

@@ -23,6 +23,7 @@ from bandsaw.serialization.buffers import (
     HeldContent,
     blocks_of,
 )
+from bandsaw.serialization.shared_memory import map_buffers, write_buffers
 from bandsaw.session.frame_form import SessionFrames
 from bandsaw.transports import frames
 from bandsaw.transports.frames import (
@@ -38,7 +39,6 @@ from bandsaw.transports.frames import (
     Settings,
     WholeParcel,
 )
-from bandsaw.transports.shared_memory import map_buffers, write_buffers
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:

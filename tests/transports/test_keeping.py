@@ -8,6 +8,7 @@ from typing import Any, Callable
 import pytest
 
 from bandsaw.exceptions import ProtocolError
+from bandsaw.serialization.shared_memory import map_buffers
 from bandsaw.transports import keeping
 from bandsaw.transports.frames import SavedSession
 from bandsaw.transports.keeping import (
@@ -17,7 +18,6 @@ from bandsaw.transports.keeping import (
     numbers_of,
     pack_numbers,
 )
-from bandsaw.transports.shared_memory import map_buffers
 from bandsaw.transports.sharing import Sharing
 from tests.transports.test_buffers import CONFIG as CHAINS
 from tests.transports.test_far import config

@@ -11,12 +11,12 @@ import pytest
 
 from bandsaw.exceptions import ProtocolError
 from bandsaw.serialization.buffers import ClosedContent, blocks_of
+from bandsaw.serialization.shared_memory import open_named_buffers, write_named_buffers
 from bandsaw.session.frame_form import SessionFrames
 from bandsaw.transports import shared_directory
 from bandsaw.transports.frames import FarParcel, SavedSession
 from bandsaw.transports.lane import LaneChannel
 from bandsaw.transports.shared_directory import OfferedDirectories, read_probe
-from bandsaw.transports.shared_memory import open_named_buffers, write_named_buffers
 from tests.waiting import wait_until
 from tests.workflows import FAR, HEAD, Workflow
 

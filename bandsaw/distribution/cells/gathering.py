@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from io import BytesIO
 from operator import getitem
 from types import CodeType, FunctionType, ModuleType
 
@@ -21,7 +20,7 @@ from ...runtime.caller_warnings import warn_caller
 from ...runtime.code_objects import code_digest, syntax_tree
 from ...runtime.contexts import contextmanager
 from ...runtime.fork import Lock, call_at_reset
-from ...serialization import PickleSerializer
+from .captured import CapturedValue
 from .mains import (
     ATTRIBUTE,
     FUNCTION,
@@ -38,6 +37,9 @@ from .statements import Cells, Statement, bound_by, names_read
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+
+    from ...serialization import Serializer
+    from ...serialization.buffers import HeldContent
 
     Place = tuple[str, int, str, int, str, str]
 
@@ -96,20 +98,24 @@ class Definitions:
 
     Attributes:
         content: The items, packed.
+        buffers: The large data that they have captured.
         names: The names and keys that are defined.
     """
 
     def __init__(
         self,
         content: bytes,
+        buffers: Sequence[HeldContent],
         names: Iterable[str],
         bindings: Mapping[str, Any],
-        values: Sequence[tuple[Callable[[], Any], bytes]],
+        values: Sequence[tuple[Callable[[], Any], CapturedValue]],
         statements: list[Statement] | None,
         classes: Mapping[type, list[int]],
         keys: Keys,
+        serializer: Serializer,
     ) -> None:
         self.content = content
+        self.buffers = buffers
         self.names = frozenset(names)
         self._bindings = bindings
         self._values = values
@@ -117,6 +123,8 @@ class Definitions:
         self._count = None if statements is None else len(statements)
         self._classes = classes
         self._keys = keys
+        # Known by its identity as long as this is kept
+        self._serializer = serializer
 
     def is_current(self, namespace: Mapping[str, Any]) -> bool:
         """Tell if the names still mean the same, and hold the same.
@@ -124,9 +132,8 @@ class Definitions:
         Args:
             namespace: The namespace of the cells.
         """
-        get = namespace.get
         for name, value in self._bindings.items():
-            if get(name, _ABSENT) is not value:
+            if namespace.get(name, _ABSENT) is not value:
                 return False
         for cls, members in self._classes.items():
             if members != _members_of(cls):
@@ -137,10 +144,7 @@ class Definitions:
             return True
         try:
             with _noting({}, dict(self._keys)):
-                return all(
-                    _pickled(get_value()) == content
-                    for get_value, content in self._values
-                )
+                return all(known.is_still(get()) for get, known in self._values)
         except Exception:
             return False  # What is wrong is told when it is gathered again.
 
@@ -168,10 +172,12 @@ class Gathering:
 
     Args:
         task: The task, as errors call it.
+        serializer: What writes captured data.
     """
 
-    def __init__(self, task: object) -> None:
+    def __init__(self, task: object, serializer: Serializer) -> None:
         self._task = task
+        self._serializer = serializer
         self._main = sys.modules["__main__"]
         self._roots: dict[str, Any] = {}
         self._keys: Keys = {}
@@ -203,10 +209,10 @@ class Gathering:
             NotMovableError: If some of it cannot be had elsewhere.
         """
         namespace = vars(self._main)
-        graph = _Graph(namespace, self._keys, self._refuse)
+        graph = _Graph(namespace, self._keys, self._refuse, self._serializer)
         if self._keys:
             return graph.definitions(self._roots)
-        key = (id(namespace), *self._roots)
+        key = (id(namespace), id(self._serializer), *self._roots)
         known = _known.get(key)
         if known is None or not known.is_current(namespace):
             if len(_known) >= _MOST_KNOWN:
@@ -242,6 +248,7 @@ class _Graph:
     Args:
         namespace: The namespace of the cells.
         refuse: Makes the error for what cannot be had elsewhere.
+        serializer: What writes captured data.
     """
 
     def __init__(
@@ -249,7 +256,11 @@ class _Graph:
         namespace: dict[str, Any],
         keys: Keys,
         refuse: Callable[[str], NotMovableError],
+        serializer: Serializer,
     ) -> None:
+        self._serializer: Serializer | None = None
+        self._configured_serializer = serializer
+        self._buffers: list[HeldContent] = []
         self._namespace = namespace
         self._keys = keys
         self._error = refuse
@@ -258,11 +269,36 @@ class _Graph:
         self._functions: dict[str, FunctionType] = {}
         self._needed_by: dict[str, str | None] = {}
         self._bindings: dict[str, Any] = {}
-        self._values: list[tuple[Callable[[], Any], bytes]] = []
+        self._values: list[tuple[Callable[[], Any], CapturedValue]] = []
         self._classes: dict[type, list[int]] = {}
 
     def definitions(self, roots: Mapping[str, Any]) -> Definitions:
         self._functions.update((n, f) for n, f in roots.items() if f is not None)
+        configuration = configuration_of_notebook()
+        if configuration is not None:
+            # It has to be there before its serializer can read anything.
+            get = self._namespace.get
+            self._follow(name for name in roots if get(name) is configuration)
+        if self._configured_serializer.runs_code:
+            self._serializer = self._configured_serializer
+        self._follow(roots)
+        items = [item for node in self._ordered() for item in node.items]
+        content = packed(items)
+        if SOURCES not in self._namespace:
+            note_own(content)
+        return Definitions(
+            content,
+            self._buffers,
+            self._nodes,
+            self._bindings,
+            self._values,
+            self._statements if configuration is not None else None,
+            self._classes,
+            self._keys,
+            self._configured_serializer,
+        )
+
+    def _follow(self, roots: Iterable[str]) -> None:
         queue: list[tuple[str, str | None]] = [(name, None) for name in roots]
         while queue:
             name, needed_by = queue.pop(0)
@@ -271,19 +307,6 @@ class _Graph:
             self._needed_by[name] = needed_by
             node = self._nodes[name] = self._node(name)
             queue += ((each, name) for each in (*node.now, *node.later))
-        items = [item for node in self._ordered() for item in node.items]
-        content = packed(items)
-        if SOURCES not in self._namespace:
-            note_own(content)
-        return Definitions(
-            content,
-            self._nodes,
-            self._bindings,
-            self._values,
-            self._statements if configuration_of_notebook() is not None else None,
-            self._classes,
-            self._keys,
-        )
 
     def _ordered(self) -> Iterator[_Node]:
         begun: set[str] = set()
@@ -472,7 +495,7 @@ class _Graph:
             if is_same and is_fixed:
                 continue
             try:
-                content, noted = self._captured(value)
+                captured, noted = self._captured(value)
             except BandsawError as error:
                 raise self._refused(
                     name,
@@ -480,11 +503,13 @@ class _Graph:
                     f"cannot be pickled ({error})",
                 ) from error
             if not is_fixed:
-                self._values.append((partial(_attribute_of, cls, attribute), content))
+                self._values.append((partial(_attribute_of, cls, attribute), captured))
             if not is_same:
+                self._tell_size(f"The attribute '{name}.{attribute}'", captured.size)
+                reference = captured.refer(self._buffers)
                 node.items = [
                     *node.items,
-                    (ATTRIBUTE, name, attribute, content, is_fixed),
+                    (ATTRIBUTE, name, attribute, reference, is_fixed),
                 ]
                 node.now += [each for each in noted if each != name]
 
@@ -520,7 +545,7 @@ class _Graph:
 
     def _value_node(self, name: str, value: Any, statement: Statement | None) -> _Node:
         try:
-            content, noted = self._captured(value)
+            captured, noted = self._captured(value)
         except BandsawError as error:
             import ast
 
@@ -537,29 +562,29 @@ class _Graph:
             ) from error
         if name in noted:
             raise self._refused(name, _NO_SOURCE)
-        self._tell_size(name, len(content))
+        self._tell_size(f"The variable {name!r}", captured.size)
         is_fixed = isinstance(value, _FIXED)
         if not is_fixed:
-            self._values.append((partial(getitem, self._namespace, name), content))
-        return _Node([(VALUE, name, content, is_fixed)], noted)
+            self._values.append((partial(getitem, self._namespace, name), captured))
+        return _Node([(VALUE, name, captured.refer(self._buffers), is_fixed)], noted)
 
-    def _tell_size(self, name: str, size: int) -> None:
-        """Tell the size of much captured data, once for each name."""
-        if size > _LARGE and name not in _told:
-            _told.add(name)
+    def _tell_size(self, what: str, size: int) -> None:
+        """Tell the size of much captured data, once for each place that holds it."""
+        if size > _LARGE and what not in _told:
+            _told.add(what)
             warn_caller(
-                f"The variable {name!r} holds {size >> 20} MiB, which travel with "
-                "calls of tasks that use it. Give it as an argument, or read it in "
-                "the task."
+                f"{what} holds {size >> 20} MiB, which travel to each process that "
+                "runs a task that uses it. Give it as an argument, or read it in the "
+                "task."
             )
 
-    def _captured(self, value: Any) -> tuple[bytes, list[str]]:
-        """Return a value, pickled, and what it needs of the cells."""
+    def _captured(self, value: Any) -> tuple[CapturedValue, list[str]]:
+        """Return a value, written, and what it needs of the cells."""
         noted: dict[str, Any] = {}
         with _noting(noted, self._keys, self._error):
-            content = _pickled(value)
+            captured = CapturedValue(value, self._serializer)
         self._functions.update((n, f) for n, f in noted.items() if f is not None)
-        return content, list(noted)
+        return captured, list(noted)
 
     def _function_node(self, key: str, function: FunctionType) -> _Node:
         if function.__globals__ is not self._namespace:
@@ -571,7 +596,7 @@ class _Graph:
                 _NO_SOURCE,
             )
         try:
-            content, noted = self._captured(_held_by(function))
+            captured, noted = self._captured(_held_by(function))
         except NotMovableError:
             raise
         except BandsawError as error:
@@ -582,10 +607,12 @@ class _Graph:
             ) from error
         is_fixed = not any(_held_by(function))
         if not is_fixed:
-            self._values.append((partial(_held_by, function), content))
+            self._values.append((partial(_held_by, function), captured))
+        self._tell_size(f"The function {function.__qualname__!r}", captured.size)
+        reference = captured.refer(self._buffers)
         names = names_read(function.__code__)
         name = function.__code__.co_name
-        item = (FUNCTION, key, place, name, function.__qualname__, content, is_fixed)
+        item = (FUNCTION, key, place, name, function.__qualname__, reference, is_fixed)
         return _Node([item], noted, sorted(names))
 
     def _place_of(self, function: FunctionType) -> Place | None:
@@ -706,12 +733,6 @@ def _unwrapped(value: Any) -> Any:
                 value = below
                 break
     return value
-
-
-def _pickled(value: Any) -> bytes:
-    stream = BytesIO()
-    PickleSerializer().serialize(value, stream)
-    return stream.getvalue()
 
 
 @contextmanager

@@ -16,11 +16,15 @@ from ...exceptions import NotMovableError
 from ...runtime.contexts import contextmanager
 from ...runtime.fork import call_at_reset, call_in_child
 from ...runtime.own_files import note_lines, noted_lines
-from ...serialization import PickleSerializer
+from .captured import CapturedData
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Any, Callable, Iterator, Sequence
+
+    from ...serialization import Serializer
+    from ...serialization.buffers import Buffer
+    from .captured import Reference
 
 # The kinds of items
 STATEMENT, VALUE, FUNCTION, ATTRIBUTE = range(4)
@@ -85,21 +89,30 @@ class Main:
 
     Args:
         items: The definitions.
+        data: The data that they have captured.
     """
 
-    def __init__(self, items: list[tuple[Any, ...]]) -> None:
+    def __init__(self, items: list[tuple[Any, ...]], data: CapturedData) -> None:
         self._items = items
         self._module = ModuleType("__main__")
-        self._execution = _Execution(vars(self._module))
+        self._execution = _Execution(vars(self._module), data)
         # Whether a session may have changed the captured data.
         self._is_used = False
 
     @classmethod
-    def of(cls, content: bytes) -> Main | None:
+    def of(
+        cls,
+        content: bytes,
+        buffers: Sequence[Buffer] = (),
+        serializer: Serializer | None = None,
+    ) -> Main | None:
         """Return the one for some definitions; they are executed once.
 
         Args:
             content: The definitions, as `packed` has written them.
+            buffers: The large data that they have captured.
+            serializer: What reads captured data, `None` for that of the notebook's
+                configuration.
 
         Returns:
             The one, which is in use then; `None` if they come from this process.
@@ -113,7 +126,7 @@ class Main:
         with _state.condition:
             main = _state.mains.get(digest)
             if main is None:
-                new = cls(loads(content))
+                new = cls(loads(content), CapturedData(buffers, serializer))
                 with new.in_use():
                     # Another thread may have executed them while this one has waited.
                     main = _state.mains.get(digest)
@@ -168,8 +181,9 @@ class Main:
 class _Execution:
     """Executes items in the namespace of a `__main__`."""
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, Any], data: CapturedData) -> None:
         self._namespace = namespace
+        self._read = data.read
         self._unnamed = namespace[_UNNAMED] = {}
         self._sources: list[tuple[str, str, int]] = []
         namespace[SOURCES] = self._sources
@@ -211,19 +225,19 @@ class _Execution:
         for set_data in self._captured:
             set_data()
 
-    def _set_value(self, name: str, content: bytes, is_fixed: bool) -> None:
+    def _set_value(self, name: str, reference: Reference, is_fixed: bool) -> None:
         def set_value() -> None:
-            self._namespace[name] = _read(content)
+            self._namespace[name] = self._read(reference)
 
         set_value()
         if not is_fixed:
             self._captured.append(set_value)
 
     def _set_attribute(
-        self, name: str, attribute: str, content: bytes, is_fixed: bool
+        self, name: str, attribute: str, reference: Reference, is_fixed: bool
     ) -> None:
         def set_attribute() -> None:
-            setattr(self._namespace[name], attribute, _read(content))
+            setattr(self._namespace[name], attribute, self._read(reference))
 
         set_attribute()
         if not is_fixed:
@@ -235,7 +249,7 @@ class _Execution:
         place: tuple[str, int, str, int, str, str],
         name: str,
         qualname: str,
-        content: bytes,
+        reference: Reference,
         is_fixed: bool,
     ) -> None:
         self._note_source(*place)
@@ -247,7 +261,7 @@ class _Execution:
         self._unnamed[key] = function
 
         def fill() -> None:
-            defaults, keyword_defaults, attributes, contents = _read(content)
+            defaults, keyword_defaults, attributes, contents = self._read(reference)
             function.__defaults__, function.__kwdefaults__ = defaults, keyword_defaults
             vars(function).update(attributes)
             for free, cell in zip(code.co_freevars, closure):
@@ -257,10 +271,6 @@ class _Execution:
         fill()
         if not is_fixed:
             self._captured.append(fill)
-
-
-def _read(content: bytes) -> Any:
-    return PickleSerializer().deserialize_with_buffers(content, ())
 
 
 def compiled(

@@ -16,13 +16,13 @@ import mmap
 import os
 import stat
 
-from ..serialization.buffers import FileContent, HeldContent, HeldFile, blocks_of
+from .buffers import FileContent, HeldContent, HeldFile, blocks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Sequence
 
-    from ..serialization.buffers import Buffer
+    from .buffers import Buffer
 
 # Where Linux keeps files in memory.
 _SHARED_MEMORY = "/dev/shm"

@@ -34,11 +34,21 @@ _imports_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "bandsaw_imports_allowed", default=False
 )
 
-#: What notes which definitions of a notebook a value leads to that is being written
-#: for another interpreter, `None` if nothing does.
+#: What describes functions that cannot be imported, while a value is being written for
+#: another interpreter, and notes which definitions of a notebook it leads to; `None` if
+#: nothing does.
 describer: contextvars.ContextVar[Any] = contextvars.ContextVar(
     "bandsaw_describer", default=None
 )
+
+
+def is_of_doctest(function: Any) -> bool:
+    """Tell if a function was defined in a doctest, which is no module.
+
+    Args:
+        function: The function.
+    """
+    return str(function.__code__.co_filename).startswith("<doctest ")
 
 
 def attribute_of(module: object, name: str) -> Any:

@@ -12,6 +12,7 @@ from .modules import (
     describer,
     import_object,
     importable_module_name,
+    is_of_doctest,
     remember_script,
 )
 from .result import Result
@@ -56,9 +57,12 @@ class Task(SerializableValue):
             between it and `@task`.
         function: The function itself, without any decorator.
         steps: What the parameters ask for beside the chain, as innermost steps.
+        decoration: What makes the decorated function of the task's, and its arguments
+            behind that; empty for a task that was not made by a decorator.
         has_warned: Whether a warning has told that the task changes its arguments.
     """
 
+    decoration: tuple[Any, ...] = ()
     has_warned = False
     _task_id: str | None = None
 
@@ -179,6 +183,11 @@ class Task(SerializableValue):
         qualname = self.function.__qualname__
         return "<locals>" in qualname or "<lambda>" in qualname
 
+    @property
+    def is_described(self) -> bool:
+        """Whether it travels by its text, since no name leads to it elsewhere."""
+        return self._is_local or is_of_doctest(self.function)
+
     def execute(self, execution: Execution) -> Result:
         """Call the function.
 
@@ -227,7 +236,7 @@ class Task(SerializableValue):
             "advice_parameters": self._advice_parameters,
             "task_id": self.task_id,
         }
-        if self._is_local:
+        if self.is_described:
             values["function"] = self.callable
         if self.steps:
             values["steps"] = self.steps
@@ -285,14 +294,24 @@ class Task(SerializableValue):
                 "Return a list instead"
             )
         name = self._module_name
-        is_described = name == "__main__" and describer.get() is not None
-        if self._is_local and is_described:
+        describing = describer.get()
+        if self.is_described and describing is not None:
+            function = self.callable
+            if describing.reduce(function) is NotImplemented and (
+                name != "__main__" or is_of_doctest(function)
+            ):
+                raise self._not_movable(
+                    "it is local to a function or has no name, and no text compiles "
+                    "to what is loaded. Define it with 'def' at the top level of its "
+                    "module"
+                )
             return name
-        if self._is_local:
+        if self.is_described:
             raise self._not_movable(
                 "it is local to a function or has no name. Define it with 'def' at "
                 "the top level of its module"
             )
+        is_described = name == "__main__" and describing is not None
         if name == "__main__" and not is_described:
             raise self._not_movable(
                 "it was not defined in a file that can be imported, but at a prompt, "

@@ -249,7 +249,8 @@ def test_equal_captured_data_is_kept_once_and_read_anew_from_any_place() -> None
     assert len(files) == 1
     in_memory = memoryview(b"".join(files[0].blocks()))
 
-    for place in (*files, in_memory):
+    places: list[Any] = [*files, in_memory]
+    for place in places:
         data = CapturedData([place], PickleSerializer())
         data.read(first.refer([*files]))[0][0] = 1
         assert data.read(first.refer([*files])) == [bytearray(1 << 17)]

@@ -74,7 +74,7 @@ def test_a_move_in_memory_saves_and_restores_in_this_process(
     with pytest.raises(Exception, match="Argument 'lock'"):
         task_of(configuration, held_lock)(threading.Lock())
     with pytest.raises(NotMovableError):
-        task_of(configuration, lambda: None)()
+        task_of(configuration, eval("lambda: None"))()
 
 
 def test_without_moves_the_task_gets_the_very_arguments(

@@ -213,6 +213,7 @@ class ShortRoutes:
         if (
             type(task) is not Task
             or type(serializer) is not PickleSerializer
+            or (task.is_described and not _is_of_cells(task))
             or session.step + 1 != session.walk.task
             or session.configuration.extensions
         ):
@@ -281,6 +282,13 @@ class ShortRoutes:
 
 
 _NO_ROUTE: Any = None, None, False
+
+
+def _is_of_cells(task: Task) -> bool:
+    """Tell if what a task holds is among the definitions of a notebook."""
+    if script_module_name() is not None:
+        return False
+    return task.callable.__globals__ is vars(sys.modules["__main__"])
 
 
 def _are_current(route: Route) -> bool:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from ..config import configuration_for, get_configuration
+from ..config import (
+    configuration_for,
+    configuration_of_session,
+    get_configuration,
+)
 from ..exceptions import ConfigurationError
 from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
@@ -247,11 +251,28 @@ def _task_function(
     if script_is_not_imported_yet():
         wrapper = refuse_calls_of_imported_script(wrapper)
     update_wrapper(wrapper, function)
+    task.decoration = decorated_again, configuration.module_name, chain.name
     wrapper.bandsaw_task = task  # type: ignore[attr-defined]
     wrapper.bandsaw_configuration = configuration  # type: ignore[attr-defined]
     add_questions(wrapper, task, configuration, chain.name)
     _add_submit(wrapper, task, configuration, chain)
     return wrapper
+
+
+def decorated_again(
+    function: Any, config: str, chain: str, advice_parameters: dict[str, Any]
+) -> Any:
+    """Make a task of a function that has come from another interpreter.
+
+    Args:
+        function: The function.
+        config: The name of the configuration's module.
+        chain: The name of the chain.
+        advice_parameters: The parameters for the advices.
+    """
+    configuration = configuration_of_session(config)
+    advice_chain = configuration.chains[chain]
+    return _task_function(function, configuration, advice_chain, advice_parameters)
 
 
 # What is read whatever the chain is, and what the advices and extensions of the library

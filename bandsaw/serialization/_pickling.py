@@ -9,9 +9,15 @@ import sys
 from _pickle import PickleBuffer, Pickler
 from io import BytesIO
 from operator import attrgetter
-from types import FunctionType
+from types import FunctionType, ModuleType
 
-from ..modules import describer, import_object, script_module_name
+from ..modules import (
+    describer,
+    import_module,
+    import_object,
+    importable_module_name,
+    script_module_name,
+)
 from ._arrays import is_array, is_storage, reduce_array, reduce_storage
 from ._exceptions import reduce_exception
 from ._pythons import is_renamed, load_renamed, reducer
@@ -100,6 +106,8 @@ class ValuePickler(Pickler):
         kind = type(value)
         if kind is FunctionType or issubclass(kind, type):
             return _by_name_of_script(value)
+        if kind is ModuleType and describer.get() is not None:
+            return _by_import(value)
         return NotImplemented
 
     def _reduce_storage(self, value: Any) -> Any:
@@ -129,20 +137,39 @@ def _by_name_of_script(value: Any) -> Any:
     Read in another script, `__main__` would mean that one.
     """
     if value.__module__ != "__main__":
-        return NotImplemented
+        return _by_text(value)
     name = script_module_name()
     if name is None:
         # It is defined in a cell of a notebook, or the like.
-        noting = describer.get()
-        return NotImplemented if noting is None else noting.reduce(value)
+        describing = describer.get()
+        if describing is None:
+            return NotImplemented
+        return describing.reduce_definition(value)
     main = sys.modules.get("__main__")
     if sys.modules.get(name, main) is not main:
-        return NotImplemented
+        return _by_text(value)
     try:
         is_found = attrgetter(value.__qualname__)(main) is value
     except AttributeError:
         is_found = False
-    return (import_object, (value.__qualname__, name)) if is_found else NotImplemented
+    if is_found:
+        return import_object, (value.__qualname__, name)
+    return _by_text(value)
+
+
+def _by_text(value: Any) -> Any:
+    """Write a function to which no name leads by its text, where that is wanted."""
+    describing = describer.get()
+    if describing is None or type(value) is not FunctionType:
+        return NotImplemented
+    return describing.reduce(value)
+
+
+def _by_import(module: ModuleType) -> Any:
+    name = importable_module_name(module.__name__)
+    if sys.modules.get(module.__name__) is not module:
+        return NotImplemented
+    return import_module, (name,)
 
 
 class BufferingPickler(ValuePickler):

@@ -309,7 +309,8 @@ class _Reader(SessionReader):
         packed = _tasks_by_content.get(key) if may_be_known else None
         if packed is None or packed.serializer is not serializer:
             task = self.read_value(TASK, serializer)
-            if may_be_known:
+            # What a function holds is that of one session.
+            if may_be_known and not getattr(task, "is_described", False):
                 _remember(_tasks_by_content, key, _PackedTask(task, serializer, key[1]))
             return task
         return packed.task

@@ -25,7 +25,9 @@ from ..identifier import Ids
 from ..modules import (
     MAIN_NAMES,
     allow_imports,
+    describer,
     importable_module_name,
+    is_of_doctest,
     script_module_name,
 )
 from ..run import Run
@@ -43,11 +45,12 @@ from .saved_form import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FunctionType
     from typing import Any, Callable, Mapping, Sequence
 
     from ..chain import AdviceChain
     from ..config import Configuration
-    from ..distribution.cells import Definitions, Gathering, Main
+    from ..distribution.cells import Definitions, Functions, Gathering, Main
     from ..result import Result
     from ..serialization import Serializer
     from .attachments import Attachment
@@ -196,7 +199,15 @@ def _read_run(reader: SessionReader, session: SessionState) -> Run:
 
 
 def _write_task(writer: SessionWriter, task: Any, session: SessionState) -> None:
-    writer.write_task(task)
+    try:
+        writer.write_task(task)
+    except SerializationError as error:
+        if not getattr(task, "is_described", False):
+            raise
+        raise NotMovableError(
+            f"Task {task} cannot be moved to another interpreter: what it holds cannot "
+            f"{error.reason}."
+        ) from error.__cause__
 
 
 def _read_task(reader: SessionReader, session: SessionState) -> Any:
@@ -297,6 +308,12 @@ def write(
         writer.write_header(header)
         if gathering is not None:
             _write_with_definitions(writer, session, parts, required, gathering)
+        elif known is None and serializer.runs_code:
+            token = describer.set(_Describer())
+            try:
+                _write_parts(writer, session, parts, required)
+            finally:
+                describer.reset(token)
         else:
             _write_parts(writer, session, parts, required)
         if extra is not None:
@@ -308,6 +325,18 @@ def write(
                     writer.write_attachment(name, attachment)
         if serializer.signs:
             writer.sign()
+
+
+class _Describer:
+    """Describes functions that cannot be imported; most sessions have none."""
+
+    _functions: Functions | None = None
+
+    def reduce(self, function: FunctionType) -> Any:
+        """Return how a function is pickled."""
+        if self._functions is None:
+            self._functions = distribution.cells.Functions()
+        return self._functions.reduce(function)
 
 
 def _write_parts(
@@ -341,7 +370,8 @@ def _gathering_for(task: Any, serializer: Serializer) -> Gathering:
     if configuration is not None:
         gathering.add_configuration(configuration)
     function = full_task(task).callable
-    if getattr(function, "__module__", None) in MAIN_NAMES:
+    is_of_cells = getattr(function, "__module__", None) in MAIN_NAMES
+    if is_of_cells and not is_of_doctest(function):
         gathering.add_function(function)
     return gathering
 

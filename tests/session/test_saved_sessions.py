@@ -332,14 +332,28 @@ def test_an_error_says_which_part_can_not_be_written(
     assert str(caught.value).endswith(f" cannot {caught.value.reason}")
 
 
-def test_a_local_function_says_why_it_can_not_be_moved(
+def test_a_lambda_without_a_text_says_why_it_can_not_be_moved(
     configuration: bandsaw.Configuration,
 ) -> None:
-    def local(value: Any) -> Any:
-        return value
+    without_text = eval("lambda value: value")
 
-    with pytest.raises(NotMovableError, match="local to a function"):
-        saved(session_of(configuration, local))
+    with pytest.raises(NotMovableError, match="no text compiles to what is loaded"):
+        saved(session_of(configuration, without_text))
+
+
+def test_a_local_function_is_restored_with_what_it_holds(
+    configuration: bandsaw.Configuration,
+) -> None:
+    held = [1]
+
+    def local(value: Any) -> Any:
+        return value, held, json
+
+    session = Session(configuration=configuration)
+    session.restore(io.BytesIO(saved(session_of(configuration, local))))
+    found = session.task.callable("value")
+    assert found == ("value", held, json)
+    assert found[1] is not held
 
 
 def test_a_generator_function_says_why_it_can_not_be_moved(

@@ -10,12 +10,17 @@ from ...runtime.lazy import load_on_access
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .functions import Functions
     from .gathering import Definitions, Gathering
     from .mains import Main
 
-__all__ = ["Definitions", "Gathering", "Main"]
+__all__ = ["Definitions", "Functions", "Gathering", "Main"]
 
 # Each end needs its part.
 __getattr__, __dir__ = load_on_access(
-    __name__, Definitions="gathering", Gathering="gathering", Main="mains"
+    __name__,
+    Definitions="gathering",
+    Functions="functions",
+    Gathering="gathering",
+    Main="mains",
 )

@@ -11,28 +11,29 @@ from __future__ import annotations
 import sys
 from functools import partial
 from operator import getitem
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 
 from ...config import configuration_of_notebook
 from ...exceptions import BandsawError, NotMovableError
 from ...modules import describer
 from ...runtime.caller_warnings import warn_caller
-from ...runtime.code_objects import code_digest, syntax_tree
+from ...runtime.code_objects import code_digest
 from ...runtime.contexts import contextmanager
 from ...runtime.fork import Lock, call_at_reset
 from .captured import CapturedValue
+from .functions import Functions, place_in
 from .mains import (
     ATTRIBUTE,
     FUNCTION,
     SOURCES,
     STATEMENT,
     VALUE,
-    find_code,
     note_own,
     packed,
     unnamed_function,
 )
 from .statements import Cells, Statement, bound_by, names_read
+from .texts import held_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,14 +41,10 @@ if TYPE_CHECKING:
 
     from ...serialization import Serializer
     from ...serialization.buffers import HeldContent
-
-    Place = tuple[str, int, str, int, str, str]
+    from .texts import Place
 
     # The key of each function that has no name, and the function
     Keys = dict[int, tuple[str, FunctionType]]
-
-# The flag of the code of functions that are local to others
-_NESTED = 16
 
 # What IPython puts beside the user's names, and what means nothing without a shell
 _OF_SHELL = frozenset(("In", "Out", "exit", "get_ipython", "quit"))
@@ -191,7 +188,8 @@ class Gathering:
     def add_function(self, function: FunctionType) -> None:
         """Note the function of a task."""
         if "<" in function.__qualname__:
-            _Noting(self._roots, self._keys, self._refuse).reduce(function)
+            noting = _Noting(self._roots, self._keys, self._refuse)
+            noting.reduce_definition(function)
         else:
             self._roots.setdefault(function.__qualname__.partition(".")[0], None)
 
@@ -596,7 +594,7 @@ class _Graph:
                 _NO_SOURCE,
             )
         try:
-            captured, noted = self._captured(_held_by(function))
+            captured, noted = self._captured(held_by(function))
         except NotMovableError:
             raise
         except BandsawError as error:
@@ -605,9 +603,9 @@ class _Graph:
                 f"is the function {function.__qualname__!r}, which holds what cannot "
                 f"be pickled ({error})",
             ) from error
-        is_fixed = not any(_held_by(function))
+        is_fixed = not any(held_by(function))
         if not is_fixed:
-            self._values.append((partial(_held_by, function), captured))
+            self._values.append((partial(held_by, function), captured))
         self._tell_size(f"The function {function.__qualname__!r}", captured.size)
         reference = captured.refer(self._buffers)
         names = names_read(function.__code__)
@@ -621,14 +619,9 @@ class _Graph:
         digest = code_digest(code)
         for statement in reversed(self._statements):
             if digest in statement.functions:
-                for node in statement.functions_at(code.co_firstlineno):
-                    place = _place_of_node(statement, node, code)
-                    # Private names of classes, for example, have other code here.
-                    *_, text, _, before, after = place
-                    tree = syntax_tree(f"{before}{text}{after}")
-                    for each in statement.compiled(tree.body):
-                        if code_digest(find_code(each, code.co_name)) == digest:
-                            return place
+                place = place_in(statement, code)
+                if place is not None:
+                    return place
         return None
 
     # Refusals
@@ -661,39 +654,6 @@ def _is_like(value: Any, literal: Any) -> bool:
         return bool(value == literal)
     except Exception:
         return False  # It holds an array, for example.
-
-
-def _held_by(function: FunctionType) -> tuple[Any, ...]:
-    """Return the values that a function holds."""
-    contents = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            contents[name] = cell.cell_contents
-        except ValueError:
-            pass  # It is empty.
-    defaults, keyword_defaults = function.__defaults__, function.__kwdefaults__
-    return defaults, keyword_defaults, vars(function), contents
-
-
-def _place_of_node(statement: Statement, node: Any, code: CodeType) -> Place:
-    """Return where a function is, and what makes a statement of it."""
-    import ast
-
-    cell, line = statement.cell, node.lineno
-    text = cell.text_of(node)
-    around = f"def _make({', '.join(code.co_freevars)}):"
-    before, after = "", ""
-    if isinstance(node, ast.Lambda):
-        before, after = "(", ")"
-        if code.co_flags & _NESTED:
-            before = f"{around} return ("
-    else:
-        text = cell.indentation_of(line) + text
-        if code.co_flags & _NESTED:
-            before = f"{around}\n"
-        elif text[0].isspace():
-            before = "if 1:\n"
-    return cell.name, line, text, statement.flags, before, after
 
 
 def _text_of_import(node: Any, name: str) -> str:
@@ -748,7 +708,7 @@ def _noting(
         describer.reset(token)
 
 
-class _Noting:
+class _Noting(Functions):
     """Notes the functions and classes of the cells that a pickler comes across."""
 
     def __init__(
@@ -757,11 +717,12 @@ class _Noting:
         keys: Keys,
         refuse: Callable[[str], NotMovableError],
     ) -> None:
+        super().__init__()
         self._roots = roots
         self._keys = keys
         self._refuse = refuse
 
-    def reduce(self, value: Any) -> Any:
+    def reduce_definition(self, value: Any) -> Any:
         """Return how a function or class of the cells is pickled."""
         main = sys.modules["__main__"]
         root, _, rest = value.__qualname__.partition(".")
@@ -778,6 +739,8 @@ class _Noting:
                 if found is not None
                 else f"the class {value.__qualname__!r} is local to a function"
             )
+        if value.__globals__ is not vars(main):
+            return self.reduce(value)
         new_key = f"{value.__qualname__} {len(self._keys)}"
         key, _ = self._keys.setdefault(id(value), (new_key, value))
         self._roots.setdefault(key, value)

@@ -10,13 +10,12 @@ import sys
 import threading
 from hashlib import sha256
 from marshal import dumps, loads
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import ModuleType
 
-from ...exceptions import NotMovableError
 from ...runtime.contexts import contextmanager
 from ...runtime.fork import call_at_reset, call_in_child
-from ...runtime.own_files import note_lines, noted_lines
 from .captured import CapturedData
+from .texts import function_of, give, noted_code_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ...serialization import Serializer
     from ...serialization.buffers import Buffer
     from .captured import Reference
+    from .texts import Place
 
 # The kinds of items
 STATEMENT, VALUE, FUNCTION, ATTRIBUTE = range(4)
@@ -199,7 +199,7 @@ class _Execution:
         for kind, *item in items:
             if kind == STATEMENT:
                 self._note_source(*item)
-                exec(_code_of(*item), self._namespace)
+                exec(noted_code_of(*item), self._namespace)
             elif kind == VALUE:
                 self._set_value(*item)
             elif kind == ATTRIBUTE:
@@ -246,85 +246,20 @@ class _Execution:
     def _make_function(
         self,
         key: str,
-        place: tuple[str, int, str, int, str, str],
+        place: Place,
         name: str,
         qualname: str,
         reference: Reference,
         is_fixed: bool,
     ) -> None:
         self._note_source(*place)
-        code = find_code(_code_of(*place), name)
-        closure = tuple(CellType() for _ in code.co_freevars)
-        function = FunctionType(code, self._namespace, name, None, closure)
-        function.__qualname__ = qualname
+        function = function_of(noted_code_of(*place), self._namespace, name, qualname)
         # What it holds may lead to itself.
         self._unnamed[key] = function
 
         def fill() -> None:
-            defaults, keyword_defaults, attributes, contents = self._read(reference)
-            function.__defaults__, function.__kwdefaults__ = defaults, keyword_defaults
-            vars(function).update(attributes)
-            for free, cell in zip(code.co_freevars, closure):
-                if free in contents:
-                    cell.cell_contents = contents[free]
+            give(function, self._read(reference))
 
         fill()
         if not is_fixed:
             self._captured.append(fill)
-
-
-def compiled(
-    cell: str, line: int, text: str, flags: int, before: str = "", after: str = ""
-) -> CodeType:
-    """Compile a statement of a cell.
-
-    Args:
-        cell: The name of the cell.
-        line: The number of the first line.
-        text: The text.
-        flags: What `__future__` statements make of its compilation.
-        before: What stands before the text, and makes a statement of it.
-        after: What stands behind it.
-
-    Raises:
-        SyntaxError: If it is none; it has the line in the cell.
-    """
-    # Moving the lines of a syntax tree would take longer, and needs the module `ast`.
-    lines = "\n" * (line - 1 - before.count("\n"))
-    source = f"{lines}{before}{text}{after}"
-    code: CodeType = compile(source, cell, "exec", flags, dont_inherit=True)
-    return code
-
-
-def _code_of(cell: str, line: int, text: str, *others: Any) -> CodeType:
-    try:
-        code = compiled(cell, line, text, *others)
-    except SyntaxError as error:
-        python = ".".join(map(str, sys.version_info[:2]))
-        raise NotMovableError(
-            f"{cell}, line {error.lineno} is no Python {python}: {error.msg}."
-        ) from None
-    _note_lines(cell, line, text)
-    return code
-
-
-def find_code(code: CodeType, name: str) -> CodeType:
-    """Return the first code of a name, from the outside inwards."""
-    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
-    while inner:
-        for each in inner:
-            if each.co_name == name:
-                return each
-        inner = [
-            each for i in inner for each in i.co_consts if isinstance(each, CodeType)
-        ]
-    raise LookupError(name)
-
-
-def _note_lines(cell: str, line: int, text: str) -> None:
-    """Let tracebacks show the lines of a statement."""
-    lines = noted_lines(cell) or []
-    new = [each + "\n" for each in text.splitlines()]
-    lines += ["\n"] * (line - 1 + len(new) - len(lines))
-    lines[line - 1 : line - 1 + len(new)] = new
-    note_lines(cell, lines)

@@ -180,7 +180,8 @@ class Statement:
         for node in ast.walk(self.node):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                if first == line:
+                # What was compiled from its text has no decorators.
+                if line in (first, node.lineno):
                     yield node
             elif isinstance(node, ast.Lambda) and node.lineno == line:
                 yield node

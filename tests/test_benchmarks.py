@@ -16,7 +16,6 @@ from benchmarks.contestants import LIBRARY, this_library
 from benchmarks.measure import Effort, Figure, Row, interleaved, median_ratios
 from benchmarks.table import as_json, as_text
 from tests.interpreters import with_the_newest_python_only
-from tests.sshd import find
 from tests.workflows import Workflow
 
 pytestmark = with_the_newest_python_only
@@ -28,8 +27,9 @@ def row(unit: str = "", target: Any = 1.5) -> Row:
     return Row("name", "what it is", unit, target, lambda contestants, effort: {})
 
 
-# Tests of engines measure clusters, and `tox -e frameworks` tensors.
-ELSEWHERE = ("dask-", "ray-", "tensor-")
+# Tests of engines measure clusters, those of frameworks tensors, and those of other
+# machines the way there.
+ELSEWHERE = ("dask-", "far-", "ray-", "tensor-")
 
 # The same as another row, but of another value or without bytecode
 VARIANTS = ("-f", "-nan", "-no-bytecode", "-strided", "-struct", "-wide")
@@ -51,9 +51,6 @@ def test_a_row_gives_a_figure_for_each_contestant(
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module}, with which is compared, is not installed")
-    if name.startswith("far-"):
-        for program in "sshd", "ssh-keygen", "scp":
-            find(program)
     monkeypatch.setenv("ARRAY_SIZE", "1000000")
     monkeypatch.setenv("CALLS_AT_ONCE", "20")
     contestant = this_library(sys.executable)

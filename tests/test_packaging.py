@@ -28,6 +28,12 @@ FILES = [
     "pyproject.toml",
     "tox.ini",
 ]
+READING_OTHER_DIRECTORIES = [
+    "tests/examples",
+    "tests/stored",
+    "tests/test_benchmarks.py",
+    "tests/test_documentation.py",
+]
 NOT_RELEASED = shutil.ignore_patterns("__pycache__", "*.pyc", "output", "results")
 
 
@@ -143,11 +149,12 @@ def test_the_tests_run_from_the_sdist(built: dict[str, Path], tmp_path: Path) ->
     assert released - files_below(unpacked, *SOURCES) == set()
     assert [name for name in FILES if not (unpacked / name).exists()] == []
 
-    # All tests are found there, and some are run, with the package of the sdist.
+    # Those that read the other directories are found there, and some are run, with the
+    # package of the sdist.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     pytest_there = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
     for arguments in (
-        ["--collect-only", "--assert=plain"],
+        ["--collect-only", "--assert=plain", *READING_OTHER_DIRECTORIES],
         ["tests/test_exports.py", "-k", "dir"],
     ):
         done = subprocess.run(

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from bandsaw.cli import main
+from bandsaw.runtime import fork
 
 from ..environments.wheels import make_wheel
 from ..interpreters import with_the_newest_python_only
@@ -55,10 +59,24 @@ def _project(tmp_path: Path) -> Path:
     return project
 
 
-def env(project: Path, *words: str, **options: Any) -> Any:
+def env(project: Path, *words: str, status: int = 0, input: str = "") -> Any:
+    """Give a command to the command line in this process, below another directory."""
     # Two configurations may be written within one tick of the file system's clock.
-    options.setdefault("environment", {"PYTHONDONTWRITEBYTECODE": "1"})
-    return Workflow(project).python("-m", "bandsaw", "env", *words, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(sys, "dont_write_bytecode", True)
+        done = CliRunner().invoke(main, ["env", *words], input)
+    # As if it were another process.
+    fork.reset()
+    sys.modules.pop("bandsaw_config", None)
+    assert done.exit_code == status, done.output
+    return done
+
+
+def run_in(project: Path, *words: str, **options: Any) -> Any:
+    """Run a command in an environment, by a process that it replaces."""
+    return Workflow(project).python("-m", "bandsaw", "env", "run", *words, **options)
 
 
 def listed(project: Path, *words: str) -> list[Any]:
@@ -154,8 +172,8 @@ def test_run_is_the_command_in_the_environment(project: Path) -> None:
     code += "; print(os.environ['VIRTUAL_ENV'] == sys.prefix)"
     code += "; print(os.environ.get('PYTHONHOME')); sys.exit(5)"
 
-    done = env(
-        project, "run", "first tool", "--", "python", "-c", code, "-x", input="hi",
+    done = run_in(
+        project, "first tool", "--", "python", "-c", code, "-x", input="hi",
         environment={"PYTHONHOME": sys.base_prefix}, status=5,
     )  # fmt: skip
 
@@ -163,9 +181,9 @@ def test_run_is_the_command_in_the_environment(project: Path) -> None:
 
 
 def test_run_ends_as_its_command_does(project: Path) -> None:
-    killed = env(project, "run", "empty", "--", "sh", "-c", "kill -9 $$", status=None)
-    missing = env(project, "run", "empty", "no-such-command", status=127)
-    forbidden = env(project, "run", "empty", "./bandsaw_config.py", status=126)
+    killed = run_in(project, "empty", "--", "sh", "-c", "kill -9 $$", status=None)
+    missing = run_in(project, "empty", "no-such-command", status=127)
+    forbidden = run_in(project, "empty", "./bandsaw_config.py", status=126)
 
     assert killed.returncode == -9
     assert "no-such-command cannot be run: No such file" in missing.stderr
@@ -173,7 +191,7 @@ def test_run_ends_as_its_command_does(project: Path) -> None:
 
 
 def test_run_leaves_no_signal_ignored(project: Path) -> None:
-    ended = env(project, "run", "empty", "sh", "-c", "kill -PIPE $$; echo", status=None)
+    ended = run_in(project, "empty", "sh", "-c", "kill -PIPE $$; echo", status=None)
 
     assert (ended.returncode, ended.stdout) == (-signal.SIGPIPE, "")
 
@@ -186,7 +204,7 @@ def test_looking_is_no_use_but_running_is(project: Path, tmp_path: Path) -> None
     listed(project)
     env(project, "show", "empty")
     (looked_at,) = listed(tmp_path)
-    env(tmp_path, "run", "empty", "true")
+    run_in(tmp_path, "empty", "true")
     (run,) = listed(tmp_path)
 
     assert looked_at["used"] == then
@@ -207,9 +225,9 @@ def test_what_has_lost_its_python_is_never_run_with_another(
     Path(made["interpreter"]).unlink()
 
     (broken,) = listed(tmp_path)
-    refused = env(tmp_path, "run", "empty", "--", "python", "-V", status=1)
+    refused = run_in(tmp_path, "empty", "--", "python", "-V", status=1)
     declared = [one for one in listed(project) if one["name"] == "empty"]
-    env(project, "run", "empty", "--", "python", "-V")
+    run_in(project, "empty", "--", "python", "-V")
     (again,) = listed(tmp_path)
 
     assert broken["state"] == "broken"
@@ -226,12 +244,12 @@ def test_of_several_with_one_name_the_declared_is_run(
     config = project / "bandsaw_config.py"
     config.write_text(config.read_text().replace("tool ==1.0", "tool ==2.0"))
     env(project, "lock", "--upgrade", "first tool")
-    run = ("run", "first tool", "--", "python", "-c", "import tool; tool.main()")
+    run = ("first tool", "--", "python", "-c", "import tool; tool.main()")
 
-    declared = env(project, *run)
+    declared = run_in(project, *run)
     old, new = sorted(listed(tmp_path), key=lambda one: str(one["packages"]))
-    ambiguous = env(tmp_path, *run, status=1)
-    by_id = env(tmp_path, "run", old["id"][:9], *run[2:])
+    ambiguous = run_in(tmp_path, *run, status=1)
+    by_id = run_in(tmp_path, old["id"][:9], *run[1:])
     removed = json.loads(env(project, "remove", "first", "--yes", "--json").stdout)
 
     assert declared.stdout == "tool 2.0\n"
@@ -297,7 +315,7 @@ def test_kept_environments_need_no_configuration(project: Path, tmp_path: Path) 
     elsewhere.mkdir()
 
     found = listed(elsewhere)
-    done = env(elsewhere, "run", "empty", "--", "python", "-c", "print(2)")
+    done = run_in(elsewhere, "empty", "--", "python", "-c", "print(2)")
     refused = env(elsewhere, "create", status=1)
 
     assert [(one["name"], one["state"]) for one in found] == [("empty", "made")]

@@ -33,7 +33,7 @@ def home() -> Path:
 
 
 def test_an_environment_holds_what_was_asked_for_and_what_that_needs(
-    every_maker: str, make: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+    maker: str, make: Any, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BANDSAW_HOME", str(home() / "a home"))
     environment = make(["beta", "alpha <2", 'gamma ; python_version < "3"'])
@@ -52,7 +52,7 @@ def test_an_environment_holds_what_was_asked_for_and_what_that_needs(
     }
     assert all(package["hashes"] for package in section["packages"].values())
     (kept,) = installations.kept()
-    assert kept.facts["tool"] == every_maker
+    assert kept.facts["tool"] == maker
     assert kept.facts["packages"] == {"alpha": "1.0", "beta": "1.0"}
     assert left_over(home()) == []
 
@@ -224,7 +224,18 @@ def test_an_environment_is_locked_and_made_without_the_extra(
     environment = make(["BETA", "./My.Lib", "setuptools"], ">=3.8")
 
     code = "import alpha, beta; print(alpha.version, beta.version)"
-    assert python_in(environment, code) == "1.0 1.0"
+    with pseudo_terminal() as terminal:
+        assert python_in(environment, code) == "1.0 1.0"
+        last = terminal.read().splitlines()[-1]
+    assert re.search(r" is there \(\d packages done, 0 left, \d+ MB, \d+ s\)$", last)
+    locked = json.loads((project / "bandsaw.lock").read_text())
+    (sections,) = locked["environments"].values()
+    (section,) = sections.values()
+    assert section["packages"].keys() == {"alpha", "beta", "setuptools"}
+    assert all(package["hashes"] for package in section["packages"].values())
+    (kept,) = installations.kept()
+    assert kept.facts["tool"] == "pip"
+    assert left_over(home()) == []
 
 
 def test_a_uv_that_does_not_answer_is_not_taken(

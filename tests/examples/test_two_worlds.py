@@ -1,9 +1,8 @@
-"""The example is run as a user would run it, by a Python that has no packages."""
+"""How the example finds its Pythons; `tests/frameworks` runs it."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,8 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from ..interpreters import is_one_of
-from ..workflows import ROOT, Workflow, without_builds
+from ..workflows import ROOT
 
 EXAMPLE = ROOT / "examples" / "two_worlds"
 
@@ -25,38 +23,6 @@ def example(tmp_path: Path) -> Path:
         str(EXAMPLE), str(copy), ignore=shutil.ignore_patterns("output", "__pycache__")
     )
     return copy
-
-
-@pytest.mark.skipif(not is_one_of(max), reason="runs with the newest Python only")
-def test_two_models_pass_through_a_script_that_has_neither_library(
-    example: Path, workflow: Workflow, tmp_path: Path
-) -> None:
-    bare = tmp_path / "bare"
-    workflow.python("-m", "venv", "--without-pip", bare)
-    lock = (example / "bandsaw.lock").read_text()
-    # Where uv is, if it is installed for the tests
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-
-    done = workflow.python(
-        example / "workflow.py",
-        python=bare / "bin" / "python",
-        environment={"PATH": path},
-    )
-
-    assert without_builds(done.stderr) == ""
-    *notes, header, old, new, difference, plot = done.stdout.splitlines()
-    assert header.startswith("Python   scikit-learn  numpy   accuracy")
-    assert all("opaque AdaBoostClassifier" in row for row in (old, new))
-    assert old.split()[:3] != new.split()[:3]
-    assert all(float(row.split()[3]) > 0.9 for row in (old, new))
-    assert "differs by up to 0." in difference
-    picture = example / "output" / "comparison.png"
-    assert plot.endswith("comparison.png shows it all.")
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    if old.startswith("3.8.") and new.startswith("3.13.") and sys.platform == "linux":
-        # What is committed is what was installed.
-        assert (example / "bandsaw.lock").read_text() == lock
-        assert notes == []
 
 
 def test_without_python_3_8_the_oldest_is_taken(

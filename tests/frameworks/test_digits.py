@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ..workflows import ROOT, Workflow
+from tests.workflows import ROOT, Workflow
 
 EXAMPLE = ROOT / "examples" / "digits"
 

@@ -108,6 +108,7 @@ WITH_THE_NEWEST_PYTHON = (
     "tests/fingerprint/code/test_changes.py::test_the_code_is_the_same_on_every",
     "tests/fingerprint/code/test_syntax.py::test_a_form_is_the_same_on_every",
     "tests/test_architecture.py",
+    "tests/test_docstrings.py",
     "tests/test_packaging.py",
     "tests/test_trust.py",
     "tests/tracking/",

@@ -1,4 +1,4 @@
-"""How the example finds its Pythons; `tests/frameworks` runs it."""
+"""The Pythons that the example finds; `tests/frameworks` runs it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.interpreters import installed_pythons, with_the_newest_python_only
-from tests.workflows import FAR, HEAD, Workflow
+from tests.workflows import FAR, HEAD, Workflow, read_script
 
 CONFIG = f"""
 import bandsaw
@@ -31,147 +32,48 @@ CHAINS = pytest.mark.parametrize(
 )
 
 
-@CHAINS
-def test_causes_and_contexts_are_kept(workflow: Workflow, chain: str) -> None:
-    output = workflow.output(
-        HEAD
-        + f"""
-import threading
-
-class Unwritable(Exception):
-    def __init__(self, text):
-        super().__init__(text)
-        self.lock = threading.Lock()
-
-@bandsaw.task(chain="{chain}")
-def fail():
-    try:
-        try:
-            raise KeyError("first")
-        except KeyError:
-            raise Unwritable("second")
-    except Unwritable as error:
-        try:
-            raise ValueError("third") from error
-        except ValueError:
-            raise RuntimeError("last") from None
-
-def chain_of(error):
-    while error is not None:
-        text = str(error).splitlines()
-        yield f"{{type(error).__name__}} {{text[-1] if text else text}}"
-        error = error.__cause__ or error.__context__
-
-if __name__ == "__main__":
-    try:
-        fail()
-    except RuntimeError as error:
-        print(type(error.__cause__).__name__, error.__suppress_context__)
-        print(*chain_of(error.__context__), sep="\\n")
-""",
-        config=CONFIG,
-    )
-    assert output == (
-        "RemoteTraceback True\n"
-        "ValueError third\n"
-        "BandsawError Unwritable: second\n"
-        "KeyError 'first'\n"
-    ) or output == (
-        "RemoteTraceback True\n"
-        "ValueError third\n"
-        "BandsawError workflow.Unwritable: second\n"
-        "KeyError 'first'\n"
-    )
+# Groups and notes are new in Python 3.11.
+OF_GROUPS = {
+    "a group": (
+        "ExceptionGroup('several', "
+        "[ValueError('one'), ExceptionGroup('more', [KeyError(2)])])"
+    ),
+    "its notes": ["a note"],
+    "causes and contexts of members": [
+        "ValueError(1) KeyError(1) KeyError(1)",
+        "LookupError() None None",
+        "ValueError(2) KeyError(2) KeyError(2)",
+    ],
+    "the cause of a group": "OSError('why')",
+}
 
 
 @CHAINS
-def test_the_cause_of_an_exception_is_behind_its_traceback(
+def test_an_exception_arrives_with_all_that_led_to_it(
     workflow: Workflow, chain: str
 ) -> None:
-    output = workflow.output(
-        HEAD
-        + f"""
-@bandsaw.task(chain="{chain}")
-def fail():
-    raise ValueError("it") from KeyError("why")
+    script = read_script("raised_elsewhere.py").replace("CHAIN", chain)
 
-if __name__ == "__main__":
-    try:
-        fail()
-    except ValueError as error:
-        print("in fail" in str(error.__cause__), repr(error.__cause__.__cause__))
-""",
-        config=CONFIG,
-    )
-    assert output == "True KeyError('why')\n"
+    told = json.loads(workflow.output(script, config=CONFIG))
 
-
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups are new in Python 3.11")
-@CHAINS
-def test_notes_and_groups_are_kept(workflow: Workflow, chain: str) -> None:
-    output = workflow.output(
-        HEAD
-        + f"""
-@bandsaw.task(chain="{chain}")
-def fail():
-    error = ValueError("one")
-    error.add_note("a note")
-    raise ExceptionGroup("several", [error, ExceptionGroup("more", [KeyError(2)])])
-
-if __name__ == "__main__":
-    try:
-        fail()
-    except* ValueError as group:
-        print(group.exceptions, group.exceptions[0].__notes__)
-    except* KeyError as group:
-        print(group.exceptions)
-""",
-        config=CONFIG,
-    )
-    assert output == (
-        "(ValueError('one'),) ['a note']\n(ExceptionGroup('more', [KeyError(2)]),)\n"
-    )
-
-
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups are new in Python 3.11")
-@CHAINS
-def test_what_led_to_the_members_of_a_group_is_kept(
-    workflow: Workflow, chain: str
-) -> None:
-    output = workflow.output(
-        HEAD
-        + f"""
-def raised(number):
-    try:
-        try:
-            raise KeyError(number)
-        except KeyError as error:
-            raise ValueError(number) from error
-    except ValueError as error:
-        return error
-
-@bandsaw.task(chain="{chain}")
-def fail():
-    inner = ExceptionGroup("inner", [raised(1), LookupError()])
-    raise ExceptionGroup("outer", [inner, raised(2)]) from OSError("why")
-
-if __name__ == "__main__":
-    try:
-        fail()
-    except ExceptionGroup as group:
-        inner, second = group.exceptions
-        for error in inner.exceptions + (second,):
-            print(repr(error), repr(error.__cause__), repr(error.__context__))
-        print(repr(group.__cause__.__cause__))
-""",
-        config=CONFIG,
-    )
-    assert output == (
-        "ValueError(1) KeyError(1) KeyError(1)\n"
-        "LookupError() None None\n"
-        "ValueError(2) KeyError(2) KeyError(2)\n"
-        "OSError('why')\n"
-    )
+    assert told == {
+        "hides its context": True,
+        "its cause": "RemoteTraceback",
+        "its contexts": [
+            "ValueError third",
+            "BandsawError workflow.UnwritableError: second",
+            "KeyError 'first'",
+        ],
+        "shows the place": True,
+        "the cause behind": "KeyError('why')",
+        **(OF_GROUPS if sys.version_info >= (3, 11) else {}),
+        "arguments": [
+            "SerializationError: Argument 'more' of workflow.work",
+            "SerializationError: Argument 'lock' of workflow.work",
+            "SerializationError: Argument 'options' of workflow.work",
+        ],
+        "afterwards": 1,
+    }
 
 
 @CHAINS
@@ -197,63 +99,33 @@ def test_an_uncaught_exception_shows_where_it_was_raised(
     assert completed.stderr.count("\nValueError: far away\n") == 2
 
 
-@pytest.mark.parametrize("value", ["None", "0", "3", "'a text'"])
+# As a function does that is no task
+@pytest.mark.parametrize(
+    ("value", "status", "said"),
+    [("None", 0, ""), ("0", 0, ""), ("3", 3, ""), ("'a text'", 1, "a text\n")],
+)
 @CHAINS
 def test_a_task_that_exits_does_what_it_does_here(
-    tmp_path: Path, chain: str, value: str
+    workflow: Workflow, chain: str, value: str, status: int, said: str
 ) -> None:
-    ends = []
-    for name in chain, "here":
-        completed = Workflow(tmp_path / name).run(
-            f"""
-            import sys
-            import bandsaw
+    completed = workflow.run(
+        f"""
+        import sys
+        import bandsaw
 
-            @bandsaw.task(chain="{name}")
-            def leave():
-                sys.exit({value})
+        @bandsaw.task(chain="{chain}")
+        def leave():
+            sys.exit({value})
 
-            if __name__ == "__main__":
-                leave()
-                print("still there")
-            """,
-            config=CONFIG,
-            status=None,
-        )
-        ends.append((completed.returncode, completed.stdout))
-        assert completed.stderr.endswith("a text\n" if value == "'a text'" else "")
-    assert ends[0] == ends[1]
-
-
-@CHAINS
-def test_the_argument_that_can_not_be_written_is_named(
-    workflow: Workflow, chain: str
-) -> None:
-    output = workflow.output(
-        HEAD
-        + f"""
-import threading
-
-@bandsaw.task(chain="{chain}")
-def work(data, *more, lock=None, **options):
-    return 1
-
-if __name__ == "__main__":
-    lock = threading.Lock()
-    print(text_of(work, 1, lock))
-    print(text_of(lambda: work(1, lock=lock)))
-    print(text_of(lambda: work(1, other=lock)))
-    print(work(1))
-""",
+        if __name__ == "__main__":
+            leave()
+            print("still there")
+        """,
         config=CONFIG,
+        status=status,
     )
-    lines = output.splitlines()
-    assert [line.split(" cannot")[0] for line in lines[:3]] == [
-        "SerializationError: Argument 'more' of workflow.work",
-        "SerializationError: Argument 'lock' of workflow.work",
-        "SerializationError: Argument 'options' of workflow.work",
-    ]
-    assert lines[3] == "1"
+    assert completed.stdout == ""
+    assert completed.stderr.endswith(said)
 
 
 EXTENSION = """

@@ -621,7 +621,7 @@ def test_a_bound_method_is_what_python_makes_of_one() -> None:
     assert bound.__wrapped__(2) == 3
     assert (bound.__name__, bound.__qualname__) == ("plus", "Methods.plus")
     assert (bound.__doc__, bound.__module__) == (
-        "Adds to the value.",
+        "Add to the value.",
         "tests.decorated",
     )
     assert bound.bandsaw_task is decorated.Methods.plus.bandsaw_task

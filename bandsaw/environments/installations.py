@@ -13,6 +13,7 @@ import time
 
 from ..exceptions import EnvironmentBuildError, UntrustedDirectoryError
 from ..runtime.contexts import contextmanager, nullcontext
+from ..runtime.fork import call_in_child
 from ..runtime.home import ENVIRONMENT_RECORD, home_directory, make_directory
 from ..runtime.path_trust import check_home
 from ..runtime.temporary import open_private
@@ -22,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, ContextManager, Iterator
 
+    from ..stores.locks import Waiting
+
 _ENVIRONMENTS, _LOCKS = "environments", ".locks"
 
 # How long to wait for another process that makes the same environment, in seconds.
@@ -29,6 +32,10 @@ _LONGEST_WAIT = 2 * 3600.0
 
 # How often the use of an environment is recorded, in seconds.
 _NOTE_USE_AFTER = 3600.0
+
+# What the threads of this process build
+_building: set[str] = set()
+call_in_child(_building.clear)
 
 
 class Installation:
@@ -192,12 +199,16 @@ def find(digest: str) -> str | None:
     return path
 
 
-def alone(name: str, wait: float = _LONGEST_WAIT) -> ContextManager[bool]:
+def alone(
+    name: str, wait: float = _LONGEST_WAIT, waiting: Waiting | None = None
+) -> ContextManager[bool]:
     """Lock a name below `BANDSAW_HOME` across the processes of this machine.
 
     Args:
         name: The name.
         wait: How long to wait for the lock, in seconds.
+        waiting: A context manager around the wait, which gives a function that is
+            called now and then meanwhile.
 
     Returns:
         A context manager, which gives `False` if the lock was not released in time.
@@ -205,20 +216,40 @@ def alone(name: str, wait: float = _LONGEST_WAIT) -> ContextManager[bool]:
     locks = locks_of(os.path.join(environments_directory(), _LOCKS))
     # A process that holds the lock of a cache entry may need an environment. The tilde
     # sorts after all names of a cache, as the order of locks demands.
-    return locks.alone(f"~{name}", wait)
+    return locks.alone(f"~{name}", wait, waiting)
 
 
 def _name_of_build(digest: str) -> str:
     return f"environment/{digest}"
 
 
+def builder_of(digest: str) -> str | None:
+    """Name the other process that builds something, for users.
+
+    Args:
+        digest: The digest of what is built.
+
+    Returns:
+        The process, `None` if it is this one.
+    """
+    if digest in _building:
+        return None
+    for name in os.listdir(environments_directory()):
+        parts = name.split("-")
+        if parts[:2] == [digest, "scratch"] and len(parts) == 4:
+            return f"process {parts[2]}"
+    return "another process"
+
+
 @contextmanager
-def building(digest: str, label: str) -> Iterator[str]:
+def building(digest: str, label: str, waiting: Waiting | None) -> Iterator[str]:
     """Lock a build across the processes of this machine.
 
     Args:
         digest: The digest of what is built.
         label: The label of the environment.
+        waiting: A context manager around the wait for another process, which gives a
+            function that is called now and then meanwhile.
 
     Yields:
         A private directory for temporary files.
@@ -227,7 +258,7 @@ def building(digest: str, label: str) -> Iterator[str]:
         EnvironmentBuildError: If another process takes too long, or if files cannot be
             written.
     """
-    with alone(_name_of_build(digest)) as is_alone:
+    with alone(_name_of_build(digest), waiting=waiting) as is_alone:
         if not is_alone:
             raise EnvironmentBuildError(
                 f"Environment {label!r}: another process has been making it for "
@@ -235,7 +266,10 @@ def building(digest: str, label: str) -> Iterator[str]:
             )
         parent = environments_directory()
         remove_left_overs(digest)
-        scratch = os.path.join(parent, f"{digest}-scratch-{os.urandom(4).hex()}")
+        # It tells other processes which one they wait for.
+        name = f"{digest}-scratch-{os.getpid()}-{os.urandom(4).hex()}"
+        scratch = os.path.join(parent, name)
+        _building.add(digest)
         try:
             os.mkdir(scratch, 0o700)
             yield scratch
@@ -244,15 +278,23 @@ def building(digest: str, label: str) -> Iterator[str]:
                 f"Environment {label!r} cannot be made in {parent}: {error}"
             ) from error
         finally:
+            _building.discard(digest)
             _remove(scratch)
 
 
-def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) -> str:
+def make(
+    digest: str,
+    label: str,
+    waiting: Waiting | None,
+    fill: Callable[[str, str], dict[str, Any]],
+) -> str:
     """Make an environment, unless another process makes it meanwhile.
 
     Args:
         digest: The digest of its content.
         label: Its label.
+        waiting: A context manager around the wait for that one, which gives a function
+            that is called now and then meanwhile.
         fill: Called with the directory to be filled and a private directory for
             temporary files; returns the record of the environment.
 
@@ -263,7 +305,7 @@ def make(digest: str, label: str, fill: Callable[[str, str], dict[str, Any]]) ->
         EnvironmentBuildError: If it cannot be made. Nothing is left of it.
     """
     link = os.path.join(environments_directory(), digest)
-    with building(digest, label) as scratch:
+    with building(digest, label, waiting) as scratch:
         if find(digest) is not None:
             return link
         _withdraw(link)  # An existing one is broken.

@@ -18,7 +18,7 @@ from .credentials import with_credentials, without_credentials
 from .installations import size_of
 from .lock_file import Package, Section
 from .requirements import is_same_version, normalized, unsatisfied
-from .status import BuildStatus
+from .status import BuildStatus, WaitStatus as WaitStatus
 from .tools import choose_tool
 
 TYPE_CHECKING = False

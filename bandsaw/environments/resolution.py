@@ -6,6 +6,7 @@ import json
 import os
 
 from ..runtime.fork import call_at_reset
+from ..runtime.functions import partial
 from ..runtime.hashing import sha256
 from . import installations
 from .requirements import Requirements, files_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from .environment import Environment
     from .lock_file import LockFile, Section
+    from .status import WaitStatus
 
 
 class Resolution:
@@ -77,7 +79,9 @@ class Resolution:
         """
         path = installations.find(self.digest)
         if path is None:
-            path = installations.make(self.digest, self.specification.label, self._fill)
+            label = self.specification.label
+            waiting = _waiting(self.digest, label)
+            path = installations.make(self.digest, label, waiting, self._fill)
         return installations.executable_of(path)
 
     def _fill(self, directory: str, scratch: str) -> dict[str, Any]:
@@ -115,12 +119,15 @@ def lock_anew(specification: Specification) -> Section:
 
 
 def _alone_with(specification: Specification) -> ContextManager[str]:
-    return installations.building(
-        _digest(
-            specification.lock.path, specification.label, specification.python.platform
-        ),
-        specification.label,
-    )
+    label = specification.label
+    digest = _digest(specification.lock.path, label, specification.python.platform)
+    return installations.building(digest, label, _waiting(digest, label))
+
+
+def _waiting(digest: str, label: str) -> WaitStatus:
+    from . import making
+
+    return making.WaitStatus(label, partial(installations.builder_of, digest))
 
 
 def _choose(specification: Specification, scratch: str) -> Section:

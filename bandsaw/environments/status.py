@@ -26,6 +26,10 @@ _PATIENCE = 10.0
 # How often what a build has done is measured for the line, in seconds.
 _MEASURING_INTERVAL = 1.0
 
+# How often it is shown that another process is waited for, in seconds. That process may
+# show its line on the same terminal.
+_WAITING_INTERVAL = 1.0
+
 
 class BuildStatus:
     """Shows the stages of a build; a context manager around the build.
@@ -121,6 +125,34 @@ class BuildStatus:
         printable = "".join(filter(str.isprintable, text))[:width]
         # Blanks remove what was there, also in a notebook.
         _write(f"\r{printable:{width}}" + ("" if text else "\r"))
+
+
+class WaitStatus(BuildStatus):
+    """Shows that another process is waited for, which builds; called now and then.
+
+    Args:
+        label: The label of the environment.
+        builder: Names that process; returns `None` if it is this one, which shows the
+            stages already.
+    """
+
+    def __init__(self, label: str, builder: Callable[[], str | None]) -> None:
+        super().__init__(label, "is no longer waited for")
+        self._builder = builder
+
+    def __enter__(self) -> WaitStatus:
+        super().__enter__()
+        self._due = self._start + _WAITING_INTERVAL
+        return self
+
+    def __call__(self) -> None:
+        """Show for whom this process waits, once in an interval."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _WAITING_INTERVAL
+        builder = self._builder()
+        if builder is not None:
+            self.show(f"waiting for {builder}, which makes it", "")
 
 
 class FarBuildStatus(BuildStatus):

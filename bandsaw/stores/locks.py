@@ -18,7 +18,7 @@ import time
 from contextvars import ContextVar
 from zlib import crc32
 
-from ..runtime.contexts import contextmanager, suppress
+from ..runtime.contexts import contextmanager, nullcontext, suppress
 from ..runtime.fork import Lock, call_at_reset, call_in_child
 from ..runtime.inheritance import Inherited
 from ..runtime.registries import held_locks
@@ -28,11 +28,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Token
     from typing import (
+        Callable,
         ContextManager,
         Iterable,
         Iterator,
         Sequence,
     )
+
+    Waiting = ContextManager[Callable[[], object]]
 
 
 try:
@@ -99,19 +102,34 @@ class Locks:
         # How many threads of this process wait for a name.
         self._wanted: dict[str, int] = {}
 
-    def alone(self, name: str, wait: float) -> ContextManager[bool]:
-        """Lock a name on this machine; see `Store.alone`."""
-        return _Lock(self, name, wait)
+    def alone(
+        self, name: str, wait: float, waiting: Waiting | None = None
+    ) -> ContextManager[bool]:
+        """Lock a name on this machine; see `Store.alone`.
 
-    def _acquire(self, name: str, wait: float, held: Sequence[_Lock]) -> bool:
-        if self._try(name):
+        Args:
+            name: The name.
+            wait: How long to wait for the lock, in seconds.
+            waiting: A context manager around the wait. It gives a function that is
+                called now and then while that lasts.
+        """
+        return _Lock(self, name, wait, waiting)
+
+    def _acquire(self, lock: _Lock, held: Sequence[_Lock]) -> bool:
+        if self._try(lock.name):
             return True
-        if wait <= 0:
+        if lock.wait <= 0:
             return False
-        with place_lent():
-            return self._acquire_later(name, wait, held)
+        with place_lent(), lock.waiting or nullcontext(_tell_nothing) as tell:
+            return self._acquire_later(lock.name, lock.wait, held, tell)
 
-    def _acquire_later(self, name: str, wait: float, held: Sequence[_Lock]) -> bool:
+    def _acquire_later(
+        self,
+        name: str,
+        wait: float,
+        held: Sequence[_Lock],
+        tell: Callable[[], object],
+    ) -> bool:
         is_in_order = all(name > other.name for other in held)
         is_over = is_cancelled.get()
         deadline = time.monotonic() + wait
@@ -125,6 +143,7 @@ class Locks:
                     other.locks._is_wanted(other.name) for other in held
                 ):
                     return False
+                tell()
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 self._want(name)
@@ -199,21 +218,26 @@ class _Lock:
     Attributes:
         locks: The locks of its store.
         name: The name.
+        wait: How long to wait for it, in seconds.
+        waiting: The context manager around the wait.
         is_held: Whether it is held.
     """
 
-    __slots__ = ("_token", "_wait", "is_held", "locks", "name")
+    __slots__ = ("_token", "is_held", "locks", "name", "wait", "waiting")
 
-    def __init__(self, locks: Locks, name: str, wait: float) -> None:
+    def __init__(
+        self, locks: Locks, name: str, wait: float, waiting: Waiting | None = None
+    ) -> None:
         self.locks = locks
         self.name = name
+        self.wait = wait
+        self.waiting = waiting
         self.is_held = False
-        self._wait = wait
         self._token: Token[tuple[_Lock, ...]] | None = None
 
     def __enter__(self) -> bool:
         held = _current()
-        self.is_held = self.locks._acquire(self.name, self._wait, held)
+        self.is_held = self.locks._acquire(self, held)
         if self.is_held:
             self._token = _held.set((*held, self))
             # It stays so. To replace and restore methods of classes for each lock would
@@ -284,6 +308,10 @@ def holding(names: Iterable[tuple[str, str]]) -> Iterator[None]:
     finally:
         for lock in locks:
             lock.is_held = False
+
+
+def _tell_nothing() -> None:
+    pass
 
 
 def _open(path: str) -> int:

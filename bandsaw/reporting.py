@@ -339,8 +339,9 @@ class ProgressBars(ProgressExtension):
     """Draw a bar for each map, and below it for each task that tells its progress.
 
     They are drawn by ``rich``, or by ``tqdm`` where that is not installed, on a
-    terminal and in a notebook. The bar of a task goes when its call has ended.
-    Elsewhere, or without either, a log record says now and then how far a map has come.
+    terminal, and the other way round in a notebook, where both need ``ipywidgets``.
+    The bar of a task goes when its call has ended. Elsewhere, or without either, a log
+    record says now and then how far a map has come.
     """
 
     parameters: tuple[str, ...] = ()
@@ -409,7 +410,11 @@ class ProgressBars(ProgressExtension):
 
 def _make_bars() -> Any:
     if shows_lines_that_change():
-        for bars in _RichBars, _TqdmBars:
+        kinds: list[Callable[[], Any]] = [_RichBars, _TqdmBars]
+        if is_notebook():
+            # Of these, the notebook file keeps what was drawn last.
+            kinds.insert(0, _NotebookBars)
+        for bars in kinds:
             try:
                 return bars()
             except ImportError:
@@ -540,11 +545,16 @@ class _TqdmBars:
     def drawn(self) -> Any:
         return [key for key in self._bars if isinstance(key, tuple)]
 
+    def _give_total(self, bar: Any, total: Any) -> None:
+        bar.total = total
+
     def draw(self, key: Any, progress: Progress) -> None:
         bar = self._bars.get(key)
         if bar is None:
-            bar = self._bars[key] = self._tqdm(desc=progress.task, leave=False)
-        bar.total = progress.total
+            bar = self._bars[key] = self._tqdm(
+                desc=progress.task, total=progress.total, leave=False
+            )
+        self._give_total(bar, progress.total)
         bar.n = progress.done
         bar.set_postfix_str(progress.message or "", refresh=False)
         bar.refresh()
@@ -557,8 +567,10 @@ class _TqdmBars:
     def draw_map(self, state: _MapState) -> None:
         bar = self._bars.get(state)
         if bar is None:
-            bar = self._bars[state] = self._tqdm(desc=state.name, unit="call")
-        bar.total = state.calls.total
+            bar = self._bars[state] = self._tqdm(
+                desc=state.name, total=state.calls.total, unit="call"
+            )
+        self._give_total(bar, state.calls.total)
         bar.set_postfix_str(", ".join(state.facts()), refresh=False)
         bar.update(state.done - bar.n)
 
@@ -567,3 +579,24 @@ class _TqdmBars:
         bar = self._bars.pop(state)
         bar.refresh()
         bar.close()
+
+
+class _NotebookBars(_TqdmBars):
+    def __init__(self) -> None:
+        import ipywidgets  # noqa: F401  (tqdm finds out later.)
+        from tqdm.notebook import tqdm
+
+        super().__init__()
+        self._tqdm = tqdm
+
+    def remove(self, key: Any) -> None:
+        bar = self._bars.get(key)
+        if bar is not None:
+            bar.total = None  # One that has not come to its end would stay, in red.
+        super().remove(key)
+
+    def _give_total(self, bar: Any, total: Any) -> None:
+        if bar.total != total:
+            _, drawn, _ = bar.container.children
+            drawn.max = total or 1
+        super()._give_total(bar, total)

@@ -10,6 +10,7 @@ import pytest
 
 from tests import notebook_cells
 from tests.interpreters import python
+from tests.waiting import wait_until
 from tests.workflows import SCRIPTS, Workflow
 
 pytestmark = pytest.mark.notebook
@@ -100,6 +101,70 @@ while is_running(int(pid_file.read_text())):
     time.sleep(0.01)
 print(magical(1) == "3")
 """
+
+BARS = """
+import bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.reporting import ProgressBars
+configuration = bandsaw.Configuration().add_extension(ProgressBars())
+configuration.add_advice_chain(SubprocessAdvice(workers=1))
+@bandsaw.task
+def work(n):
+    bandsaw.progress(1, 2, "half")
+    print("task", n)
+    return n
+# %%
+print(sum(work.map(range(5))), sum(work.map(iter(range(3)))))
+# %%
+for n in range(3):
+    print("before", n)
+    work(n)
+    print("after", n)
+# %%
+import os, pathlib, tempfile
+@bandsaw.task
+def places():
+    return os.getpid(), tempfile.gettempdir()
+print(*places(), tempfile.gettempdir())
+# %%
+from bandsaw.environments import Environment
+@bandsaw.task(environment=Environment(requirements=[]))
+def in_environment():
+    return sys.prefix
+import sys
+print(in_environment() != sys.prefix, os.path.exists("bandsaw.lock"))
+"""
+
+
+@pytest.mark.parametrize("which", ["current", "old"])
+def test_bars_of_tqdm_are_drawn_in_order_and_nothing_stays_of_a_closed_notebook(
+    workflow: Workflow, which: str
+) -> None:
+    temporary = workflow.directory / "temporary"
+    temporary.mkdir()
+
+    completed = workflow.python(
+        SCRIPTS / "notebook.py",
+        python=kernel(which),
+        input=json.dumps(BARS.strip("\n").split("# %%\n")),
+        environment={"TMPDIR": str(temporary)},
+    )
+
+    widgets, said = map(json.loads, completed.stdout.splitlines()[-2:])
+    bars = [w["state"] for w in widgets if w["model_name"] == "FloatProgressModel"]
+    # Those of single calls have gone, not failed.
+    styles = [(b["bar_style"], b["value"], b["max"]) for b in bars if b["bar_style"]]
+    assert styles == [("success", 5, 5), ("success", 3, 3)]
+    *_, ordered, places, locked = said
+    assert locked.splitlines()[-1] == "True True"
+    lines = [line for line in ordered.splitlines() if line and "%|" not in line]
+    words = ("before", "task", "after")
+    assert lines == [f"{word} {n}" for n in range(3) for word in words]
+    pid, *directories = places.split()
+    wait_until(lambda: not Path("/proc", pid).exists())
+    assert directories == [str(temporary)] * 2
+    assert os.listdir(str(temporary)) == []
+
 
 SYNTAX = """\
 @bandsaw.task

@@ -101,6 +101,48 @@ setattr(Model, "made", Limit)
 expected = (5, ["first", "second", "third", "lost"], 1, Limit, 2)
 print(attributes() == expected, attributes() == expected)
 """,
+    "attributes are those of the call in classes inside of classes, by any name": """
+class Outer:
+    class Inner:
+        limit = 1
+        made = max(1, 2)
+        class Innermost:
+            names = []
+    class Slotted:
+        __slots__ = ("a",)
+        def __init__(self):
+            self.a = 1
+    @classmethod
+    def change(cls):
+        cls.Inner.made = 3
+    total = sum([1])
+# %%
+import threading
+class Base:
+    def __init_subclass__(cls):
+        cls.label = cls.__name__
+class Derived(Base):
+    lock = threading.Lock()
+    def __init__(self):
+        self.lock = 1
+@bandsaw.task
+def outer():
+    Outer.Inner.Innermost.names.append("lost")
+    inner = Outer.Inner
+    found = inner.limit, inner.made, inner.Innermost.names, Outer.total
+    return found, Outer.Slotted().a, Derived.label, Outer._hidden
+# %%
+alias = Outer
+alias._hidden = 5
+alias.total = 4
+print(outer() == ((1, 2, ["lost"], 4), 1, "Derived", 5))
+# %%
+Outer.Inner.limit = 2
+Outer.change()
+Outer.Inner.Innermost.names.append("kept")
+expected = (2, 3, ["kept", "lost"], 4), 1, "Derived", 5
+print(outer() == expected, outer() == expected)
+""",
     "what the shell has names for can be the user's": """
 Out = [1]
 @bandsaw.task
@@ -336,6 +378,74 @@ def patched():
 patched()
 """,
         "'Patched', and that is a class whose attribute 'value' was set later",
+    ),
+    "an attribute that was deleted": (
+        """
+class Deleted:
+    class Inner:
+        def value(self):
+            return 1
+# %%
+@bandsaw.task
+def deleted():
+    return hasattr(Deleted.Inner, "value")
+print(deleted())
+# %%
+del Deleted.Inner.value
+deleted()
+""",
+        "'Deleted', and that is a class whose attribute 'Inner.value' was deleted",
+    ),
+    "an attribute of a dataclass that was deleted": (
+        """
+from dataclasses import dataclass, field
+@dataclass
+class Thin:
+    sizes: list = field(default_factory=list)
+    def size(self):
+        return 1
+# %%
+delattr(Thin, "size")
+@bandsaw.task
+def thin():
+    return Thin().size()
+# %%
+thin()
+""",
+        "'Thin', and that is a class whose attribute 'size' was deleted later",
+    ),
+    "methods that have changed their places": (
+        """
+class Swapped:
+    def first(self):
+        return 1
+    def second(self):
+        return 2
+# %%
+Swapped.first, Swapped.second = Swapped.second, Swapped.first
+@bandsaw.task
+def swapped():
+    return Swapped().first()
+# %%
+swapped()
+""",
+        "'Swapped', and that is a class whose attribute 'first' was set later",
+    ),
+    "a method of a class inside of another one": (
+        """
+class Around:
+    class Inner:
+        def value(self):
+            return 1
+# %%
+Around.Inner.other = lambda self: 2
+@bandsaw.task
+def around():
+    return Around.Inner().other()
+# %%
+around()
+""",
+        "'Around', and that is a class whose attribute 'Inner.other' was set later",
     ),
     "an instance of a class that was defined anew": (
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from operator import getitem
-from types import FunctionType, ModuleType
+from types import FunctionType, MemberDescriptorType, ModuleType
 
 from ...config import configuration_of_notebook
 from ...exceptions import BandsawError, NotMovableError
@@ -32,7 +32,7 @@ from .mains import (
     packed,
     unnamed_function,
 )
-from .statements import Cells, Statement, bound_by, names_read
+from .statements import Cells, ClassBody, Statement, names_read
 from .texts import held_by
 
 TYPE_CHECKING = False
@@ -353,8 +353,8 @@ class _Graph:
             return self._configuration_node(name, statement)
         if statement is not None and self._is_defined_by(name, value, statement):
             node = self._plain_node(statement)
-            if isinstance(value, type):
-                self._add_attributes(name, value, statement, node)
+            if self._is_class_of(value, statement):
+                self._add_class(name, value, statement.node, statement, node)
             return node
         if self._belongs_to_cells(value):
             place = getattr(value, "__qualname__", "").partition(".")[0]
@@ -441,7 +441,6 @@ class _Graph:
                 return bool(node.decorator_list)
             if value.__module__ != "__main__":
                 return bool(node.decorator_list)
-            self._check_class(name, value, statement)
             return True
         if not isinstance(node, (ast.Assign, ast.AnnAssign)):
             return False
@@ -450,43 +449,93 @@ class _Graph:
         return self._belongs_to_cells(value) and not is_function
 
     @staticmethod
+    def _is_class_of(value: Any, statement: Statement) -> bool:
+        """Tell if a value is a class that a statement defines as one."""
+        is_of_cells = isinstance(value, type) and value.__module__ == "__main__"
+        return is_of_cells and type(statement.node).__name__ == "ClassDef"
+
+    @staticmethod
     def _fits(function: FunctionType, statement: Statement) -> bool:
         return code_digest(function.__code__) in statement.functions
 
-    def _check_class(self, name: str, cls: type, statement: Statement) -> None:
+    def _add_class(
+        self, path: str, cls: type, definition: Any, statement: Statement, node: _Node
+    ) -> None:
+        """Check a class and the classes inside of it, and add what has changed.
+
+        Args:
+            path: The qualified name of the class.
+            cls: The class.
+            definition: Its definition.
+            statement: The statement that this is in.
+            node: What becomes of that.
+        """
+        body = ClassBody(definition)
+        self._check_class(path, cls, body, statement)
+        self._add_attributes(path, cls, body, node)
+        for inner in body.classes:
+            value: Any = vars(cls).get(inner.name)
+            inner_path = f"{path}.{inner.name}"
+            if _is_class_inside(inner_path, value):
+                self._add_class(inner_path, value, inner, statement, node)
+
+    def _check_class(
+        self, path: str, cls: type, body: ClassBody, statement: Statement
+    ) -> None:
         """Refuse a class that is not as its statement says."""
         self._classes[cls] = _members_of(cls)
-        node = statement.node
-        if type(cls) is type and not node.decorator_list:
-            bound = {each for part in node.body for each in bound_by(part)}
-            for attribute in vars(cls):
-                if attribute not in bound and not attribute.startswith("_"):
-                    raise self._refused(
-                        name, f"is a class whose attribute {attribute!r} was set later"
-                    )
-        for attribute, value in vars(cls).items():
+        members = vars(cls)
+        is_plain = type(cls) is type and not body.is_decorated
+        if is_plain and "__init_subclass__" not in _names_of_bases(cls):
+            for attribute, value in members.items():
+                is_set = attribute not in body.bound and not attribute.startswith("_")
+                if is_set and not isinstance(value, MemberDescriptorType):
+                    raise self._refused_class(path, attribute)
+            for attribute in sorted(body.certain):
+                if attribute not in members:
+                    raise self._refused_class(path, attribute, "deleted")
+        for each in self._statements:
+            for owner, attribute in each.deleted_attributes:
+                if owner == path and attribute in body.certain.difference(members):
+                    raise self._refused_class(path, attribute, "deleted")
+        for attribute, value in members.items():
             function = _unwrapped(value)
             if (
                 isinstance(function, FunctionType)
                 and function.__globals__ is self._namespace
                 and not function.__code__.co_filename.startswith("<string>")
-                and not self._fits(function, statement)
             ):
-                raise self._refused(
-                    name, f"is a class whose attribute {attribute!r} was set later"
+                is_other = attribute in body.methods and (
+                    function.__code__.co_name != attribute
                 )
+                if is_other or not self._fits(function, statement):
+                    raise self._refused_class(path, attribute)
+
+    def _refused_class(
+        self, path: str, attribute: str, what: str = "set"
+    ) -> NotMovableError:
+        name, _, inner = path.partition(".")
+        attribute = f"{inner}.{attribute}" if inner else attribute
+        return self._refused(
+            name, f"is a class whose attribute {attribute!r} was {what} later"
+        )
 
     def _add_attributes(
-        self, name: str, cls: type, statement: Statement, node: _Node
+        self, path: str, cls: type, body: ClassBody, node: _Node
     ) -> None:
         """Add the attributes of a class that are not as its statement says any more."""
-        literals = {}
-        if type(cls) is type and not getattr(statement.node, "decorator_list", ()):
-            literals = statement.literals
-        rebound = self._rebound_attributes(name)
-        for attribute in sorted({*literals, *rebound}):
+        is_plain = type(cls) is type and not body.is_decorated
+        literals = body.literals if is_plain else {}
+        rebound, possible = self._rebound_attributes(path)
+        possible &= {name for name in vars(cls) if name[:2] != "__"}
+        for attribute in sorted({*literals, *rebound, *possible}):
             value = vars(cls).get(attribute, _ABSENT)
-            if value is _ABSENT or isinstance(_unwrapped(value), FunctionType):
+            if (
+                value is _ABSENT
+                or isinstance(value, MemberDescriptorType)
+                or isinstance(_unwrapped(value), FunctionType)
+                or _is_class_inside(f"{path}.{attribute}", value)
+            ):
                 continue
             is_same = attribute in literals and _is_like(value, literals[attribute])
             is_fixed = isinstance(value, _FIXED)
@@ -495,30 +544,42 @@ class _Graph:
             try:
                 captured, noted = self._captured(value)
             except BandsawError as error:
+                if attribute not in literals and attribute not in rebound:
+                    continue  # It may be as its statement says.
+                name, _, inner = path.partition(".")
+                what = f"{inner}.{attribute}" if inner else attribute
                 raise self._refused(
                     name,
-                    f"is a class whose attribute {attribute!r} was set later, and "
+                    f"is a class whose attribute {what!r} was set later, and "
                     f"cannot be pickled ({error})",
                 ) from error
             if not is_fixed:
                 self._values.append((partial(_attribute_of, cls, attribute), captured))
             if not is_same:
-                self._tell_size(f"The attribute '{name}.{attribute}'", captured.size)
+                self._tell_size(f"The attribute '{path}.{attribute}'", captured.size)
                 reference = captured.refer(self._buffers)
                 node.items = [
                     *node.items,
-                    (ATTRIBUTE, name, attribute, reference, is_fixed),
+                    (ATTRIBUTE, path, attribute, reference, is_fixed),
                 ]
-                node.now += [each for each in noted if each != name]
+                own = path.partition(".")[0]
+                node.now += [each for each in noted if each != own]
 
-    def _rebound_attributes(self, name: str) -> set[str]:
-        """Return the attributes of a class that statements of the cells set."""
-        return {
-            attribute
-            for statement in self._statements
-            for owner, attribute in statement.bound_attributes
-            if owner == name
-        }
+    def _rebound_attributes(self, path: str) -> tuple[set[str], set[str]]:
+        """Return the attributes that statements set.
+
+        Args:
+            path: The qualified name of a class.
+
+        Returns:
+            Those of the class, and those of what may be the class by another name.
+        """
+        rebound: set[str] = set()
+        possible: set[str] = set()
+        for statement in self._statements:
+            for owner, attribute in statement.bound_attributes:
+                (rebound if owner == path else possible).add(attribute)
+        return rebound, possible
 
     def _configuration_node(self, name: str, statement: Statement) -> _Node:
         """Return how the configuration is made, and what was added to it later."""
@@ -635,6 +696,16 @@ class _Graph:
             return self._error(f"{root} {reason}")
         text = ", which uses ".join(reversed(between))
         return self._error(f"{root} uses {text}, and that {reason}")
+
+
+def _is_class_inside(path: str, value: Any) -> bool:
+    """Tell if something is the class that another class has inside of it."""
+    return isinstance(value, type) and value.__qualname__ == path
+
+
+def _names_of_bases(cls: type) -> set[str]:
+    """Return the names that all bases of a class but `object` have."""
+    return {name for base in cls.__mro__[1:-1] for name in vars(base)}
 
 
 def _members_of(cls: type) -> list[int]:

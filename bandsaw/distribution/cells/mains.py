@@ -237,7 +237,11 @@ class _Execution:
         self, name: str, attribute: str, reference: Reference, is_fixed: bool
     ) -> None:
         def set_attribute() -> None:
-            setattr(self._namespace[name], attribute, self._read(reference))
+            cls, *inner = name.split(".")
+            owner = self._namespace[cls]
+            for each in inner:
+                owner = getattr(owner, each)
+            setattr(owner, attribute, self._read(reference))
 
         set_attribute()
         if not is_fixed:

@@ -131,36 +131,28 @@ class Statement:
 
     @late_attribute
     def bound_attributes(self) -> set[tuple[str, str]]:
-        """The attributes that it sets by name, each with the name of what has it."""
+        """The attributes that it sets by name, each with what has it, like `A.B`.
+
+        What has it is empty where that has no name.
+        """
+        return self._attributes("Store", "setattr")
+
+    @late_attribute
+    def deleted_attributes(self) -> set[tuple[str, str]]:
+        """The attributes that it deletes, each with what had it."""
+        return self._attributes("Del", "delattr")
+
+    def _attributes(self, context: str, function: str) -> set[tuple[str, str]]:
         import ast
 
         found = set()
         for node in ast.walk(self.node):
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                if isinstance(node.value, ast.Name):
-                    found.add((node.value.id, node.attr))
-            elif isinstance(node, ast.Call) and len(node.args) == 3:
-                owner, attribute, _ = node.args
-                is_setting = getattr(node.func, "id", "") == "setattr"
-                if is_setting and isinstance(owner, ast.Name):
-                    found.add((owner.id, getattr(attribute, "value", "")))
-        return found
-
-    @late_attribute
-    def literals(self) -> dict[str, Any]:
-        """The attributes that the body of a class binds once, and to a literal."""
-        import ast
-
-        body = getattr(self.node, "body", ())
-        names = [name for part in body for name in bound_by(part)]
-        found = {}
-        for part in body:
-            if not isinstance(part, (ast.AnnAssign, ast.Assign)) or part.value is None:
-                continue
-            for name in bound_by(part):
-                if names.count(name) == 1 and name[:2] != "__":
-                    with suppress(ValueError):
-                        found[name] = ast.literal_eval(part.value)
+            if isinstance(node, ast.Attribute):
+                if type(node.ctx).__name__ == context:
+                    found.add((_dotted(node.value), node.attr))
+            elif isinstance(node, ast.Call) and _is_named(node.func, function):
+                owner, attribute = [*node.args, None, None][:2]
+                found.add((_dotted(owner), str(getattr(attribute, "value", ""))))
         return found
 
     def is_call_of(self, name: str) -> bool:
@@ -359,6 +351,66 @@ def bound_by(node: Any) -> Iterator[str]:
                 yield node.id
         elif not isinstance(node, ast.Lambda):
             nodes.extend(ast.iter_child_nodes(node))
+
+
+def _is_named(node: Any, name: str) -> bool:
+    return getattr(node, "id", None) == name
+
+
+def _dotted(node: Any) -> str:
+    """Return the names that an expression consists of, nothing if it is another one."""
+    import ast
+
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(names)]) if isinstance(node, ast.Name) else ""
+
+
+class ClassBody:
+    """The body of a class, as its cell has it.
+
+    Args:
+        node: The definition of the class.
+
+    Attributes:
+        is_decorated: Whether decorators may change the class.
+        bound: All names that it binds.
+        certain: Those that are bound whatever happens.
+        literals: What it binds once, and to a literal.
+        methods: The names that nothing binds but a function without a decorator.
+        classes: The classes inside of it.
+    """
+
+    def __init__(self, node: Any) -> None:
+        import ast
+
+        self.is_decorated = bool(node.decorator_list)
+        self.bound = {name for part in node.body for name in bound_by(part)}
+        self.literals: dict[str, Any] = {}
+        self.classes = [part for part in node.body if isinstance(part, ast.ClassDef)]
+        names = [name for part in node.body for name in bound_by(part)]
+        certain: set[str] = set()
+        methods: set[str] = set()
+        for part in node.body:
+            if isinstance(part, (ast.AnnAssign, ast.Assign)) and part.value is not None:
+                certain.update(bound_by(part))
+                for name in bound_by(part):
+                    if names.count(name) == 1 and name[:2] != "__":
+                        with suppress(ValueError):
+                            self.literals[name] = ast.literal_eval(part.value)
+            elif isinstance(part, ast.ClassDef):
+                certain.add(part.name)
+            elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                certain.add(part.name)
+                if names.count(part.name) == 1 and not part.decorator_list:
+                    methods.add(part.name)
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Del):
+                certain.discard(inner.id)
+        self.certain = {name for name in certain if name[:2] != "__"}
+        self.methods = {name for name in methods if name[:2] != "__"}
 
 
 def _functions_in(code: CodeType) -> Iterator[CodeType]:

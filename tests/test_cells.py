@@ -92,6 +92,45 @@ def test_the_latest_configuration_of_a_cell_is_that_of_all_tasks(
     assert printed == ["3 True", "['marked'] False", refused]
 
 
+UNRELATED = """
+import os, bandsaw
+from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.distribution.cells import gathering
+made, definitions = [], gathering._Graph.definitions
+def noting(self, roots):
+    made.append(roots)
+    return definitions(self, roots)
+gathering._Graph.definitions = noting
+configuration = bandsaw.Configuration()
+configuration.add_advice_chain(SubprocessAdvice(workers=1, start_ahead=False))
+@bandsaw.task
+def work(x):
+    return x
+# %%
+work(1), work(2), made.clear()
+# %%
+configurations = 1
+print(work(3), len(made))
+# %%
+configuration.add_advice_chain(name="other")
+print(work(4), len(made) > 0)
+work(5), made.clear()
+# %%
+configuration = bandsaw.Configuration().add_advice_chain()
+configuration.add_advice_chain(SubprocessAdvice(workers=1, start_ahead=False))
+print(work(6), len(made) > 0)
+"""
+
+
+def test_only_cells_that_change_the_configuration_have_it_sent_again(
+    workflow: Workflow,
+) -> None:
+    cells = UNRELATED.strip().split("# %%\n")
+    completed = workflow.python(SCRIPTS / "cells.py", input=json.dumps(cells))
+    printed = "".join(json.loads(completed.stdout)).splitlines()
+    assert printed == ["3 0", "4 True", "6 True"]
+
+
 CACHED = """
 import bandsaw
 from bandsaw.advices.cache import CachingAdvice

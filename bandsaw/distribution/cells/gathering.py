@@ -107,6 +107,7 @@ class Definitions:
         bindings: Mapping[str, Any],
         values: Sequence[tuple[Callable[[], Any], CapturedValue]],
         statements: list[Statement] | None,
+        names_of_configuration: frozenset[str],
         classes: Mapping[type, list[int]],
         keys: Keys,
         serializer: Serializer,
@@ -116,8 +117,11 @@ class Definitions:
         self.names = frozenset(names)
         self._bindings = bindings
         self._values = values
-        # How many there were, if they tell more than the values of names
-        self._count = None if statements is None else len(statements)
+        # Those that there were, if they tell more than the values of names
+        self._is_of_configuration = statements is not None
+        self._count = 0 if statements is None else len(statements)
+        self._last = statements[-1] if statements else None
+        self._names_of_configuration = names_of_configuration
         self._classes = classes
         self._keys = keys
         # Known by its identity as long as this is kept
@@ -135,7 +139,7 @@ class Definitions:
         for cls, members in self._classes.items():
             if members != _members_of(cls):
                 return False
-        if self._count is not None and self._count != len(statements_of(namespace)):
+        if self._is_of_configuration and not self._is_configured(namespace):
             return False
         if not self._values:
             return True
@@ -144,6 +148,19 @@ class Definitions:
                 return all(known.is_still(get()) for get, known in self._values)
         except Exception:
             return False  # What is wrong is told when it is gathered again.
+
+    def _is_configured(self, namespace: Mapping[str, Any]) -> bool:
+        """Tell if no statement has changed the configuration of the notebook since."""
+        statements = statements_of(namespace)
+        count, names = self._count, self._names_of_configuration
+        if len(statements) < count or (count and statements[count - 1] != self._last):
+            return False
+        for new in statements[count:]:
+            if not names.isdisjoint(new.bound) or any(map(new.is_call_of, names)):
+                return False
+        if len(statements) > count:
+            self._count, self._last = len(statements), statements[-1]
+        return True
 
     def within(self, write: Callable[[Any], bytes | None]) -> Callable[[Any], Any]:
         """Have values written that need nothing else of the cells.
@@ -272,11 +289,12 @@ class _Graph:
 
     def definitions(self, roots: Mapping[str, Any]) -> Definitions:
         self._functions.update((n, f) for n, f in roots.items() if f is not None)
-        configuration = configuration_of_notebook()
+        configuration, names = configuration_of_notebook(), []
         if configuration is not None:
             # It has to be there before its serializer can read anything.
             get = self._namespace.get
-            self._follow(name for name in roots if get(name) is configuration)
+            names = [name for name in roots if get(name) is configuration]
+            self._follow(names)
         if self._configured_serializer.runs_code:
             self._serializer = self._configured_serializer
         self._follow(roots)
@@ -291,6 +309,7 @@ class _Graph:
             self._bindings,
             self._values,
             self._statements if configuration is not None else None,
+            frozenset(names),
             self._classes,
             self._keys,
             self._configured_serializer,

@@ -31,8 +31,12 @@ def row(unit: str = "", target: Any = 1.5) -> Row:
 # machines the way there.
 ELSEWHERE = ("dask-", "far-", "ray-", "tensor-")
 
-# The same as another row, but of another value or without bytecode
-VARIANTS = ("-f", "-nan", "-no-bytecode", "-strided", "-struct", "-wide")
+# The same as another row, but of another value or without bytecode, or another figure
+# of what the same program says
+VARIANTS = (
+    *("-f", "-nan", "-no-bytecode", "-strided", "-struct", "-wide"),
+    *("cell-first-call", "code-process", "first-environment", "large-argument"),
+)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.workflows import HEAD, Workflow, read_script
@@ -97,6 +99,7 @@ FAILURES = {
 }
 
 FAILING = """
+import json
 import threading
 
 class Stubborn:
@@ -127,35 +130,38 @@ def recurse():
 def fine(x):
     return x
 
-@bandsaw.task
-def task(kind):
-    BODY
-
+TASKS
 if __name__ == "__main__":
     os.environ["MAIN_PROCESS"] = str(os.getpid())
-    try:
-        task("")
-    except BaseException as error:
-        print(type(error).__name__)
-        print(isinstance(error, LookupError))
-        print(error)
-    print("next", fine(1))
+    for fail in FAILING:
+        try:
+            told = [fail()]
+        except BaseException as error:
+            told = [type(error).__name__, isinstance(error, LookupError), str(error)]
+        print(json.dumps([*told, fine(1)]))
 """
 
 
-@pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_reaches_the_caller_and_the_next_call_works(
-    workflow: Workflow, failure: str
+    workflow: Workflow,
 ) -> None:
-    body, name, message = FAILURES[failure]
+    bodies = [body for body, _, _ in FAILURES.values()]
+    tasks = [
+        f"@bandsaw.task\ndef fail_{number}():\n    {body}\n"
+        for number, body in enumerate(bodies)
+    ]
+    names = ", ".join(f"fail_{number}" for number in range(len(tasks)))
+    text = "\n".join([*tasks, f"FAILING = [{names}]\n"])
 
-    output = workflow.output(HEAD + FAILING.replace("BODY", body))
+    output = workflow.output(HEAD + FAILING.replace("TASKS", text))
 
     lines = output.splitlines()
-    assert lines[0] == name
-    assert lines[1] == str(name == "Local")
-    assert message in "\n".join(lines[2:-1])
-    assert lines[-1] == "next 1"
+    assert len(lines) == len(FAILURES)
+    for line, (failure, (_, name, message)) in zip(lines, FAILURES.items()):
+        kind, is_lookup_error, said, following = json.loads(line)
+        expected = name, name == "Local", 1
+        assert (kind, is_lookup_error, following) == expected, failure
+        assert message in said, failure
 
 
 def test_a_status_that_is_unknown_is_not_made_up(workflow: Workflow) -> None:

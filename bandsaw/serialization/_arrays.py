@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from _pickle import PickleBuffer
 
+from ..exceptions import SerializationError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
@@ -89,7 +91,82 @@ def is_storage(kind: type) -> bool:
     Args:
         kind: The class.
     """
-    return kind.__module__ == "torch.storage" and kind.__name__ in _STORAGES
+    return kind.__module__ == "torch.storage" and kind.__name__.lstrip("_") in _STORAGES
+
+
+def loses_views(kind: type) -> bool:
+    """Tell if tensors of a class are written as if they were no views of another one.
+
+    torch 1 does not write that one is the conjugate, or the negative, of its memory.
+
+    Args:
+        kind: The class.
+    """
+    return (
+        kind.__module__ == "torch"
+        and kind.__name__ == "Tensor"
+        and not hasattr(kind, "_typed_storage")
+    )
+
+
+def reduce_resolved(tensor: Any) -> Any:
+    """Return how a tensor of torch 1 is pickled.
+
+    Args:
+        tensor: A `torch.Tensor`.
+
+    Returns:
+        What `reducer_override` of a pickler wants.
+    """
+    if not (tensor.is_conj() or tensor.is_neg()):
+        return NotImplemented
+    return tensor.resolve_conj().resolve_neg().__reduce_ex__(5)
+
+
+def is_dtype(kind: type) -> bool:
+    """Tell if a class is that of torch's types of numbers, without importing torch.
+
+    Args:
+        kind: The class.
+    """
+    return kind.__module__ == "torch" and kind.__name__ == "dtype"
+
+
+def reduce_dtype(dtype: Any) -> Any:
+    """Return how a type of numbers is pickled.
+
+    Args:
+        dtype: A `torch.dtype`.
+
+    Returns:
+        What `reducer_override` of a pickler wants.
+    """
+    return dtype_of_name, (dtype.__reduce__(), _version())
+
+
+def dtype_of_name(name: str, version: str) -> Any:
+    """Return a type of numbers.
+
+    Args:
+        name: Its name in torch.
+        version: The version of torch that has written it.
+
+    Raises:
+        SerializationError: If this version of torch has no such type.
+    """
+    import torch
+
+    dtype = getattr(torch, name, None)
+    if dtype is None:
+        raise SerializationError(
+            f"The type torch.{name} that torch {version} has written is unknown to "
+            f"torch {_version()}, which reads it."
+        )
+    return dtype
+
+
+def _version() -> str:
+    return str(sys.modules["torch"].__version__)
 
 
 def reduce_storage(storage: Any, written: dict[int, Any]) -> Any:
@@ -103,7 +180,7 @@ def reduce_storage(storage: Any, written: dict[int, Any]) -> Any:
     Returns:
         What `reducer_override` of a pickler wants.
     """
-    untyped = getattr(storage, "_untyped_storage", storage)
+    untyped = _untyped(storage)
     # The memory of devices, and none at all.
     if untyped.device.type != "cpu" or not hasattr(untyped, "_cdata"):
         return NotImplemented
@@ -115,9 +192,18 @@ def reduce_storage(storage: Any, written: dict[int, Any]) -> Any:
     return storage_of_buffer, (PickleBuffer(_memory_of(untyped)),)
 
 
+def _untyped(storage: Any) -> Any:
+    """Return the storage without a type that is in a storage."""
+    # torch 1 has the other name.
+    for name in "_untyped_storage", "_storage":
+        if hasattr(storage, name):
+            return getattr(storage, name)
+    return storage
+
+
 def _memory_of(storage: Any) -> Any:
     """Return the memory of an untyped storage, which keeps the storage alive."""
-    size = storage.nbytes()
+    size = storage.size() * storage.element_size()
     if not size:
         return bytearray()
     import ctypes
@@ -138,14 +224,20 @@ def storage_of_buffer(buffer: Any) -> Any:
 
     content = memoryview(buffer)
     if not content.nbytes:
-        return typed_storage(torch.UntypedStorage(0), torch.uint8)
+        return _storage_of(torch.empty(0, dtype=torch.uint8))
     if content.readonly:
         # Writing to a mapping that is read-only ends the process.
         content = memoryview(bytearray(content))
     numbers = torch.frombuffer(content, dtype=torch.uint8)
     if content.nbytes < _SMALLEST_MAPPED or numbers.data_ptr() % _ALIGNMENT:
         numbers = numbers.clone()
-    return typed_storage(numbers.untyped_storage(), torch.uint8)
+    return _storage_of(numbers)
+
+
+def _storage_of(tensor: Any) -> Any:
+    """Return the typed storage of a tensor, without a warning."""
+    find = getattr(tensor, "_typed_storage", tensor.storage)
+    return find()
 
 
 def typed_storage(storage: Any, dtype: Any) -> Any:
@@ -157,8 +249,13 @@ def typed_storage(storage: Any, dtype: Any) -> Any:
     """
     import torch
 
-    return torch.TypedStorage(
-        wrap_storage=getattr(storage, "_untyped_storage", storage),
-        dtype=dtype,
-        _internal=True,
-    )
+    for name in "TypedStorage", "_TypedStorage":
+        kind = getattr(torch.storage, name, None)
+        if kind is not None:
+            is_new = hasattr(torch.Tensor, "_typed_storage")
+            options = {"_internal": True} if is_new else {}
+            return kind(wrap_storage=_untyped(storage), dtype=dtype, **options)
+    # torch 1.10 has a class for each type.
+    if not storage.size():
+        return torch.empty(0, dtype=dtype).storage()
+    return torch.frombuffer(_memory_of(storage), dtype=dtype).storage()

@@ -18,9 +18,18 @@ from ..modules import (
     importable_module_name,
     script_module_name,
 )
-from ._arrays import is_array, is_storage, reduce_array, reduce_storage
+from ._arrays import (
+    is_array,
+    is_dtype,
+    is_storage,
+    loses_views,
+    reduce_array,
+    reduce_dtype,
+    reduce_resolved,
+    reduce_storage,
+)
 from ._exceptions import reduce_exception
-from ._pythons import is_renamed, load_renamed, reducer
+from ._pythons import is_of_other_version, load_of_other_version, reducer
 from .buffers import ClosedContent
 
 __all__ = [
@@ -28,8 +37,8 @@ __all__ = [
     "BufferingPickler",
     "ValuePickler",
     "SMALLEST_BUFFER",
-    "is_renamed",
-    "load_renamed",
+    "is_of_other_version",
+    "load_of_other_version",
     "make_pickler",
 ]
 
@@ -65,6 +74,10 @@ class _Reducers(dict):  # type: ignore[type-arg]
             found = reduce_exception
         elif is_storage(cls):
             found = reduce_storage
+        elif is_dtype(cls):
+            found = reduce_dtype
+        elif loses_views(cls):
+            found = reduce_resolved
         elif cls.__name__ == "Opaque" and cls.__module__ == _OPAQUE:
             found = _reduce_opaque
         else:
@@ -78,6 +91,8 @@ def _reduce_opaque(value: Any) -> Any:
 
 
 _reducers = _Reducers()
+
+_OF_TORCH = (reduce_storage, reduce_dtype, reduce_resolved)
 
 
 class ValuePickler(Pickler):
@@ -93,11 +108,11 @@ class ValuePickler(Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         reduce = _reducers[type(value)]
-        if reduce is reduce_storage:
-            return self._reduce_storage(value)
-        if reduce is _reduce_opaque:
-            return self._reduce_opaque(value)
         if reduce is not None:
+            if reduce in _OF_TORCH:
+                return self._reduce_of_torch(reduce, value)
+            if reduce is _reduce_opaque:
+                return self._reduce_opaque(value)
             return reduce(value)
         if self.reader is not None:
             module = self.reader.lacks(value)
@@ -110,10 +125,12 @@ class ValuePickler(Pickler):
             return _by_import(value)
         return NotImplemented
 
-    def _reduce_storage(self, value: Any) -> Any:
+    def _reduce_of_torch(self, reduce: Callable[..., Any], value: Any) -> Any:
         module = None if self.reader is None else self.reader.lacks(value)
         if module is not None:
             return self._close(value, module)
+        if reduce is not reduce_storage:
+            return reduce(value)
         if self.storages is None:
             self.storages = {}
         return reduce_storage(value, self.storages)

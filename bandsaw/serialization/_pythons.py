@@ -1,4 +1,4 @@
-"""Values that other versions of Python or numpy name or make differently.
+"""Values that other versions of Python, numpy or torch name or make differently.
 
 A reader looks up a module that has moved under its old name. A writer translates an
 instance that another Python would misread; what cannot be translated, the reader
@@ -14,6 +14,7 @@ from io import BytesIO
 from types import SimpleNamespace
 
 from ..exceptions import SerializationError
+from . import _torches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def find_class(find: Callable[[str, str], Any], module_name: str, name: str) -> 
         module_name: The name of the module.
         name: The name in the module.
     """
+    if module_name.partition(".")[0] == "torch":
+        return _torches.find_class(find, module_name, name)
     try:
         return find(module_name, name)
     except ModuleNotFoundError:
@@ -114,22 +117,24 @@ def find_class(find: Callable[[str, str], Any], module_name: str, name: str) -> 
     return find(older, name)
 
 
-def is_renamed(error: ModuleNotFoundError) -> bool:
-    """Tell if a module that is missing has another name here.
+def is_of_other_version(error: Exception) -> bool:
+    """Tell if a value may be one that another version names or makes differently.
 
     Args:
-        error: The error that names the module.
+        error: What came of reading it.
     """
-    return older_module(error.name) is not None
+    if isinstance(error, ModuleNotFoundError) and older_module(error.name) is not None:
+        return True
+    return _torches.is_of_other_version(error)
 
 
-class _RenamingUnpickler(Unpickler):
+class _TranslatingUnpickler(Unpickler):
     def find_class(self, module_name: str, name: str) -> Any:
         return find_class(super().find_class, module_name, name)
 
 
 def loads(content: bytes, buffers: Sequence[Any] = ()) -> Any:
-    """Read a value, whatever its modules are called here.
+    """Read a value, whichever version has written it.
 
     Args:
         content: The pickle.
@@ -137,20 +142,20 @@ def loads(content: bytes, buffers: Sequence[Any] = ()) -> Any:
     """
     try:
         return load_as_named(content, buffers=buffers or None)
-    except ModuleNotFoundError as error:
-        if not is_renamed(error):
+    except Exception as error:
+        if not is_of_other_version(error):
             raise
-    return load_renamed(BytesIO(content), buffers)
+    return load_of_other_version(BytesIO(content), buffers)
 
 
-def load_renamed(stream: IO[bytes], buffers: Sequence[Any] = ()) -> Any:
-    """Read a value whose modules are called differently here.
+def load_of_other_version(stream: IO[bytes], buffers: Sequence[Any] = ()) -> Any:
+    """Read a value that another version names or makes differently.
 
     Args:
         stream: The stream that holds the pickle.
         buffers: The buffers that stand beside it.
     """
-    return _RenamingUnpickler(stream, buffers=list(buffers) or None).load()
+    return _TranslatingUnpickler(stream, buffers=list(buffers) or None).load()
 
 
 def reducer(cls: type) -> Callable[[Any], Any] | None:

@@ -161,11 +161,11 @@ class PickleSerializer(Serializer):
         start = stream.tell() if stream.seekable() else None
         try:
             return _pickle.load(stream)
-        except ModuleNotFoundError as error:
-            if start is None or not _pickling.is_renamed(error):
+        except Exception as error:
+            if start is None or not _pickling.is_of_other_version(error):
                 raise
         stream.seek(start)
-        return _pickling.load_renamed(stream)
+        return _pickling.load_of_other_version(stream)
 
     def deserialize_with_buffers(
         self, content: bytes | memoryview, buffers: Sequence[memoryview]
@@ -182,10 +182,10 @@ class PickleSerializer(Serializer):
         loads = _pickle.loads
         try:
             return loads(content, buffers=buffers) if buffers else loads(content)
-        except ModuleNotFoundError as error:
-            if not _pickling.is_renamed(error):
+        except Exception as error:
+            if not _pickling.is_of_other_version(error):
                 raise
-        return _pickling.load_renamed(BytesIO(content), buffers)
+        return _pickling.load_of_other_version(BytesIO(content), buffers)
 
     def unreadable_part(
         self, content: bytes | memoryview, buffers: Sequence[memoryview]

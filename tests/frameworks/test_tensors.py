@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterable
 
 import pytest
 
+from bandsaw.exceptions import SerializationError
 from bandsaw.serialization import Opaque, PickleSerializer
 from bandsaw.serialization.readers import Reader, writing_for
 
@@ -233,6 +234,36 @@ def test_tensors_and_storages_are_closed_for_a_reader_without_torch() -> None:
         for value in tensor, tensor.untyped_storage():
             content, _ = written([value])
             assert Opaque.__module__.encode() in content
+
+
+def test_a_type_of_numbers_that_torch_lacks_is_named_with_both_versions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content, buffers = written([torch.zeros(3, dtype=torch.float8_e5m2)])
+    version = str(torch.__version__)
+    monkeypatch.delattr(torch, "float8_e5m2")
+    monkeypatch.setattr(torch, "__version__", "1.0")
+
+    with pytest.raises(SerializationError) as caught:
+        read(content, buffers)
+
+    for named in f"torch {version}", "torch 1.0", "torch.float8_e5m2":
+        assert named in str(caught.value)
+
+
+def test_tensors_are_read_where_torch_lacks_the_functions_that_made_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = torch.arange(3).to(torch.uint16), torch.nn.Parameter(torch.ones(2))
+    values[1].note = "mine"
+    content, buffers = written(values)
+    for name in "_rebuild_tensor_v3", "_rebuild_parameter_with_state":
+        monkeypatch.delattr(torch._utils, name)
+
+    numbers, parameter = read(content, buffers)
+
+    assert (numbers.dtype, numbers.tolist()) == (torch.uint16, [0, 1, 2])
+    assert (type(parameter), parameter.note) == (torch.nn.Parameter, "mine")
 
 
 WORKFLOW = """

@@ -10,7 +10,11 @@ import pytest
 from bandsaw import JsonSerializer, PickleSerializer, exceptions
 from bandsaw.modules import allow_imports
 
-CLASSES = [value for value in vars(exceptions).values() if isinstance(value, type)]
+CLASSES = [
+    value
+    for value in vars(exceptions).values()
+    if isinstance(value, type) and issubclass(value, BaseException)
+]
 
 # What is kept outside of `__dict__`
 _NATIVE_ATTRIBUTES = ("errno", "strerror", "filename", "filename2", "name", "path")

@@ -279,6 +279,48 @@ def test_large_captured_data_travels_beside_the_session_and_is_fresh_in_each(
     assert set(printed.split()) == {"True"}, printed + completed.stderr
 
 
+FAR = """
+import bandsaw, sys
+from bandsaw.advices.connection import ConnectionAdvice
+from bandsaw.connections import Command
+from bandsaw.transports.keeping import Keeping
+from bandsaw.transports.shared_directory import OfferedDirectories
+
+OfferedDirectories.choose = lambda self, answers: None
+sent, settle = [], Keeping.settle
+def noting(self, kept, digest):
+    sent.append(kept.size)
+    return settle(self, kept, digest)
+Keeping.settle = noting
+class Whole(bandsaw.Extension):
+    pass
+configuration = bandsaw.Configuration().add_extension(Whole())
+there = bandsaw.Interpreter(path=(), executable=sys.executable)
+configuration.add_advice_chain(ConnectionAdvice(Command(["env"]), interpreter=there))
+# %%
+data = [bytearray(1 << 19)]
+@bandsaw.task
+def change(x):
+    data[0][0] += x
+    return data[0][0]
+@bandsaw.task
+def size():
+    return len(data[0])
+print(change(1), change(2), size() == 1 << 19, len(sent))
+data[0][0] = 1
+print(change(1), change(2), size() == 1 << 19, len(sent))
+"""
+
+
+def test_captured_data_is_sent_over_a_connection_once_as_long_as_it_is_the_same(
+    workflow: Workflow,
+) -> None:
+    cells = FAR.strip().split("# %%\n")
+    completed = workflow.python(SCRIPTS / "cells.py", input=json.dumps(cells))
+    printed = "".join(json.loads(completed.stdout)).splitlines()
+    assert printed == ["1 2 True 1", "2 3 True 2"]
+
+
 def test_equal_captured_data_is_kept_once_and_read_anew_from_any_place() -> None:
     first, second = (
         CapturedValue([bytearray(1 << 17)], PickleSerializer()) for _ in "ab"

@@ -11,6 +11,7 @@ import codecs
 import os
 import select
 import sys
+from _weakrefset import WeakSet
 
 from ..runtime.contexts import ExitStack, contextmanager
 from ..runtime.fork import Lock, call_in_child
@@ -44,8 +45,8 @@ def _encoding_of(descriptor: int) -> str:
 
 # Of all children in this process, so that their lines do not mix.
 _writing = Lock()
-_active: set[TextOutput] = set()
-call_in_child(_active.clear)
+_outputs: WeakSet[TextOutput] = WeakSet()
+call_in_child(_outputs.clear)
 
 
 class TextOutput:
@@ -61,9 +62,12 @@ class TextOutput:
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")
         # The pieces of a line that has not ended
         self._line: list[str] = []
-        self._write: Callable[[str], object] | None = None
-        self._flush: Callable[[], object] | None = None
+        self._recipient: TextIO | None = None
+        self._taker: Callable[[str, str], None] | None = None
+        self._is_leading = False
         self._last_text = ""
+        with _writing:
+            _outputs.add(self)
 
     @property
     def tail(self) -> list[str]:
@@ -81,22 +85,19 @@ class TextOutput:
             taker: Takes the name of the stream and the text instead.
         """
         self._last_text = ""
-        if taker is not None:
-            take, name = taker, self._name
-            self._write, self._flush = lambda text: take(name, text), None
-        else:
-            self._write = getattr(stream, "write", None)
-            self._flush = getattr(stream, "flush", None)
-        with _writing:
-            _active.add(self)
+        self._recipient, self._taker = stream, taker
+        self._is_leading = True
 
     def drain(self) -> None:
         """Pump what there is, also of a line that has not ended, and lead nowhere."""
-        while self._pump():
-            pass
-        with _writing:
-            _active.discard(self)
-            self._emit_line("")
+        piece = self._read()
+        while piece is not None:
+            self._take(piece)
+            piece = self._read() if piece else None
+        if self._line:
+            with _writing:
+                self._emit_line("")
+        self._is_leading = False
 
     def watch(self, channel: Channel) -> None:
         """Be pumped whenever a thread waits for a channel.
@@ -121,13 +122,18 @@ class TextOutput:
     def _pump(self) -> bool:
         """Read once, and tell if there may be more."""
         piece = self._read()
-        if piece is None:
-            return False
+        if piece is not None:
+            self._take(piece)
+        return bool(piece)
+
+    def _take(self, piece: bytes) -> None:
         text = self._decoder.decode(piece, final=not piece)
         self._last_text = (self._last_text + text)[-_CHARACTERS_KEPT:]
         with _writing:
             is_alone = not any(
-                other._name == self._name for other in _active if other is not self
+                other._is_leading and other._name == self._name
+                for other in _outputs
+                if other is not self
             )
             # A progress bar ends its lines with a carriage return.
             end = 1 + max(text.rfind("\n"), text.rfind("\r"))
@@ -135,8 +141,8 @@ class TextOutput:
                 end = len(text)
             if end or is_alone:
                 self._emit_line(text[:end])
-            self._line.append(text[end:])
-        return bool(piece)
+            if text[end:]:
+                self._line.append(text[end:])
 
     def _emit_line(self, text: str) -> None:
         """Write a text, and the pieces of the line before it."""
@@ -144,19 +150,24 @@ class TextOutput:
         self._emit("".join(pieces) + text)
 
     def _emit(self, text: str) -> None:
-        if not text or self._write is None:
+        if not text:
             return
+        # The user's own, which may lack either
+        write = getattr(self._recipient, "write", None)
+        flush = getattr(self._recipient, "flush", None)
         try:
-            self._write(text)
-            if self._flush is not None:
-                self._flush()
+            if self._taker is not None:
+                self._taker(self._name, text)
+            elif write is not None:
+                write(text)
+                if flush is not None:
+                    flush()
         except (OSError, ValueError):
             pass  # The stream was closed meanwhile, or its disk is full.
 
     def close(self) -> None:
         """Let go of it; idempotent."""
-        with _writing:
-            _active.discard(self)
+        self._is_leading = False
 
 
 class ChildStream(TextOutput):

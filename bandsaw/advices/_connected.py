@@ -11,7 +11,6 @@ from ._routes import ShortRoutes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..connections import Connection
-    from ..session import Session
     from .connection import ConnectionAdvice
 
 # How many processes there are at a time where each session has its own.
@@ -41,12 +40,22 @@ def fresh_processes(name: str, connection: Connection) -> ConnectionTransport:
     )
 
 
+def routes_of(
+    advice: ConnectionAdvice, kind: type[ConnectionAdvice]
+) -> ShortRoutes | None:
+    """Return new short routes of an advice, `None` if it has to be asked each time.
+
+    Args:
+        advice: The advice.
+        kind: The class that it has to decide as.
+    """
+    return ShortRoutes(advice) if ShortRoutes.fit(advice, kind) else None
+
+
 class Place:
     """The resources that the sessions of one connection share.
 
     Args:
-        advice: The advice that moves them.
-        kind: The class that such an advice decides as, if they may take short routes.
         name: The name of the connection.
         connection: The connection.
         most: How many commands there are at most, processes behind each, and sessions
@@ -60,8 +69,6 @@ class Place:
 
     def __init__(
         self,
-        advice: ConnectionAdvice,
-        kind: type[ConnectionAdvice],
         name: str,
         connection: Connection,
         most: tuple[int, int, int],
@@ -72,9 +79,6 @@ class Place:
         self.transport = ConnectionTransport(
             name, connection, *most, tasks_per_worker, *timeouts
         )
-        self._routes: ShortRoutes | None = None
-        if ShortRoutes.fit(advice, kind):
-            self._routes = ShortRoutes(advice, self.transport)
 
     @late_attribute
     def environments(self) -> FarEnvironments:
@@ -84,14 +88,3 @@ class Place:
     def forget_environments(self) -> None:
         """Look for each environment there when it is needed next."""
         vars(self).pop("environments", None)
-
-    def move(self, session: Session) -> tuple[bool, Exception | None]:
-        """Move a session that may take a short route.
-
-        Args:
-            session: The session.
-
-        Returns:
-            Whether it was moved, and why it cannot be carried on.
-        """
-        return (False, None) if self._routes is None else self._routes.move(session)

@@ -62,14 +62,12 @@ class ShortRoutes:
 
     Args:
         advice: The advice.
-        pool: The processes that it moves them to.
     """
 
-    def __init__(self, advice: PoolAdvice, pool: PoolTransport) -> None:
+    def __init__(self, advice: PoolAdvice) -> None:
         self._advice = advice
-        self._pool = pool
-        # The routes of tasks, their interpreters, and whether those are of environments
-        self._routes: dict[int, tuple[Route, Interpreter, bool]] = {}
+        # The routes of tasks, where they lead, and whether those are environments
+        self._routes: dict[int, tuple[Route, PoolTransport, Interpreter, bool]] = {}
 
     @staticmethod
     def fit(advice: PoolAdvice, kind: type[PoolAdvice]) -> bool:
@@ -81,6 +79,10 @@ class ShortRoutes:
         """
         own = type(advice)
         return all(getattr(own, name) is getattr(kind, name) for name in _ASKED)
+
+    def forget(self) -> None:
+        """Find all routes anew."""
+        self._routes.clear()
 
     def move(self, session: Session) -> tuple[bool, Exception | None]:
         """Move a session that may take a short route.
@@ -94,7 +96,8 @@ class ShortRoutes:
         # Notes, attachments, a cancellation: whatever it has beside its arguments
         if vars(session):
             return _AS_A_WHOLE
-        route, interpreter, is_made = self._routes.get(id(session.task), _NO_ROUTE)
+        known = self._routes.get(id(session.task), _NO_ROUTE)
+        route, pool, interpreter, is_made = known
         if is_made:
             # Whether an environment is still what it was has to be asked each time.
             try:
@@ -120,7 +123,7 @@ class ShortRoutes:
         if content is None:
             return _AS_A_WHOLE
         try:
-            answer = self._pool.call(session, route, content)
+            answer = pool.call(session, route, content)
         except FAILURES as error:
             failure: Exception | None = error
         else:
@@ -140,6 +143,96 @@ class ShortRoutes:
         if session.is_cancelled:
             raise cancelled_error()
         return True, failure
+
+    def _new_route(self, session: Session) -> Route | None:
+        """Return a route for all sessions like this one, if there can be one."""
+        task, serializer = session.task, session.serializer
+        if (
+            type(task) is not Task
+            or type(serializer) is not PickleSerializer
+            or (task.is_described and not _is_of_cells(task))
+            or session.step + 1 != session.walk.task
+            or session.configuration.extensions
+        ):
+            return None
+        advice = self._advice
+        if not _ASKED.isdisjoint(vars(advice)):
+            return None
+        try:
+            interpreter = advice.interpreter_for(session)
+            pool: Any = advice.transport_for(session)
+            if (
+                advice.timeout_for(session) is not None
+                or advice.memory_limit_for(session) is not None
+                or not advice.inherits_output
+            ):
+                return None
+        except BandsawError:
+            return None  # It is raised again where the session is moved as a whole.
+        if held_locks.get() or readers:
+            return None
+        is_made = interpreter not in advice.interpreters.values()
+        conditions = tuple(
+            map(
+                _copied,
+                self._conditions(session.walk, session.configuration, interpreter),
+            )
+        )
+        stop = session.walk.stop(session.step)
+        route = Route(task, stop, conditions, serializer, observe)
+        if script_module_name() is None:
+            try:
+                route.definitions = definitions_of(task, serializer)
+            except BandsawError:
+                return None  # The same.
+        if len(self._routes) >= ROUTES_KEPT:
+            self._routes.clear()
+        self._routes[id(task)] = route, pool, interpreter, is_made
+        return route
+
+    def _conditions(
+        self, walk: Walk, configuration: Configuration, interpreter: Interpreter
+    ) -> Conditions:
+        """Return all that the way of a session depends on, but for its arguments."""
+        advice, run = self._advice, get_run()
+        return (
+            walk,
+            configuration.serializer,
+            get_distribution_archive(configuration),
+            run,
+            repr(run.meta) if run.meta else "",
+            vars(advice),
+            advice.interpreters,
+            vars(interpreter),
+            # A copy that decodes nothing is ten times faster; it is only compared.
+            getattr(os.environ, "_data", os.environ),
+            working_directory(),
+            sys.path,
+            sys.argv,
+            sys.executable,
+            sys.modules.get("__main__"),
+            sys.stdout,
+            sys.stderr,
+            wanted_levels(),
+            held_locks.get(),
+            readers,
+        )
+
+
+_NO_ROUTE: Any = None, None, None, False
+
+
+class RoutesOfCalls(ShortRoutes):
+    """The short routes of calls that need no sessions, as all go to the same processes.
+
+    Args:
+        advice: The advice that moves them.
+        pool: The processes.
+    """
+
+    def __init__(self, advice: PoolAdvice, pool: PoolTransport) -> None:
+        super().__init__(advice)
+        self._pool = pool
 
     def pipeline(self, source: Source) -> Pipeline:
         """Return what sends several calls to one process.
@@ -175,7 +268,7 @@ class ShortRoutes:
         Args:
             task: The task.
         """
-        route, _, _ = self._routes.get(id(task), _NO_ROUTE)
+        route, *_ = self._routes.get(id(task), _NO_ROUTE)
         seconds = None if route is None else route.seconds
         if seconds is None or self._pool.calls_are_counted:
             return 1
@@ -194,7 +287,7 @@ class ShortRoutes:
         Returns:
             The route; `None` for calls that need sessions, if only to find the route.
         """
-        route, interpreter, is_made = self._routes.get(id(task), _NO_ROUTE)
+        route, _, interpreter, is_made = self._routes.get(id(task), _NO_ROUTE)
         if (
             route is None
             or is_made
@@ -206,82 +299,6 @@ class ShortRoutes:
         ):
             return None
         return route  # type: ignore[no-any-return]
-
-    def _new_route(self, session: Session) -> Route | None:
-        """Return a route for all sessions like this one, if there can be one."""
-        task, serializer = session.task, session.serializer
-        if (
-            type(task) is not Task
-            or type(serializer) is not PickleSerializer
-            or (task.is_described and not _is_of_cells(task))
-            or session.step + 1 != session.walk.task
-            or session.configuration.extensions
-        ):
-            return None
-        advice = self._advice
-        if not _ASKED.isdisjoint(vars(advice)):
-            return None
-        try:
-            interpreter = advice.interpreter_for(session)
-            if (
-                advice.timeout_for(session) is not None
-                or advice.memory_limit_for(session) is not None
-                or not advice.inherits_output
-            ):
-                return None
-        except BandsawError:
-            return None  # It is raised again where the session is moved as a whole.
-        if held_locks.get() or readers:
-            return None
-        is_made = interpreter not in advice.interpreters.values()
-        conditions = tuple(
-            map(
-                _copied,
-                self._conditions(session.walk, session.configuration, interpreter),
-            )
-        )
-        stop = session.walk.stop(session.step)
-        route = Route(task, stop, conditions, serializer, observe)
-        if script_module_name() is None:
-            try:
-                route.definitions = definitions_of(task, serializer)
-            except BandsawError:
-                return None  # The same.
-        if len(self._routes) >= ROUTES_KEPT:
-            self._routes.clear()
-        self._routes[id(task)] = route, interpreter, is_made
-        return route
-
-    def _conditions(
-        self, walk: Walk, configuration: Configuration, interpreter: Interpreter
-    ) -> Conditions:
-        """Return all that the way of a session depends on, but for its arguments."""
-        advice, run = self._advice, get_run()
-        return (
-            walk,
-            configuration.serializer,
-            get_distribution_archive(configuration),
-            run,
-            repr(run.meta) if run.meta else "",
-            vars(advice),
-            advice.interpreters,
-            vars(interpreter),
-            # A copy that decodes nothing is ten times faster; it is only compared.
-            getattr(os.environ, "_data", os.environ),
-            working_directory(),
-            sys.path,
-            sys.argv,
-            sys.executable,
-            sys.modules.get("__main__"),
-            sys.stdout,
-            sys.stderr,
-            wanted_levels(),
-            held_locks.get(),
-            readers,
-        )
-
-
-_NO_ROUTE: Any = None, None, False
 
 
 def _is_of_cells(task: Task) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..transports.base import Transport
     from . import _connected
     from ._connected import Place
+    from ._routes import ShortRoutes
     from .remote import AnyInterpreter
 
     connected = _connected
@@ -123,6 +124,7 @@ class ConnectionAdvice(ProcessAdvice):
 
     def _begin_anew(self) -> None:
         self._places: dict[str, Place] = {}
+        self._routes: ShortRoutes | None = None
         self._lock = Lock()
 
     def add_connection(
@@ -145,6 +147,8 @@ class ConnectionAdvice(ProcessAdvice):
         check_type("ConnectionAdvice", "a text as the name of a connection", name, str)
         self.connections[name] = connection
         self._places.pop(name, None)
+        if self._routes is not None:
+            self._routes.forget()
         return self
 
     def connection_for(self, session: Session) -> Connection:
@@ -225,6 +229,8 @@ class ConnectionAdvice(ProcessAdvice):
                 place = self._places.get(name)
                 if place is None:
                     place = self._places[name] = self._new_place(name, session)
+                    if self._routes is None:
+                        self._routes = connected.routes_of(self, ConnectionAdvice)
         return place
 
     def _new_place(self, name: str, session: Session) -> Place:
@@ -239,8 +245,6 @@ class ConnectionAdvice(ProcessAdvice):
                 pass  # It is met again, and told, when the connection is needed.
         try:
             place = connected.Place(
-                self,
-                ConnectionAdvice,
                 name,
                 connection,
                 (*self._most, self.default_concurrency),
@@ -267,12 +271,15 @@ class ConnectionAdvice(ProcessAdvice):
         return getattr(chosen["default"], "executable", None)
 
     def _move(self, session: Session) -> Exception | None:
-        place = self._place_for(session)
-        is_moved, failure = place.move(session)
+        if self._routes is None:
+            self._place_for(session)  # The first one makes them.
+        routes = self._routes
+        is_moved, failure = (False, None) if routes is None else routes.move(session)
         if not is_moved:
             failure = super()._move(session)
         if isinstance(failure, InterpreterStartError):
-            place.forget_environments()  # One may have been removed there.
+            # One may have been removed there.
+            self._place_for(session).forget_environments()
         return failure
 
     def settings_for(self, session: Session) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..session import Session
     from ..transports import local
     from ..transports.base import Transport
-    from ._routes import ShortRoutes
+    from ._routes import RoutesOfCalls
     from .remote import AnyInterpreter
 
     # An interpreter, an environment, or the path of a Python
@@ -118,7 +118,7 @@ class SubprocessAdvice(ProcessAdvice):
 
     def _begin_anew(self) -> None:
         self._transport: Transport | None = None
-        self._routes: ShortRoutes | None = None
+        self._routes: RoutesOfCalls | None = None
         self._lock = Lock()
 
     @late_attribute
@@ -206,19 +206,19 @@ class SubprocessAdvice(ProcessAdvice):
             return ProcessTransport(
                 starts_ahead=self._start_ahead, idle_timeout=self._idle_timeout
             )
-        from ._routes import PoolTransport, ShortRoutes
+        from ._routes import PoolTransport, RoutesOfCalls
 
         pool = PoolTransport(
             self._workers,
             tasks_per_worker=self._tasks_per_worker,
             idle_timeout=self._idle_timeout,
         )
-        if ShortRoutes.fit(self, SubprocessAdvice):
-            self._routes = ShortRoutes(self, pool)
+        if RoutesOfCalls.fit(self, SubprocessAdvice):
+            self._routes = RoutesOfCalls(self, pool)
         return pool
 
     @property
-    def short_routes(self) -> ShortRoutes | None:
+    def short_routes(self) -> RoutesOfCalls | None:
         """The routes of calls without sessions, `None` if each has to be asked."""
         if type(self) is not SubprocessAdvice or not _STEPS.isdisjoint(vars(self)):
             return None

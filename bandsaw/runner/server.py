@@ -200,9 +200,11 @@ class _Lane:
 
     def find_session(self) -> bool:
         """Tell if the beginning of a session has arrived."""
-        header = self.gather(frames.HEADER_SIZE)
+        header = self.arrived[0]
         if len(header) < frames.HEADER_SIZE:
-            return False
+            header = self.gather(frames.HEADER_SIZE)
+            if len(header) < frames.HEADER_SIZE:
+                return False
         self.kind, self.head_size, size = frames.measure(header)
         self.size = self.left = frames.HEADER_SIZE + self.head_size + size
         return True
@@ -390,20 +392,15 @@ class _Server:
     def run(self) -> None:
         """Serve until the connection ends, or nothing is left to be served."""
         link = self._link
-        while time.monotonic() - link.heard < _SILENCE:
-            link.turn(self._patience(), self._take)
+        while link.now - link.heard < _SILENCE:
+            if link.now >= self._look_at:
+                self._look_at = link.now + self._look_after_processes(link.now)
+            link.turn(min(_INTERVAL, self._look_at - link.now), self._take)
             if self._is_leaving and not (self._processes or self._exiting):
                 deadline = time.monotonic() + _INTERVAL
                 while link.has_queue and time.monotonic() < deadline:
                     link.turn(_INTERVAL, self._take)
                 return
-
-    def _patience(self) -> float:
-        """Do what is due, and return how long nothing is."""
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + self._look_after_processes(now)
-        return min(_INTERVAL, self._look_at - now)
 
     def _look_after_processes(self, now: float) -> float:
         """End processes that have to end, and return when to do so again."""
@@ -428,10 +425,17 @@ class _Server:
 
     def _take(self, kind: int, number: int, content: Content) -> None:
         """Take a message."""
-        if kind == DATA:
-            self._receive(number, content)
-        else:
+        if kind != DATA:
             self._handle(kind, number, content)
+            return
+        lane = self._lanes.get(number)
+        if lane is None:
+            return  # Its process has ended.
+        lane.arrived.append(content)
+        if lane.has_begun:
+            self._pass_on(lane)
+        elif lane.storing is not None or not lane.left:
+            self._look(lane)
 
     def _handle(self, kind: int, number: int, content: Content) -> None:
         lane = self._lanes.get(number)
@@ -469,16 +473,6 @@ class _Server:
         else:
             self._close(lane)
 
-    def _receive(self, number: int, content: Content) -> None:
-        lane = self._lanes.get(number)
-        if lane is None:
-            return
-        lane.arrived.append(content)
-        if lane.has_begun:
-            self._pass_on(lane)
-        elif lane.storing is not None or not lane.left:
-            self._look(lane)
-
     def _look(self, lane: _Lane) -> None:
         """Let the next session of a lane wait for a process, if there is one.
 
@@ -509,15 +503,15 @@ class _Server:
         """Keep what has arrived of a buffer."""
         while lane.arrived and lane.left:
             storing.write(lane.take(lane.left))
-        self._tell_taken(lane)
+        if lane.taken >= CREDIT_TOLD:
+            self._tell_taken(lane)
         if not lane.left:
             self._files.add(storing)
             lane.storing = None
 
     def _tell_taken(self, lane: _Lane) -> None:
-        if lane.taken >= CREDIT_TOLD:
-            self._link.send(CREDIT, lane.number, pack_credit(DATA, lane.taken))
-            lane.taken = 0
+        self._link.send(CREDIT, lane.number, pack_credit(DATA, lane.taken))
+        lane.taken = 0
 
     def _dispatch(self) -> None:
         """Let the sessions that wait have the processes that are free."""
@@ -609,9 +603,10 @@ class _Server:
         if process.may_send(DATA) and not (process.is_held or process.has_closed):
             event |= select.POLLIN
         if event:
+            come = self._come if process.is_full else self._read_channel
             self._link.watch(
                 process.channel,
-                partial(self._come, process),
+                partial(come, process),
                 event,
                 makes_queue_longer=event == select.POLLIN,
             )
@@ -623,8 +618,8 @@ class _Server:
             self._link.forget(descriptor)
 
     def _come(self, process: _Process) -> None:
-        """Do what can be done with the channel of a process."""
-        if process.is_full and process.lane is not None:
+        """Do what can be done with the channel of a process that was full."""
+        if process.lane is not None:
             self._pass_on(process.lane)
         self._read_channel(process)
 
@@ -632,12 +627,12 @@ class _Server:
         """Let a process begin with the session of a lane."""
         if lane.is_timed:
             self._link.send(TAKEN, lane.number)
-        if lane.size <= _LARGEST_KEPT and not lane.kept:
-            content = lane.gather(lane.size)
-            if len(content) >= lane.size:
-                lane.kept = bytes(content[: lane.size])
+        is_small = lane.size <= _LARGEST_KEPT
+        content = lane.gather(lane.size if is_small else frames.HEADER_SIZE + 4)
+        if is_small and not lane.kept and len(content) >= lane.size:
+            lane.kept = bytes(content[: lane.size])
         if lane.kind == frames.CALL:
-            if not self._prepare_call(lane, process):
+            if not self._prepare_call(lane, process, content):
                 self._link.send(UNREAD, lane.number)
                 del self._lanes[lane.number]
                 self._free(process)
@@ -655,10 +650,12 @@ class _Server:
         lane.has_begun = True
         self._pass_on(lane)
 
-    def _prepare_call(self, lane: _Lane, process: _Process) -> bool:
+    def _prepare_call(
+        self, lane: _Lane, process: _Process, content: memoryview
+    ) -> bool:
         """See to it that a process knows the route of a call, and tell if it does."""
         start = frames.HEADER_SIZE
-        number = number_of(lane.gather(start + 4)[start:])
+        number = number_of(content[start:])
         if number in process.routes:
             return True
         if not lane.kept or number not in self._routes:
@@ -717,7 +714,8 @@ class _Server:
                 arrived.popleft()
             else:
                 arrived[0] = memoryview(arrived[0])[written:]
-        self._tell_taken(lane)
+        if lane.taken >= CREDIT_TOLD:
+            self._tell_taken(lane)
         if is_full != process.is_full:
             process.is_full = is_full
             self._watch_channel(process)
@@ -730,12 +728,14 @@ class _Server:
         while lane is not None and process.printed.poll(0):
             if not self._read_outputs(process):
                 break
-        if not process.may_send(DATA) or process.is_held:
-            self._watch_channel(process)
-            return False
         size = process.read_size
         if lane is not None:
-            size = min(size, lane.credits[DATA])
+            credit = lane.credits[DATA]
+            if credit < size or min(lane.credits.values()) <= 0:
+                if credit <= 0 or process.is_held:
+                    self._watch_channel(process)
+                    return False
+                size = min(size, credit)
         try:
             piece = os.read(process.channel, size)
         except BlockingIOError:
@@ -750,7 +750,7 @@ class _Server:
             if process not in self._exiting:
                 run_beside(partial(_end_soon, process))
             return False
-        process.read_size = PIECE if len(piece) == size else _SMALL_READ
+        process.read_size = PIECE if len(piece) >= _SMALL_READ else _SMALL_READ
         if lane is None:
             return True  # A thread has gone on when its session was answered.
         if not process.is_ready:
@@ -759,11 +759,14 @@ class _Server:
                 self._begin(lane, process)
             return True
         lane.credits[DATA] -= len(piece)
-        self._link.send(DATA, lane.number, piece)
+        # A short answer is waited for. What comes behind it here can wait for a turn.
+        send = self._link.post if len(piece) < _SMALL_READ else self._link.send
+        send(DATA, lane.number, piece)
         if process.notice(piece):
             lane.end_session()
             self._free(process)
-            self._look(lane)
+            if lane.arrived:
+                self._look(lane)
         return True
 
     def _read_output(self, process: _Process, kind: int) -> bool:
@@ -809,11 +812,13 @@ class _Server:
         if self._is_leaving or (limit is not None and process.jobs >= limit):
             self._retire(process)
         else:
-            process.since = now = time.monotonic()
-            due = now + process.specification.idle_timeout
-            self._look_at = min(self._look_at, due)
+            process.since = self._link.now
+            due = process.since + process.specification.idle_timeout
+            if due < self._look_at:
+                self._look_at = due
             self._idle.append(process)
-        self._dispatch()
+        if self._queue:
+            self._dispatch()
 
     def _retire(self, process: _Process) -> None:
         """Let a process exit that has no session."""

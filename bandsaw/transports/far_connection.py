@@ -61,6 +61,7 @@ from .link import (
     PROBED,
     SPECIFY,
     STOP,
+    STREAMS,
     TAKEN,
     UNREAD,
     Link,
@@ -112,11 +113,13 @@ class FarConnection:
         words: The words of the command.
         failure: Why it cannot be used any more, `None` if it can.
         was_closed: Whether that is because nothing needed it.
+        is_usable: Whether lanes can be opened over it, and have sessions.
         load: How many lanes it has, or is to have.
         used_at: When it was used last, on the clock of `time.monotonic`.
         shared_directory: The directory for large buffers that both ends share, `None`
             if they share none.
         keeping: The large buffers that are kept there.
+        link: The link to the server, `None` until there is one.
     """
 
     def __init__(
@@ -132,6 +135,7 @@ class FarConnection:
         self.name = name
         self.failure: InterpreterError | None = None
         self.was_closed = False
+        self.is_usable = True
         self.load = 0
         self.shared_directory: str | None = None
         self._parent_directory = parent_directory
@@ -142,7 +146,7 @@ class FarConnection:
         self._idle_timeout = 2 * idle_timeout
         self.used_at = time.monotonic()
         self._changed = threading.Condition()
-        self._is_started = self._is_closing = self._has_ended = False
+        self._is_started = self._has_ended = False
         # The calls for which it is to start
         self._waiting = 0
         self._requests: deque[Callable[[], None]] = deque()
@@ -150,7 +154,7 @@ class FarConnection:
         self._count = 0
         self._starts: dict[tuple[Any, ...], int] = {}
         self.keeping = Keeping(lambda number: self.post(DROP, number))
-        self._link: Link | None = None
+        self.link: Link | None = None
         # The code that is there, what is asked for, and what cannot be there
         self._kept: set[str] = set()
         self._asked: deque[Code] = deque()
@@ -182,11 +186,6 @@ class FarConnection:
     def phase(self) -> str:
         """The phase that it is in, or has failed in."""
         return self._command.phase
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether lanes can be opened over it."""
-        return self.failure is None and not self._is_closing
 
     @property
     def is_busy(self) -> bool:
@@ -304,15 +303,10 @@ class FarConnection:
                 self.post(SPECIFY, number, dumps(start, 2))
             self.post(OPEN, lane.number, dumps(number, 2))
 
-    def begin(self, lane: FarProcess) -> bool:
-        """Let a lane have a session, and tell if that is possible.
-
-        Args:
-            lane: The lane.
-        """
+    def stays(self) -> bool:
+        """Tell if it is usable when it has seen that a lane is busy."""
         with self._changed:
-            lane.is_busy = self.is_usable
-            return lane.is_busy
+            return self.is_usable
 
     def post(self, kind: int, number: int, content: Content = b"") -> bool:
         """Send a message in any thread, and tell if that was possible.
@@ -322,15 +316,12 @@ class FarConnection:
             number: The number of a lane.
             content: What it holds.
         """
-        link = self._link
-        if link is None:
-            return False
-        link.post(kind, number, content)
-        return not link.is_ended
+        link = self.link
+        return link is not None and link.post(kind, number, content)
 
     def has_room(self) -> bool:
         """Tell if a message is soon sent; this waits a little if not."""
-        link = self._link
+        link = self.link
         if link is not None:
             link.await_room(_INTERVAL)
         return link is None or not link.is_full
@@ -357,6 +348,8 @@ class FarConnection:
             is_over: Tells if there is nothing more to wait for.
             seconds: How long to wait at most.
         """
+        link = self.link
+        assert link is not None
         try:
             self._movers[lane] = None
             self._was_moved_elsewhere = True
@@ -372,8 +365,10 @@ class FarConnection:
                 while left > 0 and not (
                     is_over() or lane.has_news or self._trouble or self.failure
                 ):
-                    self._turn(left)
-                    left = deadline - time.monotonic()
+                    link.turn(left, self._handle)
+                    left = deadline - link.now
+            except Exception as error:
+                self._note_trouble(error)
             finally:
                 self._mover = None
                 self._moving.release()
@@ -389,13 +384,16 @@ class FarConnection:
 
     def _turn(self, seconds: float) -> None:
         """Move what can be moved, and note what goes wrong."""
-        link = self._link
+        link = self.link
         assert link is not None
         try:
             link.turn(seconds, self._handle)
         except Exception as error:
-            self._trouble = error
-            self._go_on()
+            self._note_trouble(error)
+
+    def _note_trouble(self, error: Exception) -> None:
+        self._trouble = error
+        self._go_on()
 
     def await_end(self, seconds: float) -> None:
         """Wait until it has ended.
@@ -408,14 +406,16 @@ class FarConnection:
 
     def close(self) -> None:
         """Let the connection end, which takes its time."""
-        self._is_closing = True
+        with self._changed:
+            self.is_usable = False
         self._wake()
 
     def forget(self) -> None:
         """Let go of it in a forked child: it is its parent's."""
         self.failure = InterpreterDiedError(f"{self.name} belongs to another process.")
-        if self._link is not None:
-            self._link.close()
+        self.is_usable = False
+        if self.link is not None:
+            self.link.close()
         self._command.forget()
         self._close_descriptors()
 
@@ -445,7 +445,7 @@ class FarConnection:
         self._check_start()
 
     def _check_start(self) -> None:
-        if self._is_closing:
+        if not self.is_usable:
             raise Closed("it is not needed any more")
         self._command.check_start()
 
@@ -462,12 +462,12 @@ class FarConnection:
         link.watch(self._wake_source, self._take_requests)
         if not command.said_all:
             link.watch(command.stderr, self._read_error)
-        self._link = link
+        self.link = link
 
     def _read_error(self) -> None:
         self._command.read_error()
-        if self._command.said_all and self._link is not None:
-            self._link.forget(self._command.stderr)
+        if self._command.said_all and self.link is not None:
+            self.link.forget(self._command.stderr)
 
     def _await_server(self) -> None:
         self._take_requests()
@@ -476,7 +476,7 @@ class FarConnection:
             self._check_start()
 
     def _look_after(self) -> None:
-        link = self._link
+        link = self.link
         assert link is not None
         while True:
             if self._movers or self._was_moved_elsewhere:
@@ -486,10 +486,12 @@ class FarConnection:
             else:
                 self._move_here()
             now = time.monotonic()
-            if not self._is_closing and now - self.used_at > self._idle_timeout:
+            if self.is_usable and now - self.used_at > self._idle_timeout:
                 with self._changed:
-                    self._is_closing = not (self._waiting or self.is_busy)
-            if self._is_closing:
+                    # A lane that gets a session now is seen, or asks if this stays.
+                    self.is_usable = False
+                    self.is_usable = bool(self._waiting or self.is_busy)
+            if not self.is_usable:
                 raise Closed("it is not needed any more")
             if now - link.heard > _SILENCE:
                 self._move_here(0)
@@ -528,13 +530,13 @@ class FarConnection:
     def _ask(self) -> None:
         # One after the other: what is sent for one must not end up in the next.
         command = self._command
-        if self._link is not None and command.phase != GREETING and self._asked:
+        if self.link is not None and command.phase != GREETING and self._asked:
             digest = self._asked[0].digest
-            self._link.send(boot.ASK, 0, dumps([digest], 2))
+            self.link.send(boot.ASK, 0, dumps([digest], 2))
 
     def _handle(self, kind: int, number: int, content: Content) -> None:
-        if kind in (DATA, OUTPUT, ERROR):
-            lane = self._lanes.get(number)
+        lane = self._lanes.get(number)
+        if kind in STREAMS:
             if lane is not None:
                 lane.receive(kind, content)
                 if lane is not self._mover:
@@ -542,7 +544,8 @@ class FarConnection:
             elif kind != DATA:
                 self._print(kind, content)
         elif kind in (CREDIT, TAKEN, UNREAD, EXITED):
-            self._note(kind, number, content)
+            if lane is not None:  # Else it was closed here meanwhile.
+                self._note(kind, lane, content)
         elif kind != boot.PING:
             self._handle_code(kind, bytes(content))
 
@@ -553,11 +556,8 @@ class FarConnection:
         output.lead_to(sys.stdout if kind == OUTPUT else sys.stderr, None)
         output.drain()
 
-    def _note(self, kind: int, number: int, content: Content) -> None:
+    def _note(self, kind: int, lane: FarProcess, content: Content) -> None:
         """Note what the server tells of a lane."""
-        lane = self._lanes.get(number)
-        if lane is None:
-            return  # It was closed here meanwhile.
         if kind == CREDIT:
             stream, count = read_credit(content)
             if stream == DATA:
@@ -580,12 +580,12 @@ class FarConnection:
         if lane.has_ended:
             lane.has_news = True
             with self._changed:
-                self.load -= self._lanes.pop(number, None) is not None
+                self.load -= self._lanes.pop(lane.number, None) is not None
         lane.wake()
 
     def _handle_code(self, kind: int, content: bytes) -> None:
         """Go on with sending the code, and with starting the server."""
-        link, command = self._link, self._command
+        link, command = self.link, self._command
         assert link is not None
         if kind == boot.HELLO:
             command.phase = SENDING_CODE
@@ -621,10 +621,10 @@ class FarConnection:
         with self._changed:
             self._kept.add(code.digest)
             self._changed.notify_all()
-        if self._link is not None and not self._is_started and shared is not None:
-            self._link.send(boot.START, 0, dumps((shared.digest, _SERVER), 2))
+        if self.link is not None and not self._is_started and shared is not None:
+            self.link.send(boot.START, 0, dumps((shared.digest, _SERVER), 2))
             assert self._offered is not None
-            self._link.send(PROBE, 0, dumps(self._offered.paths, 2))
+            self.link.send(PROBE, 0, dumps(self._offered.paths, 2))
         else:
             self._ask()
 
@@ -636,6 +636,7 @@ class FarConnection:
         with self._changed:
             self.was_closed = isinstance(lost, Closed)
             self.failure = failure
+            self.is_usable = False
             lanes = list(self._lanes.values())
             self._changed.notify_all()
         self._wake()
@@ -645,8 +646,8 @@ class FarConnection:
         with self._moving:
             if self.was_closed and self._is_started:
                 self._leave()
-            if self._link is not None:
-                self._link.close()
+            if self.link is not None:
+                self.link.close()
             command.close_input()
             command.end(_TIME_TO_LEAVE if self.was_closed and self._is_started else 0)
             if not self._is_started:
@@ -662,7 +663,7 @@ class FarConnection:
 
     def _leave(self) -> None:
         """Let the processes there exit, and print what they print then."""
-        link = self._link
+        link = self.link
         deadline = time.monotonic() + _TIME_TO_LEAVE
         with suppress(LinkEnded, ProtocolError):
             assert link is not None

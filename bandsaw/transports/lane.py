@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .far_connection import FarConnection
     from .frames import Content, Frame, Handshake, Parcel
     from .keeping import KeptBuffer
+    from .link import Link
 
 # How often a thread that waits looks if it still has to, in seconds.
 _INTERVAL = 0.1
@@ -233,7 +234,7 @@ class LaneChannel(Channel):
     ) -> None:
         lane = self._lane
         size = sum(map(len, waiting))
-        if size <= min(PIECE, lane.credit):
+        if size <= PIECE and size <= lane.allowed - lane.sent:
             self._post(b"".join(waiting))
             return
         for content in waiting:
@@ -248,7 +249,7 @@ class LaneChannel(Channel):
     def _post(self, piece: Content) -> None:
         lane = self._lane
         lane.sent += len(piece)
-        if not lane.connection.post(DATA, lane.number, piece):
+        if not lane.link.post(DATA, lane.number, piece):
             raise EOFError("the other end is gone")
 
     def receive(self, deadline: float | None = None) -> Frame:
@@ -259,27 +260,25 @@ class LaneChannel(Channel):
         return frame
 
     def _gather(self, size: int, deadline: float | None) -> memoryview:
-        received = self._received
+        received, data = self._received, self._lane.data
         while len(received) < size:
-            piece = self._next(deadline)
+            if not data.pieces:
+                self._await(data.pieces.__len__, deadline)
+            piece = data.take()
             received = memoryview(received.tobytes() + piece if received else piece)
             self._received = received
         return received
 
     def _take_into(self, content: memoryview, deadline: float | None) -> None:
-        filled = 0
+        filled, data = 0, self._lane.data
         while filled < len(content):
-            piece = memoryview(self._next(deadline))
+            if not data.pieces:
+                self._await(data.pieces.__len__, deadline)
+            piece = memoryview(data.take())
             end = min(len(content), filled + len(piece))
             content[filled:end] = piece[: end - filled]
             self._received = piece[end - filled :]
             filled = end
-
-    def _next(self, deadline: float | None) -> Content:
-        data = self._lane.data
-        if not data.pieces:
-            self._await(data.pieces.__len__, deadline)
-        return data.take()
 
     def _await(self, is_there: Callable[[], object], deadline: float | None) -> None:
         """Wait until something is there, as long as the other end lives.
@@ -288,7 +287,8 @@ class LaneChannel(Channel):
         """
         lane = self._lane
         while True:
-            lane.connection.move(lane, is_there, self._patience_with(deadline))
+            patience = _INTERVAL if deadline is None else self._patience_with(deadline)
+            lane.connection.move(lane, is_there, patience)
             if lane.has_news:
                 lane.has_news = False
                 for pump in self._pumps:
@@ -309,9 +309,9 @@ class LaneChannel(Channel):
             if self._is_alive is not None:
                 self._is_alive()  # It may end the lane.
 
-    def _patience_with(self, deadline: float | None) -> float:
+    def _patience_with(self, deadline: float) -> float:
         taken_at = self._lane.taken_at
-        if deadline is None or not taken_at:
+        if not taken_at:
             # As long as it waits for a process, it takes none of its time.
             return _INTERVAL
         return self._patience(deadline + taken_at - self._sent_at)
@@ -333,6 +333,7 @@ class FarProcess:
     Attributes:
         name: What the process is called in an error.
         connection: The connection.
+        link: The link of that.
         number: The number of the lane.
         streams: Where the standard output and error arrive.
         data: What arrives of the channel.
@@ -380,6 +381,8 @@ class FarProcess:
         self.failure: InterpreterError | None = None
         self.gate = closed_gate()
         self.number = connection.add(self)
+        assert connection.link is not None
+        self.link: Link = connection.link
 
     def open_channel(self, is_alive: Callable[[], bool]) -> LaneChannel:
         """Return the channel.
@@ -437,19 +440,22 @@ class FarProcess:
             EOFError: If that makes no sense any more.
         """
         self.taken_at = 0.0
-        if self._is_closed or not self.connection.begin(self):
+        self.is_busy = True
+        connection = self.connection
+        if self._is_closed or not (connection.is_usable or connection.stays()):
+            self.is_busy = False
             raise EOFError("the other end is gone")
 
     def end_session(self) -> None:
         """Note that the session was answered."""
-        self.connection.used_at = time.monotonic()
+        self.connection.used_at = self.link.now
         self.is_busy = False
-        self._release()
+        if self.needed:
+            self._release()
 
     def _release(self) -> None:
-        if self.needed:
-            needed, self.needed = self.needed, []
-            self.connection.keeping.release(needed)
+        needed, self.needed = self.needed, []
+        self.connection.keeping.release(needed)
 
     def poll(self) -> int | None:
         """Return its exit status, `None` while it runs, as far as that is known."""

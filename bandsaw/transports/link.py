@@ -27,8 +27,8 @@ three streams as much may be under way as its recipient has taken, and 1 MiB mor
 recipient tells by CREDIT what it has taken. So a small call does not wait behind a
 large one, and neither end holds more than that of a session that waits.
 
-A message is a header and a content of at most 64 KiB. What a process has written to its
-output is sent before what it writes on its channel afterwards.
+A message is a header and a content, together at most 64 KiB. What a process has written
+to its output is sent before what it writes on its channel afterwards.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ import select
 import struct
 import time
 from collections import deque
+from itertools import islice
 
 from ..exceptions import ProtocolError
 from ..runtime.fork import Lock
@@ -56,8 +57,8 @@ CREDIT, UNREAD, EXITED, STOP, LEAVE, PROBE, PROBED, DROP = range(23, 31)
 #: The streams of a lane.
 STREAMS = (DATA, OUTPUT, ERROR)
 
-#: The largest content of a message.
-PIECE = 1 << 16
+#: The largest content of a message, which fits into a pipe with its header.
+PIECE = (1 << 16) - HEADER.size
 
 #: How much of a stream may be under way, and how much of that is told at once.
 MOST_UNDER_WAY = 1 << 20
@@ -75,8 +76,8 @@ _LARGEST_QUEUE = 1 << 18
 # POSIX promises that a system call takes so many pieces.
 _MOST_PIECES = 16
 
-# How often an end says something at least, in seconds.
-_HEARTBEAT = 10.0
+# How often an end looks whether it has said something, in seconds.
+_HEARTBEAT = 5.0
 
 # Linux's F_SETPIPE_SZ, which older Pythons do not name
 _SET_PIPE_SIZE = 1031
@@ -167,7 +168,8 @@ class Link:
         wake: Ends the wait of the thread that takes a turn.
 
     Attributes:
-        heard: When the other end was heard of, on the clock of `time.monotonic`.
+        now: When something was moved last, on the clock of `time.monotonic`.
+        heard: When the other end was heard of.
         is_ended: Whether nothing can be written any more.
         uploads: Give contents that are sent when there is nothing else to be sent.
     """
@@ -194,7 +196,9 @@ class Link:
         # A thread that Ctrl-C has interrupted may have left one in the middle.
         self._is_reading = self._is_writing = False
         self.is_ended = False
-        self.heard = self._said = time.monotonic()
+        self.now = self.heard = time.monotonic()
+        self._has_said = False
+        self._next_look = self.now + _HEARTBEAT
         self.uploads: deque[Iterator[tuple[int, bytes]]] = deque()
         for descriptor in source, target:
             os.set_blocking(descriptor, False)
@@ -252,7 +256,7 @@ class Link:
                 self._queue.append(header + content)
             self._queued += len(header) + len(content)
 
-    def post(self, kind: int, number: int, content: Content = b"") -> None:
+    def post(self, kind: int, number: int, content: Content = b"") -> bool:
         """Send a message at once, as far as it is taken, in any thread.
 
         Should the link have ended, the thread that takes a turn notices it.
@@ -261,6 +265,9 @@ class Link:
             kind: What it is.
             number: The number of the lane that it is about.
             content: What it holds.
+
+        Returns:
+            Whether the link has not ended.
         """
         with self._lock:
             self.send(kind, number, content)
@@ -268,6 +275,7 @@ class Link:
             is_left = self._queue and not self._waits_for_target
         if (is_left or self.is_ended) and self._wake is not None:
             self._wake()
+        return not self.is_ended
 
     def await_room(self, seconds: float) -> None:
         """Write until there is not much left, in a thread that takes no turn.
@@ -313,24 +321,32 @@ class Link:
             with self._lock:
                 if self._is_writing:
                     raise ProtocolError(_TORN)
-                self._write()
+                if not self._waits_for_target:
+                    self._write()
             self._wait_for_target(bool(self._queue))
         if self._is_reading:
             raise ProtocolError(_TORN)
         poll = self._poll_of_link if self._queued > _LARGEST_QUEUE else self._poll
         found = poll.poll(1000 * seconds)
+        self.now = now = time.monotonic()
         has_read = False
+        may_write = not self._waits_for_target or self._source == self._target
         for descriptor, _ in found:
             # It is the first.
             if descriptor == self._source:
                 has_read = self._read(take)
-            elif descriptor != self._target:
+            elif descriptor == self._target:
+                may_write = True
+            else:
                 callback = self._callbacks.get(descriptor)
                 if callback is not None:
                     callback()
-        if time.monotonic() - self._said > _HEARTBEAT:
-            self.send(PING)
-        if self._queue:
+        if now > self._next_look:
+            self._next_look = now + _HEARTBEAT
+            if not self._has_said:
+                self.send(PING)
+            self._has_said = False
+        if may_write and self._queue:
             with self._lock:
                 self._write()
         if self.is_ended and not has_read:
@@ -362,14 +378,8 @@ class Link:
         queue = self._queue
         self._is_writing = True
         while queue:
-            if len(queue) == 1:
-                pieces: list[Any] = [queue[0]]
-            else:
-                pieces = [
-                    queue[place] for place in range(min(len(queue), _MOST_PIECES))
-                ]
             try:
-                written = os.writev(self._target, pieces)
+                written = os.writev(self._target, [*islice(queue, _MOST_PIECES)])
             except BlockingIOError:
                 break
             except OSError:
@@ -378,7 +388,7 @@ class Link:
                 queue.clear()
                 self._queued = 0
                 break
-            self._said = time.monotonic()
+            self._has_said = True
             self._queued -= written
             while queue and written >= len(queue[0]):
                 written -= len(queue.popleft())
@@ -399,23 +409,34 @@ class Link:
         if not piece:
             raise LinkEnded
         self._size = _SMALL_READ if len(piece) < _SMALL_READ else _LARGE_READ
-        self.heard = time.monotonic()
-        received = self._received + piece if self._received else piece
-        view = memoryview(received)
-        place, count = 0, len(received)
-        while count - place >= HEADER.size:
-            mark, kind, number, size = HEADER.unpack_from(received, place)
-            if mark != MARK:
-                raise ProtocolError(
-                    "The connection holds something else than the messages of its two "
-                    f"ends, beginning with {received[place : place + 64]!r}. Something "
-                    "has written into it."
-                )
-            start = place + HEADER.size
-            if count - start < size:
-                break
-            place = start + size
-            take(kind, number, view[start:place])
-        self._received = received[place:]
+        self.heard = self.now
+        for view in self._split(piece) if self._received else (memoryview(piece),):
+            place, count = 0, len(view)
+            while count - place >= HEADER.size:
+                mark, kind, number, size = HEADER.unpack_from(view, place)
+                if mark != MARK:
+                    raise ProtocolError(
+                        "The connection holds something else than the messages of its "
+                        f"two ends, beginning with {bytes(view[place:][:64])!r}. "
+                        "Something has written into it."
+                    )
+                start = place + HEADER.size
+                if count - start < size:
+                    break
+                place = start + size
+                take(kind, number, view[start:place])
+            self._received = bytes(view[place:])
         self._is_reading = False
         return True
+
+    def _split(self, piece: bytes) -> list[memoryview]:
+        """Complete a message that has begun, and return it and what comes behind it.
+
+        What comes behind it is not copied.
+        """
+        view, begun = memoryview(piece), self._received
+        missing = len(piece)
+        if len(begun) >= HEADER.size:
+            missing = HEADER.size + HEADER.unpack_from(begun)[3] - len(begun)
+        views = [memoryview(begun + view[:missing]), view[missing:]]
+        return views[: 1 + (missing < len(piece))]

@@ -262,16 +262,16 @@ def test_what_can_be_imported_is_found_out_again_when_something_has_changed(
 ) -> None:
     interpreter = Interpreter()
     assert imports_of(interpreter) is imports_of(interpreter)
-    assert imports_of(interpreter).are_those_of_this_process
+    assert interpreter.has_the_same_modules
 
     monkeypatch.setattr(sys, "path", ["relative", *sys.path])
     assert imports_of(interpreter).path[0] == os.path.abspath("relative")
     monkeypatch.chdir(tmp_path)
     assert imports_of(interpreter).path[0] == str(tmp_path / "relative")
     interpreter.set_environment(PYTHONPATH="/more")
-    assert not imports_of(interpreter).are_those_of_this_process
+    assert not interpreter.has_the_same_modules
     interpreter.set_environment()
-    assert imports_of(interpreter).are_those_of_this_process
+    assert interpreter.has_the_same_modules
     interpreter.executable = "/another/python"
     assert sysconfig.get_paths()["purelib"] not in imports_of(interpreter).path
 

@@ -327,6 +327,28 @@ def test_a_child_needs_nothing_that_is_installed(
     assert completed.stdout == "(1, 1)\n"
 
 
+def test_a_process_of_an_engine_has_the_code_of_callers_that_import_more(
+    workflow: Workflow,
+) -> None:
+    script = """
+import bandsaw
+from bandsaw.advices._engine_calls import Code
+from bandsaw.distribution import get_distribution_archive
+from bandsaw.runner import host
+
+archive = get_distribution_archive(bandsaw.get_configuration("bandsaw_config"))
+codes = [
+    Code(archive, {"arguments": [name], "modules": modules})
+    for name, modules in (("one", ["os"]), ("one", ["os", "re"]), ("two", ["os"]))
+]
+print(len({code.key for code in codes}))
+print([host.Code(c.key, c.directory, {}).is_imported_here() for c in codes])
+"""
+    config = "import bandsaw\nconfiguration = bandsaw.Configuration()\n"
+    output = workflow.run(script, config=config).stdout
+    assert output == "3\n[True, True, False]\n"
+
+
 def test_a_process_of_an_engine_that_is_interrupted_at_its_start_begins_anew(
     workflow: Workflow,
 ) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import pickle
 import sys
+from importlib import import_module
+from itertools import count
+from operator import methodcaller
 
 from ..exceptions import (
     ConfigurationError,
@@ -38,9 +42,9 @@ _INTERVAL = 1.0
 _PATIENCE = 5
 _MOST_PATIENCE = 0.2
 
-# What a worker is told to evaluate. The function is a built-in one, as that is found on
-# the scheduler and on each worker, and costs nothing to pickle.
-_CALL = "__import__('sys').modules[name].serve(key, request, [*apart, *within])"
+# What a worker is told to do: to make the call that a pickle is. This function is found
+# on the scheduler and on each worker, which look at bytes no closer.
+_SERVE = pickle.loads
 
 # Is executed where a class can be pickled by its content, as workers lack bandsaw.
 _PLUGIN = """
@@ -156,6 +160,9 @@ class _Connection:
         self._module, self._text = host_module()
         self._codes: dict[str, str] = {}
         self._lock = Lock()
+        # Tells the calls of this connection from all others
+        self._name = os.urandom(8).hex()
+        self._numbers = count()
         self._waiting: dict[str, Answer] = {}
         self._orders: list[_Order] = []
         self._orders_lock = Lock()
@@ -172,11 +179,12 @@ class _Connection:
 
     def submit(self, call: Call, options: dict[str, Any]) -> Answer:
         self._bring(call.code)
-        order = _Order(call, options, self._module)
+        key = f"{call.name}-{self._name}{next(self._numbers):08x}"
+        order = _Order(call, options, key, self._module)
         if order.has_large_buffers:
             # The order has to stay, so all of them go the same way.
             buffers = zip(call.buffers, order.views)
-            order.keep(self._large.find_or_put(call, buffers))
+            order.kept = self._large.find_or_put(call, buffers)
         if self._watch is None:
             self.client.loop.add_callback(self._begin_to_watch)
         if call.is_awaited or order.has_large_buffers:
@@ -211,17 +219,17 @@ class _Connection:
             return
         for order in orders:
             self._waiting[order.key] = order.answer
-        options = orders[0].options
+        # What is not pure is not looked at to find a key.
+        options = {**orders[0].options, "pure": False}
         if len(orders) == 1:
             [order] = orders
-            futures = [
-                client.submit(eval, _CALL, order.variables, key=order.key, **options)
-            ]
+            if order.kept:
+                options["buffers"] = [one.reference for one in order.kept]
+            futures = [client.submit(_SERVE, order.request, key=order.key, **options)]
         else:
             futures = client.map(
-                eval,
-                [_CALL] * len(orders),
-                [order.variables for order in orders],
+                _SERVE,
+                [order.request for order in orders],
                 key=[order.key for order in orders],
                 **options,
             )
@@ -383,42 +391,67 @@ class _Order:
     Args:
         call: The call.
         options: What the cluster is told of it.
+        key: What the cluster calls it.
         module: The name of the module that serves it to a worker.
 
     Attributes:
         options: What the cluster is told of it.
         key: What the cluster calls it.
         views: The buffers.
-        kept: What the cluster keeps of the buffers.
-        variables: What a worker is told.
+        has_large_buffers: Whether the cluster keeps them.
+        kept: What the cluster keeps of them.
+        request: What a worker unpickles, with these as buffers.
         answer: What the answer will be.
     """
 
-    def __init__(self, call: Call, options: dict[str, Any], module: str) -> None:
+    def __init__(
+        self, call: Call, options: dict[str, Any], key: str, module: str
+    ) -> None:
         self.options = options
-        self.key = f"{call.name}-{os.urandom(16).hex()}"
-        self.views = call.views()
-        self.has_large_buffers = sum(view.nbytes for view in self.views) >= _LARGE
+        self.key = key
+        self.views = views = call.views()
+        self.has_large_buffers = sum(view.nbytes for view in views) >= _LARGE
         self.kept: list[Kept] = []
-        self.variables: dict[str, Any] = {
-            "name": module,
-            "key": call.code.key,
-            "request": call.request,
-            "apart": [],
-            "within": [],
-        }
-        if not self.has_large_buffers:
-            self.variables["within"] = list(map(bytes, self.views))
+        serving = _Serving(
+            module,
+            call.code.key,
+            call.request,
+            # Those of arrays that are read-only need not be copied to be so.
+            [pickle.PickleBuffer(view.toreadonly()) for view in views],
+        )
+        leave_out: Any = [].append if self.has_large_buffers else None
+        self.request = pickle.dumps(serving, 5, buffer_callback=leave_out)
         self.answer = Answer()
 
-    def keep(self, kept: list[Kept]) -> None:
-        """Take the buffers from what the cluster keeps.
 
-        Args:
-            kept: What that is.
-        """
-        self.kept = kept
-        self.variables["apart"] = [one.reference for one in kept]
+class _Serving:
+    """A call of `bandsaw.runner.host.serve`, which is made where this is unpickled.
+
+    Args:
+        module: The name that the module has there.
+        *arguments: The arguments.
+    """
+
+    def __init__(self, module: str, *arguments: object) -> None:
+        self._module = module
+        self._arguments = arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return methodcaller("serve", *self._arguments), (_ByName(self._module),)
+
+
+class _ByName:
+    """A module, by its name.
+
+    Args:
+        name: The name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return import_module, (self._name,)
 
 
 class _Sent:

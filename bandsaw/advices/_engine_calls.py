@@ -15,9 +15,11 @@ from ..exceptions import (
     InterpreterError,
     MissingExtraError,
     ProtocolError,
+    SerializationError,
 )
 from ..fingerprint.digests import blob
 from ..interpreter import Interpreter
+from ..modules import script_module_name
 from ..runner import host
 from ..runner.engine import Conditions, note_archive
 from ..runtime.contexts import nullcontext
@@ -25,10 +27,14 @@ from ..runtime.fork import Lock
 from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
 from ..serialization.buffers import blocks_of, contiguous
+from ..serialization.pickle import PickleSerializer
 from ..serialization.readers import Reader
 from ..session.cancellation import cancelled_error, depth_of_calls
 from ..session.exchange import modules_of_reader, receive_answer
 from ..session.frame_form import SessionFrames
+from ..session.route import ROUTES_KEPT, Route, read_value
+from ..session.saved_form import EXECUTION
+from ..tasks import Task
 from ..transports.base import Transport
 from . import _moving
 
@@ -71,6 +77,7 @@ class Code:
 
     Attributes:
         key: What tells it from other code, and from the same with other settings.
+            Before a hyphen, what a process that has it imported has to have in common.
         directory: Where it is unpacked on this machine.
         conditions: What was given as settings.
         settings: The same, and where the user's own files are.
@@ -83,8 +90,10 @@ class Code:
         self.directory = archive.directory
         self.conditions = settings
         self.settings = {**settings, "originals": archive.originals}
-        text = repr((archive.archive_id, sorted(self.settings.items())))
-        self.key = sha256(text.encode()).hexdigest()
+        own = {**self.settings, "modules": None}
+        texts = repr((archive.archive_id, sorted(own.items()))), repr(settings)
+        # A task that calls another one may be able to import more than its caller.
+        self.key = "-".join(sha256(text.encode()).hexdigest() for text in texts)
 
     def note_for_forks(self) -> None:
         """Let the processes that this one forks know that they have the code."""
@@ -366,6 +375,8 @@ class EngineTransport(Transport):
         self._engine = engine
         self._arrays = arrays
         self._codes: list[tuple[DistributionArchive, Code]] = []
+        # The routes of tasks, and what all sessions have in common that take them
+        self._routes: dict[int, tuple[Route, bytes]] = {}
 
     @property
     def slots(self) -> int | None:
@@ -383,9 +394,6 @@ class EngineTransport(Transport):
             is_awaited: Whether the current thread waits for the answer.
         """
         code = self._code_of(job)
-        form = _SessionForEngine()
-        job.save_to(form)
-        head, pieces, buffers = form.pack()
         conditions = Conditions(
             wanted_levels(),
             tuple(held_locks.get()),
@@ -394,12 +402,70 @@ class EngineTransport(Transport):
             os.getpid(),
             depth_of_calls(),
         )
-        request = pickle.dumps((head, b"".join(pieces), conditions), 4)
+        on_route = None if is_awaited else self._request_on_route(job, conditions)
+        if on_route is not None:
+            return self._engine.submit(Call(job, code, on_route, (), is_awaited))
+        form = _SessionForEngine()
+        job.save_to(form)
+        request, buffers = _request_of(form, conditions)
         # A form that knows what calls share states it.
         sharing = getattr(form, "sharing", None)
         return self._engine.submit(
             Call(job, code, request, buffers, is_awaited, sharing)
         )
+
+    def _request_on_route(self, job: Job, conditions: Conditions) -> bytes | None:
+        """Write a session that has nothing but its arguments of its own.
+
+        Args:
+            job: The session, for whose answer no thread waits.
+            conditions: The conditions under which it is continued.
+
+        Returns:
+            The request; `None` if it has to be written otherwise.
+        """
+        session = job.session
+        task, serializer = session.task, session.serializer
+        if (
+            # Notes, attachments, a cancellation: whatever it has beside its arguments
+            vars(session)
+            or type(task) is not Task
+            or type(serializer) is not PickleSerializer
+            or session.step + 1 != session.walk.task
+            or session.configuration.extensions
+            or conditions.held
+            or job.settings.reader is not None
+            or script_module_name() is None
+        ):
+            return None
+        run = session.run
+        depends_on = (
+            session.walk,
+            serializer,
+            job.archive,
+            run,
+            repr(run.meta),
+            # A copy that decodes nothing is ten times faster; it is only compared.
+            getattr(os.environ, "_data", os.environ),
+            vars(conditions),
+        )
+        route, common = self._routes.get(id(task), _NO_ROUTE)
+        if route is None or route.task is not task or route.conditions != depends_on:
+            form = _SessionForEngine()
+            job.save_to(form)
+            form.members.pop(EXECUTION)
+            head, pieces, buffers = form.pack()
+            if buffers:
+                return None
+            copies = (dict(one) if isinstance(one, dict) else one for one in depends_on)
+            stop = session.walk.stop(session.step)
+            route = Route(task, stop, (*copies,), serializer, _moving.observe)
+            common = pickle.dumps((head, b"".join(pieces), conditions), 4)
+            if len(self._routes) >= ROUTES_KEPT:
+                self._routes.clear()
+            self._routes[id(task)] = route, common
+        arguments = route.pack_arguments(session.execution)
+        return None if arguments is None else pickle.dumps((common, arguments, True), 4)
 
     def _code_of(self, job: Job) -> Code:
         archive = job.archive
@@ -411,14 +477,14 @@ class EngineTransport(Transport):
         self._codes[:] = [(archive, code), *self._codes[:7]]
         return code
 
-    def answer(self, job: Job, future: Future[AnyAnswer]) -> SavedForm:
-        """Return the answer of a job that was done.
+    def answer(self, job: Job, future: Future[AnyAnswer]) -> SavedForm | bytes:
+        """Return the answer of a job that was done, or the value that its task returns.
 
         Raises:
             InterpreterError: If there is none.
         """
         try:
-            lack, content, buffers = future.result()
+            answer = future.result()
         except CancelledError:
             raise InterpreterError("The engine has cancelled the call.") from None
         except BaseException as error:
@@ -426,14 +492,21 @@ class EngineTransport(Transport):
             if failure is None:
                 raise
             raise failure from error
-        if lack is not None:
-            raise InterpreterDiedError(lack)
         try:
-            head, members, told = pickle.loads(content)
-            form = SessionFrames.unpack(head, members, [*map(_writable, buffers)])
+            lack, content, buffers = (
+                (None, answer, ()) if isinstance(answer, bytes) else answer
+            )
+            if lack is None:
+                head, content, told = pickle.loads(content)
+                form: SessionFrames | bytes = content
+                if head is not None:
+                    views = [*map(_writable, buffers)]
+                    form = SessionFrames.unpack(head, content, views)
         except Exception as error:
             text = f"The answer of the engine makes no sense: {error!r}"
             raise ProtocolError(text) from error
+        if lack is not None:
+            raise InterpreterDiedError(lack)
         if job.settings.observe is not None:
             for kind, facts in told:
                 job.settings.observe(kind, facts)
@@ -456,7 +529,21 @@ class EngineTransport(Transport):
             job.cancellation.forget(cancel)  # type: ignore[arg-type]
         if job.session.is_cancelled:
             raise cancelled_error()
-        return self.answer(job, future)
+        answer = self.answer(job, future)
+        assert not isinstance(answer, bytes)  # Only what no thread waits for.
+        return answer
+
+
+_NO_ROUTE: Any = None, b""
+
+
+def _request_of(
+    form: SessionFrames, conditions: Conditions
+) -> tuple[bytes, list[Buffer]]:
+    """Return what is sent of a session, and the large buffers beside it."""
+    head, pieces, buffers = form.pack()
+    common = pickle.dumps((head, b"".join(pieces), conditions), 4)
+    return pickle.dumps((common, b"", False), 4), buffers
 
 
 def _writable(buffer: Any) -> memoryview:
@@ -518,6 +605,8 @@ class Move:
                 answer = self._transport.answer(self._job, self._future)
             except _moving.FAILURES as error:
                 return error
+            if isinstance(answer, bytes):
+                return _receive_value(session, answer)
             modules = modules_of_reader(answer)
             failure = receive_answer(session, answer)
         if modules is None or self._reader is not None:
@@ -525,6 +614,20 @@ class Move:
         # The task has not begun. What is lacking there is closed this time.
         _moving.readers[self._advice.interpreter_for(session)] = Reader(modules)
         return _moving.move(self._advice, session)
+
+
+def _receive_value(session: Session, content: bytes) -> Exception | None:
+    """Carry on with a session whose task has returned a value.
+
+    Returns:
+        Why it cannot be carried on, `None` if it can.
+    """
+    try:
+        result = read_value(content, session.serializer)
+    except SerializationError as error:
+        return error
+    session.receive_value(result, session.walk.stop(session.step))
+    return None
 
 
 class Answer(Future):  # type: ignore[type-arg]

@@ -68,7 +68,7 @@ class ExecutorEngine(Engine):
             error = done.exception()
             if error is not None:
                 answer.fail(error)
-            elif done.result()[0] == LACKS_CODE and archive is None:
+            elif done.result() == LACKS_CODE and archive is None:
                 try:
                     self._send(answer, function, call, buffers, call.code.content())
                 except Exception as failure:

@@ -124,7 +124,7 @@ def job_for(
         output: What takes the output of the session.
     """
     process = advice.settings_for(session)
-    if not imports_of(interpreter).are_those_of_this_process:
+    if not interpreter.has_the_same_modules:
         process = {**process, "modules": importable_modules()}
     settings = JobSettings(
         process,
@@ -153,10 +153,9 @@ class Imports:
         interpreter: The interpreter.
         depends_on: What that depends on.
         path: The directories that another process of it is to look in first.
-        are_those_of_this_process: Whether it can import what this process can.
     """
 
-    __slots__ = ("are_those_of_this_process", "depends_on", "interpreter", "path")
+    __slots__ = ("depends_on", "interpreter", "path")
 
     def __init__(self, interpreter: Interpreter) -> None:
         self.interpreter = interpreter
@@ -167,7 +166,6 @@ class Imports:
             working_directory(),
         )
         self.path = interpreter.import_path()
-        self.are_those_of_this_process = interpreter.has_the_same_modules
 
 
 # Of the interpreters of most calls, which are few.

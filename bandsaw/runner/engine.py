@@ -16,7 +16,7 @@ from ..config import accept_configuration_of_archive
 from ..exceptions import InvalidSessionError
 from ..modules import continue_script
 from ..reporting import forward, reporting_for
-from ..run import current_run
+from ..run import current_run, join_run
 from ..runtime.contexts import contextmanager, nullcontext
 from ..runtime.fork import call_in_child
 from ..runtime.home import Hold
@@ -27,16 +27,19 @@ from ..runtime.registries import note_code
 from ..serialization.buffers import blocks_of, contiguous
 from ..session import exchange
 from ..session.cancellation import CallElsewhere, submitted_call
-from ..session.exchange import RESTORING, answer_for, write_report
+from ..session.exchange import RESTORING, answer_for, execute_call, write_report
 from ..session.frame_form import SessionFrames
+from ..session.route import ROUTES_KEPT, RememberedSession
+from ..session.saved_form import EXECUTION
 from ..stores.locks import holding
 from . import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, Sequence
+    from typing import Any, Callable, ContextManager, Iterator, Sequence
 
     from ..distribution import DistributionArchive
+    from ..run import Run
     from ..session import Session
     from .host import Answer
 
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 PROCESS_ID = os.urandom(16).hex()
 
 #: What a process answers that has no code for a session.
-LACKS_CODE = "lacks code"
+LACKS_CODE = b"lacks code"
 
 #: How a task gets large buffers: as memory that it shares with other tasks and cannot
 #: write into, as a copy of such memory, or as memory of its own.
@@ -70,7 +73,6 @@ def begin(directory: str, settings: dict[str, Any]) -> None:
         _holds.append(Hold(directory))
         note_code()
         name_originals(directory, settings.get("originals") or {})
-    answer_for(settings.get("modules"))
     sys.argv = [*(settings.get("arguments") or sys.argv)]
     continue_script(settings.get("script"))
 
@@ -107,19 +109,35 @@ class Conditions:
         return Conditions, tuple(vars(self).values())
 
 
-def continue_session(request: bytes, buffers: Sequence[Any]) -> Answer:
+def continue_session(
+    request: bytes, buffers: Sequence[Any], modules: Sequence[str] | None = None
+) -> Answer:
     """Continue a session, and return the answer.
 
     Args:
         request: What `bandsaw.advices` has made of the session.
         buffers: The large buffers beside it.
+        modules: The outermost modules that the caller could import, `None` if it has
+            all that this process has.
     """
     # The thread is the engine's, and so are its context variables.
-    return contextvars.copy_context().run(_continue_session, request, buffers)
+    context = contextvars.copy_context()
+    return context.run(_continue_session, request, buffers, modules)
 
 
-def _continue_session(request: bytes, buffers: Sequence[Any]) -> Answer:
-    head, content, conditions = pickle.loads(request)
+def _continue_session(
+    request: bytes, buffers: Sequence[Any], modules: Sequence[str] | None
+) -> Answer:
+    answer_for(modules)
+    common, arguments, is_short = pickle.loads(request)
+    known = _known.get(common)
+    if known is not None and is_short:
+        answer = known.answer(arguments)
+        if answer is not None:
+            return answer
+    head, content, conditions = pickle.loads(common)
+    if is_short:
+        head["members"][EXECUTION] = len(arguments)
     told: list[tuple[str, Any]] = []
     answers: list[Answer] = []
     target = SessionFrames()
@@ -129,14 +147,84 @@ def _continue_session(request: bytes, buffers: Sequence[Any]) -> Answer:
         answers.append(_packed(target, told, conditions.out_of_band))
 
     try:
-        source = SessionFrames.unpack(head, content, views)
+        source = SessionFrames.unpack(head, content + arguments, views)
     except InvalidSessionError as error:
         write_report(target, RESTORING, error)
         pack()
     else:
         surround = partial(_surrounded, conditions=conditions, told=told)
+        if is_short:
+            surround = partial(_remembered, common, source, conditions, surround)
         exchange.continue_session(source, target, surround, pack)
     return answers.pop()
+
+
+class _KnownCalls:
+    """The calls whose sessions differ in their arguments only.
+
+    Args:
+        remembered: What is remembered of their sessions.
+        run: Their run.
+        conditions: Their conditions.
+    """
+
+    def __init__(
+        self, remembered: RememberedSession, run: Run, conditions: Conditions
+    ) -> None:
+        self._remembered = remembered
+        self._run = run
+        self._conditions = conditions
+
+    def answer(self, arguments: bytes) -> Answer | None:
+        """Execute the task of a call.
+
+        Args:
+            arguments: The arguments of the call.
+
+        Returns:
+            The answer; `None` if the call needs a session.
+        """
+        calls, conditions = self._remembered.calls, self._conditions
+        execution = None if calls is None else calls.read(arguments)
+        if calls is None or execution is None:
+            return None
+        told: list[tuple[str, Any]] = []
+        target = SessionFrames()
+        answers: list[Answer] = []
+
+        def pack() -> None:
+            answers.append(_packed(target, told, conditions.out_of_band))
+
+        join_run(self._run)
+        _surround(self._run, conditions, told)
+        with reporting_for(calls.session):
+            value = execute_call(calls, execution, target, pack)
+        if value is None:
+            return answers.pop()
+        return pickle.dumps((None, value, told), 4)
+
+
+# What is known of calls, by what their sessions have in common
+_known: dict[bytes, _KnownCalls] = {}
+
+
+@contextmanager
+def _remembered(
+    common: bytes,
+    source: SessionFrames,
+    conditions: Conditions,
+    surround: Callable[[Session], ContextManager[object]],
+    session: Session,
+) -> Iterator[None]:
+    """Remember what a session has in common with others while it is restored."""
+    remembered = RememberedSession(source)
+    remembered.remember(session)
+    if remembered.calls is not None:
+        if len(_known) >= ROUTES_KEPT:
+            _known.clear()
+        _known[common] = _KnownCalls(remembered, session.run, conditions)
+    with surround(session):
+        yield
 
 
 def _view(buffer: Any, arrays: int) -> memoryview:
@@ -156,7 +244,9 @@ def _packed(
             buffers.append(pickle.PickleBuffer(contiguous(buffer)))
         else:
             buffers.append(b"".join(blocks_of(buffer)))
-    return None, pickle.dumps((head, b"".join(pieces), told), 4), buffers
+    content = pickle.dumps((head, b"".join(pieces), told), 4)
+    # Engines look into what is more than bytes.
+    return (None, content, buffers) if buffers else content
 
 
 @contextmanager
@@ -164,16 +254,21 @@ def _surrounded(
     session: Session, conditions: Conditions, told: list[tuple[str, Any]]
 ) -> Iterator[None]:
     """Let a session walk under its conditions, and note what it tells meanwhile."""
-    current_run.set(session.run)
+    _surround(session.run, conditions, told)
+    held = holding(conditions.held) if conditions.held else nullcontext()
+    with reporting_for(session), held:
+        yield
+
+
+def _surround(run: Run, conditions: Conditions, told: list[tuple[str, Any]]) -> None:
+    """Give the current context the conditions of a session."""
+    current_run.set(run)
     submitted_call.set(CallElsewhere(conditions.depth))
     if conditions.process != os.getpid():
         # Else the caller's own handlers and extensions are here.
         _told.set(told)
         relay_records(_note_record, conditions.levels)
         forward(None, _note_progress)
-    held = holding(conditions.held) if conditions.held else nullcontext()
-    with reporting_for(session), held:
-        yield
 
 
 def _note_record(facts: dict[str, Any]) -> None:
@@ -249,7 +344,7 @@ def continue_here(
         elif host.is_unpacked(directory):
             host.bring(key, settings, directory)
         else:
-            return LACKS_CODE, b"", ()
+            return LACKS_CODE
     return host.serve(key, request, buffers)
 
 
@@ -272,8 +367,11 @@ def serve(descriptor: int, lifeline: int, parent: int) -> None:
         begin(directory, settings)
         while connection.poll(patience):
             request, buffers = connection.recv()
-            lack, content, apart = continue_session(request, buffers)
-            connection.send((lack, content, [bytes(buffer) for buffer in apart]))
+            answer = continue_session(request, buffers, settings.get("modules"))
+            if not isinstance(answer, bytes):
+                lack, content, apart = answer
+                answer = lack, content, [bytes(buffer) for buffer in apart]
+            connection.send(answer)
     except (EOFError, OSError):
         pass  # The parent is gone.
     finally:

@@ -15,10 +15,11 @@ import threading
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from typing import Any, Sequence
+    from typing import Any, Sequence, Union
 
-    #: What has kept the session from being continued, the answer and its buffers.
-    Answer = tuple[Any, bytes, Sequence[Any]]
+    #: The answer; or what has kept the session from being continued, the answer and
+    #: its buffers.
+    Answer = Union[bytes, tuple[Any, bytes, Sequence[Any]]]
 
 # The name in `sys` of what says which code the process has imported. Hosts of different
 # versions of bandsaw share it.
@@ -43,12 +44,13 @@ class Code:
 
     Args:
         key: What tells it from other code, and from the same with other settings.
+            Before a hyphen, what a process that has it imported has to have in common.
         directory: Where its archive is unpacked.
         settings: What a process has to know besides.
     """
 
     def __init__(self, key: str, directory: str, settings: dict[str, Any]) -> None:
-        self.key = key
+        self._owner = key.partition("-")[0]
         self.directory = directory
         self.settings = settings
         self._idle: list[_Child] = []
@@ -58,10 +60,10 @@ class Code:
         owner = vars(sys).get(_OWNER)
         if owner is None:
             is_free = "bandsaw" not in sys.modules or _is_imported_from(self.directory)
-            owner = vars(sys).setdefault(_OWNER, self.key if is_free else "")
-            if owner == self.key:
+            owner = vars(sys).setdefault(_OWNER, self._owner if is_free else "")
+            if owner == self._owner:
                 self._begin()
-        return bool(owner == self.key)
+        return bool(owner == self._owner)
 
     def _begin(self) -> None:
         sys.path.insert(0, self.directory)
@@ -87,8 +89,9 @@ class Code:
             request: The session, and its conditions.
             buffers: What stands beside it.
         """
-        if vars(sys).get(_OWNER) == self.key:
-            return self._engine().continue_session(request, buffers)  # type: ignore[no-any-return]
+        if vars(sys).get(_OWNER) == self._owner:
+            modules = self.settings.get("modules")
+            return self._engine().continue_session(request, buffers, modules)  # type: ignore[no-any-return]
         try:
             while True:
                 with _lock:

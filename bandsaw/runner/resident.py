@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from functools import partial
-from time import perf_counter, sleep
+from time import sleep
 
 from ..config import get_configuration
 from ..exceptions import InvalidSessionError, ProtocolError, TaskMemoryError
@@ -19,12 +19,9 @@ from ..runtime.log_forwarding import relay_records
 from ..session import state  # noqa: F401  (Each session needs it.)
 from ..session.exchange import (
     RESTORING,
-    answer_executed,
-    confirm_first_look,
     continue_session,
-    end_forked,
+    execute_call,
     write_report,
-    write_value,
 )
 from ..session.frame_form import SessionFrames
 from ..session.route import RememberedSession, Routes
@@ -342,33 +339,15 @@ def _execute(
     Returns:
         The value as it is written; `None` if something else was answered.
     """
-    confirm_first_look(execution, calls.session.full_task)
-    process = os.getpid()
-    task = calls.session.task
-    start = perf_counter()
-    try:
-        outcome: Result | BaseException = task.execute(execution)
-    except BaseException as error:
-        outcome = error
-    if os.getpid() != process:
-        end_forked(outcome)
-    changed: list[str] = []
-    if isinstance(outcome, Result):
-        if outcome.exception is None:
-            changed = execution.changed_arguments(task, perf_counter() - start)
-        value = None if changed else write_value(partial(calls.write, outcome))
-        if value is not None:
-            return value
     target = SessionFrames()
     parcels: list[Parcel] = []
-    session = calls.executed(execution)
-    session.changed_arguments = (*changed,)
-    answer_executed(
-        session,
-        outcome,
-        target,
-        lambda: parcels.append(channel.parcel(target)),
-    )
+
+    def pack() -> None:
+        parcels.append(channel.parcel(target))
+
+    value = execute_call(calls, execution, target, pack)
+    if value is not None:
+        return value
     before()
     _send_answer(channel, parcels.pop())
     return None

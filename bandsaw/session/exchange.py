@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextvars import ContextVar
+from time import perf_counter
 
 from .. import exceptions
 from ..exceptions import (
@@ -32,7 +34,7 @@ from ..modules import (
 from ..result import Result
 from ..run import join_run
 from ..runtime.contexts import nullcontext, suppress
-from ..runtime.functions import lru_cache
+from ..runtime.functions import lru_cache, partial
 from ..runtime.own_files import copy_of, noted_lines
 from ..runtime.tracebacks import shorten
 from ..serialization.readers import Reader, current_reader, writing_for
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
     from ..execution import Execution
     from ..serialization import Serializer
+    from .route import Calls
     from .saved_form import SavedForm
 
     # The name and version of a distribution, by the outermost module.
@@ -159,6 +162,46 @@ def answer_executed(
         deliver()
 
 
+def execute_call(
+    calls: Calls,
+    execution: Execution,
+    target: SavedForm,
+    deliver: Callable[[], None],
+) -> bytes | None:
+    """Execute the task of a call that has taken a short route.
+
+    Args:
+        calls: The calls of its route.
+        execution: Its arguments.
+        target: Where an answer is written that is more than a value.
+        deliver: Is called when that is written.
+
+    Returns:
+        The value as it is written; `None` if there is another answer.
+    """
+    confirm_first_look(execution, calls.session.full_task)
+    process = os.getpid()
+    task = calls.session.task
+    start = perf_counter()
+    try:
+        outcome: Result | BaseException = task.execute(execution)
+    except BaseException as error:
+        outcome = error
+    if os.getpid() != process:
+        end_forked(outcome)
+    changed: list[str] = []
+    if isinstance(outcome, Result):
+        if outcome.exception is None:
+            changed = execution.changed_arguments(task, perf_counter() - start)
+        value = None if changed else write_value(partial(calls.write, outcome))
+        if value is not None:
+            return value
+    session = calls.executed(execution)
+    session.changed_arguments = (*changed,)
+    answer_executed(session, outcome, target, deliver)
+    return None
+
+
 def _check_stop(session: Session, mover: int) -> None:
     walk = session.walk
     if session.step != walk.stop(mover):
@@ -169,23 +212,27 @@ def _check_stop(session: Session, mover: int) -> None:
         )
 
 
-class _Answers:
-    """The facts about the interpreter that this one writes answers for."""
+# What reads the answers of the current context
+_reader: ContextVar[Reader | None] = ContextVar("bandsaw_answers", default=None)
 
-    reader: Reader | None = None
-
-
-_answers = _Answers()
+# The last one that was made, and what it could import
+_made: list[tuple[Sequence[str], Reader]] = []
 
 
 def answer_for(modules: Sequence[str] | None) -> None:
-    """Write answers for an interpreter from now on.
+    """Write answers for an interpreter from now on, in the current context.
 
     Args:
         modules: The outermost modules that it could import, `None` for one that has all
             that this one has.
     """
-    _answers.reader = None if modules is None else Reader(modules)
+    if modules is None:
+        _reader.set(None)
+        return
+    known = _made[:]
+    if not known or known[0][0] is not modules:
+        _made[:] = known = [(modules, Reader(modules))]
+    _reader.set(known[0][1])
 
 
 def confirm_first_look(execution: Execution, task: Any) -> None:
@@ -197,7 +244,7 @@ def confirm_first_look(execution: Execution, task: Any) -> None:
         execution: The execution that has arrived.
         task: The task that was called.
     """
-    if _answers.reader is not None:
+    if _reader.get() is not None:
         execution.confirm_first_look(task)
 
 
@@ -211,13 +258,13 @@ def write_value(write: Callable[[], bytes | None]) -> bytes | None:
         The value as it was written; `None` if the answer has to say more, such as the
         versions of packages that it depends on.
     """
-    reader = _answers.reader
+    reader = _reader.get()
     if reader is None:
         return write()
     with writing_for(reader):
         reader.met.clear()
         value = write()
-    return None if any(map(_has_version, reader.met)) else value
+    return None if any(map(_has_version, list(reader.met))) else value
 
 
 @lru_cache(maxsize=None)
@@ -227,7 +274,7 @@ def _has_version(root: str) -> bool:
 
 
 def _save_answer(session: Session, target: SavedForm) -> None:
-    with writing_for(_answers.reader):
+    with writing_for(_reader.get()):
         _write_answer(session, target)
 
 

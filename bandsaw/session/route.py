@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Sequence, Union
 
     from ..distribution.cells import Definitions
+    from ..serialization import Serializer
     from ..serialization.buffers import Buffer
 
     Content = Union[bytes, memoryview]
@@ -151,6 +152,18 @@ class Route:
             The number and the arguments; `None` for a session that has to be moved as a
             whole, because its arguments have large buffers or cannot be written.
         """
+        content = self.pack_arguments(execution)
+        return None if content is None else self._beginning + content
+
+    def pack_arguments(self, execution: Execution) -> bytes | None:
+        """Write the arguments of a session.
+
+        Args:
+            execution: The arguments.
+
+        Returns:
+            The arguments; `None` as for `pack`.
+        """
         if self._to_skip:
             self._to_skip -= 1
             return None
@@ -163,7 +176,7 @@ class Route:
             self._skipped = self._to_skip = min(2 * self._skipped + 1, _MOST_SKIPPED)
             return None
         self._skipped = 0
-        return self._beginning + content
+        return content
 
     def pack_many(self, arguments: Sequence[tuple[Any, ...]]) -> bytes | None:
         """Write what is sent in the place of several sessions.
@@ -205,12 +218,24 @@ class Route:
         Raises:
             SerializationError: If it cannot be read.
         """
-        serializer = self._serializer
-        try:
-            return Result(serializer.deserialize_with_buffers(content, ()))
-        except Exception as error:
-            path = serializer.unreadable_part(content, ())
-            raise unreadable(RESULT, f".value{path}", serializer, error) from error
+        return read_value(content, self._serializer)
+
+
+def read_value(content: Content, serializer: Serializer) -> Result:
+    """Read a value that has come back.
+
+    Args:
+        content: The value as it was written.
+        serializer: What has written it.
+
+    Raises:
+        SerializationError: If it cannot be read.
+    """
+    try:
+        return Result(serializer.deserialize_with_buffers(content, ()))
+    except Exception as error:
+        path = serializer.unreadable_part(content, ())
+        raise unreadable(RESULT, f".value{path}", serializer, error) from error
 
 
 class RememberedSession:

@@ -13,6 +13,7 @@ import bandsaw
 from bandsaw import Configuration
 from bandsaw.advices.executor import ExecutorAdvice
 from bandsaw.exceptions import ConfigurationError, InterpreterDiedError
+from tests.transports.test_routes import OUTCOMES
 from tests.waiting import SECONDS, wait_until
 from tests.workflows import HEAD, Workflow, read_script
 
@@ -95,6 +96,51 @@ if __name__ == "__main__":
         config=CONFIG,
     )
     assert output == "1 two True two\n"
+
+
+def test_a_submitted_call_ends_the_same_with_its_arguments_alone(
+    workflow: Workflow,
+) -> None:
+    script = (
+        HEAD
+        + """
+import logging
+from bandsaw.advices import _engine_calls
+
+task = bandsaw.task(chain="forked")
+"""
+        + OUTCOMES.replace("@bandsaw.task", "@task")
+        .replace("print(work(what))", "print(work.submit(what).result())")
+        .replace("kinds()[1]", "len(values)")
+        .replace(
+            "    for what in (",
+            """\
+    values = []
+    receive = _engine_calls._receive_value
+
+    def note(session, content):
+        values.append(content)
+        return receive(session, content)
+
+    _engine_calls._receive_value = note
+    work.submit("first").result()
+    for what in (""",
+        )
+    )
+    # What extensions may be told needs the whole session.
+    outputs = [
+        workflow.output(script, config=text)
+        for text in (CONFIG.replace("configuration.add_extension", "type"), CONFIG)
+    ]
+    short, whole = (
+        [line for line in output.splitlines() if not line.startswith("progress")]
+        for output in outputs
+    )
+
+    assert (short.pop(), whole.pop()) == ("True", "False")
+    assert short == whole
+    assert "LookupError for raising" in short
+    assert "logged by logging" in short
 
 
 class Held(ThreadPoolExecutor):

@@ -430,6 +430,7 @@ class EngineTransport(Transport):
             # Notes, attachments, a cancellation: whatever it has beside its arguments
             vars(session)
             or type(task) is not Task
+            or task.is_described
             or type(serializer) is not PickleSerializer
             or session.step + 1 != session.walk.task
             or session.configuration.extensions

@@ -196,6 +196,24 @@ def test_no_thread_waits_for_a_submitted_call(configuration: Configuration) -> N
     assert [future.result(SECONDS) for future in futures] == list(range(1, 101))
 
 
+def test_a_submitted_closure_is_sent_with_what_it_holds_now(
+    configuration: Configuration,
+) -> None:
+    step = 1
+
+    def add_step(number: int) -> int:
+        return number + step
+
+    with ThreadPoolExecutor(1) as executor:
+        task = task_on(configuration, executor, add_step)
+        # What is remembered of the first ones is used from the third one on.
+        results = [task.submit(number).result(SECONDS) for number in (1, 2, 3)]
+        step = 10
+        results += [task.submit(1).result(SECONDS)]
+
+    assert results == [2, 3, 4, 11]
+
+
 def test_a_concurrency_bounds_the_calls_that_an_executor_has(
     configuration: Configuration,
 ) -> None:

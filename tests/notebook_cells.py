@@ -143,6 +143,69 @@ Outer.Inner.Innermost.names.append("kept")
 expected = (2, 3, ["kept", "lost"], 4), 1, "Derived", 5
 print(outer() == expected, outer() == expected)
 """,
+    "what tasks set anew is fresh in each call": """
+count = 1
+def counted():
+    global count
+    count += 1
+    return count
+class Counting:
+    n = 0
+    @classmethod
+    def count(cls):
+        cls.n += 1
+        return cls.n
+# %%
+@bandsaw.task
+def counts():
+    return counted(), Counting.count()
+print(counts() == (2, 1), counts() == (2, 1), counts() == (2, 1), count == 1)
+Counting.count(), counted()
+print(counts() == (3, 2), counts() == (3, 2))
+""",
+    "containers of classes and attributes of functions are those of the call": """
+from dataclasses import dataclass
+class Meta(type):
+    pass
+class Metaclassed(metaclass=Meta):
+    registry = {}
+class Plain:
+    registry = dict(a=1)
+@dataclass
+class Decorated:
+    x: int = 1
+    registry = []
+def tagged():
+    return tagged.tag
+tagged.tag = 1
+# %%
+@bandsaw.task
+def registries():
+    found = dict(Metaclassed.registry), Plain.registry.copy(), Decorated.registry[:]
+    Plain.registry["lost"] = 1
+    return found, tagged(), Decorated().x
+print(registries() == (({}, {"a": 1}, []), 1, 1))
+# %%
+Metaclassed.registry["k"] = Metaclassed()
+Plain.registry["b"] = 2
+Decorated.registry.append(1)
+tagged.tag = 2
+for _ in range(2):
+    (first, *rest), tag, x = registries()
+    print(type(first["k"]) is Metaclassed, rest == [{"a": 1, "b": 2}, [1]])
+    print(tag == 2, x == 1)
+""",
+    "functions are defined inside of other statements": """
+if True:
+    def inside(n, unit=[1]):
+        unit.append(0)
+        return 0 if not n else inside(n - 1) + len(unit)
+# %%
+@bandsaw.task
+def calls_inside():
+    return inside(2)
+print(calls_inside() == 8, calls_inside() == 8)
+""",
     "what the shell has names for can be the user's": """
 Out = [1]
 @bandsaw.task
@@ -473,6 +536,18 @@ def shelled():
 shelled()
 """,
         "'shelled' uses 'get_ipython', and that is the shell of the notebook",
+    ),
+    "what shows things": (
+        """
+import builtins
+builtins.display = print  # IPython has one.
+@bandsaw.task
+def showing():
+    display(1)
+# %%
+showing()
+""",
+        "'showing' uses 'display', and that shows things on the page of the notebook",
     ),
     "a name of the shell": (
         """

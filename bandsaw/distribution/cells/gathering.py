@@ -8,6 +8,7 @@ this may call; everything else comes later. The latest binding of a name counts.
 
 from __future__ import annotations
 
+import builtins
 import sys
 from functools import partial
 from operator import getitem
@@ -37,7 +38,7 @@ from .texts import held_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ...serialization import Serializer
     from ...serialization.buffers import HeldContent
@@ -286,6 +287,10 @@ class _Graph:
         self._bindings: dict[str, Any] = {}
         self._values: list[tuple[Callable[[], Any], CapturedValue]] = []
         self._classes: dict[type, list[int]] = {}
+        # What is set by code that is executed elsewhere is fresh in each call.
+        self._set_by_functions: set[str] = set()
+        for statement in self._statements:
+            self._set_by_functions |= statement.set_by_functions
 
     def definitions(self, roots: Mapping[str, Any]) -> Definitions:
         self._functions.update((n, f) for n, f in roots.items() if f is not None)
@@ -355,6 +360,8 @@ class _Graph:
         self._bindings[name] = value
         if name == "get_ipython":
             raise self._refused(name, "is the shell of the notebook")
+        if value is _ABSENT and name == "display" and hasattr(builtins, name):
+            raise self._refused(name, "shows things on the page of the notebook only")
         if value is _ABSENT or name[:2] == name[-2:] == "__":
             return _Node()  # It is a name of Python, or missing here, too.
         statement = self._binding_statement(name)
@@ -374,7 +381,12 @@ class _Graph:
             node = self._plain_node(statement)
             if self._is_class_of(value, statement):
                 self._add_class(name, value, statement.node, statement, node)
+            elif isinstance(value, FunctionType):
+                rebound, _ = self._rebound_attributes(name)
+                self._add_attributes(name, value, sorted(rebound), node)
             return node
+        if statement is not None and self._is_inside(name, value, statement):
+            return self._function_node(name, value)
         if self._belongs_to_cells(value):
             place = getattr(value, "__qualname__", "").partition(".")[0]
             if self._namespace.get(place) is not value and isinstance(value, type):
@@ -467,6 +479,15 @@ class _Graph:
         is_function = isinstance(value, FunctionType)
         return self._belongs_to_cells(value) and not is_function
 
+    def _is_inside(self, name: str, value: Any, statement: Statement) -> bool:
+        """Tell if a function is defined inside of a statement, like `if`."""
+        return (
+            isinstance(value, FunctionType)
+            and value.__globals__ is self._namespace
+            and value.__qualname__ == name
+            and self._fits(value, statement)
+        )
+
     @staticmethod
     def _is_class_of(value: Any, statement: Statement) -> bool:
         """Tell if a value is a class that a statement defines as one."""
@@ -491,7 +512,7 @@ class _Graph:
         """
         body = ClassBody(definition)
         self._check_class(path, cls, body, statement)
-        self._add_attributes(path, cls, body, node)
+        self._add_class_attributes(path, cls, body, node)
         for inner in body.classes:
             value: Any = vars(cls).get(inner.name)
             inner_path = f"{path}.{inner.name}"
@@ -539,50 +560,84 @@ class _Graph:
             name, f"is a class whose attribute {attribute!r} was {what} later"
         )
 
-    def _add_attributes(
+    def _add_class_attributes(
         self, path: str, cls: type, body: ClassBody, node: _Node
     ) -> None:
-        """Add the attributes of a class that are not as its statement says any more."""
+        """Add the attributes of a class that may not be as its statement says."""
         is_plain = type(cls) is type and not body.is_decorated
-        literals = body.literals if is_plain else {}
         rebound, possible = self._rebound_attributes(path)
-        possible &= {name for name in vars(cls) if name[:2] != "__"}
-        for attribute in sorted({*literals, *rebound, *possible}):
-            value = vars(cls).get(attribute, _ABSENT)
+        changed = rebound | {name for name in possible if name[:2] != "__"}
+        chosen = []
+        for attribute, value in vars(cls).items():
             if (
-                value is _ABSENT
-                or isinstance(value, MemberDescriptorType)
+                isinstance(value, MemberDescriptorType)
                 or isinstance(_unwrapped(value), FunctionType)
                 or _is_class_inside(f"{path}.{attribute}", value)
             ):
                 continue
-            is_same = attribute in literals and _is_like(value, literals[attribute])
-            is_fixed = isinstance(value, _FIXED)
-            if is_same and is_fixed:
+            literal = body.literals.get(attribute, _ABSENT)
+            if attribute in changed:
+                chosen.append(attribute)
+            elif is_plain and attribute in body.bound and attribute[:2] != "__":
+                # What is in it may have changed, or where a name of it leads to.
+                is_data = not isinstance(value, _FIXED) and not hasattr(
+                    value, "__get__"
+                )
+                if is_data or not (literal is _ABSENT or _is_like(value, literal)):
+                    chosen.append(attribute)
+            elif type(value) is type(literal) and (
+                not isinstance(value, _FIXED) or not _is_like(value, literal)
+            ):
+                # Decorators and metaclasses may have made others of them.
+                chosen.append(attribute)
+        certain = {*rebound, *body.literals}
+        self._add_attributes(path, cls, sorted(chosen), node, certain)
+
+    def _add_attributes(
+        self,
+        path: str,
+        owner: Any,
+        attributes: Sequence[str],
+        node: _Node,
+        certain: Collection[str] = (),
+    ) -> None:
+        """Add attributes as they are now.
+
+        Args:
+            path: The qualified name of a class or function.
+            owner: The class or function.
+            attributes: The names of the attributes.
+            node: What becomes of the statement that defines it.
+            certain: The names of those that are not as the statement says if they
+                cannot be pickled.
+        """
+        name, _, inner = path.partition(".")
+        changed = set().union(*self._rebound_attributes(path))
+        for attribute in attributes:
+            value = vars(owner).get(attribute, _ABSENT)
+            if value is _ABSENT:
                 continue
             try:
                 captured, noted = self._captured(value)
             except BandsawError as error:
-                if attribute not in literals and attribute not in rebound:
-                    continue  # It may be as its statement says.
-                name, _, inner = path.partition(".")
+                if attribute not in certain:
+                    continue
                 what = f"{inner}.{attribute}" if inner else attribute
                 raise self._refused(
                     name,
-                    f"is a class whose attribute {what!r} was set later, and "
-                    f"cannot be pickled ({error})",
+                    f"is a {_kind_of(owner)} whose attribute {what!r} was set later, "
+                    f"and cannot be pickled ({error})",
                 ) from error
+            # Code that is executed there may set it anew, too.
+            is_fixed = isinstance(value, _FIXED) and attribute not in changed
             if not is_fixed:
-                self._values.append((partial(_attribute_of, cls, attribute), captured))
-            if not is_same:
-                self._tell_size(f"The attribute '{path}.{attribute}'", captured.size)
-                reference = captured.refer(self._buffers)
-                node.items = [
-                    *node.items,
-                    (ATTRIBUTE, path, attribute, reference, is_fixed),
-                ]
-                own = path.partition(".")[0]
-                node.now += [each for each in noted if each != own]
+                get_value = partial(_attribute_of, owner, attribute)
+                self._values.append((get_value, captured))
+            self._tell_size(f"The attribute '{path}.{attribute}'", captured.size)
+            reference = captured.refer(self._buffers)
+            item = (ATTRIBUTE, path, attribute, reference, is_fixed)
+            node.items = [*node.items, item]
+            node.now += [each for each in noted if each != name]
 
     def _rebound_attributes(self, path: str) -> tuple[set[str], set[str]]:
         """Return the attributes that statements set.
@@ -641,7 +696,7 @@ class _Graph:
         if name in noted:
             raise self._refused(name, _NO_SOURCE)
         self._tell_size(f"The variable {name!r}", captured.size)
-        is_fixed = isinstance(value, _FIXED)
+        is_fixed = isinstance(value, _FIXED) and name not in self._set_by_functions
         if not is_fixed:
             self._values.append((partial(getitem, self._namespace, name), captured))
         return _Node([(VALUE, name, captured.refer(self._buffers), is_fixed)], noted)
@@ -732,8 +787,12 @@ def _members_of(cls: type) -> list[int]:
     return [id(value) for value in vars(cls).values()]
 
 
-def _attribute_of(cls: type, attribute: str) -> Any:
-    return vars(cls).get(attribute)
+def _attribute_of(owner: Any, attribute: str) -> Any:
+    return vars(owner).get(attribute)
+
+
+def _kind_of(value: Any) -> str:
+    return "class" if isinstance(value, type) else "function"
 
 
 def _is_like(value: Any, literal: Any) -> bool:

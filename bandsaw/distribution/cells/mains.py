@@ -260,6 +260,8 @@ class _Execution:
         function = function_of(noted_code_of(*place), self._namespace, name, qualname)
         # What it holds may lead to itself.
         self._unnamed[key] = function
+        if key == qualname:
+            self._namespace[key] = function
 
         def fill() -> None:
             give(function, self._read(reference))

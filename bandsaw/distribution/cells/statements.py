@@ -117,6 +117,14 @@ class Statement:
         _add_names(self.code, now, later)
         return now, later - now
 
+    @late_attribute
+    def set_by_functions(self) -> set[str]:
+        """The names that functions inside of it declare as global."""
+        import ast
+
+        nodes = ast.walk(self.node)
+        return {n for node in nodes if isinstance(node, ast.Global) for n in node.names}
+
     def chains(self) -> Iterator[list[str]]:
         """Yield what it reads with dots, like `numpy.linalg`, as lists of names."""
         import ast

@@ -18,7 +18,7 @@ from .credentials import with_credentials, without_credentials
 from .installations import size_of
 from .lock_file import Package, Section
 from .requirements import is_same_version, normalized, unsatisfied
-from .status import BuildStatus, WaitStatus as WaitStatus
+from .status import BuildStatus, WaitStatus as WaitStatus, logger
 from .tools import choose_tool
 
 TYPE_CHECKING = False
@@ -80,11 +80,23 @@ def choose(specification: Specification, scratch: str) -> Section:
             requirements.constraints,
         )
     built = {wheel.name for wheel in wheels}
+    _warn_of_sources(specification, built.union(package.name for package in packages))
     return Section.of(
         requirements.shown,
         [package for package in packages if package.name not in built],
         {wheel.project: wheel.requires for wheel in wheels},
     )
+
+
+def _warn_of_sources(specification: Specification, chosen: set[str]) -> None:
+    """Warn of sources of packages that were not chosen: their names may be wrong."""
+    unused = specification.index.sources.keys() - chosen
+    if unused:
+        logger.warning(
+            "Environment %r: sources= names %s, which it has no package of.",
+            specification.label,
+            ", ".join(sorted(unused)),
+        )
 
 
 def make(

@@ -51,6 +51,18 @@ def test_a_package_comes_from_the_index_that_sources_names_and_no_other_one_does
     assert python_in(environment, code) == "0.9+cpu 1.0"
 
 
+def test_a_source_of_no_package_is_warned_of(
+    maker: str, make: Any, other: PackageIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = {"alfa": other.url(), "alpha": other.url()}
+
+    make(["alpha"], sources=sources, name="mine").resolution()
+
+    expected = "Environment 'mine': sources= names alfa, which it has no package of."
+    warnings = [r.getMessage() for r in caplog.records if "sources=" in r.getMessage()]
+    assert warnings == [expected]
+
+
 def test_what_is_required_itself_keeps_its_extras_and_its_limits(
     maker: str, make: Any, packages: Path, other: PackageIndex
 ) -> None:

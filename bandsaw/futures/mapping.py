@@ -143,11 +143,11 @@ class Results(Generic[T_co]):
         self._outcomes: deque[Outcome] = deque()
         self._submit = submit
         self._lists = lists
+        # Nothing is to be known of most maps.
+        self._calls: MappedCalls | None = None
         self._items = zip(*iterables)
         # What has ended the items. It comes after the results of those before it.
         self._end: Exception | None = None
-        # Nothing is to be known of most maps.
-        self._calls: MappedCalls | None = None
         if chain.extensions:
             self._calls = MappedCalls(_length_of(iterables))
         self._concurrency = concurrency_of(chain)

@@ -231,6 +231,13 @@ def test_an_error_of_an_iterable_comes_after_the_results_before(
     assert list(results) == []
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_iterable_is_an_error(task_of: TaskMaker) -> None:
+    with pytest.raises(TypeError, match=r"not iterable|must support iteration"):
+        task_of(add).map(1)
+    gc.collect()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_arguments_that_do_not_fit_are_an_error(task_of: TaskMaker, kind: str) -> None:
     with pytest.raises(TypeError, match="too many positional arguments"):

@@ -154,6 +154,10 @@ DOCTESTS = '''
 >>> make = lambda n: bandsaw.task(lambda x: x + n)
 >>> make(2)(1)
 3
+>>> bandsaw.task(lambda: 1 / 0)()
+Traceback (most recent call last):
+    ...
+ZeroDivisionError: division by zero
 >>> class Local: pass
 >>> @bandsaw.task
 ... def of_class():

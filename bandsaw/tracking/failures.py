@@ -45,7 +45,11 @@ def told(error: BaseException, session: Session) -> BaseException:
 def _add_note(error: BaseException, session: Session) -> None:
     note = _note_of(error, session)
     if sys.version_info >= (3, 11):
-        add_note(error, note)
+        # A doctest compares notes with what it expects. While one runs, lines of its
+        # text are found by a function of its own.
+        lines_of = getattr(sys.modules.get("linecache"), "getlines", None)
+        if getattr(lines_of, "__module__", None) != "doctest":
+            add_note(error, note)
     elif isinstance(error.__cause__, RemoteTraceback):
         error.__cause__.add_head(note)
 

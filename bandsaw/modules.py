@@ -385,7 +385,13 @@ def import_object(object_name: str, module_name: str) -> Any:
                 f"{module_name}.{object_name} is local to a function and cannot be "
                 "imported. Define it at the top level of its module."
             )
-        target = getattr(target, part)
+        try:
+            target = getattr(target, part)
+        except AttributeError as error:
+            raise AttributeError(
+                f"{error} when it is imported. Define it at the top level, not behind "
+                "\"if __name__ == '__main__':\""
+            ) from None
     return target
 
 

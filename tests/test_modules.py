@@ -64,7 +64,7 @@ def test_an_object_is_imported_by_its_names() -> None:
 def test_importing_what_is_not_there_fails() -> None:
     with pytest.raises(ModuleNotFoundError):
         import_object("a", "there_is_no_such_module")
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="when it is imported"):
         import_object("missing", __name__)
 
 

@@ -507,6 +507,11 @@ def _configuration_module(name: str) -> ModuleType:
 
 
 def _no_configuration(name: str) -> str:
+    if name.endswith(".py"):
+        return (
+            f"No module named {name!r}. A configuration is named like a module, and "
+            f"not like a file: {name[:-3]!r}."
+        )
     pythons = tuple(os.path.join(path, "") for path in (sys.prefix, sys.base_prefix))
     own = [path for path in modules.search_path() if not path.startswith(pythons)]
     places = [modules.absolute_path(path) for path in own[:3]]

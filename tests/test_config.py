@@ -245,6 +245,13 @@ def test_a_module_that_is_not_there_is_named() -> None:
         get_configuration("nowhere")
 
 
+def test_the_name_of_a_file_is_told_to_be_no_module(write: Write) -> None:
+    write(own=PLAIN)
+
+    with pytest.raises(ModuleNotFoundError, match="not like a file: 'own'"):
+        get_configuration("own.py")
+
+
 def test_the_default_module_has_to_be_there() -> None:
     with pytest.raises(ModuleNotFoundError) as raised:
         get_configuration()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..advice import Advice
-from ..exceptions import ConfigurationError, check_methods
+from ..exceptions import ConfigurationError, check_methods, check_type
 from ..runtime.lazy import LateModule, late_attribute
 from ._choices import CODE_CHOICES, parameters_of
 
@@ -83,6 +83,9 @@ class CachingAdvice(Advice):
             raise ConfigurationError(
                 "CachingAdvice needs either a directory or a store."
             )
+        if directory is not None:
+            needed = "a path as directory"
+            check_type("CachingAdvice", needed, directory, str, os.PathLike)
         if code not in CODE_CHOICES:
             raise ConfigurationError(
                 f"CachingAdvice: code={code!r} is unknown. It is one of "

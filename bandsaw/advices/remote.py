@@ -59,6 +59,12 @@ class RemoteAdvice(Advice):
         if directory is not None:
             owner = type(self).__name__
             check_type(owner, "a path as directory", directory, str, os.PathLike)
+            if os.path.isfile(directory):
+                path = os.fspath(directory)
+                raise ConfigurationError(
+                    f"{owner} needs a directory for temporary files as directory, and "
+                    f"not the file {path!r}. A Python is given as interpreter={path!r}."
+                )
         self._given_directory = directory
         self._begin_anew()
 
@@ -370,7 +376,8 @@ def interpreter_of(owner: str, given: Any) -> AnyInterpreter:
     if isinstance(given, os.PathLike) or (isinstance(given, str) and os.sep in given):
         return interpreters.Interpreter(executable=os.fspath(given))
     # Their classes would have to be imported for `isinstance`.
-    if not (hasattr(given, "executable") or hasattr(given, "at")):
+    is_one = hasattr(given, "executable") or hasattr(given, "at")
+    if isinstance(given, type) or not is_one:
         raise ConfigurationError(
             f"{owner} needs an Interpreter or an Environment as interpreter, or the "
             f"path of a Python like '/usr/bin/python3', and not {given!r}."

@@ -9,7 +9,7 @@ from ..config import (
     configuration_of_session,
     get_configuration,
 )
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, check_type
 from ..execution import Execution
 from ..methods import TaskClassMethod, TaskMethod, method_of
 from ..modules import refuse_calls_of_imported_script, script_is_not_imported_yet
@@ -197,6 +197,8 @@ def task(
     if config is None:
         config = configuration_for(_package_of(sys._getframe(1).f_globals))
     configuration = get_configuration(config)
+    if chain is not None:
+        check_type("task", "the name of an advice chain as chain", chain, str)
     advice_chain = configuration.chains["default" if chain is None else chain]
 
     def decorate(function: Any) -> Any:

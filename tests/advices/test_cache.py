@@ -621,3 +621,9 @@ def test_a_wait_that_is_no_number_of_seconds_is_refused(wait: Any) -> None:
 def test_what_is_no_store_is_refused(store: Any) -> None:
     with pytest.raises(ConfigurationError, match="CachingAdvice needs a Store"):
         CachingAdvice(store=store)
+
+
+@pytest.mark.parametrize("directory", [3, CachingAdvice("cache")])
+def test_what_is_no_path_is_refused_as_directory(directory: Any) -> None:
+    with pytest.raises(ConfigurationError, match="CachingAdvice needs a path"):
+        CachingAdvice(directory)

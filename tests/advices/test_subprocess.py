@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Callable
 
@@ -10,6 +11,7 @@ import pytest
 from bandsaw import Interpreter
 from bandsaw.advices.connection import ConnectionAdvice
 from bandsaw.advices.subprocess import SubprocessAdvice
+from bandsaw.environments import Environment
 from bandsaw.exceptions import ConfigurationError
 from tests.workflows import (
     HEAD,
@@ -242,7 +244,7 @@ def test_an_interpreter_may_be_given_by_its_path(
     assert connecting.interpreters["default"] == interpreter
 
 
-@pytest.mark.parametrize("interpreter", ["python3", "", 3])
+@pytest.mark.parametrize("interpreter", ["python3", "", 3, Environment])
 def test_what_is_no_interpreter_is_refused(interpreter: Any) -> None:
     with pytest.raises(ConfigurationError, match="needs an Interpreter or an Environm"):
         SubprocessAdvice(interpreter=interpreter)
@@ -254,3 +256,8 @@ def test_what_is_no_interpreter_is_refused(interpreter: Any) -> None:
 def test_what_is_no_path_is_refused_as_directory(directory: Any) -> None:
     with pytest.raises(ConfigurationError, match="SubprocessAdvice needs a path"):
         SubprocessAdvice(directory=directory)
+
+
+def test_a_python_in_the_place_of_the_directory_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="given as interpreter='"):
+        SubprocessAdvice(directory=sys.executable)

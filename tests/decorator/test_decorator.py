@@ -314,6 +314,8 @@ def test_a_missing_configuration_is_an_error_before_there_is_a_function() -> Non
 def test_an_unknown_chain_is_an_error_before_there_is_a_function(tasks: Tasks) -> None:
     with pytest.raises(ValueError, match=r"Unknown advice chain 'nope'.*'advised'"):
         tasks.of(chain="nope")
+    with pytest.raises(ConfigurationError, match="needs the name of an advice chain"):
+        tasks.of(chain=["advised"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 
 from .exceptions import UnreadableFileError
 from .fingerprint.digests import BLOCK_SIZE, digest_blocks
-from .runtime.file_facts import remembered
+from .runtime.file_cache import cached_facts
 from .serialization import SerializableValue
 
 TYPE_CHECKING = False
@@ -83,7 +83,7 @@ class File(SerializableValue):
         try:
             for _ in range(_MOST_TRIES):
                 before = self._status()
-                digest: str = remembered(_KIND, self.path, before, self._compute)
+                digest: str = cached_facts(_KIND, self.path, before, self._compute)
                 after = self._status()
                 if (before.st_size, before.st_mtime_ns, before.st_ino) == (
                     after.st_size,

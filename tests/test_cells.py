@@ -16,7 +16,7 @@ from bandsaw.distribution.cells.captured import CapturedData, CapturedValue
 from bandsaw.distribution.cells.mains import STATEMENT, Main, packed
 from bandsaw.exceptions import InvalidSessionError, NotMovableError
 from bandsaw.serialization.buffers import HeldContent
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.zip_format import SessionFile
 from tests import notebook_cells
 from tests.workflows import SCRIPTS, Workflow
 
@@ -212,7 +212,7 @@ def test_the_size_of_large_captured_data_is_told_once(workflow: Workflow) -> Non
 CAPTURING = """
 import os, bandsaw
 from bandsaw.advices.subprocess import SubprocessAdvice
-from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.frame_format import SessionFrames
 
 sent = []
 class Looking(bandsaw.Advice):

@@ -20,7 +20,7 @@ from bandsaw.execution import Execution
 from bandsaw.result import Result
 from bandsaw.session import Session, advise
 from bandsaw.session.exchange import continue_session
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from bandsaw.transports.base import Transport
 

@@ -20,7 +20,7 @@ from bandsaw.run import Run, get_run, get_run_id, set_run_id
 from bandsaw.runtime.fork import reset
 from bandsaw.session import Session
 from bandsaw.session.exchange import continue_session
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from bandsaw.user import get_current_username
 from tests.configurations import loadable_configuration

@@ -24,7 +24,7 @@ from bandsaw.result import Result
 from bandsaw.runner import main
 from bandsaw.session import Session
 from bandsaw.session.exchange import continue_session, receive_answer
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
 from tests.workflows import Workflow

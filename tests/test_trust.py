@@ -29,10 +29,10 @@ from bandsaw.exceptions import (
 )
 from bandsaw.execution import Execution
 from bandsaw.result import Result
-from bandsaw.runtime import file_facts, fork
+from bandsaw.runtime import file_cache, fork
 from bandsaw.session import Session
 from bandsaw.session.exchange import continue_session, receive_answer
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
 from tests.workflows import HEAD, MOVING_WITHOUT_SPARE, Workflow
@@ -163,7 +163,7 @@ def test_with_json_the_owner_of_the_workers_of_an_engine_can_run_code(
     output = workflow.output(
         HEAD
         + """
-from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.frame_format import SessionFrames
 from bandsaw_config import engine
 
 class Trap:
@@ -498,7 +498,7 @@ def test_what_is_remembered_of_files_is_not_used_where_everybody_may_change_it(
 
     def ask(answer: str) -> Any:
         fork.reset()
-        return file_facts.remembered("kind", str(path), path.stat(), lambda: answer)
+        return file_cache.cached_facts("kind", str(path), path.stat(), lambda: answer)
 
     assert [ask("right"), ask("asked again")] == ["right", "right"]
     above.chmod(0o777)

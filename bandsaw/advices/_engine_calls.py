@@ -28,12 +28,12 @@ from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
 from ..serialization.buffers import blocks_of, contiguous
 from ..serialization.pickle import PickleSerializer
-from ..serialization.readers import Reader
+from ..serialization.recipients import Recipient
 from ..session.cancellation import cancelled_error, depth_of_calls
-from ..session.exchange import modules_of_reader, receive_answer
-from ..session.frame_form import SessionFrames
+from ..session.exchange import modules_of_recipient, receive_answer
+from ..session.frame_format import SessionFrames
 from ..session.route import ROUTES_KEPT, Route, read_value
-from ..session.saved_form import EXECUTION
+from ..session.saved_format import EXECUTION
 from ..tasks import Task
 from ..transports.base import Transport
 from . import _moving
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..runner.host import Answer as AnyAnswer
     from ..serialization.buffers import Buffer
     from ..session import Session
-    from ..session.saved_form import SavedForm
+    from ..session.saved_format import SavedFormat
     from ..transports.base import Job
     from .engine import EngineAdvice
 
@@ -359,7 +359,7 @@ class _SessionForEngine(SessionFrames):
     """A saved session for a process that may take part in other runs, too."""
 
     @property
-    def run_of_reader(self) -> None:
+    def run_of_recipient(self) -> None:
         """Nothing: the session names the run it belongs to."""
 
 
@@ -435,7 +435,7 @@ class EngineTransport(Transport):
             or session.step + 1 != session.walk.task
             or session.configuration.extensions
             or conditions.held
-            or job.settings.reader is not None
+            or job.settings.recipient is not None
             or script_module_name() is None
         ):
             return None
@@ -478,7 +478,7 @@ class EngineTransport(Transport):
         self._codes[:] = [(archive, code), *self._codes[:7]]
         return code
 
-    def answer(self, job: Job, future: Future[AnyAnswer]) -> SavedForm | bytes:
+    def answer(self, job: Job, future: Future[AnyAnswer]) -> SavedFormat | bytes:
         """Return the answer of a job that was done, or the value that its task returns.
 
         Raises:
@@ -513,7 +513,7 @@ class EngineTransport(Transport):
                 job.settings.observe(kind, facts)
         return form
 
-    def run(self, job: Job) -> SavedForm:
+    def run(self, job: Job) -> SavedFormat:
         """Have a job done, and wait for that."""
         future = self.start(job, is_awaited=True)
         cancel: Callable[[], object] = future.cancel
@@ -565,8 +565,8 @@ class Move:
         self._session = session
         self._failure: Exception | None = None
         interpreter = advice.interpreter_for(session)
-        self._reader = _moving.readers.get(interpreter)
-        self._job = _moving.job_for(advice, session, interpreter, self._reader, None)
+        self._recipient = _moving.recipients.get(interpreter)
+        self._job = _moving.job_for(advice, session, interpreter, self._recipient, None)
         self._transport = advice.transport_for(session)
         self._future: Future[AnyAnswer] = Future()
         try:
@@ -608,12 +608,12 @@ class Move:
                 return error
             if isinstance(answer, bytes):
                 return _receive_value(session, answer)
-            modules = modules_of_reader(answer)
+            modules = modules_of_recipient(answer)
             failure = receive_answer(session, answer)
-        if modules is None or self._reader is not None:
+        if modules is None or self._recipient is not None:
             return failure
         # The task has not begun. What is lacking there is closed this time.
-        _moving.readers[self._advice.interpreter_for(session)] = Reader(modules)
+        _moving.recipients[self._advice.interpreter_for(session)] = Recipient(modules)
         return _moving.move(self._advice, session)
 
 

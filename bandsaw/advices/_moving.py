@@ -19,9 +19,9 @@ from ..runtime.contexts import nullcontext as nullcontext
 from ..runtime.fork import call_at_reset
 from ..runtime.functions import partial
 from ..runtime.log_forwarding import handle_record
-from ..serialization.readers import Reader
+from ..serialization.recipients import Recipient
 from ..session.cancellation import cancelled_error, waiting_until
-from ..session.exchange import modules_of_reader, receive_answer
+from ..session.exchange import modules_of_recipient, receive_answer
 from ..transports.base import Job, JobSettings
 from ..transports.memory import MemoryTransport as MemoryTransport
 from ..transports.output import attaching_output as attaching_output
@@ -89,8 +89,8 @@ def _attempt(
     try:
         with waiting_until(session.notice_interrupt):
             interpreter = advice.interpreter_for(session)
-        reader = readers.get(interpreter) if readers else None
-        job = job_for(advice, session, interpreter, reader, output)
+        recipient = recipients.get(interpreter) if recipients else None
+        job = job_for(advice, session, interpreter, recipient, output)
     except InterpreterError as error:  # Its environment could not be made.
         return error, False
     with job:
@@ -98,12 +98,12 @@ def _attempt(
             answer = advice.transport_for(session).run(job)
         except FAILURES as error:
             return error, False
-        modules = modules_of_reader(answer)
+        modules = modules_of_recipient(answer)
         failure = receive_answer(session, answer)
-    if modules is None or reader is not None:
+    if modules is None or recipient is not None:
         return failure, False
     # Another thread may know already what this job was not written for.
-    readers[interpreter] = Reader(modules)
+    recipients[interpreter] = Recipient(modules)
     return failure, True
 
 
@@ -111,7 +111,7 @@ def job_for(
     advice: RemoteAdvice,
     session: Session,
     interpreter: Interpreter,
-    reader: Reader | None = None,
+    recipient: Recipient | None = None,
     output: Callable[[str, str], None] | None = None,
 ) -> Job:
     """Return the job of a session.
@@ -120,7 +120,7 @@ def job_for(
         advice: The advice that moves it.
         session: The session.
         interpreter: The interpreter that it is moved to.
-        reader: What that interpreter can import, if that is known.
+        recipient: What that interpreter can import, if that is known.
         output: What takes the output of the session.
     """
     process = advice.settings_for(session)
@@ -133,14 +133,14 @@ def job_for(
         memory_limit=advice.memory_limit_for(session),
         output=output,
         observe=partial(observe, session),
-        reader=reader,
+        recipient=recipient,
     )
     return Job(session, interpreter, settings)
 
 
 #: What other interpreters have that lacked a module.
-readers: dict[Interpreter, Reader] = {}
-call_at_reset(readers.clear)
+recipients: dict[Interpreter, Recipient] = {}
+call_at_reset(recipients.clear)
 
 
 class Imports:

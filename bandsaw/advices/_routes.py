@@ -15,14 +15,14 @@ from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
 from ..serialization.pickle import PickleSerializer
 from ..session.cancellation import cancelled_error, main_thread_is_interrupted
-from ..session.exchange import modules_of_reader, receive_answer
-from ..session.frame_form import SessionFrames
+from ..session.exchange import modules_of_recipient, receive_answer
+from ..session.frame_format import SessionFrames
 from ..session.route import ROUTES_KEPT, Route
 from ..session.state import definitions_of
 from ..tasks import Task
 from ..transports.pipeline import Pipeline
 from ..transports.pool import PoolTransport as PoolTransport
-from ._moving import FAILURES, observe, readers
+from ._moving import FAILURES, observe, recipients
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class ShortRoutes:
                     session.receive_value(route.read(answer), route.stop)
                 except SerializationError as error:
                     failure = error
-            elif modules_of_reader(answer) is None:
+            elif modules_of_recipient(answer) is None:
                 failure = receive_answer(session, answer)
             else:
                 return _AS_A_WHOLE  # The task has not begun.
@@ -169,7 +169,7 @@ class ShortRoutes:
                 return None
         except BandsawError:
             return None  # It is raised again where the session is moved as a whole.
-        if held_locks.get() or readers:
+        if held_locks.get() or recipients:
             return None
         is_made = interpreter not in advice.interpreters.values()
         conditions = tuple(
@@ -215,7 +215,7 @@ class ShortRoutes:
             sys.stderr,
             wanted_levels(),
             held_locks.get(),
-            readers,
+            recipients,
         )
 
 
@@ -253,7 +253,7 @@ class RoutesOfCalls(ShortRoutes):
         Returns:
             The result; `None` if the task has not begun, and needs a session.
         """
-        if modules_of_reader(answer) is not None:
+        if modules_of_recipient(answer) is not None:
             return None
         moved = session()
         try:

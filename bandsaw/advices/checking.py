@@ -52,7 +52,7 @@ _TIME_FOR_GPUS = 20
 _STEP_OF_PHASE = {
     phases.STARTING_COMMAND: "command",
     phases.REACHING_PYTHON: "python",
-    phases.GREETING: "python",
+    phases.HANDSHAKE: "python",
     phases.SENDING_CODE: "write access",
 }
 _FIRST_STEPS = ("command", "python", "write access", "process")

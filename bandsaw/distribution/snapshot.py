@@ -12,7 +12,7 @@ import sys
 
 from ..exceptions import NotMovableError
 from ..modules import attribute_of
-from ..runtime.file_facts import changed_after_start
+from ..runtime.file_cache import changed_after_start
 from .loaded import LoadedCode, Text, is_reloaded, namespaces_of, shell_count
 
 TYPE_CHECKING = False

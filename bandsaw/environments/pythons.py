@@ -9,7 +9,7 @@ import sys
 from collections import namedtuple
 
 from ..exceptions import ConfigurationError, PythonNotFoundError
-from ..runtime.file_facts import remembered
+from ..runtime.file_cache import cached_facts
 from ..runtime.fork import call_at_reset
 
 TYPE_CHECKING = False
@@ -191,7 +191,7 @@ def _python_at(path: str) -> Python | None:
         if _is_script(path):
             facts = _ask(path)
         else:
-            facts = remembered(_KIND, path, status, lambda: _ask(path))
+            facts = cached_facts(_KIND, path, status, lambda: _ask(path))
         base = facts["base"]
         # An environment must not depend on another one, which may be removed.
         return Python(

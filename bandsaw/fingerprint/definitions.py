@@ -225,7 +225,7 @@ def expand_module(value: types.ModuleType) -> bytes:
     name = vars(value).get("__name__")
     if type(name) is not str or sys.modules.get(name) is not value:
         raise Refused(value, "its name does not refer to it")
-    from .code.owners import version_of_module  # What takes long to import.
+    from .code.origins import version_of_module  # What takes long to import.
 
     name = importable_module_name(name)
     return shorten(b"module " + text(name) + text(version_of_module(value)))

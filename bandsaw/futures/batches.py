@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..chain import AdviceChain
     from ..config import Configuration
     from ..session import Session
-    from ..session.frame_form import SessionFrames
+    from ..session.frame_format import SessionFrames
     from ..session.route import Route
     from ..tasks import Task
     from .streams import Routes

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..chain import AdviceChain, Walk
     from ..config import Configuration
     from ..session import Session
-    from ..session.frame_form import SessionFrames
+    from ..session.frame_format import SessionFrames
     from ..session.route import Route
     from ..tasks import Task
     from ..transports.pipeline import Pipeline

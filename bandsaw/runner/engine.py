@@ -28,9 +28,9 @@ from ..serialization.buffers import blocks_of, contiguous
 from ..session import exchange
 from ..session.cancellation import CallElsewhere, submitted_call
 from ..session.exchange import RESTORING, answer_for, execute_call, write_report
-from ..session.frame_form import SessionFrames
+from ..session.frame_format import SessionFrames
 from ..session.route import ROUTES_KEPT, RememberedSession
-from ..session.saved_form import EXECUTION
+from ..session.saved_format import EXECUTION
 from ..stores.locks import holding
 from . import host
 

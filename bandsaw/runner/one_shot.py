@@ -9,7 +9,7 @@ import os
 from ..run import Run, join_run
 from ..runtime.temporary import open_private
 from ..session.exchange import continue_session
-from ..session.zip_form import SessionFile
+from ..session.zip_format import SessionFile
 from .surroundings import apply_settings
 
 TYPE_CHECKING = False

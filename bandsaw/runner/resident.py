@@ -23,19 +23,19 @@ from ..session.exchange import (
     execute_call,
     write_report,
 )
-from ..session.frame_form import SessionFrames
+from ..session.frame_format import SessionFrames
 from ..session.route import RememberedSession, Routes
-from ..session.saved_form import TASK
+from ..session.saved_format import TASK
 from ..transports import frames
 from ..transports.claims import NUMBERS, Claims
 from ..transports.frames import (
     Channel,
-    FarParcel,
+    FarSessionMessage,
     Handshake,
-    Parcel,
     Prepare,
     SavedSession,
     SentSession,
+    SessionMessage,
 )
 from .surroundings import apply_settings
 
@@ -73,7 +73,7 @@ def serve(descriptor: int) -> None:
         join_run(_run_of(parent))
         if parent.takes_files is False:
             channel.shared_directory = parent.shared_directory
-            channel.parcel = partial(FarParcel, channel=channel)
+            channel.session_message = partial(FarSessionMessage, channel=channel)
         channel.send(frames.HANDSHAKE, Handshake().encode())
         _serve(channel, parent.idle_timeout or _TIME_TO_BEGIN)
     except EOFError:
@@ -201,7 +201,7 @@ def _continue_frame(
     except (InvalidSessionError, OSError) as error:
         target = SessionFrames()
         write_report(target, RESTORING, error)
-        _send_answer(channel, channel.parcel(target))
+        _send_answer(channel, channel.session_message(target))
         return
     finally:
         while apart:
@@ -229,25 +229,30 @@ def _continue_session(
         remembered: What learns of the session for the calls that follow.
     """
     target = SessionFrames()
-    parcels: list[Parcel] = []
+    session_messages: list[SessionMessage] = []
 
     def pack() -> None:
-        parcels.append(channel.parcel(target))
+        session_messages.append(channel.session_message(target))
 
     surround = partial(
         _surrounded, channel=channel, message=message, remembered=remembered
     )
     continue_session(source, target, surround, pack)
     del source
-    _send_answer(channel, parcels.pop())
+    _send_answer(channel, session_messages.pop())
 
 
-def _send_answer(channel: Channel, parcel: Parcel) -> None:
+def _send_answer(channel: Channel, session_message: SessionMessage) -> None:
     _flush_output()
-    with parcel:
-        answer = SavedSession(**parcel.fields)
-        channel.send(frames.ANSWER, answer.encode(), parcel.pieces, parcel.descriptors)
-        parcel.hand_over()
+    with session_message:
+        answer = SavedSession(**session_message.fields)
+        channel.send(
+            frames.ANSWER,
+            answer.encode(),
+            session_message.pieces,
+            session_message.descriptors,
+        )
+        session_message.hand_over()
 
 
 def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> None:
@@ -340,16 +345,16 @@ def _execute(
         The value as it is written; `None` if something else was answered.
     """
     target = SessionFrames()
-    parcels: list[Parcel] = []
+    session_messages: list[SessionMessage] = []
 
     def pack() -> None:
-        parcels.append(channel.parcel(target))
+        session_messages.append(channel.session_message(target))
 
     value = execute_call(calls, execution, target, pack)
     if value is not None:
         return value
     before()
-    _send_answer(channel, parcels.pop())
+    _send_answer(channel, session_messages.pop())
     return None
 
 

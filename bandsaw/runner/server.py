@@ -25,8 +25,8 @@ from ..runtime.home import Hold
 from ..runtime.temporary import remove_when_left
 from ..session.route import ROUTES_KEPT, RememberedSession, Routes, number_of
 from ..transports import frames
-from ..transports.background import run_beside, wait_for_all_beside
-from ..transports.frames import SentSession, WholeParcel
+from ..transports.background import run_in_background, wait_for_background
+from ..transports.frames import SentSession, WholeSessionMessage
 from ..transports.keeping import LACKING, KeptFiles, Storing, numbers_of, send_file
 from ..transports.link import (
     CREDIT,
@@ -414,7 +414,7 @@ class _Server:
                 pass
             elif not process.is_ready:
                 if now - process.since > _TIME_TO_START:
-                    run_beside(process.started.end_group)
+                    run_in_background(process.started.end_group)
             elif process.lane is None:
                 left = process.since + process.specification.idle_timeout - now
                 if left <= 0:
@@ -662,11 +662,11 @@ class _Server:
             return False
         remembered, levels = self._routes[number]
         # The same call as a whole session, which tells the process the route.
-        parcel = WholeParcel(remembered.whole(lane.kept[start + 4 :]))
-        head = SentSession(**parcel.fields, route=number).encode()
+        session_message = WholeSessionMessage(remembered.whole(lane.kept[start + 4 :]))
+        head = SentSession(**session_message.fields, route=number).encode()
         if levels is not None:
             head["levels"] = levels
-        lane.replace(frames.packed(frames.JOB, head, parcel.pieces))
+        lane.replace(frames.packed(frames.JOB, head, session_message.pieces))
         process.routes.add(number)
         return True
 
@@ -748,7 +748,7 @@ class _Server:
             self._link.forget(process.channel)
             self._look_at = 0.0
             if process not in self._exiting:
-                run_beside(partial(_end_soon, process))
+                run_in_background(partial(_end_soon, process))
             return False
         process.read_size = PIECE if len(piece) >= _SMALL_READ else _SMALL_READ
         if lane is None:
@@ -895,14 +895,14 @@ class _Server:
         for processes in self._processes, self._idle, self._exiting:
             if process in processes:
                 processes.remove(process)
-        run_beside(process.end)
+        run_in_background(process.end)
 
     def close(self) -> None:
         """End all processes."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for process in [*self._processes, *self._exiting]:
             self._remove(process)
-        wait_for_all_beside(_TIME_TO_LEAVE)
+        wait_for_background(_TIME_TO_LEAVE)
         remove_when_left(self._shared, _TIME_TO_BE_GONE)
 
 

@@ -31,7 +31,7 @@ __getattr__, __dir__ = load_on_access(
     "json",
     "opaque",
     "pickle",
-    "readers",
+    "recipients",
     "serializer",
     "signed",
     "values",

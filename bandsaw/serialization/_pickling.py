@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from typing import IO, Any, Callable
 
     from .buffers import Buffer
-    from .readers import Reader
+    from .recipients import Recipient
 
 # Every supported Python reads it, whichever wrote it.
 PROTOCOL = 5
@@ -99,11 +99,11 @@ class ValuePickler(Pickler):
     """Write exceptions and some other values in its own way.
 
     Attributes:
-        reader: For whom it writes, `None` if that has all that this process has.
+        recipient: For whom it writes, `None` if that has all that this process has.
         storages: The storages of torch that it has met, by their address.
     """
 
-    reader: Reader | None = None
+    recipient: Recipient | None = None
     storages: dict[int, Any] | None = None
 
     def reducer_override(self, value: Any) -> Any:
@@ -114,8 +114,8 @@ class ValuePickler(Pickler):
             if reduce is _reduce_opaque:
                 return self._reduce_opaque(value)
             return reduce(value)
-        if self.reader is not None:
-            module = self.reader.lacks(value)
+        if self.recipient is not None:
+            module = self.recipient.lacks(value)
             if module is not None:
                 return self._close(value, module)
         kind = type(value)
@@ -126,7 +126,7 @@ class ValuePickler(Pickler):
         return NotImplemented
 
     def _reduce_of_torch(self, reduce: Callable[..., Any], value: Any) -> Any:
-        module = None if self.reader is None else self.reader.lacks(value)
+        module = None if self.recipient is None else self.recipient.lacks(value)
         if module is not None:
             return self._close(value, module)
         if reduce is not reduce_storage:
@@ -139,7 +139,7 @@ class ValuePickler(Pickler):
         return _reduce_opaque(value)
 
     def _close(self, value: Any, module: str) -> tuple[Any, ...]:
-        """Return what stands for a value whose reader lacks its module."""
+        """Return what stands for a value whose recipient lacks its module."""
         from .opaque import close
 
         stream = BytesIO()
@@ -212,7 +212,7 @@ class BufferingPickler(ValuePickler):
 
     def reducer_override(self, value: Any) -> Any:
         if is_array(type(value)) and (
-            self.reader is None or self.reader.lacks(value) is None
+            self.recipient is None or self.recipient.lacks(value) is None
         ):
             return reduce_array(value, self.hand_over)
         return super().reducer_override(value)

@@ -182,7 +182,7 @@ for _name in (
 def close(
     value: Any, module: str, content: bytes, buffers: Sequence[Any] = ()
 ) -> tuple[Any, ...]:
-    """Return what stands for a value whose reader lacks its module.
+    """Return what stands for a value whose recipient lacks its module.
 
     Args:
         value: The value.

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from ..exceptions import BandsawError, SerializationError
 from ..runtime.lazy import LateModule
-from .readers import current_reader
+from .recipients import current_recipient
 from .serializer import Serializer
 
 TYPE_CHECKING = False
@@ -79,7 +79,7 @@ class PickleSerializer(Serializer):
             SerializationError: If the value, or something in it, cannot be pickled.
         """
         pickler: Any = _pickling.ValuePickler(stream, _pickling.PROTOCOL)
-        pickler.reader = current_reader()
+        pickler.recipient = current_recipient()
         self._dump(pickler, value)
 
     def serialize_with_buffers(
@@ -102,7 +102,7 @@ class PickleSerializer(Serializer):
         """
         buffers: list[memoryview]
         pickler, buffers = _pickling.make_pickler(stream)
-        pickler.reader = current_reader()
+        pickler.recipient = current_recipient()
         self._dump(pickler, value)
         return buffers
 
@@ -120,7 +120,7 @@ class PickleSerializer(Serializer):
             pickler, pieces = _picklers.pop()
         except IndexError:
             pickler, pieces = _make_pickler()
-        pickler.reader = current_reader()
+        pickler.recipient = current_recipient()
         try:
             pickler.dump(value)
         except Exception:
@@ -146,7 +146,7 @@ class PickleSerializer(Serializer):
         except (_pickle.PicklingError, AttributeError, TypeError) as error:
             raise SerializationError(
                 f"{type(value).__qualname__} cannot be pickled: {error}"
-                f"{_place_in(value, current_reader())}"
+                f"{_place_in(value, current_recipient())}"
             ) from error
 
     def deserialize(self, stream: IO[bytes]) -> Any:
@@ -204,13 +204,13 @@ class PickleSerializer(Serializer):
         return unreadable_part(content, buffers)
 
 
-def _place_in(value: Any, reader: Any) -> str:
+def _place_in(value: Any, recipient: Any) -> str:
     """Say where in a value is what cannot be pickled, with a space before it."""
     from ._diagnosis import unwritable_part
 
     def write(part: Any) -> None:
         pickler: Any = _pickling.ValuePickler(BytesIO(), _pickling.PROTOCOL)
-        pickler.reader = reader
+        pickler.recipient = recipient
         pickler.dump(part)
 
     try:

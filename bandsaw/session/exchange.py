@@ -37,8 +37,8 @@ from ..runtime.contexts import nullcontext, suppress
 from ..runtime.functions import lru_cache, partial
 from ..runtime.own_files import copy_of, noted_lines
 from ..runtime.tracebacks import shorten
-from ..serialization.readers import Reader, current_reader, writing_for
-from .saved_form import CHAIN, CHANGED, TRACEBACK, VERSIONS
+from ..serialization.recipients import Recipient, current_recipient, writing_for
+from .saved_format import CHAIN, CHANGED, TRACEBACK, VERSIONS
 from .session import Session
 from .state import name_argument, read_alone
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ..execution import Execution
     from ..serialization import Serializer
     from .route import Calls
-    from .saved_form import SavedForm
+    from .saved_format import SavedFormat
 
     # The name and version of a distribution, by the outermost module.
     Versions = dict[str, tuple[str, str]]
@@ -69,8 +69,8 @@ RESTORING, WALKING, SAVING = "restoring", "walking", "saving"
 
 
 def continue_session(
-    source: SavedForm,
-    target: SavedForm,
+    source: SavedFormat,
+    target: SavedFormat,
     surround: Callable[[Session], ContextManager[object]] = nullcontext,
     deliver: Callable[[], None] | None = None,
 ) -> None:
@@ -137,7 +137,7 @@ def end_forked(outcome: object) -> NoReturn:
 def answer_executed(
     session: Session,
     outcome: Result | BaseException,
-    target: SavedForm,
+    target: SavedFormat,
     deliver: Callable[[], None],
 ) -> None:
     """Write the answer of a session whose task was executed.
@@ -165,7 +165,7 @@ def answer_executed(
 def execute_call(
     calls: Calls,
     execution: Execution,
-    target: SavedForm,
+    target: SavedFormat,
     deliver: Callable[[], None],
 ) -> bytes | None:
     """Execute the task of a call that has taken a short route.
@@ -213,10 +213,10 @@ def _check_stop(session: Session, mover: int) -> None:
 
 
 # What reads the answers of the current context
-_reader: ContextVar[Reader | None] = ContextVar("bandsaw_answers", default=None)
+_recipient: ContextVar[Recipient | None] = ContextVar("bandsaw_answers", default=None)
 
 # The last one that was made, and what it could import
-_made: list[tuple[Sequence[str], Reader]] = []
+_made: list[tuple[Sequence[str], Recipient]] = []
 
 
 def answer_for(modules: Sequence[str] | None) -> None:
@@ -227,12 +227,12 @@ def answer_for(modules: Sequence[str] | None) -> None:
             that this one has.
     """
     if modules is None:
-        _reader.set(None)
+        _recipient.set(None)
         return
     known = _made[:]
     if not known or known[0][0] is not modules:
-        _made[:] = known = [(modules, Reader(modules))]
-    _reader.set(known[0][1])
+        _made[:] = known = [(modules, Recipient(modules))]
+    _recipient.set(known[0][1])
 
 
 def confirm_first_look(execution: Execution, task: Any) -> None:
@@ -244,7 +244,7 @@ def confirm_first_look(execution: Execution, task: Any) -> None:
         execution: The execution that has arrived.
         task: The task that was called.
     """
-    if _reader.get() is not None:
+    if _recipient.get() is not None:
         execution.confirm_first_look(task)
 
 
@@ -258,13 +258,13 @@ def write_value(write: Callable[[], bytes | None]) -> bytes | None:
         The value as it was written; `None` if the answer has to say more, such as the
         versions of packages that it depends on.
     """
-    reader = _reader.get()
-    if reader is None:
+    recipient = _recipient.get()
+    if recipient is None:
         return write()
-    with writing_for(reader):
-        reader.met.clear()
+    with writing_for(recipient):
+        recipient.met.clear()
         value = write()
-    return None if any(map(_has_version, list(reader.met))) else value
+    return None if any(map(_has_version, list(recipient.met))) else value
 
 
 @lru_cache(maxsize=None)
@@ -273,12 +273,12 @@ def _has_version(root: str) -> bool:
     return bool(versions_of((root,)))
 
 
-def _save_answer(session: Session, target: SavedForm) -> None:
-    with writing_for(_reader.get()):
+def _save_answer(session: Session, target: SavedFormat) -> None:
+    with writing_for(_recipient.get()):
         _write_answer(session, target)
 
 
-def _write_answer(session: Session, target: SavedForm) -> None:
+def _write_answer(session: Session, target: SavedFormat) -> None:
     try:
         _check_exception(session)
         _save_changes(session, target)
@@ -289,7 +289,7 @@ def _write_answer(session: Session, target: SavedForm) -> None:
         _save_changes(session, target)
 
 
-def _save_changes(session: Session, target: SavedForm) -> None:
+def _save_changes(session: Session, target: SavedFormat) -> None:
     def extra() -> dict[str, bytes]:
         members: dict[str, bytes] = {}
         exception = _exception_of(session)
@@ -299,18 +299,18 @@ def _save_changes(session: Session, target: SavedForm) -> None:
             chain = write_chain(exception, session.serializer)
             if chain is not None:
                 members[CHAIN] = chain
-        if reader is not None and reader.met:
+        if recipient is not None and recipient.met:
             # Not for those that answer another process of the same Python
             import json
 
-            members[VERSIONS] = json.dumps(versions_of(reader.met)).encode("ascii")
+            members[VERSIONS] = json.dumps(versions_of(recipient.met)).encode("ascii")
         if session.changed_arguments:
             import json
 
             members[CHANGED] = json.dumps(session.changed_arguments).encode("ascii")
         return members
 
-    reader = current_reader()
+    recipient = current_recipient()
     session.save_changes_to(target, extra)
 
 
@@ -353,7 +353,7 @@ def _check_exception(session: Session) -> None:
 
 
 def write_report(
-    target: SavedForm,
+    target: SavedFormat,
     phase: str,
     error: BaseException,
     session: Session | None = None,
@@ -505,7 +505,7 @@ def _missing_import(error: BaseException | None) -> str:
     )
 
 
-def modules_of_reader(answer: SavedForm) -> Sequence[str] | None:
+def modules_of_recipient(answer: SavedFormat) -> Sequence[str] | None:
     """Return what the other interpreter could import, if a module was missing there.
 
     Args:
@@ -530,7 +530,7 @@ def _read_json(content: bytes) -> Any:
     return json.loads(content)
 
 
-def receive_answer(session: Session, answer: SavedForm) -> Exception | None:
+def receive_answer(session: Session, answer: SavedFormat) -> Exception | None:
     """Carry on with a session that was continued in another interpreter.
 
     Args:
@@ -655,7 +655,7 @@ def _exception_of_ours(report: _Report) -> Exception:
     return InterpreterError(text)
 
 
-# More of them are of no use to a reader.
+# More of them are of no use to a recipient.
 _MOST = 100
 
 
@@ -762,7 +762,7 @@ def versions_of(modules: Iterable[str]) -> Versions:
         modules: The names of the modules. Those of Python itself and of the user's own
             belong to none.
     """
-    from ..fingerprint.code.owners import distribution_of
+    from ..fingerprint.code.origins import distribution_of
 
     found: Versions = {}
     for root in sorted({name.partition(".")[0] for name in list(modules)}):

@@ -20,8 +20,8 @@ from ..execution import Execution
 from ..result import Result
 from ..serialization.pickle import PickleSerializer
 from ..tasks import Task
-from .frame_form import SessionFrames
-from .saved_form import DEFINITIONS, EXECUTION, RESULT, TASK, unreadable
+from .frame_format import SessionFrames
+from .saved_format import DEFINITIONS, EXECUTION, RESULT, TASK, unreadable
 from .session import Session
 
 TYPE_CHECKING = False

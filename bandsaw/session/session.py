@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..serialization import Serializer
     from ..tasks import OwnTask
     from .route import Route
-    from .saved_form import SavedForm
+    from .saved_format import SavedFormat
     from .state import SessionState
 
     class _Actions:
@@ -592,7 +592,7 @@ class Session:
             SerializationError: If a part of it cannot be written.
             NotMovableError: If another interpreter would not find the task.
         """
-        from .zip_form import SessionFile
+        from .zip_format import SessionFile
 
         self.save_to(SessionFile(stream))
 
@@ -610,12 +610,12 @@ class Session:
             InvalidSessionError: If the stream does not hold a whole session.
             SerializationError: If a part of it cannot be read.
         """
-        from .zip_form import SessionFile, seekable
+        from .zip_format import SessionFile, seekable
 
         with seekable(stream) as file:
             return self.restore_from(SessionFile(file))
 
-    def save_to(self, form: SavedForm) -> None:
+    def save_to(self, form: SavedFormat) -> None:
         """Write the session in a form; see `save`.
 
         Args:
@@ -627,7 +627,7 @@ class Session:
         write(session_state(self, form.requires_ids), form)
 
     def save_changes_to(
-        self, form: SavedForm, extra: Callable[[], Mapping[str, bytes]] | None = None
+        self, form: SavedFormat, extra: Callable[[], Mapping[str, bytes]] | None = None
     ) -> None:
         """Write what has become of the session since it was restored.
 
@@ -644,7 +644,7 @@ class Session:
         self._required_configuration()
         write(session_state(self, form.requires_ids), form, self._restored, extra)
 
-    def restore_from(self, form: SavedForm) -> Session:
+    def restore_from(self, form: SavedFormat) -> Session:
         """Become the session that was saved in a form; see `restore`.
 
         Args:
@@ -674,7 +674,7 @@ class Session:
             self._restored = state
         return self
 
-    def receive_from(self, form: SavedForm) -> None:
+    def receive_from(self, form: SavedFormat) -> None:
         """Take over what another interpreter has made of the session.
 
         Args:

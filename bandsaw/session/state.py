@@ -33,7 +33,7 @@ from ..modules import (
 from ..run import Run
 from ..runtime.contexts import nullcontext
 from ..tasks import Task, full_task
-from .saved_form import (
+from .saved_format import (
     CONTEXT,
     EXECUTION,
     MODERATOR,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ..result import Result
     from ..serialization import Serializer
     from .attachments import Attachment
-    from .saved_form import SavedForm, SessionReader, SessionWriter
+    from .saved_format import SavedFormat, SessionReader, SessionWriter
     from .session import Session
 
 
@@ -271,7 +271,7 @@ _CHANGING = tuple(part for part in PARTS if not part.is_given)
 
 def write(
     session: SessionState,
-    form: SavedForm,
+    form: SavedFormat,
     known: SessionState | None = None,
     extra: Callable[[], Mapping[str, bytes]] | None = None,
 ) -> None:
@@ -286,7 +286,7 @@ def write(
     assert session.configuration is not None
     if known is None:
         parts, required, attachments = PARTS, form.required, _NO_ATTACHMENTS
-        if form.run_of_reader is session.run:
+        if form.run_of_recipient is session.run:
             parts = PARTS[1:]
     else:
         parts, required = _CHANGING, form.required_changes
@@ -448,7 +448,7 @@ def name_argument(
 
 
 def read(
-    form: SavedForm,
+    form: SavedFormat,
     known: SessionState,
     directory_for: Callable[[Configuration], str],
 ) -> SessionState:
@@ -471,7 +471,7 @@ def read(
 
 
 def _read(
-    form: SavedForm,
+    form: SavedFormat,
     known: SessionState,
     directory_for: Callable[[Configuration], str],
 ) -> SessionState:
@@ -516,7 +516,7 @@ def _read(
 
 
 def read_answer(
-    form: SavedForm,
+    form: SavedFormat,
     known: SessionState,
     stop: int,
     directory_for: Callable[[Configuration], str],
@@ -543,7 +543,7 @@ def read_answer(
 
 
 def _read_answer(
-    form: SavedForm,
+    form: SavedFormat,
     known: SessionState,
     stop: int,
     directory_for: Callable[[Configuration], str],

@@ -29,7 +29,7 @@ _beside = _Beside()
 call_in_child(_beside.forget)
 
 
-def run_beside(function: Callable[[], None]) -> None:
+def run_in_background(function: Callable[[], None]) -> None:
     """Call a function in a thread.
 
     Args:
@@ -53,7 +53,7 @@ def run_beside(function: Callable[[], None]) -> None:
         run()
 
 
-def pause_beside(seconds: float) -> bool:
+def pause_background(seconds: float) -> bool:
     """Wait in such a thread, and tell if nothing waits for its end meanwhile.
 
     Args:
@@ -63,7 +63,7 @@ def pause_beside(seconds: float) -> bool:
         return not _beside.changed.wait_for(lambda: _beside.is_ending, seconds)
 
 
-def wait_for_all_beside(seconds: float) -> None:
+def wait_for_background(seconds: float) -> None:
     """Wait until there is no such thread any more.
 
     Args:

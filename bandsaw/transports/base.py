@@ -7,7 +7,7 @@ import os
 from ..exceptions import keyword_only
 from ..modules import importable_module_name
 from ..runtime.temporary import open_private
-from ..serialization.readers import writing_for
+from ..serialization.recipients import writing_for
 from ..tasks import full_task
 
 TYPE_CHECKING = False
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from ..distribution import DistributionArchive
     from ..interpreter import Interpreter
-    from ..serialization.readers import Reader
+    from ..serialization.recipients import Recipient
     from ..session import Session
     from ..session.cancellation import Cancellation
-    from ..session.saved_form import SavedForm
+    from ..session.saved_format import SavedFormat
 
 
 class JobSettings:
@@ -36,10 +36,12 @@ class JobSettings:
         output: Takes what the session writes to a standard stream, by the name of the
             stream. By default it is written where this process writes.
         observe: Is told what the session tells meanwhile: the kind and the facts.
-        reader: What the other interpreter can read, if it lacks modules.
+        recipient: What the other interpreter can read, if it lacks modules.
     """
 
-    @keyword_only("directory", "timeout", "memory_limit", "output", "observe", "reader")
+    @keyword_only(
+        "directory", "timeout", "memory_limit", "output", "observe", "recipient"
+    )
     def __init__(
         self,
         process: dict[str, Any],
@@ -49,7 +51,7 @@ class JobSettings:
         memory_limit: int | None = None,
         output: Callable[[str, str], None] | None = None,
         observe: Callable[[str, dict[str, Any]], None] | None = None,
-        reader: Reader | None = None,
+        recipient: Recipient | None = None,
     ) -> None:
         self.process = process
         self.directory = directory
@@ -57,7 +59,7 @@ class JobSettings:
         self.memory_limit = memory_limit
         self.output = output
         self.observe = observe
-        self.reader = reader
+        self.recipient = recipient
 
 
 class Job:
@@ -153,7 +155,7 @@ class Job:
     def input(self) -> Path:
         """The file with the saved session; it is written when it is first asked for."""
         if self._input is None:
-            from ..session.zip_form import SessionFile
+            from ..session.zip_format import SessionFile
 
             path = self.directory / "session.zip"
             with open(path, "xb", opener=open_private) as stream:
@@ -166,7 +168,7 @@ class Job:
         """The required path of the file with the answer."""
         return self.directory / "answer.zip"
 
-    def save_to(self, form: SavedForm) -> None:
+    def save_to(self, form: SavedFormat) -> None:
         """Save the session for the interpreter.
 
         Args:
@@ -175,10 +177,10 @@ class Job:
         calls = self.session.root.mapped_calls
         if calls is not None:
             form.sharing = calls.sharing
-        if self.settings.reader is None:
+        if self.settings.recipient is None:
             self.session.save_to(form)
             return
-        with writing_for(self.settings.reader):
+        with writing_for(self.settings.recipient):
             self.session.save_to(form)
 
     def modules_needed(self) -> tuple[str, list[str]]:
@@ -191,9 +193,9 @@ class Job:
             [importable_module_name(module) for module in modules],
         )
 
-    def read_output(self) -> SavedForm:
+    def read_output(self) -> SavedFormat:
         """Return the answer that is in the file `output`."""
-        from ..session.zip_form import SessionFile
+        from ..session.zip_format import SessionFile
 
         self._answer = open(self.output, "rb")  # noqa: SIM115  (`close` closes it)
         return SessionFile(self._answer)
@@ -249,7 +251,7 @@ def runner_arguments(
 class Transport:
     """Take a job to another interpreter and bring the answer back."""
 
-    def run(self, job: Job) -> SavedForm:
+    def run(self, job: Job) -> SavedFormat:
         """Have a job done.
 
         Nothing of the job is left where it was done, however this ends.

@@ -15,7 +15,7 @@ from ..session.cancellation import is_cancelled, waiting_until
 from .far_command import STARTING_COMMAND
 from .far_connection import FarConnection, code_of
 from .far_start import words_of
-from .frames import FarParcel
+from .frames import FarSessionMessage
 from .lane import FarProcess
 from .local import ProcessSpecification
 from .pool import PoolTransport
@@ -41,7 +41,7 @@ class FarSpecification(ProcessSpecification):
 
     __slots__ = ("_transport",)
 
-    parcel = FarParcel
+    session_message = FarSessionMessage
 
     def __init__(self, job: Job, transport: ConnectionTransport) -> None:
         self._transport = transport

@@ -14,7 +14,7 @@ import time
 
 from ..connections import wrapped
 from ..exceptions import InterpreterDiedError, InterpreterStartError, UnreachableError
-from .background import run_beside
+from .background import run_in_background
 from .boot import boot_of, loader
 from .far_start import start_command, words_of
 from .link import widen
@@ -57,7 +57,7 @@ _OLDEST = (3, 8)
 
 STARTING_COMMAND = "starting the command"
 REACHING_PYTHON = "reaching Python"
-GREETING = "greeting"
+HANDSHAKE = "handshake"
 SENDING_CODE = "sending code"
 STARTING_WORKER = "starting a worker"
 RUNNING = "running"
@@ -195,7 +195,7 @@ class FarCommand:
                 "at least",
                 InterpreterStartError,
             )
-        self.phase = GREETING
+        self.phase = HANDSHAKE
         self._write(boot_of(_boot_modules()))
         return received[end + 1 :]
 
@@ -282,7 +282,7 @@ class FarCommand:
             if answer and self.waits_for:
                 self.waits_for = f"The {self._name} waits in a queue: {answer}."
 
-        run_beside(ask)
+        run_in_background(ask)
 
     def cancel_job(self) -> None:
         """Have the job ended, which need not end with the command."""

@@ -4,7 +4,7 @@ It begins in phases that an error names:
 
 - *starting the command*;
 - *reaching Python*: the loader is sent, until it answers;
-- *greeting*: bandsaw's first code is sent, until it says which Python it is;
+- *handshake*: bandsaw's first code is sent, until it says which Python it is;
 - *sending code*: what is not kept there yet, until the server has started, and has said
   whether both ends share a directory;
 - *running*: the server lets processes continue the sessions that it is sent. It runs no
@@ -38,7 +38,7 @@ from ..session.cancellation import is_cancelled
 from . import boot
 from .boot import Code
 from .far_command import (
-    GREETING,
+    HANDSHAKE,
     RUNNING,
     SENDING_CODE,
     STARTING_WORKER,
@@ -530,7 +530,7 @@ class FarConnection:
     def _ask(self) -> None:
         # One after the other: what is sent for one must not end up in the next.
         command = self._command
-        if self.link is not None and command.phase != GREETING and self._asked:
+        if self.link is not None and command.phase != HANDSHAKE and self._asked:
             digest = self._asked[0].digest
             self.link.send(boot.ASK, 0, dumps([digest], 2))
 
@@ -553,7 +553,7 @@ class FarConnection:
         """Print what is no part of a session, at the exit of a process for example."""
         self._printed[kind].pieces.append(content)
         output = self._outputs[kind]
-        output.lead_to(sys.stdout if kind == OUTPUT else sys.stderr, None)
+        output.redirect(sys.stdout if kind == OUTPUT else sys.stderr, None)
         output.drain()
 
     def _note(self, kind: int, lane: FarProcess, content: Content) -> None:

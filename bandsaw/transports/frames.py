@@ -61,7 +61,7 @@ from ..exceptions import ProtocolError
 from ..runtime.contexts import suppress
 from ..runtime.fork import Lock
 from ..serialization.buffers import ClosedContent, HeldContent, HeldFile, contiguous
-from ..session.frame_form import SessionFrames
+from ..session.frame_format import SessionFrames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Channel:
         self._ready.register(descriptor, select.POLLIN)
         self._descriptor = descriptor
         #: What packs the sessions that are sent.
-        self.parcel: Callable[[SessionFrames], Parcel] = Parcel
+        self.session_message: Callable[[SessionFrames], SessionMessage] = SessionMessage
         #: A directory that both ends share, where no descriptors can come along.
         self.shared_directory: str | None = None
         #: Is called once when a wait turns out to be long.
@@ -272,28 +272,30 @@ class Channel:
         finally:
             self._sending.release()
 
-    def send_parcel(
+    def send_session(
         self,
         kind: int,
         head: dict[str, Any],
-        parcel: Parcel,
+        session_message: SessionMessage,
         deadline: float | None = None,
     ) -> None:
         """Send a frame with a saved session, and the files that it needs before.
 
         Args:
             kind: What it holds.
-            head: Plain data, with the fields of the parcel.
-            parcel: The session.
+            head: Plain data, with the fields of the message.
+            session_message: The session.
             deadline: When to give up, on the clock of `time.monotonic`.
 
         Raises:
             EOFError: If the other end is gone.
             TimeoutError: If it does not take the frames in time.
         """
-        for file in parcel.files:
+        for file in session_message.files:
             self.send(FILE, None, (), (file,), deadline)
-        self.send(kind, head, parcel.pieces, parcel.descriptors, deadline)
+        self.send(
+            kind, head, session_message.pieces, session_message.descriptors, deadline
+        )
 
     def send_bare(self, kind: int, content: Content) -> None:
         """Send a frame that has only a content.
@@ -1012,7 +1014,7 @@ TOLD_BY_JOBS: dict[int, tuple[str, type[Message]]] = {
 }
 
 
-class Parcel:
+class SessionMessage:
     """A saved session, packed to be sent; a context manager around its file.
 
     Args:
@@ -1091,7 +1093,7 @@ class Parcel:
             self.fields["closed"] = sorted(closed)
         return files, written
 
-    def lead_to(self, channel: Channel) -> None:
+    def pack_for(self, channel: Channel) -> None:
         """Be packed for a channel; by default it is the same for all of them.
 
         Args:
@@ -1121,15 +1123,15 @@ class Parcel:
         if descriptor is not None:
             os.close(descriptor)
 
-    def __enter__(self) -> Parcel:
+    def __enter__(self) -> SessionMessage:
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self.close()
 
 
-class WholeParcel(Parcel):
-    """A parcel for a channel that takes no files: the buffers are in the content.
+class WholeSessionMessage(SessionMessage):
+    """A message for a channel that takes no files: the buffers are in the content.
 
     Args:
         form: The session.
@@ -1178,24 +1180,24 @@ def _in_memory(buffer: Buffer) -> memoryview:
     return memoryview(b"".join(buffer.blocks()))
 
 
-class FarParcel(WholeParcel):
-    """A parcel for a channel to another place, whose ends may share a directory.
+class FarSessionMessage(WholeSessionMessage):
+    """A message for a channel to another place, whose ends may share a directory.
 
     Large buffers are in a file there, which has a name until its recipient opens it.
     Where that cannot be written, they are in the content.
 
     Args:
         form: The session.
-        channel: The channel. Left out, `lead_to` has to follow.
+        channel: The channel. Left out, `pack_for` has to follow.
     """
 
     def __init__(self, form: SessionFrames, channel: Channel | None = None) -> None:
         self._take(form)
         self._path: str | None = None
         if channel is not None:
-            self.lead_to(channel)
+            self.pack_for(channel)
 
-    def lead_to(self, channel: Channel) -> None:
+    def pack_for(self, channel: Channel) -> None:
         """Be packed for a channel.
 
         Args:

@@ -18,7 +18,7 @@ from ..runtime.contexts import suppress
 from ..runtime.fork import Lock, closed_gate
 from ..runtime.log_forwarding import wanted_levels
 from . import frames
-from .frames import Channel, Lacking, Unread, WholeParcel, pack_head
+from .frames import Channel, Lacking, Unread, WholeSessionMessage, pack_head
 from .keeping import MOST_OF_A_SESSION, SMALLEST_KEPT, new_digest, pack_numbers
 from .link import (
     CREDIT,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from .boot import Code
     from .far_connection import FarConnection
-    from .frames import Content, Frame, Handshake, Parcel
+    from .frames import Content, Frame, Handshake, SessionMessage
     from .keeping import KeptBuffer
     from .link import Link
 
@@ -155,27 +155,29 @@ class LaneChannel(Channel):
             lane.connection.post(TIMED, lane.number)
         super().send(kind, head, pieces, descriptors, deadline)
 
-    def send_parcel(
+    def send_session(
         self,
         kind: int,
         head: dict[str, Any],
-        parcel: Parcel,
+        session_message: SessionMessage,
         deadline: float | None = None,
     ) -> None:
         """Send a session, and what it has that is to be kept at the far end."""
-        assert isinstance(parcel, WholeParcel)
+        assert isinstance(session_message, WholeSessionMessage)
         lane = self._lane
         lane.begin()
-        places = self._let_keep(parcel, deadline)
-        pieces = parcel.pieces
+        places = self._let_keep(session_message, deadline)
+        pieces = session_message.pieces
         if places:
-            pieces = parcel.pack_without(places)
-            head.update(parcel.fields)
+            pieces = session_message.pack_without(places)
+            head.update(session_message.fields)
             numbers = pack_numbers(kept.number for kept in lane.needed)
             super().send_bare(frames.USE, numbers)
         self.send(kind, head, pieces, (), deadline)
 
-    def _let_keep(self, parcel: WholeParcel, deadline: float | None) -> list[int]:
+    def _let_keep(
+        self, session_message: WholeSessionMessage, deadline: float | None
+    ) -> list[int]:
         """Let the far end keep large buffers, and return their places."""
         lane = self._lane
         keeping = lane.connection.keeping
@@ -185,10 +187,10 @@ class LaneChannel(Channel):
                 self._await(is_there, deadline)
 
         places: list[int] = []
-        for place, content in enumerate(parcel.buffers):
+        for place, content in enumerate(session_message.buffers):
             if content.nbytes < SMALLEST_KEPT or len(places) == MOST_OF_A_SESSION:
                 continue
-            shared = parcel.shared[place]
+            shared = session_message.shared[place]
             kept = keeping.claim(content, shared, wait)
             if kept is None:
                 continue

@@ -18,7 +18,7 @@ from ..runtime.fork import Lock
 from ..runtime.parent_watch import Lifeline
 from ..runtime.temporary import TemporaryDirectory
 from . import frames
-from .frames import Channel, Parcel
+from .frames import Channel, SessionMessage
 from .output import ChildStream
 from .spawning import start_process
 from .termination import (
@@ -73,7 +73,7 @@ class ProcessSpecification:
     __slots__ = ("_parts", "archive", "interpreter", "piped", "run", "settings")
 
     #: What packs the sessions that the process is sent.
-    parcel = Parcel
+    session_message = SessionMessage
 
     def __init__(self, job: Job) -> None:
         self.interpreter = job.interpreter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..serialization.buffers import blocks_of
 from ..session.exchange import continue_session
-from ..session.frame_form import SessionFrames
+from ..session.frame_format import SessionFrames
 from .base import Job, Transport
 
 

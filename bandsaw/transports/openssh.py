@@ -261,14 +261,16 @@ class _PumpedOutput:
 
     def __init__(self) -> None:
         self._streams: list[ChildStream] = []
-        self.stdout = self._lead_to("stdout", sys.stdout, 1)
-        self.stderr = self._lead_to("stderr", sys.stderr, 2)
+        self.stdout = self._redirect("stdout", sys.stdout, 1)
+        self.stderr = self._redirect("stderr", sys.stderr, 2)
 
-    def _lead_to(self, name: str, stream: TextIO | None, descriptor: int) -> int | None:
+    def _redirect(
+        self, name: str, stream: TextIO | None, descriptor: int
+    ) -> int | None:
         if is_inherited(stream, descriptor):
             return None
         pumped = ChildStream(name)
-        pumped.lead_to(stream, None)
+        pumped.redirect(stream, None)
         self._streams.append(pumped)
         return pumped.target
 

@@ -75,7 +75,7 @@ class TextOutput:
         lines = self._last_text.splitlines()
         return [line for line in lines if not _is_frame_of_ours(line)][-_LINES_KEPT:]
 
-    def lead_to(
+    def redirect(
         self, stream: TextIO | None, taker: Callable[[str, str], None] | None
     ) -> None:
         """Say where the stream leads from now on, and let its tail begin anew.

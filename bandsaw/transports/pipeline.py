@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol, Sequence
 
-    from ..session.frame_form import SessionFrames
+    from ..session.frame_format import SessionFrames
     from ..session.route import Route
     from .pool import PoolTransport
     from .worker import Worker

@@ -6,7 +6,7 @@ from collections import deque
 
 from ..exceptions import InterpreterError, keyword_only
 from ..runtime.fork import Lock, call_in_child, closed_gate
-from ..session.frame_form import SessionFrames
+from ..session.frame_format import SessionFrames
 from .base import Job, Transport
 from .local import ProcessSpecification
 from .termination import ProcessExited
@@ -69,7 +69,7 @@ class PoolTransport(Transport):
         route = job.session.route
         if route is not None and specification.takes_routes:
             route.specification = specification
-        with specification.parcel(form) as parcel:
+        with specification.session_message(form) as session_message:
             del form
             while True:
                 worker = self._take(Turn(job.session, specification))
@@ -82,7 +82,7 @@ class PoolTransport(Transport):
                     self.put_back(worker)
                     raise
                 try:
-                    answer = worker.run(job, parcel)
+                    answer = worker.run(job, session_message)
                 except ProcessExited as left:
                     self.give_up_place(worker)
                     if is_new and not left.is_lacking:

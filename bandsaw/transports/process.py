@@ -10,8 +10,8 @@ from functools import partial
 
 from ..exceptions import InterpreterError, InterpreterStartError, keyword_only
 from ..runtime.fork import Lock, call_in_child
-from ..session.frame_form import SessionFrames
-from .background import pause_beside, run_beside
+from ..session.frame_format import SessionFrames
+from .background import pause_background, run_in_background
 from .base import Job, Transport
 from .local import ProcessSpecification
 from .termination import ProcessExited
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-    from .frames import Parcel
+    from .frames import SessionMessage
     from .local import LocalProcess
 
 
@@ -60,19 +60,19 @@ class ProcessTransport(Transport):
         try:
             form = SessionFrames()
             job.save_to(form)
-            parcel = specification.parcel(form)
+            session_message = specification.session_message(form)
         except BaseException:
             self._keep(worker)
             raise
-        with parcel:
+        with session_message:
             del form
             if spare is not None:
                 try:
-                    return self._run(spare, job, parcel, specification)
+                    return self._run(spare, job, session_message, specification)
                 except ProcessExited:  # No process has begun with the job.
                     worker = self._start(job, specification)
             try:
-                return self._run(worker, job, parcel, specification)
+                return self._run(worker, job, session_message, specification)
             except ProcessExited as left:
                 raise left.death from None
 
@@ -94,7 +94,7 @@ class ProcessTransport(Transport):
         self,
         worker: Worker,
         job: Job,
-        parcel: Parcel,
+        session_message: SessionMessage,
         specification: ProcessSpecification,
     ) -> SessionFrames:
         try:
@@ -103,16 +103,16 @@ class ProcessTransport(Transport):
             worker.kill()
             raise
         if not self._starts_ahead:
-            answer = worker.run(job, parcel)
+            answer = worker.run(job, session_message)
             worker.retire()
             return answer
         # Starting a process holds up all threads. So a quick answer comes first.
         ahead = _Once(lambda: self._start_ahead(job, specification))
-        answer = worker.run(job, parcel, meanwhile=ahead)
+        answer = worker.run(job, session_message, meanwhile=ahead)
         worker.retire()
         # A program that ends now needs none, and a call that follows at once has no
         # use for one that has just been started.
-        run_beside(partial(_call_later, ahead))
+        run_in_background(partial(_call_later, ahead))
         return answer
 
     def _start(
@@ -173,7 +173,7 @@ class ProcessTransport(Transport):
 
 
 def _call_later(function: Callable[[], None]) -> None:
-    if pause_beside(_PAUSE):
+    if pause_background(_PAUSE):
         function()
 
 

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator
 
-    from ..session.saved_form import SavedForm
+    from ..session.saved_format import SavedFormat
     from .remotes import Remote, SshBackend
 
 # How ssh itself ends when it has no connection, or lost the process at its other end.
@@ -77,7 +77,7 @@ class SshTransport(Transport):
         self._remote = remote
         self._name = f"{remote.user}@{remote.host} (port {remote.port})"
 
-    def run(self, job: Job) -> SavedForm:
+    def run(self, job: Job) -> SavedFormat:
         """Have a job done by a new process on the other machine."""
         directory = self._choose_directory()
         with Lifeline() as lifeline:

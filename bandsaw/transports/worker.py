@@ -28,7 +28,7 @@ from ..runtime.log_forwarding import wanted_levels
 from ..runtime.registries import held_locks
 from ..session.route import Routes
 from . import frames
-from .background import run_beside, wait_for_all_beside
+from .background import run_in_background, wait_for_background
 from .claims import NUMBERS, Offers
 from .frames import Handshake, Prepare, SavedSession, SentSession
 from .termination import GRACE, HAS_CLOSED, ProcessExited
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Mapping, Sequence
 
     from ..session import Session
-    from ..session.frame_form import SessionFrames
+    from ..session.frame_format import SessionFrames
     from ..session.route import Route
     from .base import Job
-    from .frames import Frame, Parcel
+    from .frames import Frame, SessionMessage
     from .lane import FarProcess
     from .local import LocalProcess, ProcessSpecification
     from .pipeline import QueuedCall
@@ -172,14 +172,14 @@ class Worker:
     def run(
         self,
         job: Job,
-        parcel: Parcel,
+        session_message: SessionMessage,
         meanwhile: Callable[[], None] | None = None,
     ) -> SessionFrames:
         """Have a job done.
 
         Args:
             job: The job, for which the process was claimed.
-            parcel: The session of the job.
+            session_message: The session of the job.
             meanwhile: Is called once, should the answer take its time.
 
         Returns:
@@ -191,13 +191,13 @@ class Worker:
         """
         self._lead_output(job.output_to)
         try:
-            parcel.lead_to(self._channel)
+            session_message.pack_for(self._channel)
         except BaseException:
             self.end()
             raise
         frame = self._exchange(
             job.session,
-            self._frame_of(job, parcel),
+            self._frame_of(job, session_message),
             job.settings.observe,
             job,
             meanwhile,
@@ -207,7 +207,7 @@ class Worker:
     def _lead_output(self, taker: Callable[[str, str], None] | None) -> None:
         for stream, original in zip(self._streams, (sys.stdout, sys.stderr)):
             if stream is not None:
-                stream.lead_to(original, taker)
+                stream.redirect(original, taker)
 
     def call(
         self, session: Session, route: Route, content: bytes
@@ -458,9 +458,11 @@ class Worker:
             ) from None
         self._is_ready = True
 
-    def _frame_of(self, job: Job, parcel: Parcel) -> Callable[[float | None], None]:
+    def _frame_of(
+        self, job: Job, session_message: SessionMessage
+    ) -> Callable[[float | None], None]:
         """Return what sends a job, until a deadline."""
-        message = SentSession(**parcel.fields)
+        message = SentSession(**session_message.fields)
         levels = wanted_levels()
         if levels is not self._levels and levels != self._levels:
             message.levels = self._levels = levels
@@ -479,7 +481,9 @@ class Worker:
         ):
             message.route = route.number
             self.routes.add(route.number)
-        return partial(self._channel.send_parcel, frames.JOB, message.encode(), parcel)
+        return partial(
+            self._channel.send_session, frames.JOB, message.encode(), session_message
+        )
 
     def _await_answer(
         self,
@@ -538,7 +542,7 @@ class Worker:
     def retire(self) -> None:
         """Let the process end by itself, and do not wait for it."""
         self.request_exit()
-        run_beside(self.await_exit)
+        run_in_background(self.await_exit)
 
     def request_exit(self) -> None:
         """Tell the process to exit when its job is done; idempotent."""
@@ -599,7 +603,7 @@ def end_all() -> None:
         if worker.jobs:
             worker.request_exit()
     # Those whose exit is awaited already, and what is just being started
-    wait_for_all_beside(_TIME_TO_LEAVE)
+    wait_for_background(_TIME_TO_LEAVE)
     for worker in list(_workers):
         if worker.jobs:
             worker.await_exit(deadline)

@@ -16,7 +16,7 @@ from bandsaw.config import Configuration
 from bandsaw.exceptions import AdviceError, ConfigurationError
 from bandsaw.execution import Execution
 from bandsaw.session import Session
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from tests.advices.calls import PLAIN, Call, Recorder, run_thread
 

@@ -30,7 +30,7 @@ from bandsaw.exceptions import (
 )
 from bandsaw.serialization import JsonSerializer
 from bandsaw.session import Ids, Session
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.stores.entries import Entry, has_footer, pack
 from bandsaw.tracking.filesystem import FileSystemBackend
 from bandsaw.transports import frames

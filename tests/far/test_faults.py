@@ -71,7 +71,7 @@ PHASES = {
     "key exchange": Phase("reaching Python", ("key exchange", 0)),
     "authentication": Phase("reaching Python", ("authentication", 0)),
     "session": Phase("reaching Python", ("session", 0)),
-    "greeting": Phase("greeting", ("session", 20_000)),
+    "handshake": Phase("handshake", ("session", 20_000)),
     "sending code": Phase("sending code", ("session", 150_000)),
     "argument": Phase("running", ("session", 1 << 20), False, "argument"),
     "running": Phase("running", None, False, "running"),

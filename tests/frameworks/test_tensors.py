@@ -13,7 +13,7 @@ import pytest
 
 from bandsaw.exceptions import SerializationError
 from bandsaw.serialization import Opaque, PickleSerializer
-from bandsaw.serialization.readers import Reader, writing_for
+from bandsaw.serialization.recipients import Recipient, writing_for
 
 from ..workflows import Workflow
 
@@ -230,7 +230,7 @@ def test_storages_arrive() -> None:
 def test_tensors_and_storages_are_closed_for_a_reader_without_torch() -> None:
     tensor = torch.arange(3.0)
     modules = {name.partition(".")[0] for name in sys.modules} - {"torch"}
-    with writing_for(Reader(modules)):
+    with writing_for(Recipient(modules)):
         for value in tensor, tensor.untyped_storage():
             content, _ = written([value])
             assert Opaque.__module__.encode() in content

@@ -30,9 +30,9 @@ from bandsaw.session.exchange import (
     restore_chain,
     write_chain,
 )
-from bandsaw.session.frame_form import SessionFrames
-from bandsaw.session.saved_form import SavedForm
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.frame_format import SessionFrames
+from bandsaw.session.saved_format import SavedFormat
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
 
@@ -70,7 +70,7 @@ class Answer:
 
 class FrameAnswer(Answer):
     @staticmethod
-    def new() -> SavedForm:
+    def new() -> SavedFormat:
         return SessionFrames()
 
     def take(self, form: Any) -> None:
@@ -78,7 +78,7 @@ class FrameAnswer(Answer):
         self.step = form.head.get("step")
         self.members = {name: bytes(c) for name, (c, _) in form.members.items()}
 
-    def form(self) -> SavedForm:
+    def form(self) -> SavedFormat:
         form = SessionFrames()
         form.head = {**self.header, "step": self.step}
         form.members = {name: (c, ()) for name, c in self.members.items()}
@@ -88,7 +88,7 @@ class FrameAnswer(Answer):
 
 class ZipAnswer(Answer):
     @staticmethod
-    def new() -> SavedForm:
+    def new() -> SavedFormat:
         return SessionFile(io.BytesIO())
 
     def take(self, form: Any) -> None:
@@ -99,7 +99,7 @@ class ZipAnswer(Answer):
             moderator = io.BytesIO(self.members.pop("moderator.dat"))
             self.step = self.serializer.deserialize(moderator)["step"]
 
-    def form(self) -> SavedForm:
+    def form(self) -> SavedFormat:
         if self.header:
             self.set("moderator.dat", {"step": self.step})
         stream = io.BytesIO()

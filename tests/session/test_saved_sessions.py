@@ -31,9 +31,9 @@ from bandsaw.result import Result
 from bandsaw.runtime import fork
 from bandsaw.serialization.buffers import FileContent
 from bandsaw.session import Session, advise
-from bandsaw.session.frame_form import SessionFrames
-from bandsaw.session.saved_form import unreadable
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.frame_format import SessionFrames
+from bandsaw.session.saved_format import unreadable
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
 

@@ -24,8 +24,8 @@ from bandsaw.serialization import SignedSerializer
 from bandsaw.serialization.buffers import blocks_of
 from bandsaw.session import Session
 from bandsaw.session.exchange import continue_session, receive_answer
-from bandsaw.session.frame_form import SessionFrames
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.frame_format import SessionFrames
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration
 

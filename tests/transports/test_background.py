@@ -18,7 +18,7 @@ def test_what_no_thread_can_be_started_for_is_done_at_once(
     monkeypatch.setattr(background, "start_new_thread", refuse)
     done: list[int] = []
 
-    background.run_beside(lambda: done.append(threading.get_ident()))
+    background.run_in_background(lambda: done.append(threading.get_ident()))
 
     assert done == [threading.get_ident()]
-    background.wait_for_all_beside(0)
+    background.wait_for_background(0)

@@ -12,8 +12,8 @@ from bandsaw import Interpreter
 from bandsaw.advices.remote import RemoteAdvice
 from bandsaw.execution import Execution
 from bandsaw.session import Session
-from bandsaw.session.saved_form import SavedForm
-from bandsaw.session.zip_form import SessionFile
+from bandsaw.session.saved_format import SavedFormat
+from bandsaw.session.zip_format import SessionFile
 from bandsaw.tasks import Task
 from bandsaw.transports.base import Job, Transport
 from bandsaw.transports.memory import MemoryTransport
@@ -38,7 +38,7 @@ class Recording(Transport):
         self.given: dict[str, Any] = {}
         self.saved = b""
 
-    def run(self, job: Job) -> SavedForm:
+    def run(self, job: Job) -> SavedFormat:
         self.given = {name: getattr(job, name) for name in PROMISED}
         self.saved = job.input.read_bytes()
         with open(job.output, "w+b") as stream:

@@ -29,7 +29,7 @@ def test_output_is_pumped_whatever_the_number_of_its_descriptor() -> None:
             fcntl.fcntl(stream._source, fcntl.F_DUPFD_CLOEXEC, 1500),
         )
         os.close(low)
-        stream.lead_to(None, lambda name, text: taken.append(text))
+        stream.redirect(None, lambda name, text: taken.append(text))
         os.write(stream.target, b"said")
         stream.wait(60)
     finally:
@@ -89,7 +89,7 @@ def identity(x):
     return x
 
 def descriptors():
-    background.wait_for_all_beside(60)
+    background.wait_for_background(60)
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
 

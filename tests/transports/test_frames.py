@@ -24,20 +24,20 @@ from bandsaw.serialization.buffers import (
     blocks_of,
 )
 from bandsaw.serialization.shared_memory import map_buffers, write_buffers
-from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.frame_format import SessionFrames
 from bandsaw.transports import frames
 from bandsaw.transports.frames import (
     Channel,
     Handshake,
     Message,
-    Parcel,
     Prepare,
     Progress,
     Record,
     SavedSession,
     SentSession,
+    SessionMessage,
     Settings,
-    WholeParcel,
+    WholeSessionMessage,
 )
 from tests.waiting import wait_until
 
@@ -383,9 +383,9 @@ def test_a_parcel_without_buffers_has_no_file() -> None:
     form = SessionFrames()
     form.head = {"step": 1}
     form.members["a"] = (b"content", ())
-    with Parcel(form) as parcel:
-        assert parcel.descriptors == ()
-        assert set(parcel.fields) == {"form"}
+    with SessionMessage(form) as session_message:
+        assert session_message.descriptors == ()
+        assert set(session_message.fields) == {"form"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -428,8 +428,8 @@ def test_a_parcel_without_its_file_is_no_session() -> None:
     form = SessionFrames()
     form.head = {"step": 1}
     form.members["a"] = (b"content", [memoryview(bytes(100))])
-    with Parcel(form) as parcel:
-        head = SavedSession(**parcel.fields).encode()
+    with SessionMessage(form) as session_message:
+        head = SavedSession(**session_message.fields).encode()
 
     with pytest.raises(InvalidSessionError, match="whole session"):
         SavedSession.open(head, b"content", ())
@@ -440,10 +440,10 @@ def test_a_whole_parcel_brings_its_buffers_which_can_be_changed() -> None:
     form = SessionFrames()
     form.head = {"step": 1}
     form.members["a"] = (b"content", [memoryview(content) for content in contents])
-    parcel = WholeParcel(form)
-    head = SavedSession(**parcel.fields).encode()
+    session_message = WholeSessionMessage(form)
+    head = SavedSession(**session_message.fields).encode()
 
-    _, read = SavedSession.open(head, b"".join(parcel.pieces), ())
+    _, read = SavedSession.open(head, b"".join(session_message.pieces), ())
 
     content, buffers = read.members["a"]
     assert bytes(content) == b"content"
@@ -457,9 +457,11 @@ def moved(buffers: Iterable[Buffer], ends: Ends) -> Iterable[Buffer]:
     form = SessionFrames()
     form.head = {"step": 1}
     form.members["a"] = (b"", [*buffers])
-    with Parcel(form) as parcel:
-        message = SavedSession(**parcel.fields).encode()
-        here.send(frames.ANSWER, message, parcel.pieces, parcel.descriptors)
+    with SessionMessage(form) as session_message:
+        message = SavedSession(**session_message.fields).encode()
+        here.send(
+            frames.ANSWER, message, session_message.pieces, session_message.descriptors
+        )
     _, head, content, descriptors = there.receive()
     _, read = SavedSession.open(head, content, descriptors)
     return read.members["a"][1]

@@ -31,7 +31,7 @@ def leave(forever):
 if __name__ == "__main__":
     for forever in False, True:
         pid = leave(forever)
-        background.wait_for_all_beside(60)
+        background.wait_for_background(60)
         print(text_of(os.kill, pid, 0).split(":")[0])
 """,
         config=MOVING_WITHOUT_SPARE,

@@ -443,7 +443,7 @@ def pumped_beside_another(size: int) -> float:
     stream, other = ChildStream("stdout"), ChildStream("stdout")
     try:
         for one in stream, other:
-            one.lead_to(None, lambda name, text: taken.append(text))
+            one.redirect(None, lambda name, text: taken.append(text))
         start = time.process_time()
         for _ in range(size):
             os.write(stream.target, b"x" * (1 << 16))
@@ -468,7 +468,7 @@ def test_a_line_without_end_beside_another_child_takes_linear_time() -> None:
 def test_what_arrives_is_flushed_at_once() -> None:
     shown = io.TextIOWrapper(io.BytesIO())
     stream = ChildStream("stdout")
-    stream.lead_to(shown, None)
+    stream.redirect(shown, None)
     os.write(stream.target, b"a line\n")
     stream.close_target()
     stream.drain()

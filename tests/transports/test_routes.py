@@ -8,7 +8,7 @@ from bandsaw import Advice
 from bandsaw.exceptions import ProtocolError
 from bandsaw.execution import Execution
 from bandsaw.session import Session
-from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.frame_format import SessionFrames
 from bandsaw.session.route import RememberedSession, Routes
 from bandsaw.tasks import Task
 from tests.configurations import loadable_configuration

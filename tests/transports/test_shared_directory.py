@@ -12,9 +12,9 @@ import pytest
 from bandsaw.exceptions import ProtocolError
 from bandsaw.serialization.buffers import ClosedContent, blocks_of
 from bandsaw.serialization.shared_memory import open_named_buffers, write_named_buffers
-from bandsaw.session.frame_form import SessionFrames
+from bandsaw.session.frame_format import SessionFrames
 from bandsaw.transports import shared_directory
-from bandsaw.transports.frames import FarParcel, SavedSession
+from bandsaw.transports.frames import FarSessionMessage, SavedSession
 from bandsaw.transports.lane import LaneChannel
 from bandsaw.transports.shared_directory import OfferedDirectories, read_probe
 from tests.waiting import wait_until
@@ -129,13 +129,13 @@ def test_large_buffers_are_in_a_file_where_one_can_be_written(
     form.members["a"] = (b"content", [closed, memoryview(content)])
     channel = LaneChannel.__new__(LaneChannel)
     channel.shared_directory = str(tmp_path / place)
-    with FarParcel(form) as parcel:
+    with FarSessionMessage(form) as session_message:
         for _ in range(2):  # Another process may need it once more.
-            parcel.lead_to(channel)
+            session_message.pack_for(channel)
             count = len(os.listdir(tmp_path / "shared"))
             assert count == (size >= 1 << 19 and place == "shared")
-        head = SavedSession(**parcel.fields).encode()
-        pieces = b"".join(parcel.pieces)
+        head = SavedSession(**session_message.fields).encode()
+        pieces = b"".join(session_message.pieces)
         _, read = SavedSession.open(head, pieces, (), channel.shared_directory)
     for buffer in read.members["a"][1]:
         assert b"".join(map(bytes, blocks_of(buffer))) == content
@@ -147,8 +147,8 @@ def test_what_is_not_opened_is_removed_by_its_sender(tmp_path: Path) -> None:
     form.members["a"] = (b"content", [memoryview(bytes(1 << 20))])
     channel = LaneChannel.__new__(LaneChannel)
     channel.shared_directory = str(tmp_path)
-    with FarParcel(form) as parcel:
-        parcel.lead_to(channel)
+    with FarSessionMessage(form) as session_message:
+        session_message.pack_for(channel)
         assert os.listdir(tmp_path)
     assert not os.listdir(tmp_path)
 

@@ -17,7 +17,7 @@ from ..leaves import LEAVES
 from ..objects import attributes, pickles_its_own_way
 from ..registry import find_stand_in
 from .constants import below, is_code, place_of
-from .owners import INSTALLED, OWN, owner_of_class, owner_of_namespace
+from .origins import INSTALLED, OWN, origin_of_class, origin_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def _has_code(value: object) -> bool:
 
 def _is_own(code: Any) -> bool:
     if isinstance(code, FunctionType):
-        return owner_of_namespace(code.__globals__) == OWN
-    return owner_of_class(code) == OWN
+        return origin_of_namespace(code.__globals__) == OWN
+    return origin_of_class(code) == OWN
 
 
 def _parts(value: Any, holders: dict[type, bool]) -> Sequence[Any]:
@@ -136,7 +136,7 @@ def _parts(value: Any, holders: dict[type, bool]) -> Sequence[Any]:
         return value.func, value.args, value.keywords, *attributes(value).values()
     if isinstance(value, ModuleType):
         names = vars(value)
-        if owner_of_namespace(names) != OWN:
+        if origin_of_namespace(names) != OWN:
             return []
         return [names[name] for name in names if not name.startswith("__")]
     if kind is MappingProxyType:
@@ -181,7 +181,7 @@ def _shows_attributes(kind: type) -> bool:
     installed class does not know the user's code that it leaves out.
     """
     return find_stand_in(kind) is None and not any(
-        pickles_its_own_way(owner) and owner_of_class(owner) != INSTALLED
+        pickles_its_own_way(owner) and origin_of_class(owner) != INSTALLED
         for owner in kind.__mro__
     )
 

@@ -11,7 +11,7 @@ from .. import fingerprint
 from ..leaves import LEAVES, text
 from ..objects import attributes, has_fields, is_model, model_state
 from ..standard import CONTENTS
-from .owners import OWN, owner_of_namespace
+from .origins import OWN, origin_of_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _describe(
         return _opaque(value)
     if isinstance(value, types.ModuleType) and look is None:
         # What is used of a module of the user's own is not known.
-        is_own = owner_of_namespace(vars(value)) == OWN
+        is_own = origin_of_namespace(vars(value)) == OWN
         name = text(value.__name__)
         return Description(b"module " + name, (value,), not is_own)
     if owner is not None:

@@ -8,7 +8,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from ...modules import importable_module_name
 from ..definitions import UNSAID
 from .constants import is_code
-from .owners import BANDSAW, OWN, owner_of_class, owner_of_namespace
+from .origins import BANDSAW, OWN, origin_of_class, origin_of_namespace
 from .source import source_of
 
 TYPE_CHECKING = False
@@ -144,7 +144,7 @@ def follow(
         value = found.value
         if isinstance(value, ModuleType):
             names = vars(value)
-            if owner_of_namespace(names) != OWN:
+            if origin_of_namespace(names) != OWN:
                 break
             found.space = namespace(names)
             found.place = rest[0]
@@ -154,7 +154,7 @@ def follow(
                 found.steps.append((names, "__getattr__", found.value))
                 break
             found.steps.append((names, rest[0], value))
-        elif isinstance(value, type) and owner_of_class(value) == OWN:
+        elif isinstance(value, type) and origin_of_class(value) == OWN:
             if _makes_its_attributes(value):
                 break
             owner = owner_of_attribute(value, rest[0])
@@ -215,7 +215,7 @@ def owner_of_attribute(cls: type, name: str) -> type | None:
     """
     for owner in cls.__mro__:
         if name in vars(owner):
-            return owner if owner_of_class(owner) == OWN else None
+            return owner if origin_of_class(owner) == OWN else None
     return None
 
 
@@ -308,9 +308,9 @@ def is_of_bandsaw(
         return False
     value = found.value
     if isinstance(value, ModuleType):
-        return owner_of_namespace(vars(value)) == BANDSAW
+        return origin_of_namespace(vars(value)) == BANDSAW
     module = sys.modules.get(getattr(value, "__module__", None) or "")
-    return module is not None and owner_of_namespace(vars(module)) == BANDSAW
+    return module is not None and origin_of_namespace(vars(module)) == BANDSAW
 
 
 def origin(
@@ -342,7 +342,7 @@ def origin(
             names: dict[str, Any] = getattr(module, "__dict__", {})
             if attribute is None or names.get(attribute, ABSENT) is not value:
                 continue
-            if owner_of_namespace(names) != OWN:
+            if origin_of_namespace(names) != OWN:
                 return None, space.imported_text(name)
             space, name = namespace(names), attribute
             break

@@ -12,7 +12,7 @@ import time
 import weakref
 from types import FunctionType, ModuleType
 
-from ...runtime.file_facts import start_of_process
+from ...runtime.file_cache import start_of_process
 from .. import fingerprint
 from ..leaves import text
 from ..objects import attributes
@@ -20,7 +20,7 @@ from ..registry import find_stand_in
 from .arguments import code_in
 from .constants import Description, describe_with
 from .lookup import ABSENT
-from .owners import OWN, owner_of_class
+from .origins import OWN, origin_of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def is_passing(value: Any) -> bool:
         return _is_time_of_process(value.timestamp())
     if module.startswith("pathlib"):
         return _is_temporary(os.fspath(value))
-    if owner_of_class(kind) == OWN:
+    if origin_of_class(kind) == OWN:
         return False
     if name in ("coroutine", "async_generator"):
         return True
@@ -144,7 +144,7 @@ def gives_values(value: Any) -> bool:
         value: Any value.
     """
     kind = type(value)
-    if owner_of_class(kind) == OWN:
+    if origin_of_class(kind) == OWN:
         return False
     return (
         hasattr(kind, "__next__")
@@ -300,7 +300,7 @@ class Look:
         if isinstance(value, ModuleType):
             return Description(b"module " + text(value.__name__), code_in([value]))
         if find_stand_in(kind) is None and (
-            owner_of_class(kind) == OWN or kind.__module__ == "argparse"
+            origin_of_class(kind) == OWN or kind.__module__ == "argparse"
         ):
             return self._describe_object(value, depth, above)
         return self._describe_whole(value)

@@ -5,8 +5,8 @@ In comes a function, with the functions and classes that its arguments hold
 them, a `Graph` of nodes grows until nothing new is reached:
 
 1. `_code_node` removes wrappers (`constants.below`), asks for the owner of the rest
-   (`owners`), and makes a node for what is the user's own. Of the rest, only the
-   distribution is noted (`owners.Packages`).
+   (`origins`), and makes a node for what is the user's own. Of the rest, only the
+   distribution is noted (`origins.Packages`).
 2. When the turn of a node comes, its `_expand_...` looks for the definition in the
    source (`source.source_of`). This has a digest of the normal form, and the names that
    are used. Where no source compiles to the loaded code, the code object has both
@@ -69,7 +69,7 @@ from .made import (
     makes_passing,
     reason_to_list,
 )
-from .owners import INSTALLED, OWN, Packages, owner_of_class, owner_of_namespace
+from .origins import INSTALLED, OWN, Packages, origin_of_class, origin_of_namespace
 from .parts import Graph
 from .source import source_of
 from .unloaded import Unloaded
@@ -117,7 +117,7 @@ def _may_read(value: Any) -> bool:
     module = sys.modules.get(name)
     if module is None:
         return False
-    return owner_of_namespace(vars(module)) == INSTALLED
+    return origin_of_namespace(vars(module)) == INSTALLED
 
 
 def _is_hidden_by_alias(chain: str, module: ModuleType) -> bool:
@@ -126,7 +126,7 @@ def _is_hidden_by_alias(chain: str, module: ModuleType) -> bool:
     if chain.partition(".")[0] == name.rpartition(".")[2] or chain.startswith(name):
         return False
     # The version of a package represents its outermost module.
-    owner = owner_of_namespace(vars(module))
+    owner = origin_of_namespace(vars(module))
     return owner != OWN and ("." in name or owner != INSTALLED)
 
 
@@ -227,7 +227,7 @@ class Reach:
         return None
 
     def _function_node(self, function: FunctionType) -> Node | None:
-        owner = owner_of_namespace(function.__globals__)
+        owner = origin_of_namespace(function.__globals__)
         if owner != OWN:
             if owner == INSTALLED:
                 self._packages.add_of(function.__globals__.get("__name__"))
@@ -368,7 +368,7 @@ class Reach:
     # Classes
 
     def _class_node(self, cls: type) -> Node | None:
-        owner = owner_of_class(cls)
+        owner = origin_of_class(cls)
         if owner != OWN:
             if owner == INSTALLED:
                 self._packages.add_of(cls.__module__)
@@ -424,7 +424,7 @@ class Reach:
     def _are_methods_named(cls: type) -> bool:
         """Tell if nothing but the user's own code calls the methods of a class."""
         return all(
-            owner is object or owner is type or owner_of_class(owner) == OWN
+            owner is object or owner is type or origin_of_class(owner) == OWN
             for owner in cls.__mro__
         )
 
@@ -470,7 +470,7 @@ class Reach:
     ) -> None:
         """Follow an object in a class, but for what makes attributes of others."""
         kind = type(value)
-        if hasattr(kind, "__get__") or owner_of_class(kind) == INSTALLED:
+        if hasattr(kind, "__get__") or origin_of_class(kind) == INSTALLED:
             return
         if functions_in(value, f"{cls.__qualname__}.{name}"):
             return  # A decorator has made it.

@@ -12,9 +12,9 @@ import sys
 import weakref
 
 from ....runtime.code_objects import code_digest
-from ....runtime.file_facts import (
+from ....runtime.file_cache import (
+    cached_facts,
     changed_after_start,
-    remembered,
 )
 from ....runtime.fork import call_at_reset
 from ....runtime.own_files import copy_of, noted_lines
@@ -156,7 +156,7 @@ def _outline_of_file(path: str) -> Outline | None:
 
     outline: Outline | None = None
     try:
-        outline = Outline.from_json(remembered(_KIND, path, status, compute))
+        outline = Outline.from_json(cached_facts(_KIND, path, status, compute))
     except (OSError, TypeError, *_UNREADABLE):
         pass  # A `TypeError` comes from a damaged file of what is remembered.
     _outlines[path] = (identity, outline)

@@ -12,7 +12,7 @@ import os
 import sys
 
 from ...interpreter import is_own_source
-from ...runtime.file_facts import remembered
+from ...runtime.file_cache import cached_facts
 from ...runtime.fork import call_at_reset
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ BANDSAW = "bandsaw"
 
 _BANDSAW = __name__.partition(".")[0]
 
-_owners: dict[tuple[str, str | None], str] = {}
+_origins: dict[tuple[str, str | None], str] = {}
 
 # Changes with the way in which directories are read.
 _KIND = "distributions-1"
@@ -39,7 +39,7 @@ _distributions: dict[tuple[str, str], Distribution | None] = {}
 call_at_reset(_distributions.clear)
 
 
-def owner_of_namespace(namespace: Mapping[str, Any]) -> str:
+def origin_of_namespace(namespace: Mapping[str, Any]) -> str:
     """Return the owner of the module in which a function was defined.
 
     Args:
@@ -51,7 +51,7 @@ def owner_of_namespace(namespace: Mapping[str, Any]) -> str:
     return owner_of_module(namespace.get("__name__"), namespace.get("__file__"))
 
 
-def owner_of_class(cls: type) -> str:
+def origin_of_class(cls: type) -> str:
     """Return the owner of the module in which a class was defined.
 
     Args:
@@ -80,13 +80,13 @@ def owner_of_module(name: object, path: object) -> str:
         name = ""
     if type(path) is not str:
         path = None
-    owner = _owners.get((name, path))
+    owner = _origins.get((name, path))
     if owner is None:
-        owner = _owners[name, path] = _find_owner(name, path)
+        owner = _origins[name, path] = _find_origin(name, path)
     return owner
 
 
-def _find_owner(name: str, path: str | None) -> str:
+def _find_origin(name: str, path: str | None) -> str:
     root = name.partition(".")[0]
     if root == _BANDSAW:
         return BANDSAW
@@ -145,7 +145,7 @@ class Packages:
         path = getattr(module, "__file__", None)
         if module is None or not isinstance(path, str):
             return
-        if owner_of_namespace(vars(module)) == INSTALLED:
+        if origin_of_namespace(vars(module)) == INSTALLED:
             self.add(module_name, path)
 
     def add(self, module_name: str, path: str) -> None:
@@ -170,7 +170,7 @@ def version_of_module(module: Any) -> str:
         For example ``"numpy 2.1.0"``; an empty text for any other module.
     """
     path = getattr(module, "__file__", None)
-    if owner_of_namespace(vars(module)) != INSTALLED or not isinstance(path, str):
+    if origin_of_namespace(vars(module)) != INSTALLED or not isinstance(path, str):
         return ""
     return " ".join(distribution_of(vars(module)["__name__"], path) or ())
 
@@ -223,7 +223,7 @@ def _find(root: str, place: str, path: str) -> Distribution | None:
     found = _of_same_name(root, place, names)
     if found is None:
         status = os.stat(place)
-        packages = remembered(
+        packages = cached_facts(
             _KIND, place, status, lambda: _packages_of_directory(place, names)
         )
         found = _choose(packages, root, place, path)

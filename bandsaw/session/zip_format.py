@@ -13,7 +13,7 @@ import zlib
 from ..exceptions import InvalidSessionError, NotMovableError
 from ..serialization.buffers import blocks_of
 from .attachments import DIRECTORY, LARGE, copy_attachment
-from .saved_form import (
+from .saved_format import (
     CAPTURED,
     CONTEXT,
     DEFINITIONS,
@@ -25,7 +25,7 @@ from .saved_form import (
     SESSION,
     SIGNATURE,
     TASK,
-    SavedForm,
+    SavedFormat,
     SessionReader,
     SessionWriter,
     unwritable,
@@ -60,7 +60,7 @@ _END = struct.Struct("<10xH10x")
 _PIECE = 1 << 20
 
 
-class SessionFile(SavedForm):
+class SessionFile(SavedFormat):
     """A saved session as a zip file in a stream, for readers that know nothing of it.
 
     Args:
@@ -70,7 +70,7 @@ class SessionFile(SavedForm):
     required = frozenset((RUN, TASK, EXECUTION, CONTEXT, RESULT, MODERATOR))
     required_changes = frozenset((CONTEXT, RESULT, MODERATOR))
     requires_ids = True
-    run_of_reader = None
+    run_of_recipient = None
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

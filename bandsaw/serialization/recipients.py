@@ -1,4 +1,4 @@
-"""For whom values are written: what their reader lacks is closed, not lost.
+"""For whom values are written: what their recipient lacks is closed, not lost.
 
 The state is a context variable: what is written in other threads and contexts at the
 same time is for others.
@@ -26,7 +26,7 @@ _METHODS = (MethodType, BoundTask, BuiltinFunctionType)
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 
-class Reader:
+class Recipient:
     """An interpreter that will read what is written.
 
     Args:
@@ -43,7 +43,7 @@ class Reader:
         self.met: set[str] = set()
 
     def lacks(self, value: Any) -> str | None:
-        """Return the name of the module that a value needs and the reader lacks.
+        """Return the name of the module that a value needs and the recipient lacks.
 
         Args:
             value: The value itself counts, not what is in it.
@@ -83,9 +83,9 @@ class Reader:
         return self._lacks_behind(name)
 
     def _lacks_behind(self, name: str) -> str | None:
-        """Return what a module of the user's own has imported and the reader lacks.
+        """Return what a module of the user's own has imported and the recipient lacks.
 
-        The reader has the module's file, and may not be able to import it. If it can
+        The recipient has the module's file, and may not be able to import it. If it can
         do without, what was closed is opened all the same.
         """
         if name in self._lacking_behind:
@@ -119,24 +119,24 @@ def _is_own(module: ModuleType) -> bool:
     )
 
 
-_reader: contextvars.ContextVar[Reader | None] = contextvars.ContextVar(
-    "bandsaw_reader", default=None
+_recipient: contextvars.ContextVar[Recipient | None] = contextvars.ContextVar(
+    "bandsaw_recipient", default=None
 )
 
 
 #: Returns for whom values are written, `None` if that has all that this one has.
-current_reader = _reader.get
+current_recipient = _recipient.get
 
 
 @contextmanager
-def writing_for(reader: Reader | None) -> Iterator[None]:
-    """Write values for a reader inside of the block.
+def writing_for(recipient: Recipient | None) -> Iterator[None]:
+    """Write values for a recipient inside of the block.
 
     Args:
-        reader: The reader, `None` for one that has all that this process has.
+        recipient: The recipient, `None` for one that has all that this process has.
     """
-    token = _reader.set(reader)
+    token = _recipient.set(recipient)
     try:
         yield
     finally:
-        _reader.reset(token)
+        _recipient.reset(token)

@@ -45,7 +45,7 @@ _REMEMBERED = "remembered"
 _dumps = make_dumps()
 
 
-def remembered(
+def cached_facts(
     kind: str, path: str, status: os.stat_result, compute: Callable[[], Any]
 ) -> Any:
     """Return what was found out about a file, or find it out.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bandsaw.runtime import file_facts as remembered, fork
+from bandsaw.runtime import file_cache, fork
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -33,7 +33,7 @@ class Asking:
             self.count += 1
             return len(path.read_text())
 
-        return remembered.remembered(kind, str(path), path.stat(), compute)
+        return file_cache.cached_facts(kind, str(path), path.stat(), compute)
 
 
 def files() -> list[Path]:
@@ -105,8 +105,8 @@ def test_without_a_home_everything_is_found_out_each_time(
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
 def test_the_start_of_a_process_is_estimated_where_linux_does_not_tell_it() -> None:
-    told = remembered._read_start()
+    told = file_cache._read_start()
     if told is None:
         pytest.skip("this is no Linux")
 
-    assert told - 0.1 <= remembered._estimate_start() <= told + 1.1
+    assert told - 0.1 <= file_cache._estimate_start() <= told + 1.1

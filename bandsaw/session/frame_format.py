@@ -10,14 +10,14 @@ from ..run import get_run
 from ..serialization.buffers import FileContent, HeldContent, blocks_of
 from ..tasks import full_task
 from .attachments import DIRECTORY
-from .saved_form import (
+from .saved_format import (
     DEFINITIONS,
     EXECUTION,
     MODERATOR,
     SESSION,
     SIGNATURE,
     TASK,
-    SavedForm,
+    SavedFormat,
     SessionReader,
     SessionWriter,
     unwritable,
@@ -56,7 +56,7 @@ _READABLE = (memoryview, HeldContent)
 _LARGE_ATTACHMENT = 1 << 16
 
 
-class SessionFrames(SavedForm):
+class SessionFrames(SavedFormat):
     """A saved session as members in memory, for a reader that belongs to this run.
 
     What is empty is left out. The id of the execution is written only when it is known,
@@ -72,7 +72,7 @@ class SessionFrames(SavedForm):
     requires_ids = False
 
     @property
-    def run_of_reader(self) -> Run | None:
+    def run_of_recipient(self) -> Run | None:
         """The run of this process."""
         return get_run()
 

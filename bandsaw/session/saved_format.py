@@ -76,7 +76,7 @@ _MEMBERS = frozenset(
 )
 
 
-class SavedForm(ABC):
+class SavedFormat(ABC):
     """The location of the members of one saved session.
 
     Attributes:
@@ -96,7 +96,7 @@ class SavedForm(ABC):
 
     @property
     @abstractmethod
-    def run_of_reader(self) -> Run | None:
+    def run_of_recipient(self) -> Run | None:
         """The run that the reader belongs to in any case, `None` if that is unknown."""
 
     @abstractmethod

@@ -191,6 +191,11 @@ def test_tasks_of_doctests_run_in_any_python(workflow: Workflow, version: str) -
     path = workflow.directory / "workflow.py"
     path.write_text(script + path.read_text())
     assert workflow.python("workflow.py").stdout == "0\n"
+    # There, the module is called differently.
+    text = '"""\n' + script[script.index(">>> bandsaw.task(lambda: 1") :]
+    short = text[: text.index(">>> class")] + '"""\nimport bandsaw\n'
+    (workflow.directory / "short.py").write_text(short)
+    assert workflow.python("-m", "doctest", "short.py").stdout == ""
 
 
 SOURCELESS = """

@@ -48,7 +48,7 @@ def _add_note(error: BaseException, session: Session) -> None:
         # A doctest compares notes with what it expects. While one runs, lines of its
         # text are found by a function of its own.
         lines_of = getattr(sys.modules.get("linecache"), "getlines", None)
-        if getattr(lines_of, "__module__", None) != "doctest":
+        if getattr(lines_of, "__name__", "") != "__patched_linecache_getlines":
             add_note(error, note)
     elif isinstance(error.__cause__, RemoteTraceback):
         error.__cause__.add_head(note)

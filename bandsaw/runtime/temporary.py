@@ -37,6 +37,9 @@ _DIGITS_OF_CALL = 32
 # interpreter runs there, in seconds.
 _LONGEST_PAUSE = 24 * 60 * 60
 
+# How long it takes at most to lock a directory that was just made, in seconds.
+_LONGEST_START = 60 * 60
+
 # How long to wait between two looks at what another process may leave, in seconds.
 _PAUSE = 0.02
 
@@ -190,7 +193,9 @@ def left_directories(place: str, dead: int | None = None) -> Iterator[str]:
     for name in names:
         path = os.path.join(place, name)
         is_own = path in _state.directories
-        if name.startswith(_PREFIX) and not is_own and _is_left(path, dead):
+        if not name.startswith(_PREFIX) or is_own:
+            continue
+        if _is_left(path, dead) or _is_begun(path):
             yield path
 
 
@@ -418,6 +423,26 @@ def _is_left(directory: str, dead: int | None = None, name: str = _LOCK) -> bool
     return process == dead or not _is_alive(process)
 
 
+def _is_begun(directory: str) -> bool:
+    """Tell if a process was killed before it had locked a directory, or as it left."""
+    import fcntl
+
+    try:
+        status = os.lstat(directory)
+        names = os.listdir(directory)
+        if status.st_uid != os.getuid() or set(names) - {f"{_LOCK}.new"}:
+            return False
+        if time.time() - status.st_mtime < _LONGEST_START:
+            return False
+        for name in names:
+            # It keeps this name where there are no locks.
+            with open(os.path.join(directory, name), "r+b") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return not _is_name_of_call(os.path.basename(directory))
+
+
 def _content(process: int) -> bytes:
     return f"{process} {os.uname().nodename}".encode()
 
@@ -443,7 +468,20 @@ def _remove_tree(path: str) -> None:
         # Something was put there just now, or there are more directories inside.
         import shutil
 
+        for name in _other_names(path):
+            shutil.rmtree(os.path.join(path, name), ignore_errors=True)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _other_names(path: str) -> list[str]:
+    """Return what is in a directory beside its lock, which goes last.
+
+    When this process is killed meanwhile, another one finds the rest by the lock.
+    """
+    try:
+        return [name for name in os.listdir(path) if name != _LOCK]
+    except OSError:
+        return []
 
 
 def _remove_few(path: str) -> None:
@@ -453,7 +491,7 @@ def _remove_few(path: str) -> None:
         OSError: If there is more in it.
     """
     with os.scandir(path) as entries:
-        found = list(entries)
+        found = sorted(entries, key=lambda entry: entry.name == _LOCK)
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
             os.rmdir(entry.path)

@@ -118,6 +118,51 @@ def test_a_forked_child_does_not_keep_what_its_parent_has_left(
         parent.end()
 
 
+@pytest.mark.parametrize("names", [[], [".lock.new"]], ids=["before", "while locking"])
+def test_what_a_process_leaves_that_is_killed_at_its_first_step_is_removed(
+    tmp_path: Path, names: list[str]
+) -> None:
+    hours = (0, 60)
+    for directory, age in zip(
+        (tmp_path / "bandsaw-new", tmp_path / "bandsaw-old"), hours
+    ):
+        directory.mkdir()
+        for name in names:
+            (directory / name).touch()
+        moment = os.stat(directory).st_mtime - age * 3600
+        os.utime(directory, (moment, moment))
+
+    made = TemporaryDirectory(str(tmp_path))
+
+    assert names_in(tmp_path) == {"bandsaw-new", os.path.basename(made.path)}
+
+
+@pytest.mark.parametrize("inside", ["", "directory-of-{}"])
+def test_the_lock_of_a_directory_is_removed_last(
+    other: Process, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    names = [f"file-{number}" for number in range(20)]
+    for name in names:
+        path = other.directory / inside.format(name) / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    removed: list[str] = []
+    for function in (os.unlink, os.rmdir):
+        monkeypatch.setattr(
+            os,
+            function.__name__,
+            lambda path, *, function=function, **given: (
+                removed.append(os.path.basename(path)),
+                function(path, **given),
+            ),
+        )
+    other.kill()
+
+    TemporaryDirectory()
+
+    assert removed.index(".lock") > max(map(removed.index, names))
+
+
 def test_only_what_holds_a_lock_is_removed(tmp_path: Path) -> None:
     for name in "bandsaw-of-user", "other":
         (tmp_path / name).mkdir()

@@ -31,7 +31,7 @@ from tests.workflows import Workflow
 HERE = Interpreter()
 BACKEND = SshCommandLineBackend()
 SESSION: Any = object()
-JOB = "directory timeout memory_limit output observe reader"
+JOB = "directory timeout memory_limit output observe recipient"
 
 # The function, how many arguments have a position, and those that once had one, too.
 CALLS: list[tuple[Callable[..., Any], int, str, tuple[Any, ...]]] = [

@@ -52,16 +52,21 @@ def metrics(place):
 
 
 def subprocess(place):
-    return SubprocessAdvice(directory / "exchange")
+    return SubprocessAdvice(directory=directory / "exchange")
 
 
 def ssh(place):
     # Those of the tests are found over there, too, where another ssh may follow.
     interpreter = bandsaw.Interpreter().set_environment(PATH=os.environ["PATH"])
     remote = Remote(
-        "127.0.0.1", {port!r}, {user!r}, {key!r}, interpreter, directory / "far"
+        "127.0.0.1",
+        port={port!r},
+        user={user!r},
+        key_file={key!r},
+        interpreter=interpreter,
+        directory=directory / "far",
     )
-    return SshAdvice(directory / "exchange").add_remote(remote)
+    return SshAdvice(directory=directory / "exchange").add_remote(remote)
 
 
 class Keep(bandsaw.Extension):

@@ -12,7 +12,7 @@ import builtins
 import sys
 from functools import partial
 from operator import getitem
-from types import FunctionType, MemberDescriptorType, ModuleType
+from types import FunctionType, ModuleType
 
 from ...config import configuration_of_notebook
 from ...exceptions import BandsawError, NotMovableError
@@ -22,6 +22,7 @@ from ...runtime.code_objects import code_digest
 from ...runtime.contexts import contextmanager
 from ...runtime.fork import Lock, call_at_reset
 from .captured import CapturedValue
+from .classes import ABSENT, FIXED, Classes, members_of, unwrapped
 from .functions import Functions, place_in
 from .mains import (
     ATTRIBUTE,
@@ -33,7 +34,7 @@ from .mains import (
     packed,
     unnamed_function,
 )
-from .statements import Cells, ClassBody, Statement, names_read
+from .statements import Cells, Statement, names_read
 from .texts import held_by
 
 TYPE_CHECKING = False
@@ -49,11 +50,6 @@ if TYPE_CHECKING:
 
 # What IPython puts beside the user's names, and what means nothing without a shell
 _OF_SHELL = frozenset(("In", "Out", "exit", "get_ipython", "quit"))
-
-_ABSENT: Any = object()
-
-# Values that are known by their identity
-_FIXED = (bool, complex, float, int, str, bytes, type(None), FunctionType, ModuleType)
 
 _NO_SOURCE = (
     "is nowhere in the source of a cell, a prompt from Python 3.13 on, a script, or a "
@@ -135,10 +131,10 @@ class Definitions:
             namespace: The namespace of the cells.
         """
         for name, value in self._bindings.items():
-            if namespace.get(name, _ABSENT) is not value:
+            if namespace.get(name, ABSENT) is not value:
                 return False
         for cls, members in self._classes.items():
-            if members != _members_of(cls):
+            if members != members_of(cls):
                 return False
         if self._is_of_configuration and not self._is_configured(namespace):
             return False
@@ -281,12 +277,12 @@ class _Graph:
         self._keys = keys
         self._error = refuse
         self._statements = statements_of(namespace)
+        self._classes = Classes(namespace, self._statements, self._refused)
         self._nodes: dict[str, _Node] = {}
         self._functions: dict[str, FunctionType] = {}
         self._needed_by: dict[str, str | None] = {}
         self._bindings: dict[str, Any] = {}
         self._values: list[tuple[Callable[[], Any], CapturedValue]] = []
-        self._classes: dict[type, list[int]] = {}
         # What is set by code that is executed elsewhere is fresh in each call.
         self._set_by_functions: set[str] = set()
         for statement in self._statements:
@@ -315,7 +311,7 @@ class _Graph:
             self._values,
             self._statements if configuration is not None else None,
             frozenset(names),
-            self._classes,
+            self._classes.members,
             self._keys,
             self._configured_serializer,
         )
@@ -356,13 +352,13 @@ class _Graph:
     def _node(self, name: str) -> _Node:
         if name in self._functions:
             return self._function_node(name, self._functions[name])
-        value = self._namespace.get(name, _ABSENT)
+        value = self._namespace.get(name, ABSENT)
         self._bindings[name] = value
         if name == "get_ipython":
             raise self._refused(name, "is the shell of the notebook")
-        if value is _ABSENT and name == "display" and hasattr(builtins, name):
+        if value is ABSENT and name == "display" and hasattr(builtins, name):
             raise self._refused(name, "shows things on the page of the notebook only")
-        if value is _ABSENT or name[:2] == name[-2:] == "__":
+        if value is ABSENT or name[:2] == name[-2:] == "__":
             return _Node()  # It is a name of Python, or missing here, too.
         statement = self._binding_statement(name)
         if statement is None and name in _OF_SHELL:
@@ -380,10 +376,12 @@ class _Graph:
         if statement is not None and self._is_defined_by(name, value, statement):
             node = self._plain_node(statement)
             if self._is_class_of(value, statement):
-                self._add_class(name, value, statement.node, statement, node)
+                found = self._classes.changed(name, value, statement.node, statement)
+                for changed in found:
+                    self._add_attributes(node, *changed)
             elif isinstance(value, FunctionType):
-                rebound, _ = self._rebound_attributes(name)
-                self._add_attributes(name, value, sorted(rebound), node)
+                rebound, _ = self._classes.rebound_attributes(name)
+                self._add_attributes(node, name, value, sorted(rebound))
             return node
         if statement is not None and self._is_inside(name, value, statement):
             return self._function_node(name, value)
@@ -413,7 +411,7 @@ class _Graph:
 
     def _is_of_star(self, name: str, statement: Statement) -> bool:
         module = sys.modules.get(getattr(statement.node, "module", None) or "")
-        found = vars(module).get(name, _ABSENT) if module is not None else _ABSENT
+        found = vars(module).get(name, ABSENT) if module is not None else ABSENT
         return found is self._namespace[name]
 
     def _import(self, name: str, value: Any, statement: Statement) -> _Node | None:
@@ -461,12 +459,12 @@ class _Graph:
 
         node = statement.node
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            function = _unwrapped(value)
+            function = unwrapped(value)
             if not isinstance(function, FunctionType):
                 return bool(node.decorator_list)
             if function.__globals__ is not self._namespace:
                 return bool(node.decorator_list)
-            return self._fits(function, statement)
+            return statement.has_code_of(function)
         if isinstance(node, ast.ClassDef):
             if not isinstance(value, type):
                 return bool(node.decorator_list)
@@ -485,7 +483,7 @@ class _Graph:
             isinstance(value, FunctionType)
             and value.__globals__ is self._namespace
             and value.__qualname__ == name
-            and self._fits(value, statement)
+            and statement.has_code_of(value)
         )
 
     @staticmethod
@@ -494,128 +492,29 @@ class _Graph:
         is_of_cells = isinstance(value, type) and value.__module__ == "__main__"
         return is_of_cells and type(statement.node).__name__ == "ClassDef"
 
-    @staticmethod
-    def _fits(function: FunctionType, statement: Statement) -> bool:
-        return code_digest(function.__code__) in statement.functions
-
-    def _add_class(
-        self, path: str, cls: type, definition: Any, statement: Statement, node: _Node
-    ) -> None:
-        """Check a class and the classes inside of it, and add what has changed.
-
-        Args:
-            path: The qualified name of the class.
-            cls: The class.
-            definition: Its definition.
-            statement: The statement that this is in.
-            node: What becomes of that.
-        """
-        body = ClassBody(definition)
-        self._check_class(path, cls, body, statement)
-        self._add_class_attributes(path, cls, body, node)
-        for inner in body.classes:
-            value: Any = vars(cls).get(inner.name)
-            inner_path = f"{path}.{inner.name}"
-            if _is_class_inside(inner_path, value):
-                self._add_class(inner_path, value, inner, statement, node)
-
-    def _check_class(
-        self, path: str, cls: type, body: ClassBody, statement: Statement
-    ) -> None:
-        """Refuse a class that is not as its statement says."""
-        self._classes[cls] = _members_of(cls)
-        members = vars(cls)
-        is_plain = type(cls) is type and not body.is_decorated
-        if is_plain and "__init_subclass__" not in _names_of_bases(cls):
-            for attribute, value in members.items():
-                is_set = attribute not in body.bound and not attribute.startswith("_")
-                if is_set and not isinstance(value, MemberDescriptorType):
-                    raise self._refused_class(path, attribute)
-            for attribute in sorted(body.certain):
-                if attribute not in members:
-                    raise self._refused_class(path, attribute, "deleted")
-        for each in self._statements:
-            for owner, attribute in each.deleted_attributes:
-                if owner == path and attribute in body.certain.difference(members):
-                    raise self._refused_class(path, attribute, "deleted")
-        for attribute, value in members.items():
-            function = _unwrapped(value)
-            if (
-                isinstance(function, FunctionType)
-                and function.__globals__ is self._namespace
-                and not function.__code__.co_filename.startswith("<string>")
-            ):
-                is_other = attribute in body.methods and (
-                    function.__code__.co_name != attribute
-                )
-                if is_other or not self._fits(function, statement):
-                    raise self._refused_class(path, attribute)
-
-    def _refused_class(
-        self, path: str, attribute: str, what: str = "set"
-    ) -> NotMovableError:
-        name, _, inner = path.partition(".")
-        attribute = f"{inner}.{attribute}" if inner else attribute
-        return self._refused(
-            name, f"is a class whose attribute {attribute!r} was {what} later"
-        )
-
-    def _add_class_attributes(
-        self, path: str, cls: type, body: ClassBody, node: _Node
-    ) -> None:
-        """Add the attributes of a class that may not be as its statement says."""
-        is_plain = type(cls) is type and not body.is_decorated
-        rebound, possible = self._rebound_attributes(path)
-        changed = rebound | {name for name in possible if name[:2] != "__"}
-        chosen = []
-        for attribute, value in vars(cls).items():
-            if (
-                isinstance(value, MemberDescriptorType)
-                or isinstance(_unwrapped(value), FunctionType)
-                or _is_class_inside(f"{path}.{attribute}", value)
-            ):
-                continue
-            literal = body.literals.get(attribute, _ABSENT)
-            if attribute in changed:
-                chosen.append(attribute)
-            elif is_plain and attribute in body.bound and attribute[:2] != "__":
-                # What is in it may have changed, or where a name of it leads to.
-                is_data = not isinstance(value, _FIXED) and not hasattr(
-                    value, "__get__"
-                )
-                if is_data or not (literal is _ABSENT or _is_like(value, literal)):
-                    chosen.append(attribute)
-            elif type(value) is type(literal) and (
-                not isinstance(value, _FIXED) or not _is_like(value, literal)
-            ):
-                # Decorators and metaclasses may have made others of them.
-                chosen.append(attribute)
-        certain = {*rebound, *body.literals}
-        self._add_attributes(path, cls, sorted(chosen), node, certain)
-
     def _add_attributes(
         self,
+        node: _Node,
         path: str,
         owner: Any,
         attributes: Sequence[str],
-        node: _Node,
         certain: Collection[str] = (),
     ) -> None:
         """Add attributes as they are now.
 
         Args:
+            node: What becomes of the statement that defines it.
             path: The qualified name of a class or function.
             owner: The class or function.
             attributes: The names of the attributes.
-            node: What becomes of the statement that defines it.
             certain: The names of those that are not as the statement says if they
                 cannot be pickled.
         """
         name, _, inner = path.partition(".")
-        changed = set().union(*self._rebound_attributes(path))
+        changed = set().union(*self._classes.rebound_attributes(path))
         for attribute in attributes:
-            value = vars(owner).get(attribute, _ABSENT)
-            if value is _ABSENT:
+            value = vars(owner).get(attribute, ABSENT)
+            if value is ABSENT:
                 continue
             try:
                 captured, noted = self._captured(value)
@@ -629,7 +528,7 @@ class _Graph:
                     f"and cannot be pickled ({error})",
                 ) from error
             # Code that is executed there may set it anew, too.
-            is_fixed = isinstance(value, _FIXED) and attribute not in changed
+            is_fixed = isinstance(value, FIXED) and attribute not in changed
             if not is_fixed:
                 get_value = partial(_attribute_of, owner, attribute)
                 self._values.append((get_value, captured))
@@ -638,22 +537,6 @@ class _Graph:
             item = (ATTRIBUTE, path, attribute, reference, is_fixed)
             node.items = [*node.items, item]
             node.now += [each for each in noted if each != name]
-
-    def _rebound_attributes(self, path: str) -> tuple[set[str], set[str]]:
-        """Return the attributes that statements set.
-
-        Args:
-            path: The qualified name of a class.
-
-        Returns:
-            Those of the class, and those of what may be the class by another name.
-        """
-        rebound: set[str] = set()
-        possible: set[str] = set()
-        for statement in self._statements:
-            for owner, attribute in statement.bound_attributes:
-                (rebound if owner == path else possible).add(attribute)
-        return rebound, possible
 
     def _configuration_node(self, name: str, statement: Statement) -> _Node:
         """Return how the configuration is made, and what was added to it later."""
@@ -696,7 +579,7 @@ class _Graph:
         if name in noted:
             raise self._refused(name, _NO_SOURCE)
         self._tell_size(f"The variable {name!r}", captured.size)
-        is_fixed = isinstance(value, _FIXED) and name not in self._set_by_functions
+        is_fixed = isinstance(value, FIXED) and name not in self._set_by_functions
         if not is_fixed:
             self._values.append((partial(getitem, self._namespace, name), captured))
         return _Node([(VALUE, name, captured.refer(self._buffers), is_fixed)], noted)
@@ -772,37 +655,12 @@ class _Graph:
         return self._error(f"{root} uses {text}, and that {reason}")
 
 
-def _is_class_inside(path: str, value: Any) -> bool:
-    """Tell if something is the class that another class has inside of it."""
-    return isinstance(value, type) and value.__qualname__ == path
-
-
-def _names_of_bases(cls: type) -> set[str]:
-    """Return the names that all bases of a class but `object` have."""
-    return {name for base in cls.__mro__[1:-1] for name in vars(base)}
-
-
-def _members_of(cls: type) -> list[int]:
-    """Return what tells if a class has got other attributes."""
-    return [id(value) for value in vars(cls).values()]
-
-
 def _attribute_of(owner: Any, attribute: str) -> Any:
     return vars(owner).get(attribute)
 
 
 def _kind_of(value: Any) -> str:
     return "class" if isinstance(value, type) else "function"
-
-
-def _is_like(value: Any, literal: Any) -> bool:
-    """Tell if a value is as a literal makes it."""
-    if type(value) is not type(literal):
-        return False
-    try:
-        return bool(value == literal)
-    except Exception:
-        return False  # It holds an array, for example.
 
 
 def _text_of_import(node: Any, name: str) -> str:
@@ -829,19 +687,6 @@ def _modules_along(value: Any, names: Sequence[str]) -> set[str]:
         if value.__name__ in sys.modules:
             found.add(value.__name__)
     return found
-
-
-def _unwrapped(value: Any) -> Any:
-    """Return the function below decorators, a property or a method."""
-    seen = set()
-    while id(value) not in seen:
-        seen.add(id(value))
-        for attribute in ("__wrapped__", "__func__", "fget", "func"):
-            below = getattr(value, attribute, None)
-            if below is not None:
-                value = below
-                break
-    return value
 
 
 @contextmanager

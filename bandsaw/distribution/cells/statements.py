@@ -4,7 +4,7 @@ from __future__ import annotations
 import __future__
 
 import sys
-from types import CodeType
+from types import CodeType, FunctionType
 
 from ...runtime.code_objects import code_digest, syntax_tree
 from ...runtime.contexts import suppress
@@ -108,6 +108,10 @@ class Statement:
             for code in self.compiled([self.node])
             for inner in _functions_in(code)
         }
+
+    def has_code_of(self, function: FunctionType) -> bool:
+        """Tell if the code of a function is inside of it."""
+        return code_digest(function.__code__) in self.functions
 
     @late_attribute
     def reads(self) -> tuple[set[str], set[str]]:
@@ -374,51 +378,6 @@ def _dotted(node: Any) -> str:
         names.append(node.attr)
         node = node.value
     return ".".join([node.id, *reversed(names)]) if isinstance(node, ast.Name) else ""
-
-
-class ClassBody:
-    """The body of a class, as its cell has it.
-
-    Args:
-        node: The definition of the class.
-
-    Attributes:
-        is_decorated: Whether decorators may change the class.
-        bound: All names that it binds.
-        certain: Those that are bound whatever happens.
-        literals: What it binds once, and to a literal.
-        methods: The names that nothing binds but a function without a decorator.
-        classes: The classes inside of it.
-    """
-
-    def __init__(self, node: Any) -> None:
-        import ast
-
-        self.is_decorated = bool(node.decorator_list)
-        self.bound = {name for part in node.body for name in bound_by(part)}
-        self.literals: dict[str, Any] = {}
-        self.classes = [part for part in node.body if isinstance(part, ast.ClassDef)]
-        names = [name for part in node.body for name in bound_by(part)]
-        certain: set[str] = set()
-        methods: set[str] = set()
-        for part in node.body:
-            if isinstance(part, (ast.AnnAssign, ast.Assign)) and part.value is not None:
-                certain.update(bound_by(part))
-                for name in bound_by(part):
-                    if names.count(name) == 1 and name[:2] != "__":
-                        with suppress(ValueError):
-                            self.literals[name] = ast.literal_eval(part.value)
-            elif isinstance(part, ast.ClassDef):
-                certain.add(part.name)
-            elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                certain.add(part.name)
-                if names.count(part.name) == 1 and not part.decorator_list:
-                    methods.add(part.name)
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Del):
-                certain.discard(inner.id)
-        self.certain = {name for name in certain if name[:2] != "__"}
-        self.methods = {name for name in methods if name[:2] != "__"}
 
 
 def _functions_in(code: CodeType) -> Iterator[CodeType]:

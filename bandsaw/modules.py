@@ -42,6 +42,24 @@ describer: contextvars.ContextVar[Any] = contextvars.ContextVar(
 )
 
 
+#: What describes the classes of results, in a process that has made some from their
+#: text; empty elsewhere.
+result_describers: list[Any] = []
+call_at_reset(result_describers.clear)
+
+
+def is_found_by_name(value: Any) -> bool:
+    """Tell if the name of a function or class leads to it, as pickle looks it up.
+
+    Args:
+        value: The function or class.
+    """
+    found: Any = sys.modules.get(value.__module__)
+    for name in value.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is value
+
+
 def is_of_doctest(function: Any) -> bool:
     """Tell if a function was defined in a doctest, which is no module.
 

@@ -1,4 +1,4 @@
-"""Functions to which no name leads move by their text: closures, lambdas, doctests."""
+"""Closures, lambdas, and functions and classes of doctests move by their text."""
 
 from __future__ import annotations
 
@@ -158,14 +158,78 @@ DOCTESTS = '''
 Traceback (most recent call last):
     ...
 ZeroDivisionError: division by zero
->>> class Local: pass
+>>> import dataclasses, enum
+>>> from collections import namedtuple
+>>> class Base:
+...     count = 0
+...     def scaled(self):
+...         return self.x * step[0] * unit
+>>> @dataclasses.dataclass
+... class Row(Base):
+...     x: int
+...     rest: list = dataclasses.field(default_factory=list)
+...     def twice(self):
+...         return Row(2 * self.x, [*self.rest, Kind.LARGE])
+...     class Part:
+...         pass
+>>> class Kind(enum.Enum):
+...     SMALL = 1
+...     LARGE = 2
+>>> Point = namedtuple("Point", "x y")
 >>> @bandsaw.task
-... def of_class():
-...     return Local()
->>> of_class()
+... def inner(row):
+...     return row.twice(), Row.Part(), type(row) is Row
+>>> @bandsaw.task
+... def outer(row, kind, point):
+...     row.count += 1
+...     return row.scaled(), kind is Kind.LARGE, inner(row), Point(*point), Row.count
+>>> Base.count = 5
+>>> for _ in range(2):
+...     scaled, same, (row, part, known), point, count = outer(
+...         Row(3), Kind.LARGE, Point(1, 2)
+...     )
+...     print(scaled, same, row, type(part) is Row.Part, known, point, count)
+...     print(type(row) is Row, row.rest[0] is Kind.LARGE, type(point) is Point)
+60 True Row(x=6, rest=[<Kind.LARGE: 2>]) True True Point(x=1, y=2) 5
+True True True
+60 True Row(x=6, rest=[<Kind.LARGE: 2>]) True True Point(x=1, y=2) 5
+True True True
+>>> import library
+>>> type(library.same(Row(4))) is Row, library.same([Row])[0] is Row
+(True, True)
+>>> class Failed(Exception):
+...     def __init__(self, text, code):
+...         super().__init__(text)
+...         self.code = code
+>>> @bandsaw.task
+... def fail(code):
+...     raise Failed("It has failed.", code)
+>>> try:
+...     fail(3)
+... except Failed as error:
+...     error.args, error.code
+(('It has failed.',), 3)
+>>> old = Row(5)
+>>> class Row: pass
+>>> type(library.same(Row())) is Row
+True
+>>> library.same(old)
 Traceback (most recent call last):
     ...
-bandsaw.exceptions.NotMovableError: Task {module}.of_class cannot be moved ...
+bandsaw.exceptions.SerializationError: Argument 'value' of ...
+>>> class Twin(Base): pass
+>>> class Twin: pass
+>>> library.same(Twin())
+Traceback (most recent call last):
+    ...
+bandsaw.exceptions.SerializationError: Argument 'value' of ...
+>>> def make():
+...     class Local: pass
+...     return Local()
+>>> bandsaw.task(lambda: make())()
+Traceback (most recent call last):
+    ...
+bandsaw.exceptions.SerializationError: ...
 """
 import bandsaw
 
@@ -186,7 +250,14 @@ def test_tasks_of_doctests_run_in_any_python(workflow: Workflow, version: str) -
             pathlib.Path("pid").write_text(str(os.getpid()))
             print(doctest.testmod(optionflags=doctest.ELLIPSIS)[0])
     """
-    workflow.write({"bandsaw_config.py": config, "workflow.py": main})
+    library = """
+        import bandsaw
+        @bandsaw.task
+        def same(value):
+            return value
+    """
+    files = {"bandsaw_config.py": config, "workflow.py": main, "library.py": library}
+    workflow.write(files)
     script = text.replace("{module}", "workflow")
     path = workflow.directory / "workflow.py"
     path.write_text(script + path.read_text())

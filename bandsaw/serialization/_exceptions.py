@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..exceptions import SerializationError
-from ..modules import allow_imports
+from ..modules import allow_imports, describer, is_found_by_name
 from ._classes import (
     attributes_of,
     class_names,
@@ -222,14 +222,21 @@ def reduce_exception(exception: BaseException) -> Any:
         args, attributes = arguments_and_attributes(exception)
     except SerializationError:
         return NotImplemented
+    restore: Any = restore_exception
+    made: tuple[Any, ...] = class_names(cls), base_names(cls), args
+    if _is_described(cls):
+        restore, made = make_exception, (cls, args)
     # The attributes are set afterwards, as the exception may be in them.
+    return restore, made, attributes or None, None, None, set_attributes
+
+
+def _is_described(cls: type) -> bool:
+    """Tell if a class travels by its text, since no name leads to it elsewhere."""
+    describing = describer.get()
     return (
-        restore_exception,
-        (class_names(cls), base_names(cls), args),
-        attributes or None,
-        None,
-        None,
-        set_attributes,
+        describing is not None
+        and not is_found_by_name(cls)
+        and describing.reduce(cls) is not NotImplemented
     )
 
 

@@ -16,6 +16,7 @@ from ..modules import (
     import_module,
     import_object,
     importable_module_name,
+    is_found_by_name,
     script_module_name,
 )
 from ._arrays import (
@@ -175,9 +176,9 @@ def _by_name_of_script(value: Any) -> Any:
 
 
 def _by_text(value: Any) -> Any:
-    """Write a function to which no name leads by its text, where that is wanted."""
+    """Write what no name leads to by its text, where that is wanted."""
     describing = describer.get()
-    if describing is None or type(value) is not FunctionType:
+    if describing is None or is_found_by_name(value):
         return NotImplemented
     return describing.reduce(value)
 

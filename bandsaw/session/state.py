@@ -28,6 +28,7 @@ from ..modules import (
     describer,
     importable_module_name,
     is_of_doctest,
+    result_describers,
     script_module_name,
 )
 from ..run import Run
@@ -308,8 +309,9 @@ def write(
         writer.write_header(header)
         if gathering is not None:
             _write_with_definitions(writer, session, parts, required, gathering)
-        elif known is None and serializer.runs_code:
-            token = describer.set(_Describer())
+        elif serializer.runs_code and (known is None or result_describers):
+            described = _Describer() if known is None else result_describers[0]
+            token = describer.set(described)
             try:
                 _write_parts(writer, session, parts, required)
             finally:
@@ -328,15 +330,15 @@ def write(
 
 
 class _Describer:
-    """Describes functions that cannot be imported; most sessions have none."""
+    """Describes what cannot be imported; most sessions have nothing of it."""
 
     _functions: Functions | None = None
 
-    def reduce(self, function: FunctionType) -> Any:
-        """Return how a function is pickled."""
+    def reduce(self, value: FunctionType | type) -> Any:
+        """Return how a function or class is pickled."""
         if self._functions is None:
             self._functions = distribution.cells.Functions()
-        return self._functions.reduce(function)
+        return self._functions.reduce(value)
 
 
 def _write_parts(

@@ -8,11 +8,18 @@ of its names comes with them.
 from __future__ import annotations
 
 import builtins
+import os
 import sys
 from types import CodeType, FunctionType, ModuleType
 
-from ...modules import import_module, importable_module_name, is_of_doctest
+from ...modules import (
+    import_module,
+    importable_module_name,
+    is_found_by_name,
+    is_of_doctest,
+)
 from ...runtime.code_objects import code_digest, names_of_code, syntax_tree
+from .doctests import fill_class, inner_class, make_class, origin_of
 from .statements import Cell, Statement, names_read
 from .texts import (
     code_of,
@@ -50,19 +57,26 @@ class Functions:
         # The namespaces of doctests: those of functions that are written together are
         # one in the other interpreter, too.
         self._namespaces: dict[int, dict[str, Any]] = {}
+        # Tells which classes are one in the other interpreter.
+        self._session = os.urandom(16).hex()
 
-    def reduce(self, function: FunctionType) -> Any:
-        """Return how a function is pickled.
+    def reduce(self, value: FunctionType | type) -> Any:
+        """Return how a function or class is pickled.
 
         Args:
-            function: The function.
+            value: The function or class.
 
         Returns:
-            What `__reduce__` may return; `NotImplemented` for a function that a name
-            leads to, or whose text is nowhere.
+            What `__reduce__` may return; `NotImplemented` for one that a name leads to,
+            or whose text is nowhere.
         """
-        if _is_found(function):
+        if is_found_by_name(value):
             return NotImplemented
+        if isinstance(value, type):
+            return self._reduce_class(value)
+        return self._reduce_function(value)
+
+    def _reduce_function(self, function: FunctionType) -> Any:
         task = getattr(function, "bandsaw_task", None)
         if task is not None:
             decorate, *arguments = task.decoration
@@ -74,11 +88,8 @@ class Functions:
         namespace = None
         read: dict[str, Any] = {}
         if is_of_doctest(function):
-            start = {"__name__": home}
-            namespace = self._namespaces.setdefault(id(function.__globals__), start)
-            for name in sorted(names_read(function.__code__)):
-                if name in function.__globals__:
-                    read[name] = function.__globals__[name]
+            namespace = self._namespace_for(function.__globals__)
+            read = _values_of(function.__globals__, names_read(function.__code__))
         elif vars(sys.modules.get(home, builtins)) is not function.__globals__:
             return NotImplemented
         code, held = function.__code__, held_by(function)
@@ -92,13 +103,38 @@ class Functions:
         )
         return make_function, made, (held, read, modules), None, None, fill_function
 
+    def _reduce_class(self, cls: type) -> Any:
+        origin = origin_of(cls)
+        if origin is None:
+            return NotImplemented
+        if origin.cls is not cls:
+            return inner_class, (origin.cls, cls.__qualname__)
+        names = origin.namespace
+        now, later = _values_of(names, origin.now), _values_of(names, origin.later)
+        modules = _modules_below(origin.code, [*now.values(), *later.values()])
+        made = (
+            self._session,
+            origin.tokens(),
+            self._namespace_for(names),
+            origin.place,
+            cls.__qualname__,
+            now,
+            modules,
+        )
+        changed = [
+            (path, attribute, vars(inner_class(cls, path))[attribute])
+            for path, attribute in origin.changed
+        ]
+        return make_class, made, (later, changed), None, None, fill_class
 
-def _is_found(function: FunctionType) -> bool:
-    """Tell if its name leads to a function, as pickle looks it up."""
-    found: Any = sys.modules.get(function.__module__)
-    for name in function.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is function
+    def _namespace_for(self, names: dict[str, Any]) -> dict[str, Any]:
+        """Return what stands for the names of a doctest."""
+        start = {"__name__": names.get("__name__")}
+        return self._namespaces.setdefault(id(names), start)
+
+
+def _values_of(namespace: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: namespace[name] for name in sorted(names) if name in namespace}
 
 
 def _modules_below(code: CodeType, values: Iterable[Any]) -> list[str]:

@@ -727,6 +727,9 @@ class _Noting(Functions):
             self._roots.setdefault(root, None)
             return NotImplemented
         if isinstance(value, type):
+            reduced = self.reduce(value)
+            if reduced is not NotImplemented:
+                return reduced
             raise self._refuse(
                 f"a value of the class {value.__qualname__!r} was made before that was "
                 "defined anew, so make it again"

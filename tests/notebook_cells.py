@@ -206,6 +206,41 @@ def calls_inside():
     return inside(2)
 print(calls_inside() == 8, calls_inside() == 8)
 """,
+    "tasks are defined inside of other statements": """
+import functools
+def wrapped(function):
+    @functools.wraps(function)
+    def call(*args):
+        return [function(*args), offset]
+    return call
+offset = 1
+try:
+    missing
+except NameError:
+    if offset:
+        @bandsaw.task(version="1")
+        def branch(n, step=offset):
+            '''Keeps
+its lines.'''
+            return [n, *(branch(n - step) if n else [])]
+    else:
+        def branch(n):
+            return n
+    @bandsaw.task
+    @wrapped
+    def twofold(n):
+        return branch(n), branch.bandsaw_task.function.__doc__
+    @wrapped
+    def decorated(n):
+        return -n
+# %%
+@bandsaw.task
+def calls_branch():
+    return branch(1), decorated(1)
+for _ in range(2):
+    print(branch(2) == [2, 1, 0], calls_branch() == ([1, 0], [-1, 1]))
+    print(twofold(1) == [([1, 0], "Keeps\\nits lines."), 1])
+""",
     "what the shell has names for can be the user's": """
 Out = [1]
 @bandsaw.task

@@ -373,6 +373,8 @@ class _Graph:
             return self._module_node(name, value)
         if statement is not None and value is configuration_of_notebook():
             return self._configuration_node(name, statement)
+        if statement is not None:
+            statement = self._definition_inside(name, value, statement)
         if statement is not None and self._is_defined_by(name, value, statement):
             node = self._plain_node(statement)
             if self._is_class_of(value, statement):
@@ -477,6 +479,30 @@ class _Graph:
         is_function = isinstance(value, FunctionType)
         return self._belongs_to_cells(value) and not is_function
 
+    @staticmethod
+    def _definition_inside(name: str, value: Any, statement: Statement) -> Statement:
+        """Return the definition of a task, for example, inside of an `if` or `try`.
+
+        Args:
+            name: A name.
+            value: What it means.
+            statement: What binds the name.
+
+        Returns:
+            The definition, the statement itself if it has none.
+        """
+        found = {}
+        for inner in statement.functions_inside(name):
+            function = unwrapped(value)
+            if (
+                inner.node.decorator_list
+                and function is not value
+                and isinstance(function, FunctionType)
+                and inner.has_code_of(function)
+            ):
+                found[inner.text] = inner
+        return found.popitem()[1] if len(found) == 1 else statement
+
     def _is_inside(self, name: str, value: Any, statement: Statement) -> bool:
         """Tell if a function is defined inside of a statement, like `if`."""
         return (
@@ -553,7 +579,9 @@ class _Graph:
 
     def _plain_node(self, statement: Statement) -> _Node:
         cell, flags = statement.cell.name, statement.flags
-        item = (STATEMENT, cell, statement.line, statement.text, flags)
+        item: tuple[Any, ...] = STATEMENT, cell, statement.line, statement.text, flags
+        if statement.text[0].isspace():
+            item = (*item, "if 1:\n", "")  # It is inside of another one.
         now, later = statement.reads
         return _Node([item], sorted(now - statement.bound), sorted(later))
 

@@ -177,6 +177,27 @@ class Statement:
         is_name = isinstance(node, ast.Name) and node.id == name
         return is_name and isinstance(self.node, ast.Expr)
 
+    def functions_inside(self, name: str) -> list[Statement]:
+        """Return the functions of a name that the branches of an `if` or `try` define.
+
+        Args:
+            name: The name.
+
+        Returns:
+            Their definitions; none if something else may bind the name there, too.
+        """
+        import ast
+
+        nodes, found = [self.node], []
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, (ast.If, ast.Try, ast.ExceptHandler)):
+                for parts in ("body", "handlers", "orelse", "finalbody"):
+                    nodes += getattr(node, parts, ())
+            elif node is not self.node and _is_function(node, name):
+                found.append(Statement(self.cell, node, self.flags))
+        return found if list(bound_by(self.node)).count(name) == len(found) else []
+
     def functions_at(self, line: int) -> Iterator[ast.AST]:
         """Yield the functions and lambdas inside of it that begin in a line."""
         import ast
@@ -363,6 +384,13 @@ def bound_by(node: Any) -> Iterator[str]:
                 yield node.id
         elif not isinstance(node, ast.Lambda):
             nodes.extend(ast.iter_child_nodes(node))
+
+
+def _is_function(node: Any, name: str) -> bool:
+    import ast
+
+    is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    return is_function and node.name == name
 
 
 def _is_named(node: Any, name: str) -> bool:

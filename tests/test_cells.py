@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy
 import pytest
 
 from bandsaw import PickleSerializer
@@ -349,6 +351,27 @@ def test_more_large_values_than_files_go_along_are_among_the_definitions() -> No
     data = CapturedData(files, None)
     assert len(files) < 20
     assert [data.read(reference) for reference in references] == values
+
+
+@pytest.mark.parametrize("value", [bytes(range(256)) * 1000, numpy.arange(50_000)])
+def test_captured_data_without_room_for_a_file_is_among_the_definitions(
+    value: Any,
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        captured = CapturedValue(value, PickleSerializer())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    files: list[Any] = []
+
+    reference = captured.refer(files)
+
+    assert files == []
+    read = CapturedData((), PickleSerializer()).read(reference)
+    assert numpy.array_equal(read, value)
+    assert captured.is_still(value)
+    assert not captured.is_still(value[:-1])
 
 
 def test_a_file_of_a_session_has_the_captured_data(tmp_path: Path) -> None:

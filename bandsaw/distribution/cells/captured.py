@@ -65,10 +65,13 @@ class CapturedValue:
         self._sizes = [piece.nbytes for piece in pieces]
         self.size = sum(self._sizes)
         self._digest, self._held, self._content = b"", None, b""
-        if len(pieces) == 1 and self.size < _SMALLEST_APART:
-            self._content = bytes(pieces[0])
-        else:
-            self._digest, self._held = _hold(pieces)
+        if len(pieces) > 1 or self.size >= _SMALLEST_APART:
+            try:
+                self._digest, self._held = _hold(pieces)
+            except OSError:
+                pass  # There is no room for a file.
+        if self._held is None:
+            self._content = _joined(pieces)
 
     def _pieces_of(self, value: Any) -> list[memoryview]:
         stream = BytesIO()
@@ -86,7 +89,7 @@ class CapturedValue:
         if [piece.nbytes for piece in pieces] != self._sizes:
             return False
         if self._held is None:
-            return bytes(pieces[0]) == self._content
+            return _joined(pieces) == self._content
         return _holds(self._held, pieces)
 
     def refer(self, files: list[HeldContent]) -> Reference:
@@ -104,6 +107,17 @@ class CapturedValue:
         if held in files:
             return by_pickle, files.index(held), self._digest, self._sizes
         return by_pickle, b"".join(held.blocks()), b"", self._sizes
+
+
+def _joined(pieces: list[memoryview]) -> bytes:
+    """Return data as it would be in a file."""
+    if len(pieces) == 1:
+        return bytes(pieces[0])
+    starts = starts_of([piece.nbytes for piece in pieces])
+    content = bytearray(starts[-1])
+    for start, piece in zip(starts, pieces):
+        content[start : start + piece.nbytes] = piece
+    return bytes(content)
 
 
 def _holds(held: HeldContent, pieces: list[memoryview]) -> bool:

@@ -21,10 +21,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, Sequence
 
-# How the names of directories with a lock begin, and what the file is called. It holds
-# the id of the process, which may lose its locks, but not its id, while it lives, and
-# the name of the machine, as not every file system knows the locks of other ones.
+# How the names of directories with a lock begin, how many random hexadecimal digits
+# they end with, and what the file is called. It holds the id of the process, which may
+# lose its locks, but not its id, while it lives, and the name of the machine, as not
+# every file system knows the locks of other ones.
 _PREFIX = "bandsaw-"
+_RANDOM_DIGITS = 10
 _LOCK = ".lock"
 
 # What the interpreter for a call from another machine locks in the directory of the
@@ -191,12 +193,11 @@ def left_directories(place: str, dead: int | None = None) -> Iterator[str]:
     except OSError:
         return
     for name in names:
-        path = os.path.join(place, name)
-        is_own = path in _state.directories
-        if not name.startswith(_PREFIX) or is_own:
-            continue
-        if _is_left(path, dead) or _is_begun(path):
-            yield path
+        if name.startswith(_PREFIX) and _is_hexadecimal(name[-_RANDOM_DIGITS:]):
+            path = os.path.join(place, name)
+            is_own = path in _state.directories
+            if not is_own and (_is_left(path, dead) or _is_begun(path)):
+                yield path
 
 
 def remove_when_left(paths: Sequence[str], seconds: float) -> None:
@@ -300,7 +301,7 @@ def _is_usable(directory: str) -> bool:
 def _make_new(parent: str, prefix: str) -> str:
     """Make a directory with a name that cannot be foreseen."""
     for _ in range(_TRIES):
-        path = os.path.join(parent, prefix + os.urandom(5).hex())
+        path = os.path.join(parent, prefix + os.urandom(_RANDOM_DIGITS // 2).hex())
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
@@ -376,8 +377,12 @@ def _is_name_of_call(name: str) -> bool:
     return (
         name.startswith(_PREFIX)
         and len(digits) == _DIGITS_OF_CALL
-        and set(digits) <= set("0123456789abcdef")
+        and _is_hexadecimal(digits)
     )
+
+
+def _is_hexadecimal(text: str) -> bool:
+    return set(text) <= set("0123456789abcdef")
 
 
 def _is_left_by_call(directory: str, now: float) -> bool:

@@ -124,7 +124,7 @@ def test_what_a_process_leaves_that_is_killed_at_its_first_step_is_removed(
 ) -> None:
     hours = (0, 60)
     for directory, age in zip(
-        (tmp_path / "bandsaw-new", tmp_path / "bandsaw-old"), hours
+        (tmp_path / "bandsaw-0123456789", tmp_path / "bandsaw-abcdef0123"), hours
     ):
         directory.mkdir()
         for name in names:
@@ -134,7 +134,10 @@ def test_what_a_process_leaves_that_is_killed_at_its_first_step_is_removed(
 
     made = TemporaryDirectory(str(tmp_path))
 
-    assert names_in(tmp_path) == {"bandsaw-new", os.path.basename(made.path)}
+    assert names_in(tmp_path) == {
+        "bandsaw-0123456789",
+        os.path.basename(made.path),
+    }
 
 
 @pytest.mark.parametrize("inside", ["", "directory-of-{}"])
@@ -164,13 +167,15 @@ def test_the_lock_of_a_directory_is_removed_last(
 
 
 def test_only_what_holds_a_lock_is_removed(tmp_path: Path) -> None:
-    for name in "bandsaw-of-user", "other":
+    for name in "bandsaw-of-user-0123456789", "other":
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").touch()
-    (tmp_path / "bandsaw-file").touch()
-    (tmp_path / "bandsaw-link").symlink_to(tmp_path / "other")
-    (tmp_path / "bandsaw-pipe").mkdir()
-    os.mkfifo(str(tmp_path / "bandsaw-pipe" / ".lock"))
+    (tmp_path / "bandsaw-file-0123456789").touch()
+    (tmp_path / "bandsaw-link-0123456789").symlink_to(tmp_path / "other")
+    (tmp_path / "bandsaw-pipe-0123456789").mkdir()
+    os.mkfifo(str(tmp_path / "bandsaw-pipe-0123456789" / ".lock"))
+    (tmp_path / "bandsaw-of-user").mkdir()
+    os.utime(tmp_path / "bandsaw-of-user", (0, 0))
     before = names_in(tmp_path)
 
     TemporaryDirectory(str(tmp_path)).remove()

@@ -9,15 +9,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable, Match
 
+# Patterns are compiled when they are needed: `re` remembers them.
+
 # The two slashes of a URL, which need not have a scheme, and not those of a path.
 _BEGIN = r"(?<![^\s'\"`=(\[<,@:])//"
 
 # Up to the last @ before the path, as a password may have others. Some have characters
 # that end the host by the standard; then it is the last @ of all. What follows a colon
 # is a port when it is a number.
-_USER = re.compile(_BEGIN + r"(?P<user>[^/\s?#]*|[^/\s?#:@\[]+:(?!\d*(?:[/?#]|$))\S*)@")
-_QUERY = re.compile(_BEGIN + r"[^\s?#]*\?(?P<query>[^\s#]+)")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_USER = _BEGIN + r"(?P<user>[^/\s?#]*|[^/\s?#:@\[]+:(?!\d*(?:[/?#]|$))\S*)@"
+_QUERY = _BEGIN + r"[^\s?#]*\?(?P<query>[^\s#]+)"
+_URL = r"[A-Za-z][A-Za-z0-9+.-]*://\S+"
 
 # Parameters of a query that tell one file from another. All others may be tokens.
 _HARMLESS = frozenset(
@@ -51,7 +53,7 @@ def without_credentials(text: str) -> str:
     Args:
         text: A URL, or a text with URLs in it.
     """
-    return _QUERY.sub(_with_redacted_query, without_user(text))
+    return re.sub(_QUERY, _with_redacted_query, without_user(text))
 
 
 def without_user(text: str) -> str:
@@ -60,7 +62,7 @@ def without_user(text: str) -> str:
     Args:
         text: A URL, or a text with URLs in it.
     """
-    return _USER.sub(_without_user, text)
+    return re.sub(_USER, _without_user, text)
 
 
 def _without_user(match: Match[str]) -> str:
@@ -94,7 +96,7 @@ def with_credentials(url: str, given: Iterable[str]) -> str:
         given: Texts with URLs in them.
     """
     for text in given:
-        match = _URL.search(text)
+        match = re.search(_URL, text)
         if match is not None and _place_of(match.group()) == _place_of(url):
             return _joined(match.group(), url)
     return url
@@ -104,10 +106,10 @@ def _joined(given: str, url: str) -> str:
     if not _is_version_control(url):
         _, separator, fragment = url.partition("#")
         return given.partition("#")[0] + separator + fragment
-    match = _USER.search(given)
+    match = re.search(_USER, given)
     if match is None:
         return url
-    return given[: match.end()] + _USER.sub("//", url).partition("://")[2]
+    return given[: match.end()] + re.sub(_USER, "//", url).partition("://")[2]
 
 
 def _is_version_control(url: str) -> bool:

@@ -7,7 +7,6 @@ moved; instead, the link appears when the environment is complete.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
@@ -15,6 +14,7 @@ from ..exceptions import EnvironmentBuildError, UntrustedDirectoryError
 from ..runtime.contexts import contextmanager, nullcontext
 from ..runtime.fork import call_in_child
 from ..runtime.home import ENVIRONMENT_RECORD, home_directory, make_directory
+from ..runtime.json_text import loads
 from ..runtime.path_trust import check_home
 from ..runtime.temporary import open_private
 from ..stores.locks import locks_of
@@ -58,7 +58,7 @@ class Installation:
     def __init__(self, link: str) -> None:
         self.path = link
         with open(os.path.join(link, ENVIRONMENT_RECORD), encoding="utf-8") as file:
-            self.facts: dict[str, Any] = json.load(file)
+            self.facts: dict[str, Any] = loads(file.read())
             self.last_use = os.fstat(file.fileno()).st_mtime
 
     @property
@@ -304,6 +304,8 @@ def make(
     Raises:
         EnvironmentBuildError: If it cannot be made. Nothing is left of it.
     """
+    import json
+
     link = os.path.join(environments_directory(), digest)
     with building(digest, label, waiting) as scratch:
         if find(digest) is not None:

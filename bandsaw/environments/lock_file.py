@@ -7,11 +7,11 @@ or the credentials of an index.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import namedtuple
 
 from ..exceptions import EnvironmentLockError
+from ..runtime.json_text import loads
 from .requirements import normalized
 
 TYPE_CHECKING = False
@@ -250,7 +250,7 @@ class LockFile:
     def _read(self) -> dict[str, Any]:
         try:
             with open(self.path, encoding="utf-8") as file:
-                content = json.load(file)
+                content = loads(file.read())
         except FileNotFoundError:
             return {}
         except (OSError, RecursionError, ValueError) as error:
@@ -266,6 +266,8 @@ class LockFile:
         return dict(environments)
 
     def _write(self, environments: dict[str, Any]) -> None:
+        import json
+
         content = {
             "about": _ABOUT,
             "version": _VERSION,

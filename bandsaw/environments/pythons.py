@@ -56,12 +56,13 @@ _USUAL_PLACES = (
     "/usr/bin",
     "/opt/homebrew/bin",
     "/opt/local/bin",
-    "/opt/python*/bin",
-    "/Library/Frameworks/Python.framework/Versions/*/bin",
 )
+# Where python.org installs its versions on macOS
+_FRAMEWORK = "/Library/Frameworks/Python.framework/Versions"
 
-_NAME = re.compile(r"python(3(\.\d+)?)?$")
-_CLAUSE = re.compile(r"(~=|==|!=|<=|>=|<|>|)\s*(\d+(?:\.\d+)*)(?:\.\*)?$")
+# These are compiled when they are needed: `re` remembers them.
+_NAME = r"python(3(\.\d+)?)?$"
+_CLAUSE = r"(~=|==|!=|<=|>=|<|>|)\s*(\d+(?:\.\d+)*)(?:\.\*)?$"
 _OPERATORS: dict[str, Callable[[Version, Version], bool]] = {
     "": operator.eq,
     "==": operator.eq,
@@ -244,26 +245,43 @@ def installed_pythons() -> Iterator[Python]:
 
 def _candidates() -> Iterator[str]:
     yield sys.executable
-    import glob
-
     directories: list[str] = os.environ.get("PATH", "").split(os.pathsep)
     home = os.path.expanduser("~")
     data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
     pyenv = os.environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv")
     uv = os.environ.get("UV_PYTHON_INSTALL_DIR") or os.path.join(data, "uv", "python")
-    for pattern in (
-        os.path.join(glob.escape(pyenv), "versions", "*", "bin"),
-        os.path.join(glob.escape(uv), "*", "bin"),
-        *_USUAL_PLACES,
-    ):
-        directories += sorted(glob.glob(pattern))
+    directories += _directories_of_versions(os.path.join(pyenv, "versions"))
+    directories += _directories_of_versions(uv)
+    directories += _USUAL_PLACES
+    directories += _directories_of_versions("/opt", "python")
+    directories += _directories_of_versions(_FRAMEWORK)
     for directory in directories:
         try:
             names = os.listdir(directory or ".")
         except OSError:
             continue
-        for name in sorted(filter(_NAME.match, names)):
-            yield os.path.join(directory, name)
+        # There are hundreds of other names, and a pattern takes its time for each.
+        names = [name for name in names if name.startswith("python")]
+        for name in sorted(names):
+            if re.match(_NAME, name):
+                yield os.path.join(directory, name)
+
+
+def _directories_of_versions(parent: str, beginning: str = "") -> list[str]:
+    """Return where the executables of versions are that are installed side by side.
+
+    Args:
+        parent: The directory that has one for each version.
+        beginning: How the names of these begin.
+    """
+    try:
+        names = os.listdir(parent)
+    except OSError:
+        return []
+    versions = (name for name in names if name.startswith(beginning))
+    return sorted(
+        os.path.join(parent, name, "bin") for name in versions if name[0] != "."
+    )
 
 
 def _is_script(path: str) -> bool:
@@ -296,7 +314,7 @@ def _versions(wanted: str) -> Callable[[Version], bool] | None:
 
 
 def _clause(text: str, wanted: str) -> Callable[[Version], bool]:
-    match = _CLAUSE.match(text)
+    match = re.match(_CLAUSE, text)
     if match is None:
         raise ConfigurationError(
             f"python={wanted!r} is no version of Python. Give one like '3.8' or "

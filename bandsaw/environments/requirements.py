@@ -23,20 +23,15 @@ if TYPE_CHECKING:
 else:
     _Project = namedtuple("_Project", "text path extras")
 
-# A project on this machine is written as a path: `./mylib[plot]`.
-_PROJECT = re.compile(
-    r"(?P<path>(?:\.{1,2}(?=[/\[]|$)|/|~/|file:).*?)(?P<extras>\[[^]]*\])?$"
-)
+# A project on this machine is written as a path: `./mylib[plot]`. Patterns are compiled
+# when they are needed: `re` remembers them.
+_PROJECT = r"(?P<path>(?:\.{1,2}(?=[/\[]|$)|/|~/|file:).*?)(?P<extras>\[[^]]*\])?$"
 
 # Or with its name: `mylib[plot] @ file:///home/ada/mylib`.
-_NAMED_PROJECT = re.compile(
-    r"[\w.-]+\s*(?P<extras>\[[^]]*\])?\s*@\s*(?P<path>file:\S+)$"
-)
+_NAMED_PROJECT = r"[\w.-]+\s*(?P<extras>\[[^]]*\])?\s*@\s*(?P<path>file:\S+)$"
 
 # The options of a file with requirements that name indexes
-_INDEX = re.compile(
-    r"(?P<option>-i|--index-url|--pypi-url|--extra-index-url)[ =]*(?P<url>\S+)$"
-)
+_INDEX = r"(?P<option>-i|--index-url|--pypi-url|--extra-index-url)[ =]*(?P<url>\S+)$"
 
 # Directories that are no part of a release of the project.
 _NOT_RELEASED = ("__pycache__", "build", "dist", "node_modules")
@@ -157,7 +152,7 @@ class Requirements:
 
     def _is_index(self, text: str) -> bool:
         """Keep the index that a line of a file names, and tell if it does."""
-        option = _INDEX.match(text)
+        option = re.match(_INDEX, text)
         if option is None:
             return False
         is_extra = option.group("option") == "--extra-index-url"
@@ -166,7 +161,7 @@ class Requirements:
         return True
 
     def _add(self, text: str, directory: str) -> None:
-        match = _PROJECT.match(text) or _NAMED_PROJECT.match(text)
+        match = re.match(_PROJECT, text) or re.match(_NAMED_PROJECT, text)
         if match is None:
             self.lines.append(_checked(text))
             return
@@ -306,7 +301,7 @@ def _lines_of(
                 seen,
                 is_constraint or nested.group(1) == "c",
             )
-        elif _INDEX.match(text):
+        elif re.match(_INDEX, text):
             yield text, place, is_constraint
         elif text.startswith("-"):
             option = without_credentials(text.split()[0])

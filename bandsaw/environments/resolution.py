@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from ..runtime.fork import call_at_reset
 from ..runtime.functions import partial
 from ..runtime.hashing import sha256
+from ..runtime.json_text import make_dumps
 from . import installations
 from .requirements import Requirements, files_of
 from .specification import Specification
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .environment import Environment
     from .lock_file import LockFile, Section
     from .status import WaitStatus
+
+_encode = make_dumps(sort_keys=True)
 
 
 class Resolution:
@@ -151,8 +153,7 @@ def alone_with(lock: LockFile) -> ContextManager[bool]:
 
 
 def _digest(*parts: Any) -> str:
-    text = json.dumps(parts, sort_keys=True)
-    return sha256(text.encode("utf-8")).hexdigest()[:32]
+    return sha256(_encode(parts).encode("utf-8")).hexdigest()[:32]
 
 
 class Sources:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def make_dumps(
-    default: Callable[[Any], Any] | None = None, allow_nan: bool = True
+    default: Callable[[Any], Any] | None = None,
+    allow_nan: bool = True,
+    sort_keys: bool = False,
 ) -> Callable[[Any], str]:
     """Make a function like `json.dumps` that does not look for circles.
 
@@ -23,6 +25,7 @@ def make_dumps(
     Args:
         default: Gives something that JSON knows for what it does not know.
         allow_nan: Whether floats that JSON does not know are written.
+        sort_keys: Whether the keys of dicts are sorted.
     """
     encode = make_encoder(
         None,
@@ -31,7 +34,7 @@ def make_dumps(
         None,
         ": ",
         ", ",
-        False,
+        sort_keys,
         False,
         allow_nan,
     )
@@ -64,13 +67,14 @@ def loads(text: str) -> Any:
         text: The text.
 
     Raises:
-        ValueError: If it is no JSON.
+        ValueError: If it is no JSON; it says where it ceases to be.
     """
-    text = text.strip(" \t\r\n")
+    text = text.rstrip(" \t\r\n")
     try:
-        value, end = _scan(text, 0)
-    except StopIteration:
-        end = -1
-    if end != len(text):
-        raise ValueError("This is no JSON.")
-    return value
+        value, end = _scan(text, len(text) - len(text.lstrip(" \t\r\n")))
+        if end == len(text):
+            return value
+    except StopIteration as error:
+        end = error.value
+    line = text.count("\n", 0, end) + 1
+    raise ValueError(f"this is no JSON from line {line} on")

@@ -62,18 +62,13 @@ in its place, so that existing ``except`` clauses keep working.
 
 from __future__ import annotations
 
-from .runtime.lazy import LateModule
+from .runtime.caller_warnings import give_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, TypeVar
 
-    from .runtime import caller_warnings
-
     AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
-else:
-    # Most calls give by name what is not to be given by position.
-    caller_warnings = LateModule("bandsaw.runtime.caller_warnings")
 
 
 class BandsawError(Exception):
@@ -302,7 +297,7 @@ def keyword_only(*names: str) -> Callable[[AnyFunction], AnyFunction]:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if len(args) > most:
-                args = caller_warnings.give_names(function, names, args, kwargs)
+                args = give_names(function, names, args, kwargs)
             return function(*args, **kwargs)
 
         # `update_wrapper` would have to be imported for most configurations.

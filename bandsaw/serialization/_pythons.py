@@ -14,13 +14,18 @@ from io import BytesIO
 from types import SimpleNamespace
 
 from ..exceptions import SerializationError
-from . import _torches
+from ..runtime.lazy import LateModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, Callable, Sequence
 
+    from . import _torches
+
     _Version = tuple[int, int]
+else:
+    # Only tensors need it.
+    _torches = LateModule("bandsaw.serialization._torches")
 
 # Modules of newer versions, and where older ones have what pickles name in them.
 _OLDER_MODULES = {
@@ -125,7 +130,7 @@ def is_of_other_version(error: Exception) -> bool:
     """
     if isinstance(error, ModuleNotFoundError) and older_module(error.name) is not None:
         return True
-    return _torches.is_of_other_version(error)
+    return "torch" in sys.modules and _torches.is_of_other_version(error)
 
 
 class _TranslatingUnpickler(Unpickler):

@@ -31,13 +31,9 @@ def is_of_other_version(error: Exception) -> bool:
     """Tell if a value may have tensors that another version of torch has written.
 
     Args:
-        error: What came of reading it.
+        error: What came of reading it, where torch is imported.
     """
-    return (
-        "torch" in sys.modules
-        and isinstance(error, _ERRORS)
-        and not isinstance(error, BandsawError)
-    )
+    return isinstance(error, _ERRORS) and not isinstance(error, BandsawError)
 
 
 def find_class(find: Callable[[str, str], Any], module_name: str, name: str) -> Any:

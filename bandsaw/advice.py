@@ -1,18 +1,81 @@
-"""The contract of an advice, and the call of a task with a chain of them."""
+"""The contract of an advice, the choices of tasks, and the call with a chain."""
 
 from __future__ import annotations
 
+from .exceptions import ConfigurationError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, TypeVar
+    from typing import Any, Callable, TypeVar
 
     from .config import Configuration
     from .execution import Execution
     from .result import Result
     from .session import Session
-    from .tasks import Task
+    from .tasks import OwnTask, Task
 
     _Before = TypeVar("_Before", bound=Callable[..., None])
+
+#: The parameters of tasks that the library reads, each with the keys that it may have.
+#: They are known where no advice of the chain reads them, too: a chain may leave an
+#: advice out for a while.
+KEYS: dict[str, tuple[str, ...]] = {
+    "cache": ("code", "compare_python", "ignore"),
+    "connection": ("name", "timeout", "memory_limit"),
+    "dask": ("resources", "priority"),
+    "environment": (),
+    "metrics": ("tags",),
+    "ray": ("num_cpus", "num_gpus", "resources"),
+    "retry": ("attempts", "wait", "on", "timeout"),
+    "ssh": ("remote",),
+    "subprocess": ("interpreter", "timeout", "memory_limit"),
+    "tracking": ("hide",),
+    "version": (),
+}
+
+
+def check_choices(task: Task | OwnTask, name: str, chosen: Any) -> dict[str, Any]:
+    """Refuse what a task has chosen, unless it is a dict with known keys.
+
+    Args:
+        task: The task.
+        name: The name of its parameter, one of the library's.
+        chosen: The value of the parameter.
+
+    Returns:
+        What it has chosen.
+
+    Raises:
+        ConfigurationError: If that is something else.
+    """
+    if not isinstance(chosen, dict):
+        known = ", ".join(map(repr, KEYS[name]))
+        raise ConfigurationError(
+            f"The parameter {name} of task {task} has to be a dict with keys like "
+            f"{known}, and not {chosen!r}."
+        )
+    for key in chosen:
+        if key not in KEYS[name]:
+            raise unknown_key(task, name, key)
+    return chosen
+
+
+def unknown_key(task: Task | OwnTask, name: str, key: object) -> ConfigurationError:
+    """Return the error about a key that a parameter of a task does not have.
+
+    Args:
+        task: The task.
+        name: The name of its parameter, one of the library's.
+        key: The key.
+    """
+    import difflib
+
+    nearest = difflib.get_close_matches(str(key), KEYS[name], 1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return ConfigurationError(
+        f"The parameter {name} of task {task} has the unknown key {key!r}.{hint} "
+        f"Known are {', '.join(map(repr, KEYS[name]))}."
+    )
 
 
 def always_proceeds(before: _Before) -> _Before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..advice import check_choices
 from ..exceptions import ConfigurationError
 
 TYPE_CHECKING = False
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 #: What of the code is significant, by the name of the choice.
 CODE_CHOICES = ("reachable", "own", "version", "ignore")
-
-_PARAMETERS = ("code", "compare_python", "ignore")
 
 
 def parameters_of(task: Task | OwnTask) -> dict[str, Any]:
@@ -29,13 +28,7 @@ def parameters_of(task: Task | OwnTask) -> dict[str, Any]:
     if not isinstance(parameter, dict):
         # Published releases let everything but False pass.
         return {}
-    unknown = parameter.keys() - {*_PARAMETERS}
-    if unknown:
-        raise ConfigurationError(
-            f"Task {task}: cache={parameter!r} has unknown keys "
-            f"{', '.join(sorted(map(repr, unknown)))}. Known are "
-            f"{', '.join(map(repr, _PARAMETERS))}."
-        )
+    check_choices(task, "cache", parameter)
     code = parameter.get("code", CODE_CHOICES[0])
     if code not in CODE_CHOICES:
         raise ConfigurationError(

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ..runner.host import Answer as AnyAnswer
     from ._engine_calls import Call, Code, Kept
 
-_PARAMETERS = {"resources": {"GPU": 1}, "priority": 0}
-
 # Larger buffers are kept by the cluster, once, and not sent with each call.
 _LARGE = 1 << 20
 
@@ -96,7 +94,7 @@ class DaskEngine(Engine):
 
     def submit(self, call: Call) -> Future[AnyAnswer]:
         """Let a session be continued by the cluster."""
-        options = {**self._options, **call.parameters("dask", _PARAMETERS)}
+        options = {**self._options, **call.parameters("dask")}
         try:
             return self._connected().submit(call, options)
         except ConfigurationError:

@@ -9,8 +9,8 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from ..advice import check_choices
 from ..exceptions import (
-    ConfigurationError,
     InterpreterDiedError,
     InterpreterError,
     MissingExtraError,
@@ -143,23 +143,17 @@ class Call:
         """The name of the task, as dashboards show it."""
         return str(self.session.task)
 
-    def parameters(self, name: str, example: dict[str, Any]) -> dict[str, Any]:
+    def parameters(self, name: str) -> dict[str, Any]:
         """Return what the task has chosen for the engine.
 
         Args:
             name: The name of the task's parameter.
-            example: All that it can choose.
 
         Raises:
-            ConfigurationError: If that is something else.
+            ConfigurationError: If it is no dict, or has unknown keys.
         """
-        chosen = self.session.full_task.advice_parameters.get(name, {})
-        if not isinstance(chosen, dict) or not chosen.keys() <= example.keys():
-            raise ConfigurationError(
-                f"The parameter {name} of task {self.name} has to be like {example}, "
-                f"and not {chosen!r}."
-            )
-        return chosen
+        task = self.session.full_task
+        return check_choices(task, name, task.advice_parameters.get(name, {}))
 
     def views(self) -> list[memoryview]:
         """Return the buffers as contiguous memory."""

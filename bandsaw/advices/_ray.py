@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ..runner.host import Answer as AnyAnswer
     from ._engine_calls import Call, Code, Kept
 
-_PARAMETERS = {"num_cpus": 1, "num_gpus": 0, "resources": {"name": 1}}
-
 # Larger buffers are kept by the cluster, once, and not sent with each call.
 _LARGE = 1 << 16
 
@@ -109,7 +107,7 @@ class RayEngine(Engine):
 
     def submit(self, call: Call) -> Future[AnyAnswer]:
         """Let a session be continued by the cluster."""
-        options = {**self._options, **call.parameters("ray", _PARAMETERS)}
+        options = {**self._options, **call.parameters("ray")}
         ray = self._connected()
         try:
             return self._send(ray, call, options)

@@ -86,11 +86,7 @@ class ConnectionAdvice(ProcessAdvice):
     parameters: tuple[str, ...] = ("connection",)
 
     _parameter = "connection"
-    _example: Mapping[str, Any] = {
-        "name": "default",
-        "timeout": 60,
-        "memory_limit": 1 << 30,
-    }
+    _key_of_name = "name"
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..advice import Advice
+from ..advice import Advice, check_choices
 from ..exceptions import ConfigurationError, check_type
 from ..runtime.lazy import LateModule, late_attribute
 
@@ -274,9 +274,9 @@ class ProcessAdvice(RemoteAdvice):
         ConfigurationError: If something of that cannot be.
     """
 
-    # The parameter by which a task chooses, and all that it can choose
+    # The parameter of tasks, and the key of it by which they choose by name
     _parameter: str
-    _example: Mapping[str, Any]
+    _key_of_name: str
 
     def __init__(
         self,
@@ -333,18 +333,15 @@ class ProcessAdvice(RemoteAdvice):
         parameters = task.advice_parameters.get(self._parameter)
         if parameters is None:
             return _NONE
-        example = self._example
-        if not isinstance(parameters, dict) or not all(
-            key in example
-            and (isinstance(value, str) or not isinstance(example[key], str))
-            for key, value in parameters.items()
-        ):
+        chosen = check_choices(task, self._parameter, parameters)
+        name = chosen.get(self._key_of_name, "")
+        if not isinstance(name, str):
             raise ConfigurationError(
-                f"The task's parameter {self._parameter} has to be like "
-                f"{example}, and not {parameters!r}."
+                f"The parameter {self._parameter} of task {task} needs a text as "
+                f"{self._key_of_name}, and not {name!r}."
             )
-        self._check_limits(parameters)
-        return parameters
+        self._check_limits(chosen)
+        return chosen
 
     def _check_limits(self, limits: Mapping[str, Any]) -> None:
         self._check_positive("timeout", limits.get("timeout"), float)

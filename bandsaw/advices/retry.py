@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic, perf_counter
 
-from ..advice import Advice
+from ..advice import Advice, check_choices
 from ..exceptions import (
     ConfigurationError,
     InterpreterError,
@@ -32,8 +32,6 @@ _LIMITS = (TaskMemoryError, TaskTimeoutError)
 
 # How often a pause checks if Ctrl-C has ended what needs the call, in seconds.
 _INTERVAL = 0.1
-
-_PARAMETERS = ("attempts", "wait", "on", "timeout")
 
 
 class RetryAdvice(Advice):
@@ -91,14 +89,8 @@ class RetryAdvice(Advice):
             return None
         if parameters is True:
             return self._settings
-        owner = f"The parameter retry of task {task}"
-        if not isinstance(parameters, dict) or not parameters.keys() <= {*_PARAMETERS}:
-            raise ConfigurationError(
-                f"{owner} has to be like {{'attempts': 5}}, with the keys "
-                f"{', '.join(_PARAMETERS)}, and not {parameters!r}."
-            )
-        settings = {**self._settings, **parameters}
-        _check(owner, **settings)
+        settings = {**self._settings, **check_choices(task, "retry", parameters)}
+        _check(f"The parameter retry of task {task}", **settings)
         return settings
 
     def before(self, session: Session) -> None:

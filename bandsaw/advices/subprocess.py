@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
-    from typing import Any, Callable, Mapping, Union
+    from typing import Any, Callable, Union
 
     from ..interpreter import Interpreter
     from ..session import Session
@@ -69,11 +69,7 @@ class SubprocessAdvice(ProcessAdvice):
     parameters: tuple[str, ...] = ("subprocess",)
 
     _parameter = "subprocess"
-    _example: Mapping[str, Any] = {
-        "interpreter": "default",
-        "timeout": 60,
-        "memory_limit": 1 << 30,
-    }
+    _key_of_name = "interpreter"
 
     @keyword_only("directory", "interpreter")
     def __init__(

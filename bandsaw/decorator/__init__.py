@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from ..advice import KEYS, unknown_key
 from ..config import (
     configuration_for,
     configuration_of_session,
@@ -277,23 +278,6 @@ def decorated_again(
     return _task_function(function, configuration, advice_chain, advice_parameters)
 
 
-# What is read whatever the chain is, and what the advices and extensions of the library
-# read, each with the keys that it may have. A chain may leave one of them out for a
-# while.
-_PARAMETERS: dict[str, tuple[str, ...]] = {
-    "cache": ("code", "compare_python", "ignore"),
-    "connection": ("name", "timeout", "memory_limit"),
-    "dask": ("resources", "priority"),
-    "environment": (),
-    "metrics": ("tags",),
-    "ray": ("num_cpus", "num_gpus", "resources"),
-    "retry": ("attempts", "wait", "on", "timeout"),
-    "ssh": ("remote",),
-    "subprocess": ("interpreter", "timeout", "memory_limit"),
-    "tracking": ("hide",),
-    "version": (),
-}
-
 _PACKAGE = __name__.partition(".")[0] + "."
 
 # The tasks and names that were warned of
@@ -331,7 +315,7 @@ def _check_parameters(task: Task, chain: AdviceChain) -> None:
             unknown key.
     """
     for name, value in task.advice_parameters.items():
-        if isinstance(value, dict) and _PARAMETERS.get(name):
+        if isinstance(value, dict) and KEYS.get(name):
             _check_keys(task, chain, name, value)
     for advice in chain.walk.advices:
         check = getattr(advice, "check_task", None)
@@ -345,7 +329,6 @@ def _check_keys(
     task: Task, chain: AdviceChain, name: str, parameter: dict[Any, Any]
 ) -> None:
     """Refuse a key that is unknown, or a slip where a reader may know others."""
-    known = _PARAMETERS[name]
     are_declared = True
     for reader in _readers_of(chain):
         kind = type(reader)
@@ -354,18 +337,11 @@ def _check_keys(
             are_declared = False
         elif name in declared and not kind.__module__.startswith(_PACKAGE):
             return  # It checks that itself.
-    for key in parameter.keys() - {*known}:
-        text = str(key)
-        if not are_declared and not any(_is_one_edit_from(one, text) for one in known):
+    for key in parameter:
+        if key in KEYS[name]:
             continue
-        import difflib
-
-        nearest = difflib.get_close_matches(text, known, 1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ConfigurationError(
-            f"The parameter {name} of task {task} has the unknown key {key!r}.{hint} "
-            f"Known are {', '.join(map(repr, known))}."
-        )
+        if are_declared or any(_is_one_edit_from(one, str(key)) for one in KEYS[name]):
+            raise unknown_key(task, name, key)
 
 
 def _readers_of(chain: AdviceChain) -> tuple[Any, ...]:
@@ -375,7 +351,7 @@ def _readers_of(chain: AdviceChain) -> tuple[Any, ...]:
 
 def _warn_of_unknown_parameters(task: Task, chain: AdviceChain) -> None:
     readers = _readers_of(chain)
-    known = set(_PARAMETERS)
+    known = set(KEYS)
     for reader in readers:
         declared = _parameters_of(type(reader))
         if declared is None:

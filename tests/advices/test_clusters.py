@@ -53,7 +53,7 @@ def test_an_engine_that_is_not_installed_is_named_with_its_extra(
 
 def test_what_a_task_cannot_choose_is_refused(advise: Any) -> None:
     task = advise("much")
-    with pytest.raises(ConfigurationError, match="has to be like"):
+    with pytest.raises(ConfigurationError, match="has to be a dict with keys like"):
         task(1)
     with pytest.raises(ConfigurationError, match="unknown key 'colour'"):
         advise({"colour": 1})

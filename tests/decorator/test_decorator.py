@@ -339,17 +339,28 @@ def test_a_class_is_refused_when_it_is_decorated(tasks: Tasks) -> None:
 @pytest.mark.parametrize(
     ("advice", "name", "value", "message"),
     [
-        (RetryAdvice(), "retry", {"number": 5}, "has to be like {'attempts': 5}"),
+        (RetryAdvice(), "retry", {"number": 5}, "unknown key 'number'.*'attempts'"),
+        (RetryAdvice(), "retry", 5, "dict with keys like 'attempts'.* and not 5"),
         (
             RetryAdvice(),
             "retry",
             {"attempts": 0},
             "needs a positive number of attempts",
         ),
-        (ConnectionAdvice(), "connection", {"place": "a"}, "like {'name': 'default'"),
-        (ConnectionAdvice(), "connection", 3, "like {'name': 'default'.* and not 3"),
-        (ConnectionAdvice(), "connection", {"name": None}, "not {'name': None}"),
-        (SubprocessAdvice(), "subprocess", 3, "like {'interpreter': .* and not 3"),
+        (
+            ConnectionAdvice(),
+            "connection",
+            {"place": "a"},
+            "unknown key 'place'.*'name'",
+        ),
+        (ConnectionAdvice(), "connection", 3, "keys like 'name', .* and not 3"),
+        (
+            ConnectionAdvice(),
+            "connection",
+            {"name": None},
+            "text as name, and not None",
+        ),
+        (SubprocessAdvice(), "subprocess", 3, "keys like 'interpreter', .* and not 3"),
         (
             SubprocessAdvice(),
             "subprocess",
@@ -358,7 +369,7 @@ def test_a_class_is_refused_when_it_is_decorated(tasks: Tasks) -> None:
         ),
         (SubprocessAdvice(), "subprocess", {"memory_limit": "much"}, "as memory_limit"),
         (SshAdvice(), "ssh", "name", "like {'remote': 'default'}, and not 'name'"),
-        (CachingAdvice("cache"), "cache", {"size": 1}, "unknown keys 'size'"),
+        (CachingAdvice("cache"), "cache", {"size": 1}, "unknown key 'size'"),
         (CachingAdvice("cache"), "cache", {"code": "all"}, "code='all' is unknown"),
     ],
 )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import pickle
 from io import BytesIO
+from types import FunctionType
 
+from ..modules import describer
 from ._pythons import find_class
 
 TYPE_CHECKING = False
@@ -187,6 +189,27 @@ def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]]:
         for name in _texts(kind.__dict__.get("__slots__", ())):
             if hasattr(value, name):
                 yield getattr(value, name), f"{path}.{name}"
+    # Otherwise a function is written by its name only.
+    if isinstance(value, FunctionType) and describer.get() is not None:
+        before = f"{path}, " if path else ""
+        for what, name, part in _held_by(value):
+            yield part, f"{before}{what} {name!r}"
+
+
+def _held_by(function: FunctionType) -> Iterator[tuple[str, str, Any]]:
+    """Yield what a function holds: what it is, its name, and the value."""
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or ()):
+        try:
+            yield "captured variable", name, cell.cell_contents
+        except ValueError:
+            pass  # It has no value yet.
+    defaults = function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    for name, value in zip(names[len(names) - len(defaults) :], defaults):
+        yield "default value of", name, value
+    for name, value in (function.__kwdefaults__ or {}).items():
+        yield "default value of", name, value
 
 
 def _items(state: Any) -> Iterator[Any]:

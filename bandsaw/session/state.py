@@ -205,9 +205,10 @@ def _write_task(writer: SessionWriter, task: Any, session: SessionState) -> None
     except SerializationError as error:
         if not getattr(task, "is_described", False):
             raise
+        reason = _reason_from(full_task(task).callable, error, session.serializer)
         raise NotMovableError(
             f"Task {task} cannot be moved to another interpreter: what it holds cannot "
-            f"{error.reason}."
+            f"{reason}."
         ) from error.__cause__
 
 
@@ -239,7 +240,13 @@ def _read_context(reader: SessionReader, session: SessionState) -> Any:
 
 
 def _write_result(writer: SessionWriter, result: Any, session: SessionState) -> None:
-    writer.write_value(RESULT, result)
+    try:
+        writer.write_value(RESULT, result)
+    except SerializationError as error:
+        reason = _reason_from(result.value, error, session.serializer)
+        named = SerializationError(f"The result of {session.task} cannot {reason}")
+        named.part, named.reason = error.part, reason
+        raise named from error.__cause__
 
 
 def _read_result(reader: SessionReader, session: SessionState) -> Any:
@@ -414,6 +421,18 @@ def read_alone(value: Any, serializer: Serializer) -> None:
     serializer.deserialize(_write_alone(value, serializer))
 
 
+def _reason_from(value: Any, error: SerializationError, serializer: Serializer) -> str:
+    """Return why what holds a value cannot be written, as the value alone tells it."""
+    try:
+        _write_alone(value, serializer)
+    except SerializationError as alone:
+        # The place in it begins at the value, not at what holds it.
+        return f"{error.reason.partition(':')[0]}: {alone}"
+    except Exception:
+        pass
+    return error.reason
+
+
 def name_argument(
     error: SerializationError,
     task: Any,
@@ -440,11 +459,10 @@ def name_argument(
     for name, value in arguments.items():
         try:
             attempt(value, serializer)
-        except Exception as alone:
+        except Exception:
             reason = error.reason
-            if attempt is _write_alone and isinstance(alone, SerializationError):
-                # The place in it begins at the argument, not at what holds them all.
-                reason = f"{reason.partition(':')[0]}: {alone}"
+            if attempt is _write_alone:
+                reason = _reason_from(value, error, serializer)
             return SerializationError(f"Argument {name!r} of {task} cannot {reason}")
     return error
 

@@ -52,10 +52,10 @@ progress 1 told
 told
 submitted 4
 mapped [0, 2, 4, 6, 8] 2450
-SerializationError: The result of the session cannot be written by Pic
+SerializationError: The result of workflow.give cannot be written by P
 SerializationError: The result of the session cannot be read by Pickle
 SerializationError: Argument 'arguments' of workflow.attach_nothing ca
-submitted SerializationError: The result of the session cannot be written by Pic
+submitted SerializationError: The result of workflow.give cannot be written by P
 nested 2
 large b'\\xff\\xfe\\xfd'
 array True True True

@@ -318,6 +318,60 @@ def test_an_argument_that_can_not_be_written_is_named(
     assert str(caught.value).endswith("object (at ['a'][0])")
 
 
+def _holding(lock: Any, how: str) -> Any:
+    if how == "closure":
+        return lambda: lock
+    return (lambda x, y=lock: x) if how == "default" else lambda x, *, y=lock: x
+
+
+@pytest.mark.parametrize(
+    ("how", "place"),
+    [
+        ("closure", "captured variable 'lock'"),
+        ("default", "default value of 'y'"),
+        ("keyword", "default value of 'y'"),
+    ],
+)
+def test_what_a_function_holds_that_can_not_be_written_is_named(
+    configuration: bandsaw.Configuration, how: str, place: str
+) -> None:
+    function = _holding({"a": threading.Lock()}, how)
+    session = session_of(configuration, value=[function])
+
+    with pytest.raises(SerializationError) as caught:
+        saved(session)
+
+    assert str(caught.value).endswith(f"(at [0], {place}['a'])")
+
+
+def test_a_variable_that_a_local_task_captures_is_named(
+    configuration: bandsaw.Configuration,
+) -> None:
+    session = session_of(configuration)
+    session.task = Task.create_task(_holding(threading.Lock(), "closure"))
+
+    with pytest.raises(NotMovableError) as caught:
+        saved(session)
+
+    assert str(caught.value).endswith("object (at captured variable 'lock').")
+
+
+def test_a_result_that_can_not_be_written_is_told_as_an_argument_is(
+    configuration: bandsaw.Configuration,
+) -> None:
+    session = session_of(configuration)
+    session.result = Result({"a": [threading.Lock()]})
+
+    with pytest.raises(
+        SerializationError, match=f"result of {session.task} "
+    ) as caught:
+        saved(session)
+
+    assert "written by PickleSerializer: dict cannot be pickled: " in str(caught.value)
+    assert str(caught.value).endswith("object (at ['a'][0])")
+    assert caught.value.part == "result"
+
+
 def test_an_error_says_which_part_can_not_be_written(
     configuration: bandsaw.Configuration,
 ) -> None:

@@ -75,7 +75,7 @@ def test_every_failure_in_every_phase_has_its_error_and_leaves_nothing(
         **dict(line.split(": ", 1) for line in expected),
         "runs, error": "LookupError: boom",
         "result written, error": (
-            "SerializationError: The result of the session cannot be written by "
+            "SerializationError: The result of workflow.work cannot be written by "
             "PickleSerializer: LookupError: boom"
         ),
     }

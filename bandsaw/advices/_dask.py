@@ -35,6 +35,15 @@ _LARGE = 1 << 20
 # How often it is looked whether the scheduler is still there, in seconds.
 _INTERVAL = 1.0
 
+# After how many of these looks without an answer it is looked at the workers, too.
+_LOOKS = 30
+
+# What to do about workers that are gone.
+_ADVICE = (
+    "Workers that need more memory than their memory_limit are ended, too: give them "
+    "more, or let them have less at a time."
+)
+
 # How long more answers are waited for, to be fetched together: this many times as long
 # as the last ones took, and this many seconds at most.
 _PATIENCE = 5
@@ -128,7 +137,8 @@ class DaskEngine(Engine):
         text = f"{type(error).__name__}: {error}"
         if type(error).__name__ == "KilledWorker":
             return InterpreterDiedError(
-                f"Workers of Dask have died while they continued the session. {text}"
+                "Workers of Dask have died while they continued the session. "
+                f"{text} {_ADVICE}"
             )
         return UnreachableError(f"Dask has not continued the session. {text}")
 
@@ -169,6 +179,7 @@ class _Connection:
         self._are_enough: Any = None
         self._large = _LargeBuffers(self.client)
         self._watch: Any = None
+        self._looks = 0
         atexit.register(self._close, is_own)
 
     @property
@@ -182,7 +193,10 @@ class _Connection:
         if order.has_large_buffers:
             # The order has to stay, so all of them go the same way.
             buffers = zip(call.buffers, order.views)
-            order.kept = self._large.find_or_put(call, buffers)
+            try:
+                order.kept = self._large.find_or_put(call, buffers)
+            except (OSError, _import_distributed().TimeoutError) as error:
+                raise self._failure_to_put(call, error) from error
         if self._watch is None:
             self.client.loop.add_callback(self._begin_to_watch)
         if call.is_awaited or order.has_large_buffers:
@@ -234,7 +248,7 @@ class _Connection:
         for order, future in zip(orders, futures):
             answer = order.answer
             answer.sent = sent = _Sent(client, future, order.kept)
-            client.loop.add_callback(_call_when_done, future, self._take)
+            client.loop.add_callback(self._follow, future)
             if answer.cancelled():
                 sent.cancel()
 
@@ -254,7 +268,14 @@ class _Connection:
             self.client.register_plugin(plugin, name=name)
             self._codes[code.key] = name
 
+    async def _follow(self, future: Any) -> None:
+        # What futures of Dask offer takes a thread for it, and the time of that.
+        await _import_distributed().client.done_callback(future, self._take)
+        if future.status == "error":
+            self._fail(future.key, await future.exception(asynchronous=True))
+
     def _take(self, future: Any) -> None:
+        """Have an answer fetched, if the call has come to one."""
         answer = self._waiting.get(future.key)
         if answer is None:
             return
@@ -264,15 +285,14 @@ class _Connection:
                 self.client.loop.add_callback(self._gather)
             elif self._has_enough:
                 self._are_enough.set()
-            return
-        del self._waiting[future.key]
-        if future.status == "error":
-            answer.fail(future.exception())
         elif self.client.status != "running":
-            answer.fail(self._loss())
-        else:
-            text = f"The call was {future.status} on the cluster."
-            answer.fail(InterpreterDiedError(text))
+            self._fail(future.key, self._loss())
+        elif future.status != "error":
+            text = (
+                f"Dask has given up the call of {_task_of(future.key)}, as it does "
+                f"when a worker is gone that has arguments of it. {_ADVICE}"
+            )
+            self._fail(future.key, InterpreterDiedError(text))
 
     async def _gather(self) -> None:
         """Fetch the answers that are there, all of them at once."""
@@ -313,12 +333,14 @@ class _Connection:
             for future in futures:
                 self._fail(future.key, error)
             return
+        self._looks = 0
         for key, value in found.items():
             answer = self._waiting.pop(key, None)
             if answer is None:
                 continue
             if value is None:
-                answer.fail(InterpreterDiedError("The cluster has lost the answer."))
+                text = f"The worker of Dask with the result of {_task_of(key)} is gone."
+                answer.fail(InterpreterDiedError(f"{text} {_ADVICE}"))
             else:
                 answer.fulfil(value)
             answer.sent = None
@@ -335,11 +357,40 @@ class _Connection:
             self._watch = PeriodicCallback(self._look, _INTERVAL * 1000)
             self._watch.start()
 
-    def _look(self) -> None:
-        """Fail what is waited for when the scheduler is gone."""
+    async def _look(self) -> None:
+        """Fail what is waited for when the scheduler is gone, and warn of idleness."""
         if self.client.status != "running":
             for key in list(self._waiting):
                 self._fail(key, self._loss())
+        self._looks = self._looks + 1 if self._waiting else 0
+        if not self._looks or self._looks % _LOOKS:
+            return
+        with suppress(OSError):  # The next look tells of a scheduler that is gone.
+            lack = _lack_of(await self._workers())
+            if lack is not None:
+                import logging
+
+                address, number = self.client.scheduler.address, len(self._waiting)
+                text = f"The Dask cluster at {address} lets calls wait ({number}): "
+                logging.getLogger(__name__).warning("%s%s", text, lack)
+
+    async def _workers(self) -> list[str]:
+        """Return what each worker of the cluster does, as Dask calls it."""
+        found = await self.client.scheduler.identity()
+        return [worker["status"] for worker in found["workers"].values()]
+
+    def _failure_to_put(self, call: Call, error: Exception) -> InterpreterError:
+        """Return why the cluster has not taken the large arguments of a call."""
+        try:
+            lack = _lack_of(self.client.sync(self._workers))
+        except (OSError, _import_distributed().TimeoutError):
+            return self._loss()
+        what = f"large arguments of {call.name}"
+        if isinstance(error, _import_distributed().TimeoutError):
+            text = f"The Dask cluster at {self.client.scheduler.address} has not taken"
+            return UnreachableError(f"{text} {what}: {lack or error}")
+        text = f"A worker of Dask has died while it was sent {what}."
+        return InterpreterDiedError(f"{text} {_ADVICE}")
 
     def _loss(self) -> UnreachableError:
         return UnreachableError(
@@ -357,6 +408,27 @@ class _Connection:
                 self.client.close()
 
 
+def _task_of(key: str) -> str:
+    """Return the name of the task of a call, by what the cluster calls that."""
+    return key.rpartition("-")[0]
+
+
+def _lack_of(workers: list[str]) -> str | None:
+    """Return why no worker takes anything, `None` if one of them does.
+
+    Args:
+        workers: What each of them does, as Dask calls it.
+    """
+    if "running" in workers:
+        return None
+    if not workers:
+        return "it has no workers. Start some."
+    return (
+        f"none of its {len(workers)} workers takes anything. One that uses most of its "
+        "memory_limit is paused: give it more, or restart it."
+    )
+
+
 class _LargeBuffers(KeptBuffers):
     """Those that workers of Dask keep.
 
@@ -367,20 +439,22 @@ class _LargeBuffers(KeptBuffers):
     def __init__(self, client: Any) -> None:
         super().__init__()
         self._client = client
+        self._options: dict[str, float] = {}
 
     def put(self, view: memoryview) -> Any:
         """Scatter a buffer."""
-        return self._client.scatter([view], hash=False)[0]
+        try:
+            [kept] = self._client.scatter([view], hash=False, **self._options)
+        except _import_distributed().TimeoutError:
+            # The calls that wait for this one need not wait for workers as long.
+            self._options = {"timeout": _INTERVAL}
+            raise
+        self._options = {}
+        return kept
 
     def is_lost(self, reference: Any) -> bool:
         """Tell if the worker that had a buffer is gone."""
         return bool(reference.status != "finished")
-
-
-async def _call_when_done(future: Any, function: Any) -> None:
-    # What futures of Dask offer takes a thread for it, and the time of that.
-    client: Any = _import_distributed().client
-    await client.done_callback(future, function)
 
 
 class _Order:

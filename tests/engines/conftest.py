@@ -106,7 +106,8 @@ def clusters(request: pytest.FixtureRequest) -> Iterator[Clusters]:
         patch.setenv("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "600 s")
         for engine, module in ("dask", "distributed"), ("ray", "ray"):
             if f"[{engine}" in names and importlib.util.find_spec(module):
-                cluster = started(f"{engine}_cluster.py", f"{directory}/ray")
+                arguments = [f"{directory}/ray"] if engine == "ray" else []
+                cluster = started(f"{engine}_cluster.py", *arguments)
                 made.addresses[engine] = stack.enter_context(cluster).address
         yield made
 

@@ -27,6 +27,7 @@ configuration.add_advice_chain(
     DaskAdvice(dask, copy_arguments=True, priority=1), name="dask-copies"
 )
 configuration.add_advice_chain(RayAdvice(ray, copy_arguments=True), name="ray-copies")
+configuration.add_advice_chain(DaskAdvice(), name="dask-of-process")
 for name, advice in ("dask", DaskAdvice(dask)), ("ray", RayAdvice(ray)):
     configuration.add_advice_chain(advice, name=f"{name}-singly")
     configuration.set_concurrency(1, chain=f"{name}-singly")
@@ -83,6 +84,14 @@ def descend(depth):
 @at
 def of_length(array):
     return len(array)
+
+@at
+def last_of(array):
+    return array[-1]
+
+@at
+def linger(array):
+    time.sleep(600)
 
 def wait_until(condition):
     while not condition():
@@ -212,7 +221,7 @@ def test_a_scheduler_that_dies_is_a_result(
 
 def test_a_store_without_room_is_a_result(workflow: Workflow, engine: str) -> None:
     if engine != "ray":
-        pytest.skip("It has no store of a fixed size")
+        pytest.skip("Only Ray has a store of a fixed size")
     text = """
     import numpy
     for length in 40_000_000, 100_000:
@@ -220,6 +229,85 @@ def test_a_store_without_room_is_a_result(workflow: Workflow, engine: str) -> No
 """
     assert more(workflow, engine, text) == (
         "InterpreterError: Ray has not continued the session\n100000\n"
+    )
+
+
+def test_a_worker_spills_to_disk_and_one_without_room_is_a_result(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("distributed")
+    # What is killed leaves its files.
+    variables = {
+        "TMPDIR": str(workflow.directory),
+        "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "0.3",
+    }
+    with started("dask_cluster.py", "1", "400 MiB", **variables) as cluster:
+        monkeypatch.setenv("DASK_OF_TESTS", cluster.address)
+        output = more(
+            workflow,
+            "dask",
+            """
+    import numpy
+    from distributed import Client
+
+    with Client(os.environ["DASK_OF_TESTS"]) as client:
+        path = Path("gate").absolute()
+        wait = wait_for.submit(path)
+        # They are kept there while their calls are queued, and three have no room.
+        futures = [last_of.submit(numpy.full(10_000_000, i)) for i in range(3)]
+        held = lambda: [key for keys in client.has_what().values() for key in keys]
+        wait_until(lambda: len(held()) == 3)
+        [worker] = client.scheduler_info()["workers"].values()
+        print(worker["metrics"]["spilled_bytes"]["disk"] > 0)
+        path.touch()
+        print([int(future.result()) for future in futures])
+        print(text_of(lambda: linger(numpy.zeros(100_000_000))))
+        print(version())
+""",
+        )
+    has_spilled, values, failure, answer = output.splitlines()
+    assert (has_spilled, values, answer) == ("True", "[0, 1, 2]", "1")
+    assert re.match(
+        "InterpreterDiedError: .*Dask.* workflow.linger.* memory_limit", failure
+    )
+
+
+def test_a_cluster_without_workers_is_told_of(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("distributed")
+    # Dask leaves empty files there.
+    monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", str(workflow.directory))
+    output = more(
+        workflow,
+        "dask-of-process",
+        """
+    import logging
+    import numpy
+    from bandsaw.advices import _dask
+    from distributed import Client, LocalCluster
+
+    cluster = LocalCluster(n_workers=0, processes=False, dashboard_address=None)
+    client = Client(cluster, timeout=2)
+
+    class Told(logging.Handler):
+        def emit(self, record):
+            print(record.getMessage().split(": ")[1])
+            cluster.scale(1)
+
+    _dask._LOOKS = 1
+    logging.getLogger("bandsaw").addHandler(Told())
+    with cluster, client:
+        failure = text_of(lambda: of_length(numpy.zeros(200_000)))
+        print(failure.replace(cluster.scheduler_address, "x"))
+        print(version.submit().result())
+""",
+    )
+    assert output == (
+        "UnreachableError: The Dask cluster at x has not taken large arguments of "
+        "workflow.of_length: it has no workers. Start some.\n"
+        "it has no workers. Start some.\n"
+        "1\n"
     )
 
 

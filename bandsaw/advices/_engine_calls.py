@@ -7,6 +7,7 @@ import pickle
 import sys
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
+from io import BytesIO
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from ..advice import check_choices
@@ -398,7 +399,12 @@ class EngineTransport(Transport):
         )
         on_route = None if is_awaited else self._request_on_route(job, conditions)
         if on_route is not None:
-            return self._engine.submit(Call(job, code, on_route, (), is_awaited))
+            request, buffers = on_route
+            mapped_calls = job.session.root.mapped_calls if buffers else None
+            sharing = mapped_calls and mapped_calls.sharing
+            return self._engine.submit(
+                Call(job, code, request, buffers, is_awaited, sharing)
+            )
         form = _SessionForEngine()
         job.save_to(form)
         request, buffers = _request_of(form, conditions)
@@ -408,7 +414,9 @@ class EngineTransport(Transport):
             Call(job, code, request, buffers, is_awaited, sharing)
         )
 
-    def _request_on_route(self, job: Job, conditions: Conditions) -> bytes | None:
+    def _request_on_route(
+        self, job: Job, conditions: Conditions
+    ) -> tuple[bytes, Sequence[Buffer]] | None:
         """Write a session that has nothing but its arguments of its own.
 
         Args:
@@ -416,7 +424,8 @@ class EngineTransport(Transport):
             conditions: The conditions under which it is continued.
 
         Returns:
-            The request; `None` if it has to be written otherwise.
+            The request, and the large buffers beside it; `None` if it has to be written
+            otherwise.
         """
         session = job.session
         task, serializer = session.task, session.serializer
@@ -449,8 +458,8 @@ class EngineTransport(Transport):
             form = _SessionForEngine()
             job.save_to(form)
             form.members.pop(EXECUTION)
-            head, pieces, buffers = form.pack()
-            if buffers:
+            head, pieces, others = form.pack()
+            if others:
                 return None
             copies = (dict(one) if isinstance(one, dict) else one for one in depends_on)
             stop = session.walk.stop(session.step)
@@ -459,8 +468,17 @@ class EngineTransport(Transport):
             if len(self._routes) >= ROUTES_KEPT:
                 self._routes.clear()
             self._routes[id(task)] = route, common
+        buffers: Sequence[Buffer] = ()
         arguments = route.pack_arguments(session.execution)
-        return None if arguments is None else pickle.dumps((common, arguments, True), 4)
+        if arguments is None:
+            stream = BytesIO()
+            try:
+                values = session.execution.to_move()
+                buffers = serializer.serialize_with_buffers(values, stream)
+            except Exception:
+                return None  # It is told where the session is written as a whole.
+            arguments = stream.getvalue()
+        return pickle.dumps((common, arguments, True), 4), buffers
 
     def _code_of(self, job: Job) -> Code:
         archive = job.archive

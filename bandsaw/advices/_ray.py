@@ -12,9 +12,9 @@ from ..exceptions import (
     MissingExtraError,
     UnreachableError,
 )
-from ..runtime.contexts import suppress
-from ..runtime.fork import Lock, call_in_child
+from ..runtime.fork import Lock
 from ._engine_calls import Answer, Engine, KeptBuffers, host_module
+from ._ray_answers import Sent, fetch, references_to_come
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..runner.host import Answer as AnyAnswer
-    from ._engine_calls import Call, Code, Kept
+    from ._engine_calls import Call, Code
 
 # Larger buffers are kept by the cluster, once, and not sent with each call.
 _LARGE = 1 << 16
@@ -126,16 +126,11 @@ class RayEngine(Engine):
         ]
         answer = Answer()
         reference = function.remote(call.request, *buffers)
-        answer.sent = sent = _Sent(ray, reference, kept)
+        answer.sent = sent = Sent(ray, reference, answer, kept)
         if answer.cancelled():
             sent.cancel()
-        _under_way[id(sent)] = sent
-
-        def take(done: Future[AnyAnswer]) -> None:
-            _under_way.pop(id(sent), None)
-            answer.take(done)
-
-        reference.future().add_done_callback(take)
+        if not call.is_awaited:
+            fetch(ray, sent)
         return answer
 
     def _function_of(self, ray: Any, call: Call, options: dict[str, Any]) -> Any:
@@ -176,7 +171,7 @@ class RayEngine(Engine):
             return
         end = None if timeout is None else monotonic() + timeout
         while not future.done() and (end is None or monotonic() < end):
-            under_way = [sent.reference for sent in list(_under_way.values())]
+            under_way = references_to_come()
             if under_way:
                 ray.wait(under_way, num_returns=1, timeout=_INTERVAL)
             # What has an answer may have to wait for a thread.
@@ -197,34 +192,8 @@ class RayEngine(Engine):
         return UnreachableError(f"Ray has not continued the session. {text}")
 
 
-# The calls of this process that are not answered, by their ids
-_under_way: dict[int, _Sent] = {}
-call_in_child(_under_way.clear)
-
 # How often it is looked whether there are others, in seconds.
 _INTERVAL = 0.1
-
-
-class _Sent:
-    """A call on the cluster, with what it needs there.
-
-    Attributes:
-        reference: What Ray calls its answer.
-    """
-
-    def __init__(self, ray: Any, reference: Any, kept: list[Kept]) -> None:
-        self._ray = ray
-        self.reference = reference
-        self._kept = kept
-
-    def wait(self, timeout: float) -> None:
-        """Wait for the answer to be there."""
-        self._ray.wait([self.reference], timeout=timeout)
-
-    def cancel(self) -> None:
-        """Cancel it; a task that has begun is interrupted."""
-        with suppress(Exception):  # It is gone, or the cluster is.
-            self._ray.cancel(self.reference)
 
 
 class _LargeBuffers(KeptBuffers):

@@ -132,12 +132,14 @@ def _continue_session(
     common, arguments, is_short = pickle.loads(request)
     known = _known.get(common)
     if known is not None and is_short:
-        answer = known.answer(arguments)
+        answer = known.answer(arguments, buffers)
         if answer is not None:
             return answer
     head, content, conditions = pickle.loads(common)
     if is_short:
         head["members"][EXECUTION] = len(arguments)
+        if buffers:
+            head["buffers"][EXECUTION] = len(buffers)
     told: list[tuple[str, Any]] = []
     answers: list[Answer] = []
     target = SessionFrames()
@@ -175,18 +177,22 @@ class _KnownCalls:
         self._run = run
         self._conditions = conditions
 
-    def answer(self, arguments: bytes) -> Answer | None:
+    def answer(self, arguments: bytes, buffers: Sequence[Any]) -> Answer | None:
         """Execute the task of a call.
 
         Args:
             arguments: The arguments of the call.
+            buffers: The large buffers beside them.
 
         Returns:
             The answer; `None` if the call needs a session.
         """
         calls, conditions = self._remembered.calls, self._conditions
-        execution = None if calls is None else calls.read(arguments)
-        if calls is None or execution is None:
+        if calls is None:
+            return None
+        views = [_view(buffer, conditions.arrays) for buffer in buffers]
+        execution = calls.read(arguments, views)
+        if execution is None:
             return None
         told: list[tuple[str, Any]] = []
         target = SessionFrames()

@@ -318,12 +318,19 @@ class Calls:
         """Whether the chain and the extensions are still the same."""
         return self._chain.walk is self._walk
 
-    def read(self, arguments: Content) -> Execution | None:
-        """Read the arguments of a call, `None` if that fails."""
+    def read(
+        self, arguments: Content, buffers: Sequence[memoryview] = ()
+    ) -> Execution | None:
+        """Read the arguments of a call, `None` if that fails.
+
+        Args:
+            arguments: The arguments.
+            buffers: The large buffers beside them.
+        """
         if self._main is not None:
             self._main.begin()
         try:
-            values = self._serializer.deserialize_with_buffers(arguments, ())
+            values = self._serializer.deserialize_with_buffers(arguments, buffers)
         except Exception:
             return None
         return Execution.of_moved(self.session.task, values)

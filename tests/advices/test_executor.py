@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +152,11 @@ class Held(ThreadPoolExecutor):
     def __init__(self) -> None:
         super().__init__(1)
         self.sent: list[tuple[Future[Any], Any]] = []
+        self.requests: list[tuple[bytes, Any]] = []
 
     def submit(self, function: Any, *args: Any) -> Any:  # type: ignore[override]
         future: Future[Any] = Future()
+        self.requests.append(args[-2:])
         self.sent.append((future, lambda: function(*args)))
         return future
 
@@ -194,6 +199,34 @@ def test_no_thread_waits_for_a_submitted_call(configuration: Configuration) -> N
     while held.sent:
         held.answer()
     assert [future.result(SECONDS) for future in futures] == list(range(1, 101))
+
+
+def total(array: Any) -> int:
+    return int(array.sum())
+
+
+def test_the_large_arrays_of_a_submitted_call_travel_beside_its_arguments(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numpy = pytest.importorskip("numpy")
+    # Whatever runs the tests: what is no script is sent with its definitions.
+    spec = ModuleSpec("tests", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    held = Held()
+    task = task_on(configuration, held, total)
+
+    totals = []
+    for number in 1, 2:
+        future = task.submit(numpy.full(200_000, number))
+        wait_until(lambda: bool(held.sent))
+        held.answer()
+        totals.append(future.result(SECONDS))
+
+    assert totals == [200_000, 400_000]
+    kinds = [
+        (len(buffers), pickle.loads(request)[-1]) for request, buffers in held.requests
+    ]
+    assert kinds == [(1, True), (1, True)]
 
 
 def test_a_submitted_closure_is_sent_with_what_it_holds_now(

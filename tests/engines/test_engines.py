@@ -195,6 +195,35 @@ if __name__ == "__main__":
     assert output == "[True, True, True, True]\n2.0\n"
 
 
+def test_answers_of_ray_come_while_others_take_long_and_end_with_the_connection(
+    workflow: Workflow, engine: str
+) -> None:
+    if engine != "ray":
+        pytest.skip("Other engines call a function for each answer")
+    output = more(
+        workflow,
+        engine,
+        """
+    import ray
+    from bandsaw.advices import _ray_answers
+
+    path = Path("done").absolute()
+    long = wait_for.submit(path)
+    wait_until(path.with_suffix(".begun").exists)
+    print(len([future.result() for future in [version.submit() for _ in range(300)]]))
+    print(long.done(), len(_ray_answers.references_to_come()))
+    path.touch()
+    print(long.result(), _ray_answers.references_to_come())
+
+    lost = wait_for.submit(Path("never").absolute())
+    wait_until(lambda: bool(_ray_answers._others.references))
+    ray.shutdown()
+    print(text_of(lost.result).split(":")[0])
+""",
+    )
+    assert output == "300\nFalse 1\nwaited []\nUnreachableError\n"
+
+
 def test_a_scheduler_that_dies_is_a_result(
     workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,12 +32,16 @@ _LONG_INTERVAL = 0.5
 # How long a thread stays that has nothing to wait for, in seconds.
 _PATIENCE = 0.1
 
-# What part of the answers is waited for, if that takes no longer than the interval.
-_PART = 8
+# Fetching several answers takes little longer than fetching one. So it is waited for
+# more of them as long as they come: for twice as many as the last time, but for that
+# part of all at most, and so long for each, and for all of them, in seconds.
+_PART = 2
+_PATIENCE_FOR_ONE = 0.002
+_PATIENCE_FOR_ALL = 0.05
 
 # Ray needs longer to wait for more answers. They come roughly in the order of the
 # calls, so it is waited for the first ones. Between two looks at all of them is so many
-# times as long as a look takes, and at least an interval.
+# times as long as a look takes, and at least the time above.
 _FIRST = 128
 _RARELY = 20
 
@@ -134,6 +138,7 @@ class _Fetching:
         self._lost: list[Sent] = []
         self._is_running = self._is_ending = False
         self._next_look = 0.0
+        self._enough = 1
 
     @property
     def references(self) -> list[Any]:
@@ -198,17 +203,25 @@ class _Fetching:
                 references = self.references
                 ready, _ = wait(references, num_returns=len(references), timeout=0)
                 end = monotonic()
-                self._next_look = end + max(_INTERVAL, _RARELY * (end - now))
+                self._next_look = end + max(_PATIENCE_FOR_ALL, _RARELY * (end - now))
                 if ready:
                     return ready  # type: ignore[no-any-return]
             timeout = min(timeout, self._next_look - now)
         ready, _ = wait(first, num_returns=1, timeout=timeout)
-        enough = len(first) // _PART
-        if ready and enough > 1:
-            ready, _ = wait(first, num_returns=enough, timeout=_INTERVAL)
+        if not ready:
+            return []
+        enough = min(self._enough, len(first) // _PART)
+        if enough > 1:
+            timeout = min(enough * _PATIENCE_FOR_ONE, _PATIENCE_FOR_ALL)
+            ready, _ = wait(first, num_returns=enough, timeout=timeout)
+        # Else those that are slow would delay others again and again.
+        came = 2 * enough if len(ready) >= enough else len(ready)
+        self._enough = max(came, 1)
         return ready  # type: ignore[no-any-return]
 
     def _fetch(self, get: Callable[[Any], Any], references: list[Any]) -> None:
+        if not references:
+            return
         with self._changed:
             calls = [self._calls.pop(reference) for reference in references]
         try:

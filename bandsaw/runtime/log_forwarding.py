@@ -106,7 +106,8 @@ def relay_records(
         _forwarding.levels = levels
         # It stays there between the sessions: to come and go would take as long as a
         # tenth of a short one.
-        forward_records(_forwarding)
+        if capture.forwarding is not _forwarding:
+            forward_records(_forwarding)
 
 
 def wanted_levels() -> Levels | None:

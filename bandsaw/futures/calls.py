@@ -125,12 +125,13 @@ class Future(_Future[T_co]):  # type: ignore[type-var]
             text = f"Task {self.task} has raised StopIteration."
             error = RuntimeError(text)
             error.__cause__ = result.exception
-        # Whatever has been set by hand stays.
-        with contextlib.suppress(InvalidStateError):
+        try:
             if error is None:
                 self.set_result(result.value)
             else:
                 self.set_exception(error)
+        except InvalidStateError:
+            pass  # Whatever has been set by hand stays.
         self._call = None
 
     def _belong_to_parent(self) -> None:
@@ -353,7 +354,7 @@ class Call:
         Returns:
             Whether the call keeps its place, as its session is on its way elsewhere.
         """
-        if self._fate == _OPEN and not self._go_ahead():
+        if self._fate == _OPEN and (self._chain.idle or not self._go_ahead()):
             return self.walk()
         return False
 

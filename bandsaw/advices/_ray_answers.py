@@ -34,7 +34,9 @@ _PATIENCE = 0.1
 
 # Fetching several answers takes little longer than fetching one. So it is waited for
 # more of them as long as they come: for twice as many as the last time, but for that
-# part of all at most, and so long for each, and for all of them, in seconds.
+# part at most of all but a few, which would not keep the cluster busy; and so long for
+# each, and for all of them, in seconds.
+_FEW = 16
 _PART = 2
 _PATIENCE_FOR_ONE = 0.002
 _PATIENCE_FOR_ALL = 0.05
@@ -210,7 +212,7 @@ class _Fetching:
         ready, _ = wait(first, num_returns=1, timeout=timeout)
         if not ready:
             return []
-        enough = min(self._enough, len(first) // _PART)
+        enough = min(self._enough, max(0, len(first) - _FEW) // _PART)
         if enough > 1:
             timeout = min(enough * _PATIENCE_FOR_ONE, _PATIENCE_FOR_ALL)
             ready, _ = wait(first, num_returns=enough, timeout=timeout)

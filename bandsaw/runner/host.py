@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # versions of bandsaw share it.
 _OWNER = "_bandsaw_code"
 
+# The module that continues sessions, of an archive or of what is installed
+_ENGINE = "bandsaw.runner.engine"
+
 # How long a child waits for another session, in seconds.
 _PATIENCE = 60.0
 
@@ -80,7 +83,7 @@ class Code:
         # It may be that of an archive, or the one that is installed.
         from importlib import import_module
 
-        return import_module("bandsaw.runner.engine")
+        return import_module(_ENGINE)
 
     def serve(self, request: bytes, buffers: Sequence[Any]) -> Answer:
         """Continue a session.
@@ -91,7 +94,9 @@ class Code:
         """
         if vars(sys).get(_OWNER) == self._owner:
             modules = self.settings.get("modules")
-            return self._engine().continue_session(request, buffers, modules)  # type: ignore[no-any-return]
+            # It is imported; to import it again takes time even so.
+            engine: Any = sys.modules.get(_ENGINE) or self._engine()
+            return engine.continue_session(request, buffers, modules)  # type: ignore[no-any-return]
         try:
             while True:
                 with _lock:

@@ -37,6 +37,7 @@ from ..transports.frames import (
     SentSession,
     SessionMessage,
 )
+from ..transports.lending import BorrowedLink
 from .surroundings import apply_settings
 
 TYPE_CHECKING = False
@@ -75,7 +76,7 @@ def serve(descriptor: int) -> None:
             channel.shared_directory = parent.shared_directory
             channel.session_message = partial(FarSessionMessage, channel=channel)
         channel.send(frames.HANDSHAKE, Handshake().encode())
-        _serve(channel, parent.idle_timeout or _TIME_TO_BEGIN)
+        _serve(channel, descriptor, parent.idle_timeout or _TIME_TO_BEGIN)
     except EOFError:
         pass  # The parent is gone.
     finally:
@@ -132,13 +133,14 @@ def _run_of(parent: Handshake) -> Run:
         raise ProtocolError(f"The handshake lacks {error} of the run.") from error
 
 
-def _serve(channel: Channel, idle_timeout: float) -> None:
+def _serve(channel: Channel, descriptor: int, idle_timeout: float) -> None:
     # The parent has something for this process, however busy it may be.
     channel.set_timeout(max(idle_timeout, _TIME_TO_BEGIN))
     is_new = True
     routes = Routes()
     apart: list[int] = []
     claims = Claims(_flush_output, partial(channel.send_bare, frames.DONE, b""))
+    link: BorrowedLink | None = None
     while True:
         try:
             kind, head, content, files = channel.receive()
@@ -159,6 +161,11 @@ def _serve(channel: Channel, idle_timeout: float) -> None:
             del content
         elif kind == frames.CLAIMS and files:
             claims.add(files[0])
+        elif kind == frames.LEND:
+            if files:
+                link = BorrowedLink(files, descriptor)
+            if link is not None:
+                _continue_on_link(channel, routes, link)
         elif kind == frames.FILE:
             apart += files
         elif kind == frames.PREPARE:
@@ -255,8 +262,31 @@ def _send_answer(channel: Channel, session_message: SessionMessage) -> None:
         session_message.hand_over()
 
 
-def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> None:
-    """Execute the task of a route, and answer with its value if it returns one."""
+def _continue_on_link(channel: Channel, routes: Routes, link: BorrowedLink) -> None:
+    """Continue calls that come over a link, as long as this process has it."""
+    while True:
+        content = link.next_call(routes)
+        if content is None:
+            return
+        _continue_call(channel, routes, content, link)
+        if not link.is_answered:
+            return
+
+
+def _continue_call(
+    channel: Channel,
+    routes: Routes,
+    content: memoryview,
+    link: BorrowedLink | None = None,
+) -> None:
+    """Execute the task of a route, and answer with its value if it returns one.
+
+    Args:
+        channel: The channel.
+        routes: The routes that this process was told.
+        content: The content of the call.
+        link: What the call has come over, if not over the channel.
+    """
     remembered, arguments = routes.open(content)
     calls = remembered.calls
     execution = None if calls is None else calls.read(arguments)
@@ -266,14 +296,16 @@ def _continue_call(channel: Channel, routes: Routes, content: memoryview) -> Non
         _continue_session(channel, source, SentSession(), remembered)
         return
     del content, arguments
-    _tell_by(channel.send, calls.session)
+    send = channel.send if link is None else link.telling(channel.send)
+    _tell_by(send, calls.session)
     try:
         value = _execute(channel, calls, execution)
     finally:
         _tell_by(None, None)
     if value is not None:
         _flush_output()
-        channel.send_bare(frames.VALUE, value)
+        if link is None or not link.answer(value):
+            channel.send_bare(frames.VALUE, value)
 
 
 def _continue_calls(

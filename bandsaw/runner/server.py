@@ -27,7 +27,8 @@ from ..session.route import ROUTES_KEPT, RememberedSession, Routes, number_of
 from ..transports import frames
 from ..transports.background import run_in_background, wait_for_background
 from ..transports.frames import SentSession, WholeSessionMessage
-from ..transports.keeping import LACKING, KeptFiles, Storing, numbers_of, send_file
+from ..transports.keeping import LACKING, KeptFiles, Storing, numbers_of
+from ..transports.lending import READING, WAITING, LentLink, can_lend
 from ..transports.link import (
     CREDIT,
     CREDIT_TOLD,
@@ -96,6 +97,16 @@ _FOREVER = 1e8
 
 # How large a session may be that is kept until it was answered.
 _LARGEST_KEPT = 1 << 16
+
+# How often it looks if a process has gone on with a link that it was lent, in seconds.
+_TIME_OF_A_LOAN = 0.025
+
+# A link is lent after a call that has taken less, not long after the one before.
+_LONGEST_SHORT_CALL = 0.005
+_LONGEST_PAUSE = 0.1
+
+# How much has to be allowed to be sent on a lane before a link is lent.
+_LEAST_CREDIT = 1 << 14
 
 # What is printed when no session is continued is sent on no lane.
 _NO_LANE = 0
@@ -175,6 +186,7 @@ class _Lane:
         storing: The buffer that arrives, which is to be kept here.
         needs: The numbers of those that are kept here which the next session needs.
         taken: How much was passed on that the caller was not told of.
+        begun_at: When a process has got its session.
     """
 
     def __init__(self, number: int, specification: _Specification) -> None:
@@ -189,6 +201,7 @@ class _Lane:
         self.kept = b""
         self.storing: Storing | None = None
         self.needs: Sequence[int] = ()
+        self.begun_at = 0.0
 
     def gather(self, size: int) -> memoryview:
         """Return what has arrived, at least so much of it if there is so much."""
@@ -272,6 +285,8 @@ class _Process:
         is_full: Whether its channel takes no more at the moment.
         read_size: How much is read of its channel at once.
         is_unread: Whether it has not read all of its session.
+        called_at: When it has answered a call last.
+        link: The link as it can be lent to it, `None` until it was.
     """
 
     def __init__(
@@ -291,6 +306,8 @@ class _Process:
         self.is_ready = self.is_dead = self.has_closed = self.was_ended = False
         self.is_full = self.is_unread = False
         self.read_size = _SMALL_READ
+        self.called_at = 0.0
+        self.link: LentLink | None = None
         # Tells if something was printed.
         self.printed = select.poll()
         for descriptor in outputs.values():
@@ -372,8 +389,10 @@ class _Server:
         self._routes: dict[int, tuple[RememberedSession, Any]] = {}
         self._files = KeptFiles()
         self._is_leaving = False
+        # The process that has the link, with the lane whose calls it may take
+        self._borrower: tuple[_Process, LentLink, _Lane] | None = None
         # When the processes are looked after next, on the clock of `time.monotonic`
-        self._look_at = 0.0
+        self._look_at = self._look_at_loan = 0.0
         self._holds: dict[str, Hold] = {}
         # The directories of the caller that are here, too
         self._shared: list[str] = []
@@ -395,7 +414,12 @@ class _Server:
         while link.now - link.heard < _SILENCE:
             if link.now >= self._look_at:
                 self._look_at = link.now + self._look_after_processes(link.now)
-            link.turn(min(_INTERVAL, self._look_at - link.now), self._take)
+            patience = _INTERVAL if self._borrower is None else _TIME_OF_A_LOAN
+            link.turn(min(patience, self._look_at - link.now), self._take)
+            if self._borrower is not None and link.now >= self._look_at_loan:
+                self._look_at_loan = link.now + _TIME_OF_A_LOAN
+                if not self._borrower[1].has_gone_on():
+                    self._take_back()
             if self._is_leaving and not (self._processes or self._exiting):
                 deadline = time.monotonic() + _INTERVAL
                 while link.has_queue and time.monotonic() < deadline:
@@ -410,7 +434,9 @@ class _Server:
             self._note_ends()
             patience = GRACE / 10
         for process in list(self._processes):
-            if process.has_closed:
+            if process.has_closed or (
+                self._borrower is not None and self._borrower[0] is process
+            ):
                 pass
             elif not process.is_ready:
                 if now - process.since > _TIME_TO_START:
@@ -625,6 +651,7 @@ class _Server:
 
     def _begin(self, lane: _Lane, process: _Process) -> None:
         """Let a process begin with the session of a lane."""
+        lane.begun_at = self._link.now
         if lane.is_timed:
             self._link.send(TAKEN, lane.number)
         is_small = lane.size <= _LARGEST_KEPT
@@ -645,7 +672,8 @@ class _Server:
                 self._free(process)
                 return
             for file in files:
-                send_file(process.channel, file)
+                with suppress(OSError):  # It has ended, as is noticed soon.
+                    frames.send_descriptors(process.channel, frames.FILE, (file,))
             self._note_route(lane, process)
         lane.has_begun = True
         self._pass_on(lane)
@@ -722,6 +750,8 @@ class _Server:
 
     def _read_channel(self, process: _Process) -> bool:
         """Read from the channel of a process, and tell if there was something."""
+        if self._borrower is not None and not self._take_back():
+            return False
         lane = process.lane
         if process.has_closed:
             return False
@@ -763,14 +793,88 @@ class _Server:
         send = self._link.post if len(piece) < _SMALL_READ else self._link.send
         send(DATA, lane.number, piece)
         if process.notice(piece):
+            is_call = lane.kind == frames.CALL
             lane.end_session()
             self._free(process)
             if lane.arrived:
                 self._look(lane)
+            elif is_call and process.lane is None:
+                self._lend(lane, process)
+        return True
+
+    def _lend(self, lane: _Lane, process: _Process) -> None:
+        """Lend the link to a process that has answered a call, if it may have more."""
+        link, specification = self._link, lane.specification
+        last, process.called_at = process.called_at, link.now
+        if (
+            link.now - lane.begun_at > _LONGEST_SHORT_CALL
+            or link.now - last > _LONGEST_PAUSE
+            or specification.workers != 1
+            or specification.tasks_per_worker is not None
+            or self._processes != [process]
+            or process.is_dead
+            or process.has_closed
+            or self._is_leaving
+            or min(lane.credits.values()) < _LEAST_CREDIT
+            or not can_lend()
+        ):
+            return
+        try:
+            if process.link is None:
+                process.link = LentLink()
+                self._link.watch(process.link.bell, self._take_back)
+            if not link.lend(self._take_back):
+                return
+            self._borrower = process, process.link, lane
+            self._look_at_loan = link.now + _TIME_OF_A_LOAN
+            credit = lane.credits[DATA]
+            process.link.lend(process.channel, link.descriptors, lane.number, credit)
+        except OSError:
+            # It has ended, as is noticed soon, or there are no descriptors left.
+            if self._borrower is not None:
+                self._take_back()
+
+    def _take_back(self) -> bool:
+        """Take the link back from a process, and tell if this one has it now.
+
+        Raises:
+            LinkEnded: If the process has ended while it was reading.
+        """
+        if self._borrower is None:
+            return True
+        process, lent, lane = self._borrower
+        returned = lent.take_back()
+        if returned is None:
+            return False
+        self._borrower = None
+        phase, calls, taken, sent, rest = returned
+        if phase == READING:
+            raise LinkEnded("a process has ended that was reading it")
+        link = self._link
+        process.since = link.now
+        self._look_at = min(
+            self._look_at, link.now + process.specification.idle_timeout
+        )
+        if calls:
+            process.called_at = link.now
+            process.jobs += calls
+        lane.taken += taken
+        lane.credits[DATA] -= sent
+        if lane.taken >= CREDIT_TOLD:
+            self._tell_taken(lane)
+        if phase != WAITING:
+            # It continues a session that it has read itself.
+            if process in self._idle:
+                self._idle.remove(process)
+            process.lane, lane.process = lane, process
+            lane.kind, lane.has_begun, lane.begun_at = frames.CALL, True, link.now
+        link.take_back(rest, self._take)
         return True
 
     def _read_output(self, process: _Process, kind: int) -> bool:
         """Read from an output of a process, and tell if there was something."""
+        if self._borrower is not None and not self._take_back():
+            return False
         source, lane = process.outputs[kind], process.lane
         size = PIECE if lane is None else min(PIECE, lane.credits[kind])
         if source < 0 or size <= 0:
@@ -842,6 +946,7 @@ class _Server:
         for process in [*self._processes, *self._exiting]:
             if not process.is_dead and process.started.poll() is not None:
                 process.is_dead = True
+                self._take_back()
                 if process in self._idle:
                     self._idle.remove(process)
                 self._finish(process)
@@ -892,6 +997,9 @@ class _Server:
                 os.close(descriptor)
         os.close(process.channel)
         process.lane = None
+        if process.link is not None:
+            self._link.forget(process.link.bell)
+            process.link.close()
         for processes in self._processes, self._idle, self._exiting:
             if process in processes:
                 processes.remove(process)

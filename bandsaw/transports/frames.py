@@ -14,6 +14,7 @@ The parent starts a child with one end of a pair of sockets:
     CALL: a route, arguments            ------>
                                         <------  RECORD, PROGRESS: any number of them
                                         <------  VALUE: what the task has returned
+    LEND: a link to the caller          ------>
     CLAIMS: one of two pipes            ------>
     AHEAD: a number, a route, arguments ------>
     AHEAD: a number, a route, arguments ------>
@@ -23,6 +24,8 @@ The parent starts a child with one end of a pair of sockets:
                                         <------  DONE: values are in the pipe
     EXIT                                ------>
                                         <------  EXIT, when it was idle for too long
+
+A link is lent at the far end of a connection only, see `bandsaw.transports.lending`.
 
 Calls that are sent ahead are begun in their order, unless they are taken back before;
 see `bandsaw.transports.claims`.
@@ -107,12 +110,13 @@ if TYPE_CHECKING:
     MANY,
     DONE,
     FILE,
+    LEND,
     KEEP,
     USE,
-) = range(1, 17)
+) = range(1, 18)
 
 #: Both ends have to speak the same one.
-PROTOCOL = 6
+PROTOCOL = 7
 
 # They have neither a head nor a file.
 _BARE = (CALL, VALUE, AHEAD, MANY, DONE)
@@ -377,7 +381,7 @@ class Channel:
                 return (kind, _NO_HEAD, content, ())  # type: ignore[return-value]
         elif (
             mark != _MARK
-            or not HANDSHAKE <= kind <= FILE
+            or not HANDSHAKE <= kind <= LEND
             or count > _MOST_DESCRIPTORS
             or head_size > _LARGEST_HEAD
             or kind in _BARE
@@ -540,14 +544,34 @@ class Channel:
             os.close(self._descriptors.pop())
 
 
-def send_file(socket: _socket.socket, descriptor: int) -> None:
-    """Send a frame that only has a file, over a socket that has room for it.
+def send_descriptors(channel: int, kind: int, descriptors: Sequence[int]) -> None:
+    """Send a frame that only has files, over a channel that has room for it.
 
     Args:
-        socket: The socket.
-        descriptor: The descriptor of the file.
+        channel: The descriptor of the channel's socket.
+        kind: What it holds.
+        descriptors: The descriptors of the files.
+
+    Raises:
+        OSError: If the other end is gone.
     """
-    socket.sendmsg([_HEADER.pack(_MARK, FILE, 1, 0, 0)], _ancillary((descriptor,)))
+    ancillary = _ancillary(descriptors) if descriptors else ()
+    socket = _socket.socket(fileno=channel)
+    try:
+        header = _HEADER.pack(_MARK, kind, len(descriptors), 0, 0)
+        socket.sendmsg([header], ancillary)
+    finally:
+        socket.detach()
+
+
+def bare(kind: int, content: bytes) -> bytes:
+    """Return a frame that has only a content.
+
+    Args:
+        kind: What it holds.
+        content: Its content.
+    """
+    return _HEADER.pack(_MARK, kind, 0, 0, len(content)) + content
 
 
 def beginning(kind: int, head: dict[str, Any], size: int) -> bytes:

@@ -12,7 +12,6 @@ A buffer is hashed while it is sent, by what is sent: another thread may change 
 
 from __future__ import annotations
 
-import _socket
 import os
 from collections import OrderedDict
 from functools import partial
@@ -21,7 +20,6 @@ from struct import Struct
 from ..exceptions import ProtocolError
 from ..runtime.fork import Lock
 from ..serialization.shared_memory import open_with_room, write_all
-from . import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -323,19 +321,3 @@ class KeptFiles:
                 return None
             found.append(file.descriptor)
         return found
-
-
-def send_file(channel: int, file: int) -> None:
-    """Send a process a file that its next session needs.
-
-    Args:
-        channel: The descriptor of the socket to the process, which waits.
-        file: The descriptor of the file.
-    """
-    socket = _socket.socket(fileno=channel)
-    try:
-        frames.send_file(socket, file)
-    except OSError:
-        pass  # The process has ended, as is noticed soon.
-    finally:
-        socket.detach()

@@ -27,6 +27,9 @@ three streams as much may be under way as its recipient has taken, and 1 MiB mor
 recipient tells by CREDIT what it has taken. So a small call does not wait behind a
 large one, and neither end holds more than that of a session that waits.
 
+Between short calls, the process that continues them may read and write the link itself,
+see `bandsaw.transports.lending`.
+
 A message is a header and a content, together at most 64 KiB. What a process has written
 to its output is sent before what it writes on its channel afterwards.
 """
@@ -171,6 +174,7 @@ class Link:
         now: When something was moved last, on the clock of `time.monotonic`.
         heard: When the other end was heard of.
         is_ended: Whether nothing can be written any more.
+        descriptors: The descriptors that are read and written.
         uploads: Give contents that are sent when there is nothing else to be sent.
     """
 
@@ -183,6 +187,7 @@ class Link:
     ) -> None:
         self._source = source
         self._target = target
+        self.descriptors = source, target
         self._received = received
         self._size = _SMALL_READ
         self._wake = wake
@@ -195,6 +200,8 @@ class Link:
         self._waits_for_target = False
         # A thread that Ctrl-C has interrupted may have left one in the middle.
         self._is_reading = self._is_writing = False
+        # What is called when the other end has gone while this link is lent
+        self._is_lent: Callable[[], object] | None = None
         self.is_ended = False
         self.now = self.heard = time.monotonic()
         self._has_said = False
@@ -295,6 +302,45 @@ class Link:
         with self._lock:
             self.is_ended = True
 
+    def lend(self, end: Callable[[], object]) -> bool:
+        """Read and write nothing from now on, as another process does.
+
+        Args:
+            end: Is called when the other end has gone.
+
+        Returns:
+            Whether that was possible; not in the middle of something.
+        """
+        with self._lock:
+            if (
+                self._queue
+                or self._received
+                or self.uploads
+                or self._waits_for_target
+                or self.is_ended
+            ):
+                return False
+            self._is_lent = end
+        for poll in self._poll, self._poll_of_link:
+            poll.modify(self._source, 0)
+        return True
+
+    def take_back(
+        self, received: bytes, take: Callable[[int, int, Content], object]
+    ) -> None:
+        """Read and write again.
+
+        Args:
+            received: What the other process has read and has left to this one.
+            take: Takes what is a message of that.
+        """
+        self._is_lent = None
+        self.heard = self.now
+        for poll in self._poll, self._poll_of_link:
+            poll.modify(self._source, select.POLLIN)
+        if received:
+            self._take(memoryview(received), take)
+
     @property
     def has_queue(self) -> bool:
         """Whether something waits to be written."""
@@ -317,7 +363,9 @@ class Link:
             LinkEnded: If the other end is gone.
             ProtocolError: If there is something else than messages.
         """
-        if self._queue or self.uploads or self._waits_for_target:
+        if (
+            self._queue or self.uploads or self._waits_for_target
+        ) and self._is_lent is None:
             with self._lock:
                 if self._is_writing:
                     raise ProtocolError(_TORN)
@@ -334,7 +382,10 @@ class Link:
         for descriptor, _ in found:
             # It is the first.
             if descriptor == self._source:
-                has_read = self._read(take)
+                if self._is_lent is None:
+                    has_read = self._read(take)
+                else:
+                    self._is_lent()
             elif descriptor == self._target:
                 may_write = True
             else:
@@ -367,7 +418,7 @@ class Link:
                 poll.unregister(self._target)
 
     def _write(self) -> None:
-        if self._is_writing or self.is_ended:
+        if self._is_writing or self.is_ended or self._is_lent is not None:
             return
         while self.uploads and self._queued <= _LARGEST_QUEUE:
             part = next(self.uploads[0], None)
@@ -411,23 +462,29 @@ class Link:
         self._size = _SMALL_READ if len(piece) < _SMALL_READ else _LARGE_READ
         self.heard = self.now
         for view in self._split(piece) if self._received else (memoryview(piece),):
-            place, count = 0, len(view)
-            while count - place >= HEADER.size:
-                mark, kind, number, size = HEADER.unpack_from(view, place)
-                if mark != MARK:
-                    raise ProtocolError(
-                        "The connection holds something else than the messages of its "
-                        f"two ends, beginning with {bytes(view[place:][:64])!r}. "
-                        "Something has written into it."
-                    )
-                start = place + HEADER.size
-                if count - start < size:
-                    break
-                place = start + size
-                take(kind, number, view[start:place])
-            self._received = bytes(view[place:])
+            self._take(view, take)
         self._is_reading = False
         return True
+
+    def _take(
+        self, view: memoryview, take: Callable[[int, int, Content], object]
+    ) -> None:
+        """Take the messages that have arrived as a whole."""
+        place, count = 0, len(view)
+        while count - place >= HEADER.size:
+            mark, kind, number, size = HEADER.unpack_from(view, place)
+            if mark != MARK:
+                raise ProtocolError(
+                    "The connection holds something else than the messages of its "
+                    f"two ends, beginning with {bytes(view[place:][:64])!r}. "
+                    "Something has written into it."
+                )
+            start = place + HEADER.size
+            if count - start < size:
+                break
+            place = start + size
+            take(kind, number, view[start:place])
+        self._received = bytes(view[place:])
 
     def _split(self, piece: bytes) -> list[memoryview]:
         """Complete a message that has begun, and return it and what comes behind it.

@@ -162,9 +162,11 @@ def _serve(channel: Channel, descriptor: int, idle_timeout: float) -> None:
         elif kind == frames.CLAIMS and files:
             claims.add(files[0])
         elif kind == frames.LEND:
-            if files:
-                link = BorrowedLink(files, descriptor)
-            if link is not None:
+            if link is None:
+                link = BorrowedLink.of(files, descriptor)
+            if link is None:
+                channel.send_bare(frames.LEND, b"")
+            else:
                 _continue_on_link(channel, routes, link)
         elif kind == frames.FILE:
             apart += files

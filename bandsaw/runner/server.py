@@ -287,6 +287,7 @@ class _Process:
         is_unread: Whether it has not read all of its session.
         called_at: When it has answered a call last.
         link: The link as it can be lent to it, `None` until it was.
+        refuses_link: Whether it cannot use that.
     """
 
     def __init__(
@@ -308,6 +309,7 @@ class _Process:
         self.read_size = _SMALL_READ
         self.called_at = 0.0
         self.link: LentLink | None = None
+        self.refuses_link = False
         # Tells if something was printed.
         self.printed = select.poll()
         for descriptor in outputs.values():
@@ -782,6 +784,7 @@ class _Server:
             return False
         process.read_size = PIECE if len(piece) >= _SMALL_READ else _SMALL_READ
         if lane is None:
+            process.refuses_link |= piece == frames.bare(frames.LEND, b"")
             return True  # A thread has gone on when its session was answered.
         if not process.is_ready:
             if process.notice(piece):
@@ -814,6 +817,7 @@ class _Server:
             or self._processes != [process]
             or process.is_dead
             or process.has_closed
+            or process.refuses_link
             or self._is_leaving
             or min(lane.credits.values()) < _LEAST_CREDIT
             or not can_lend()

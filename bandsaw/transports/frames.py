@@ -15,6 +15,7 @@ The parent starts a child with one end of a pair of sockets:
                                         <------  RECORD, PROGRESS: any number of them
                                         <------  VALUE: what the task has returned
     LEND: a link to the caller          ------>
+                                        <------  LEND, when it cannot use that
     CLAIMS: one of two pipes            ------>
     AHEAD: a number, a route, arguments ------>
     AHEAD: a number, a route, arguments ------>
@@ -397,7 +398,8 @@ class Channel:
         content = self._take(size, deadline)
         descriptors: tuple[int, ...] = ()
         if count:
-            if len(self._descriptors) < count:
+            # A process that has no room for the descriptors of a link needs none.
+            if len(self._descriptors) < count and kind != LEND:
                 raise ProtocolError("The file of a frame has not come along.")
             descriptors = tuple(self._descriptors[:count])
             del self._descriptors[:count]
@@ -608,7 +610,7 @@ def measure(content: Content, place: int = 0) -> tuple[int, int, int]:
         ProtocolError: If there is something else.
     """
     mark, kind, count, head_size, size = _HEADER.unpack_from(content, place)
-    is_known = HANDSHAKE <= kind <= EXIT or kind in (KEEP, USE)
+    is_known = HANDSHAKE <= kind <= EXIT or kind in (LEND, KEEP, USE)
     if mark != _MARK or count or not is_known:
         raise ProtocolError(f"There is no frame in {bytes(content[place:][:99])!r}.")
     return kind, head_size, size

@@ -77,7 +77,10 @@ _PAGE_SIZE = 1 << 12
 _SIZE = struct.Struct("<I")
 _IS_LENT, _PHASE = 0, 1
 
-# Those of a message with a call
+# How many files come with the first frame that lends a link
+_DESCRIPTORS = 4
+
+# The headers of a message with a call
 _HEADERS = HEADER.size + frames.HEADER_SIZE
 
 
@@ -221,6 +224,21 @@ class BorrowedLink:
         self._number = self._calls = self._taken = self._sent = 0
         self._has_told = self.is_answered = False
         call_in_child(self._close)
+
+    @classmethod
+    def of(cls, descriptors: Sequence[int], channel: int) -> BorrowedLink | None:
+        """Return the end of a process, `None` if that can open no more files.
+
+        Args:
+            descriptors: The files that have come along.
+            channel: The descriptor of the channel of the process.
+        """
+        if len(descriptors) == _DESCRIPTORS:
+            with suppress(ImportError, OSError):
+                return cls(descriptors, channel)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
 
     def next_call(self, routes: Routes) -> memoryview | None:
         """Wait for the next call.

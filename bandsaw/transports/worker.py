@@ -498,8 +498,9 @@ class Worker:
                 return frame
             if kind == frames.EXIT:
                 raise frames.Left
-            if kind == frames.DONE:
-                continue  # Another thread has looked for values before.
+            if kind in (frames.DONE, frames.LEND):
+                # Another thread has looked for values before, or a link is refused.
+                continue
             if kind not in frames.TOLD_BY_JOBS:
                 raise ProtocolError(
                     f"Interpreter {self._executable} answers with a frame of kind "

@@ -210,6 +210,13 @@ def work(how):
         print("printed")
     elif how == "write":
         os.write(1, b"written\\n")
+    elif how == "limit":
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        last = 0
+        while last < 63:
+            last = os.dup(0)
+        os.close(last)
     elif how == "fail":
         raise ValueError(how)
     elif how == "fork":
@@ -228,6 +235,9 @@ def warm():
         pass
 
 if __name__ == "__main__":
+    work("limit")
+    print({work(number) for number in range(100)} == {*range(100)}, work("lent"))
+    text_of(work, "kill")
     for how in "print", "write", "fail", "fork", "large", "kill":
         warm()
         print(text_of(work, how)[:20], flush=True)
@@ -248,6 +258,7 @@ def test_a_call_over_a_link_that_was_lent_is_like_any_other(
     output = workflow.output(CALLS, config=CONFIG)
 
     assert output.splitlines() == [
+        "True False",
         *("printed", "'print'", "written", "'write'", "ValueError: fail"),
         *("'fork'", repr(bytes(1 << 16))[:20], "InterpreterDiedError"),
     ]

@@ -6,6 +6,7 @@ The other machine is this one, behind a server of ssh on a port of its own.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -130,26 +131,36 @@ def warm(seconds):
 
 
 def argument(seconds):
-    from connections_tasks import array_of, size_over_ssh
+    from connections_tasks import array_of, size_apart, size_over_ssh
 
     array = array_of(SIZE)
     size_over_ssh(array[:1000])
+    numbers = itertools.count()
+
+    def sent(array):
+        # An array that was sent before is not sent again.
+        array[len(array) // 2] = next(numbers)
+        return size_apart(array)
+
     with files() as (source, target):
         array.tofile(source)
         functions = {
             "bandsaw": lambda array: size_over_ssh(array),
+            **({"bandsaw, sent": sent} if shutil.which("bwrap") else {}),
             "scp": lambda array: run("scp", "-q", source, f"far:{target}"),
         }
         return compare(functions, array, seconds)
 
 
 def result(seconds):
-    from connections_tasks import array_of, array_over_ssh
+    from connections_tasks import array_apart, array_of, array_over_ssh
 
+    sent = {"bandsaw, sent": lambda size: array_apart(size)}
     with files() as (source, target):
         array_of(SIZE).tofile(source)
         functions = {
             "bandsaw": lambda size: array_over_ssh(size),
+            **(sent if shutil.which("bwrap") else {}),
             "scp": lambda size: run("scp", "-q", f"far:{source}", target),
         }
         return compare(functions, SIZE, seconds)
@@ -200,6 +211,9 @@ def main():
         directory = Path(place)
         home = directory / "home"
         home.mkdir(mode=0o700)
+        # A directory of its own, which the far end can do without
+        (home / "temporary").mkdir()
+        os.environ["TMPDIR"] = tempfile.tempdir = str(home / "temporary")
         os.environ["BANDSAW_HOME"] = os.environ["BENCHMARK_DIRECTORY"] = str(home)
         with ssh_server(directory, home):
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from bandsaw.advices.subprocess import SubprocessAdvice
 from bandsaw.connections import Command, Ssh
 
 _DELAYED = str(Path(__file__).parent / "delayed.py")
+
+# Over ssh, in a place that shares no directory for large buffers with the caller
+_APART = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/dev/shm", "--die-with-parent"]
+_APART += ["--tmpfs", os.path.join(os.environ["BENCHMARK_DIRECTORY"], "temporary")]
 
 there = bandsaw.Interpreter(path=(), executable=sys.executable)
 
@@ -23,6 +28,7 @@ configuration = bandsaw.Configuration()
 configuration.add_advice_chain(SubprocessAdvice(workers=1), name="pool")
 configuration.add_advice_chain(_far(Command(["env"])), name="command")
 configuration.add_advice_chain(_far(Ssh("far")), name="ssh")
+configuration.add_advice_chain(_far(Command(_APART, via=Ssh("far"))), name="apart")
 configuration.add_advice_chain(
     _far(Command([sys.executable, _DELAYED, "0.05"]), workers=4), name="delayed"
 )

@@ -53,6 +53,16 @@ def array_over_ssh(size):
     return array_of(size)
 
 
+@task("apart")
+def size_apart(array):
+    return array.nbytes
+
+
+@task("apart")
+def array_apart(size):
+    return array_of(size)
+
+
 @task("ssh")
 def peaks_over_ssh(array):
     return peak_of(os.getpid()), peak_of(os.getppid())

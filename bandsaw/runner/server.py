@@ -51,6 +51,7 @@ from ..transports.link import (
     UNREAD,
     Link,
     LinkEnded,
+    beginning_of,
     pack_credit,
     pack_exit,
     read_credit,
@@ -831,8 +832,12 @@ class _Server:
                 return
             self._borrower = process, process.link, lane
             self._look_at_loan = link.now + _TIME_OF_A_LOAN
-            credit = lane.credits[DATA]
-            process.link.lend(process.channel, link.descriptors, lane.number, credit)
+            process.link.lend(
+                process.channel,
+                link.descriptors,
+                beginning_of(DATA, lane.number),
+                lane.credits[DATA],
+            )
         except OSError:
             # It has ended, as is noticed soon, or there are no descriptors left.
             if self._borrower is not None:

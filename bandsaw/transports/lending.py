@@ -31,8 +31,6 @@ from ..runtime.contexts import suppress
 from ..runtime.fork import call_in_child
 from ..session.route import number_of
 from . import frames
-from .boot import HEADER, MARK
-from .link import DATA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,11 +66,15 @@ _MOST_OF_A_LOAN = 1 << 17
 # pipe takes so much as a whole.
 _LARGEST = 1 << 11
 
-# Whether the link is lent, the phase, the lane, how many calls were begun, how much of
-# the lane was taken and sent, how much may be, and the size of what follows
-_PAGE = struct.Struct("<BBIIIIII")
+# What a message of the lane begins with, before the size of its content
+_BEGINNING_SIZE = 7
+
+# Whether the link is lent, the phase, what a message begins with, how many calls were
+# begun, how much of the lane was taken and sent, how much may be, and the size of what
+# follows
+_PAGE = struct.Struct("<BB7sIIIII")
 _COUNTS = struct.Struct("<III")
-_COUNTS_START = struct.calcsize("<BBI")
+_COUNTS_START = struct.calcsize("<BB7s")
 _PAGE_SIZE = 1 << 12
 _SIZE = struct.Struct("<I")
 _IS_LENT, _PHASE = 0, 1
@@ -81,7 +83,8 @@ _IS_LENT, _PHASE = 0, 1
 _DESCRIPTORS = 4
 
 # The headers of a message with a call
-_HEADERS = HEADER.size + frames.HEADER_SIZE
+_HEADER_SIZE = _BEGINNING_SIZE + _SIZE.size
+_HEADERS = _HEADER_SIZE + frames.HEADER_SIZE
 
 
 class _Page:
@@ -140,14 +143,16 @@ class LentLink:
         self._calls = 0
         self._is_introduced = False
 
-    def lend(self, channel: int, link: tuple[int, int], lane: int, credit: int) -> None:
+    def lend(
+        self, channel: int, link: tuple[int, int], beginning: bytes, credit: int
+    ) -> None:
         """Let a process have the link from now on.
 
         Args:
             channel: The descriptor of the channel of the process, always the same one.
             link: The descriptors from which the link is read, and to which it is
                 written.
-            lane: The number of the lane whose calls it may take.
+            beginning: What the messages of the lane begin with whose calls it may take.
             credit: How much it may send there.
 
         Raises:
@@ -158,7 +163,7 @@ class LentLink:
         most = min(credit, _MOST_OF_A_LOAN)
         page.lock()
         try:
-            _PAGE.pack_into(page.content, 0, 1, WAITING, lane, 0, 0, 0, most, 0)
+            _PAGE.pack_into(page.content, 0, 1, WAITING, beginning, 0, 0, 0, most, 0)
         finally:
             page.unlock()
         needed = () if self._is_introduced else (*link, page.file, self._bell_target)
@@ -205,14 +210,14 @@ class BorrowedLink:
     """
 
     def __init__(self, descriptors: Sequence[int], channel: int) -> None:
+        from fcntl import ioctl
+        from termios import FIONREAD
+
         self._source, self._target, file, self._bell = descriptors
         self._page = _Page(file)
         self._poll = select.poll()
         for descriptor in self._source, channel:
             self._poll.register(descriptor, select.POLLIN)
-        from fcntl import ioctl
-        from termios import FIONREAD
-
         self._count_unread: Callable[[int, bytearray], object] = lambda pipe, count: (
             ioctl(pipe, FIONREAD, count)
         )
@@ -221,7 +226,8 @@ class BorrowedLink:
         for output in 1, 2:
             with suppress(OSError):  # A task may have closed it.
                 self._outputs.append(os.dup(output))
-        self._number = self._calls = self._taken = self._sent = 0
+        self._beginning = b""
+        self._calls = self._taken = self._sent = 0
         self._has_told = self.is_answered = False
         call_in_child(self._close)
 
@@ -281,20 +287,20 @@ class BorrowedLink:
         """Return the content of a call, `None` if there is something else."""
         if len(piece) <= _HEADERS:
             return None
-        _, _, lane, calls, taken, sent, most, _ = _PAGE.unpack_from(self._page.content)
-        mark, kind, number, size = HEADER.unpack_from(piece)
+        _, _, beginning, calls, taken, sent, most, _ = _PAGE.unpack_from(
+            self._page.content
+        )
+        (size,) = _SIZE.unpack_from(piece, _BEGINNING_SIZE)
         taken += size
         if (
-            mark != MARK
-            or kind != DATA
-            or number != lane
-            or size != len(piece) - HEADER.size
+            not piece.startswith(beginning)
+            or size != len(piece) - _HEADER_SIZE
             or taken > most
             or sent + _LARGEST > most
         ):
             return None
         try:
-            kind, head_size, size = frames.measure(piece, HEADER.size)
+            kind, head_size, size = frames.measure(piece, _HEADER_SIZE)
         except ProtocolError:
             return None
         content = memoryview(piece)[_HEADERS:]
@@ -302,7 +308,8 @@ class BorrowedLink:
             return None
         if number_of(content) not in routes:
             return None
-        self._number, self._calls, self._taken, self._sent = lane, calls, taken, sent
+        self._beginning, self._calls = beginning, calls
+        self._taken, self._sent = taken, sent
         return content
 
     def _note(self, calls: int, phase: int) -> None:
@@ -345,7 +352,7 @@ class BorrowedLink:
         """
         frame = frames.bare(frames.VALUE, value)
         size = len(frame)
-        if self._has_told or size > _LARGEST - HEADER.size or self._has_printed():
+        if self._has_told or size > _LARGEST - _HEADER_SIZE or self._has_printed():
             return False
         page = self._page.content
         self._page.lock()
@@ -353,7 +360,7 @@ class BorrowedLink:
             if not page[_IS_LENT]:
                 return False
             page[_PHASE] = ANSWERING
-            message = HEADER.pack(MARK, DATA, self._number, size) + frame
+            message = self._beginning + _SIZE.pack(size) + frame
             try:
                 self._write(message)
             except OSError:
@@ -370,10 +377,13 @@ class BorrowedLink:
     def _has_printed(self) -> bool:
         """Tell if something is in the pipes to the server that was not read."""
         count = bytearray(4)
-        for output in self._outputs:
-            self._count_unread(output, count)
-            if any(count):
-                return True
+        try:
+            for output in self._outputs:
+                self._count_unread(output, count)
+                if any(count):
+                    return True
+        except OSError:
+            return True  # A task has closed it.
         return False
 
     def _write(self, message: bytes) -> None:

@@ -143,6 +143,16 @@ def read_credit(content: Content) -> tuple[int, int]:
     raise ProtocolError(f"A credit is {bytes(content[:99])!r}.")
 
 
+def beginning_of(kind: int, number: int) -> bytes:
+    """Return what messages begin with, before the size of their content.
+
+    Args:
+        kind: What they are.
+        number: The number of the lane that they are about.
+    """
+    return HEADER.pack(MARK, kind, number, 0)[:-4]
+
+
 def widen(descriptor: int) -> None:
     """Let a pipe hold more, where the system can do that.
 

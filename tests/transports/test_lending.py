@@ -19,7 +19,7 @@ from bandsaw.transports.lending import (
     LentLink,
     can_lend,
 )
-from bandsaw.transports.link import DATA, STOP
+from bandsaw.transports.link import DATA, STOP, beginning_of
 from tests.workflows import FAR, HEAD, Workflow
 
 pytestmark = pytest.mark.skipif(not can_lend(), reason="no links are lent here")
@@ -61,7 +61,8 @@ class Ends:
         self.routes.add(ROUTE)
 
     def lend(self, credit: int = 1 << 20) -> None:
-        self.lent.lend(self.server.fileno(), self.link, LANE, credit)
+        beginning = beginning_of(DATA, LANE)
+        self.lent.lend(self.server.fileno(), self.link, beginning, credit)
 
     def call(self, content: bytes = CALL) -> bytes | None:
         os.write(self.caller, content)

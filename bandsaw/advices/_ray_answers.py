@@ -228,10 +228,13 @@ class _Fetching:
             calls = [self._calls.pop(reference) for reference in references]
         try:
             values = get(references)
-        except Exception:
+        except BaseException:
             # It does not say in whose place this is.
             for call in calls:
-                call.fetch(get)
+                try:
+                    call.fetch(get)
+                except BaseException as error:  # Ray is being shut down.
+                    call.fail(error)
         else:
             for call, value in zip(calls, values):
                 call.take(value)

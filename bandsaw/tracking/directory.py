@@ -65,13 +65,14 @@ class TrackingDirectory:
     def write_task(self, ids: Ids, task_info: dict[str, Any]) -> None:
         """Write `task-info.json`."""
         place = self._place_of(ids)
-        self._write(place.task, _TASK_INFO, task_info)
+        self._update(place.task, _TASK_INFO, task_info)
 
     def write_execution(self, ids: Ids, execution_info: dict[str, Any]) -> None:
         """Write `execution-info.json`."""
         place = self._place_of(ids)
-        _make_new_directory(place.execution)
-        self._write(place.execution, _EXECUTION_INFO, execution_info)
+        is_new = _make_new_directory(place.execution)
+        write = self._write if is_new else self._update
+        write(place.execution, _EXECUTION_INFO, execution_info)
 
     def write_session(self, ids: Ids, session_info: dict[str, Any]) -> None:
         """Write `session-info.json`, and an empty file among those of the run."""
@@ -135,6 +136,12 @@ class TrackingDirectory:
                         _make_new_directory(directory)
             self._last_place = place = _Place(shared, ids)
         return place
+
+    def _update(self, directory: str, name: str, info: dict[str, Any]) -> None:
+        # Most are the same in each run, and to replace a file takes long on a disk.
+        data = self._documents.document_of(info)
+        if _read_up_to(f"{directory}/{name}", len(data) + 1) != data:
+            self._write(directory, name, info)
 
     def _write(self, directory: str, name: str, info: dict[str, Any]) -> None:
         temporary = self._write_temporary(directory, info)
@@ -348,6 +355,18 @@ def _open(directory: str, path: str, flags: int) -> int:
     except FileNotFoundError:
         os.makedirs(directory, exist_ok=True)
         return os.open(path, flags, 0o666)
+
+
+def _read_up_to(path: str, size: int) -> bytes | None:
+    """Return the beginning of a file, `None` if it cannot be read."""
+    try:
+        descriptor = os.open(path, _READ)
+        try:
+            return os.read(descriptor, size)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
 
 
 def _remove_file(path: str) -> None:

@@ -20,7 +20,7 @@ for _ in range(3):
     if child == 0:
         break
     children.append(child)
-backend.track_task(Ids("t", "e", "r"), {})
+backend.track_task(Ids("t", "e", "r"), {"process": os.getpid()})
 if child != 0:
     for child in children:
         assert os.waitpid(child, 0)[1] == 0

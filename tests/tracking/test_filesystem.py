@@ -20,6 +20,7 @@ IDS = Ids("task", "execution", "run")
 SESSION = Path("tasks/task/execution/run")
 SUCCESS = {"result": {"value": {"type": "int", "value": "1"}}}
 FAILURE = {"result": {"exception": "ValueError", "message": "no"}}
+FACTS = ("task-info.json", "execution/execution-info.json")
 
 
 @pytest.fixture
@@ -109,6 +110,21 @@ def test_saying_everything_again_changes_nothing(backend, directory, tmp_path):
         backend.track_attachments(IDS, attachments)
         states.append({f: (directory / f).read_bytes() for f in files_below(directory)})
     assert states[0] == states[1] == states[2]
+
+
+def test_only_what_has_changed_of_a_task_or_an_execution_is_written_again(directory):
+    paths = [directory / "tasks/task" / name for name in FACTS]
+    for number, definition in enumerate(["one", "one", "another", "an"]):
+        backend = FileSystemBackend(directory)
+        record = {"task": {"definition": definition}}
+        backend.track_task(IDS, record)
+        backend.track_execution(IDS, record)
+        for path in paths:
+            assert read(path) == record
+            first = path.with_name("first")
+            if number == 0:
+                os.link(path, first)
+            assert path.samefile(first) == (definition == "one")
 
 
 def test_a_directory_may_disappear_at_any_time(backend, directory):

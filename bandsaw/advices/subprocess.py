@@ -246,9 +246,11 @@ class SubprocessAdvice(ProcessAdvice):
             interpreter, str(directory), local.piped_streams()
         )
         try:
+            # It needs its code as soon as it has started, and the rest later.
+            process.run_code(session.distribution_archive.directory)
             job = moving.job_for(self, session, interpreter)
+            # Refuses a task that reaches other code.
             specification = local.ProcessSpecification(job)
-            specification.give_code(process)
         except BaseException:
             process.discard()
             raise

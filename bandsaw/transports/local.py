@@ -133,27 +133,14 @@ class ProcessSpecification:
             self.interpreter, parent_directory, self.piped, variables
         )
         try:
-            self.give_code(process)
-        except BaseException:
+            # The process starts while the archive is looked for.
+            process.run_code(self.archive.directory)
+        except BaseException as error:
             process.discard()
+            if isinstance(error, OSError):
+                raise _not_started(self.name, error) from error
             raise
         return process
-
-    def give_code(self, process: LocalProcess) -> None:
-        """Have a process continue with the code of the archive.
-
-        Args:
-            process: The process, which was started with what is specified here.
-
-        Raises:
-            InterpreterStartError: If the archive cannot be unpacked.
-        """
-        # The process starts while the archive is looked for.
-        try:
-            directory = self.archive.directory
-        except OSError as error:
-            raise _not_started(self.name, error) from error
-        process.run_code(directory)
 
 
 def start_interpreter(

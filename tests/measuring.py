@@ -26,6 +26,7 @@ IN_ARCHIVES = {
     "_bandsaw_bootstrap.py": "distribution/bootstrap.py",
     "_bandsaw_bytecode.py": "distribution/bytecode.py",
     "_bandsaw_home.py": "runtime/home.py",
+    "_bandsaw_startup.py": "distribution/startup.py",
 }
 
 # Imported by every process that starts, so it is small. A process that ends without

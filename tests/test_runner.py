@@ -259,6 +259,7 @@ ALLOWED = {
     "__main__",
     "__mp_main__",
     "_bandsaw_bytecode",
+    "_bandsaw_startup",
     "bandsaw",
     "bandsaw_config",
     "workflow",

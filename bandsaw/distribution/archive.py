@@ -55,6 +55,7 @@ _BANDSAW = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # These run in an archive only, and are never imported here.
 _ARCHIVE_MAIN = os.path.join(_BANDSAW, "distribution", "archive_main.py")
 _BYTECODE = os.path.join(_BANDSAW, "distribution", "bytecode.py")
+_STARTUP = os.path.join(_BANDSAW, "distribution", "startup.py")
 _NEVER = ("__pycache__", "node_modules")
 
 
@@ -304,6 +305,7 @@ def _files_of(places: list[tuple[str, str]]) -> dict[str, str]:
     files["_bandsaw_bytecode.py"] = _BYTECODE
     files["_bandsaw_home.py"] = home.__file__
     files["_bandsaw_path_trust.py"] = path_trust.__file__
+    files["_bandsaw_startup.py"] = _STARTUP
     return files
 
 

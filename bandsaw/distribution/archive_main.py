@@ -27,9 +27,14 @@ def main() -> None:
 
         sys.dont_write_bytecode = True
         keep_bytecode(archive)
+    from _bandsaw_startup import find_modules, keep_modules
+
+    is_kept = find_modules(archive)
     from bandsaw.runner import main as run
 
     run(sys.argv[1:])
+    if not is_kept:
+        keep_modules(archive)
 
 
 if __name__ == "__main__":

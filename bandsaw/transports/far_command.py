@@ -16,7 +16,7 @@ from ..connections import wrapped
 from ..exceptions import InterpreterDiedError, InterpreterStartError, UnreachableError
 from .background import run_in_background
 from .boot import boot_of, loader
-from .far_start import start_command, words_of
+from .far_start import StartingCommand, words_of
 from .link import widen
 from .spawning import ChildProcess
 from .termination import describe_exit, end_group
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from ..connections import Connection
     from ..exceptions import InterpreterError
-    from .far_start import StartingCommand
 
 
 # How often a wait is interrupted, in seconds.
@@ -140,11 +139,8 @@ class FarCommand:
             Lost: If it cannot be started.
         """
         try:
-            if self._started is None:
-                command = start_command(self.words)
-            else:
-                command = self._started.take()
-        except OSError as error:
+            command = (self._started or StartingCommand(self.words)).take()
+        except (OSError, RuntimeError) as error:
             raise Lost(str(error), InterpreterStartError) from error
         self.process = ChildProcess(command.pid, ())
         command.returncode = 0  # It is not to be waited for there.

@@ -59,7 +59,8 @@ def start_command(words: Sequence[str]) -> subprocess.Popen[bytes]:
 class StartingCommand:
     """A command that a thread starts, which no Ctrl-C can interrupt.
 
-    What is not taken is ended with the program.
+    What is not taken is ended with the program. The thread stays as long as the
+    command. Linux takes it for the parent: `bwrap --die-with-parent` ends with it.
 
     Args:
         words: Its words.
@@ -92,6 +93,12 @@ class StartingCommand:
             self._error = error
         finally:
             self._has_started.release()
+        if self._command is not None and hasattr(os, "waitid"):
+            try:
+                # It is left to others to take note of the end.
+                os.waitid(os.P_PID, self._command.pid, os.WEXITED | os.WNOWAIT)
+            except ChildProcessError:
+                pass  # They already have.
 
     def take(self) -> subprocess.Popen[bytes]:
         """Wait until it has started, and return it.

@@ -247,13 +247,18 @@ class SubprocessAdvice(ProcessAdvice):
         )
         try:
             # It needs its code as soon as it has started, and the rest later.
-            process.run_code(session.distribution_archive.directory)
+            archive = session.distribution_archive
+            process.run_code(archive.directory)
             job = moving.job_for(self, session, interpreter)
             # Refuses a task that reaches other code.
             specification = local.ProcessSpecification(job)
         except BaseException:
             process.discard()
             raise
+        if specification.archive is not archive:
+            # More of the user's modules were imported meanwhile.
+            process.discard()
+            return
         transport: Any = self.transport_for(session)
         transport.keep(process, specification, job)
 

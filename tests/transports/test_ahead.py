@@ -50,6 +50,41 @@ if __name__ == "__main__":
     assert output == "True\n"
 
 
+def test_the_process_of_a_first_call_has_what_a_thread_imports_as_it_begins(
+    workflow: Workflow,
+) -> None:
+    workflow.write({"late.py": "VALUE = 1"})
+    output = workflow.output(
+        """
+import bandsaw
+from bandsaw.advices import _moving
+
+@bandsaw.task
+def value():
+    import late
+
+    return late.VALUE
+
+job_for = _moving.job_for
+
+def import_and_return_job(*arguments):
+    import late  # As another thread may at any time
+
+    return job_for(*arguments)
+
+if __name__ == "__main__":
+    _moving.job_for = import_and_return_job
+    print(value())
+""",
+        # It finds there what has travelled, and nothing else.
+        config=MOVING.replace(
+            "SubprocessAdvice()",
+            "SubprocessAdvice(interpreter=bandsaw.Interpreter(path=()))",
+        ),
+    )
+    assert output == "1\n"
+
+
 FIRST = """
 import os
 import time

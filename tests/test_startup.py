@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -42,9 +44,17 @@ is_kept = find_modules(sys.argv[1])
 from bandsaw import result
 print(is_kept, type(result.__loader__).__module__ == "_bandsaw_startup")
 print(result.__file__ == result.Result.__init__.__code__.co_filename)
+sys.modules["bandsaw.by_another_name"] = result
 keep_modules(sys.argv[1])
 """
 
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "shortened": lambda content: content[:-1000],
+    "of another Python": lambda content: b"?" * 100,
+    "of something else": lambda content: content[:4] + marshal.dumps([]),
+}
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -89,17 +99,13 @@ def test_a_module_whose_file_has_changed_is_loaded_from_that(tmp_path: Path) -> 
     assert tell(directory) == (True, False)
 
 
-@pytest.mark.parametrize("damage", ["empty", "shortened", "of another Python"])
+@pytest.mark.parametrize("damage", list(DAMAGES))
 def test_a_damaged_file_of_modules_is_replaced(tmp_path: Path, damage: str) -> None:
     directory = DistributionArchive(tmp_path / "a.pyz", "bandsaw").directory
     tell(directory)
     path = kept_file(directory)
     content = path.read_bytes()
-    path.write_bytes(
-        {"empty": b"", "shortened": content[:-1000], "of another Python": b"?" * 100}[
-            damage
-        ]
-    )
+    path.write_bytes(DAMAGES[damage](content))
 
     assert [tell(directory), tell(directory)] == [(False, False), (True, True)]
     assert path.read_bytes() == content

@@ -49,6 +49,8 @@ def find_modules(directory: str) -> bool:
         modules = marshal.loads(memoryview(content)[len(MAGIC_NUMBER) :])
     except (EOFError, OSError, TypeError, ValueError):
         return False  # There is none, or it is damaged.
+    if not isinstance(modules, dict):
+        return False
     sys.meta_path.insert(0, _Finder(directory, modules))
     return True
 
@@ -93,6 +95,8 @@ def _modules_below(directory: str) -> dict[str, Kept]:
         loader, path = getattr(spec, "loader", None), getattr(spec, "origin", None)
         if (
             name.partition(".")[0] == _PACKAGE
+            # It may be there under another name, too.
+            and name == getattr(spec, "name", None)
             and isinstance(loader, SourceFileLoader)
             and isinstance(path, str)
             and path.startswith(below)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: The parameters of tasks that the library reads, each with the keys that it may have.
 #: They are known where no advice of the chain reads them, too: a chain may leave an
 #: advice out for a while.
-KEYS: dict[str, tuple[str, ...]] = {
+KNOWN_KEYS: dict[str, tuple[str, ...]] = {
     "cache": ("code", "compare_python", "ignore"),
     "connection": ("name", "timeout", "memory_limit"),
     "dask": ("resources", "priority"),
@@ -49,13 +49,13 @@ def check_choices(task: Task | OwnTask, name: str, chosen: Any) -> dict[str, Any
         ConfigurationError: If that is something else.
     """
     if not isinstance(chosen, dict):
-        known = ", ".join(map(repr, KEYS[name]))
+        known = ", ".join(map(repr, KNOWN_KEYS[name]))
         raise ConfigurationError(
             f"The parameter {name} of task {task} has to be a dict with keys like "
             f"{known}, and not {chosen!r}."
         )
     for key in chosen:
-        if key not in KEYS[name]:
+        if key not in KNOWN_KEYS[name]:
             raise unknown_key(task, name, key)
     return chosen
 
@@ -70,11 +70,11 @@ def unknown_key(task: Task | OwnTask, name: str, key: object) -> ConfigurationEr
     """
     import difflib
 
-    nearest = difflib.get_close_matches(str(key), KEYS[name], 1)
+    nearest = difflib.get_close_matches(str(key), KNOWN_KEYS[name], 1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return ConfigurationError(
         f"The parameter {name} of task {task} has the unknown key {key!r}.{hint} "
-        f"Known are {', '.join(map(repr, KEYS[name]))}."
+        f"Known are {', '.join(map(repr, KNOWN_KEYS[name]))}."
     )
 
 

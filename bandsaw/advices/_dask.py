@@ -39,7 +39,7 @@ _INTERVAL = 1.0
 _LOOKS = 30
 
 # What to do about workers that are gone.
-_ADVICE = (
+_REMEDY = (
     "Workers that need more memory than their memory_limit are ended, too: give them "
     "more, or let them have less at a time."
 )
@@ -138,7 +138,7 @@ class DaskEngine(Engine):
         if type(error).__name__ == "KilledWorker":
             return InterpreterDiedError(
                 "Workers of Dask have died while they continued the session. "
-                f"{text} {_ADVICE}"
+                f"{text} {_REMEDY}"
             )
         return UnreachableError(f"Dask has not continued the session. {text}")
 
@@ -290,7 +290,7 @@ class _Connection:
         elif future.status != "error":
             text = (
                 f"Dask has given up the call of {_task_of(future.key)}, as it does "
-                f"when a worker is gone that has arguments of it. {_ADVICE}"
+                f"when a worker is gone that has arguments of it. {_REMEDY}"
             )
             self._fail(future.key, InterpreterDiedError(text))
 
@@ -340,7 +340,7 @@ class _Connection:
                 continue
             if value is None:
                 text = f"The worker of Dask with the result of {_task_of(key)} is gone."
-                answer.fail(InterpreterDiedError(f"{text} {_ADVICE}"))
+                answer.fail(InterpreterDiedError(f"{text} {_REMEDY}"))
             else:
                 answer.fulfil(value)
             answer.sent = None
@@ -390,7 +390,7 @@ class _Connection:
             text = f"The Dask cluster at {self.client.scheduler.address} has not taken"
             return UnreachableError(f"{text} {what}: {lack or error}")
         text = f"A worker of Dask has died while it was sent {what}."
-        return InterpreterDiedError(f"{text} {_ADVICE}")
+        return InterpreterDiedError(f"{text} {_REMEDY}")
 
     def _loss(self) -> UnreachableError:
         return UnreachableError(

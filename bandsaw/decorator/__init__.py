@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..advice import KEYS, unknown_key
+from ..advice import KNOWN_KEYS, unknown_key
 from ..config import (
     configuration_for,
     configuration_of_session,
@@ -315,7 +315,7 @@ def _check_parameters(task: Task, chain: AdviceChain) -> None:
             unknown key.
     """
     for name, value in task.advice_parameters.items():
-        if isinstance(value, dict) and KEYS.get(name):
+        if isinstance(value, dict) and KNOWN_KEYS.get(name):
             _check_keys(task, chain, name, value)
     for advice in chain.walk.advices:
         check = getattr(advice, "check_task", None)
@@ -337,10 +337,11 @@ def _check_keys(
             are_declared = False
         elif name in declared and not kind.__module__.startswith(_PACKAGE):
             return  # It checks that itself.
+    known = KNOWN_KEYS[name]
     for key in parameter:
-        if key in KEYS[name]:
+        if key in known:
             continue
-        if are_declared or any(_is_one_edit_from(one, str(key)) for one in KEYS[name]):
+        if are_declared or any(_is_one_edit_from(one, str(key)) for one in known):
             raise unknown_key(task, name, key)
 
 
@@ -351,7 +352,7 @@ def _readers_of(chain: AdviceChain) -> tuple[Any, ...]:
 
 def _warn_of_unknown_parameters(task: Task, chain: AdviceChain) -> None:
     readers = _readers_of(chain)
-    known = set(KEYS)
+    known = set(KNOWN_KEYS)
     for reader in readers:
         declared = _parameters_of(type(reader))
         if declared is None:

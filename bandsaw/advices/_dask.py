@@ -349,6 +349,7 @@ class _Connection:
         answer = self._waiting.pop(key, None)
         if answer is not None:
             answer.fail(error)
+            answer.sent = None
 
     def _begin_to_watch(self) -> None:
         if self._watch is None:
@@ -536,6 +537,8 @@ class _Sent:
 
     def cancel(self) -> None:
         """Cancel it, without waiting for the scheduler."""
+        # The future of a call that was cancelled may live on.
+        self._kept = []
         client, future = self._client, self._future
         client.loop.add_callback(lambda: client.cancel([future], asynchronous=True))
 

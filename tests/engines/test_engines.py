@@ -78,6 +78,12 @@ def wait_for(path):
     return "waited"
 
 @at
+def hold(path, gate, array):
+    path.touch()
+    while not gate.exists():
+        time.sleep(0.01)
+
+@at
 def descend(depth):
     return depth and 1 + descend.submit(depth - 1).result()
 
@@ -163,6 +169,46 @@ def test_cancelled_calls_end_in_each_phase(workflow: Workflow, engine: str) -> N
 """,
     )
     assert output == "True True\nTrue True\nwaited False\n1\n"
+
+
+def test_nothing_of_cancelled_calls_stays_on_a_cluster(
+    workflow: Workflow, engine: str
+) -> None:
+    if engine == "loky":
+        pytest.skip("Executors keep nothing")
+    output = more(
+        workflow,
+        engine,
+        """
+    import numpy
+
+    def is_idle():
+        if sys.argv[1] == "ray":
+            import ray
+
+            return ray.available_resources().get("CPU") == 2
+        from distributed import Client
+
+        with Client(os.environ["DASK_OF_TESTS"], set_as_default=False) as client:
+            keys = lambda dask_scheduler: list(dask_scheduler.tasks)
+            return not any([client.run_on_scheduler(keys), *client.has_what().values()])
+
+    gate = Path("gate").absolute()
+    paths = [Path(str(number)).absolute() for number in range(4)]
+    # Large arguments are kept there. The futures live on, as those of scripts do.
+    futures = [hold.submit(path, gate, numpy.random.rand(200_000)) for path in paths]
+    wait_until(lambda: sum(path.exists() for path in paths) == 2)
+    print([future.cancel() for future in futures])
+    # Dask lets a task go on that has begun.
+    gate.touch()
+    wait_until(is_idle)
+    ended = hold.submit(paths[0], gate, numpy.random.rand(200_000))
+    ended.result()
+    print(ended.cancel())
+    wait_until(is_idle)
+""",
+    )
+    assert output == "[True, True, True, True]\nFalse\n"
 
 
 def test_tasks_that_wait_for_what_they_submitted_never_deadlock(

@@ -12,9 +12,9 @@ from bandsaw.transports import far_start
 
 # Asks Linux for a signal when the thread ends that has started it, as bwrap does.
 PROGRAM = """
-import ctypes, signal, sys
+import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-sys.stderr.write("asked\\n")
+os.write(2, b"asked\\n")
 sys.stdin.read()
 """
 
